@@ -1,0 +1,1 @@
+"""Jobs that turn raw image collections into TFRecord shards, and the reader of those shards."""

@@ -1,0 +1,1 @@
+"""One module per public image set: how its files become a list of labelled images."""

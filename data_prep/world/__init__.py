@@ -1,0 +1,1 @@
+"""The procedural landmark world: buildings, cameras, light and exact ground truth."""

@@ -1,0 +1,1 @@
+"""DELG: global and local image features, search, geometric verification and evaluation."""

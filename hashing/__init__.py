@@ -1,0 +1,1 @@
+"""Deep hashing: binary codes learnt for retrieval by Hamming distance."""

@@ -1,0 +1,1 @@
+"""The domain-invariant double VAE for day and night retrieval."""
