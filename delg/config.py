@@ -52,7 +52,8 @@ class ModelConfig:
                  width=self.width, backbone=self.backbone)
         _require(self.local_stride in (16, 32), "`local_stride` must be 16 or 32.",
                  local_stride=self.local_stride)
-        for name in ("embedding_dim", "autoencoder_dim", "attention_dim", "gem_power", "attention_pool_scale"):
+        for name in ("embedding_dim", "autoencoder_dim", "attention_dim", "gem_power",
+                     "attention_pool_scale"):
             _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
 
 
@@ -169,7 +170,7 @@ class SearchConfig:
     inlier_threshold: float = 20.0  # pixels, on a query whose longer side is 1024 pixels
     max_iterations: int = 1000
     min_inliers: int = 10  # fewer inliers count as none: chance gives 5 to 12
-    inlier_weight: float = 0.0  # 0: order by (inliers, similarity); above: similarity + weight * log1p(inliers)
+    inlier_weight: float = 0.0  # 0: by (inliers, similarity); above: similarity + weight * log1p(inliers)
     seed: int = 0
 
     def __post_init__(self):
