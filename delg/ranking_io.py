@@ -1,9 +1,9 @@
 """ranking.h5: what was found for every query, verified or not.
 
 `query_ids` [Q], `index_ids` [N], `ranks` [Q, K] int32 rows of `index_ids`, best first, `similarities` [Q, K]
-float32, `num_inliers` [Q, K] int32 (-1: not verified), `transforms` [Q, V, 3, 3] float32 from index pixels (x, y, 1)
-to query pixels, aligned with `ranks[:, :V]` (NaN where none was found). The V verified come first. Attribute
-`config`: JSON of the search settings, the features' fingerprint and the inputs.
+float32, `num_inliers` [Q, K] int32 (-1: not verified), `transforms` [Q, V, 3, 3] float32 from index pixels
+(x, y, 1) to query pixels, aligned with `ranks[:, :V]` (NaN where none was found). The V verified come first.
+Attribute `config`: JSON of the search settings, the features' fingerprint and the inputs.
 """
 
 from __future__ import annotations
@@ -80,5 +80,6 @@ def read_ranking(path: str) -> Ranking:
     if not (len(shape) == 2 and shape == arrays["similarities"].shape == arrays["num_inliers"].shape
             and shape[0] == len(ids["query_ids"]) == len(arrays["transforms"])):
         raise ValueError(f"{path}: arrays must have one row per query. Received: "
-                         f"{len(ids['query_ids'])} queries, " + ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) + ".")
+                         f"{len(ids['query_ids'])} queries, "
+                         + ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) + ".")
     return Ranking(**ids, **arrays, config=config)
