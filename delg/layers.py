@@ -1,0 +1,204 @@
+"""Layers of DELG that Keras does not have; shapes are channels last."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class ImageNormalization(keras.layers.Layer):
+    """Turns RGB images in 0..255 into what a pretrained backbone was trained on.
+
+    Works in float32 whatever the mixed precision policy, since bfloat16 has too few digits for 0..255.
+
+    Args:
+        mean: 3 numbers, 0..255, in RGB order, subtracted first.
+        deviation: 3 numbers, 0..255, in RGB order, divided by next.
+        reverse_channels: put the channels in BGR order at the end.
+
+    Input shape:
+        [B, H, W, 3], uint8 or float, RGB, 0..255.
+
+    Output shape:
+        [B, H, W, 3], float32.
+    """
+
+    def __init__(self, mean, deviation, reverse_channels=False, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.mean = [float(value) for value in mean]
+        self.deviation = [float(value) for value in deviation]
+        self.reverse_channels = reverse_channels
+
+    def call(self, images):
+        normalised = (tf.cast(images, tf.float32) - self.mean) / self.deviation
+        return normalised[..., ::-1] if self.reverse_channels else normalised
+
+    def get_config(self):
+        return {**super().get_config(), "mean": self.mean, "deviation": self.deviation,
+                "reverse_channels": self.reverse_channels}
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class PadToEven(keras.layers.Layer):
+    """Adds a row of zeros below and a column to the right where a side is odd.
+
+    A convolution of stride 2 with `same` padding pads an even side at its end only but an odd side at both
+    ends, which moves every cell by a pixel. After this layer all sides are even and cells stay put.
+
+    Input shape:
+        [B, H, W, C].
+
+    Output shape:
+        [B, H + H % 2, W + W % 2, C].
+    """
+
+    def call(self, maps):
+        shape = tf.shape(maps)
+        return tf.pad(maps, [[0, 0], [0, shape[1] % 2], [0, shape[2] % 2], [0, 0]])
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height and height + height % 2, width and width + width % 2, channels)
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class Subsampling(keras.layers.Layer):
+    """Keeps every `step`-th cell of a map, the first included.
+
+    Args:
+        step: cells, at least 1.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, ceil(h / step), ceil(w / step), C].
+    """
+
+    def __init__(self, step, **kwargs):
+        super().__init__(**kwargs)
+        self.step = step
+
+    def call(self, maps):
+        return maps[:, ::self.step, ::self.step]
+
+    def get_config(self):
+        return {**super().get_config(), "step": self.step}
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class StopGradient(keras.layers.Layer):
+    """Identity whose gradient is zero: what follows cannot move what precedes. Any shape."""
+
+    def call(self, inputs):
+        return tf.stop_gradient(inputs)
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class L2Normalization(keras.layers.Layer):
+    """Divides each vector along the last axis by its Euclidean norm; zero stays zero. Any shape, float32."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, inputs):
+        return tf.math.l2_normalize(inputs, axis=-1, epsilon=1e-12)
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class GeMPooling(keras.layers.Layer):
+    """Generalised mean of each channel over the map: (mean of x^p)^(1/p), computed in float32.
+
+    p = 1 is the mean; the larger p, the closer to the maximum.
+    Source: DELG, section 3.1, https://arxiv.org/abs/2001.05027; https://arxiv.org/abs/1711.02512, equation 3.
+
+    Args:
+        power: p at the start, positive.
+        learnable: whether p is trained.
+        epsilon: floor of x, so that x^p and its gradient exist.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, C], float32, at least epsilon.
+    """
+
+    def __init__(self, power=3.0, learnable=False, epsilon=1e-6, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        if power <= 0:
+            raise ValueError(f"`power` must be positive. Received: power={power}.")
+        self.power = float(power)
+        self.learnable = learnable
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        self.exponent = self.add_weight(
+            name="power", shape=(), initializer=keras.initializers.Constant(self.power),
+            trainable=self.learnable)
+        self.built = True
+
+    def call(self, maps):
+        # Divided by the channel's maximum, so that x^p cannot overflow or vanish for any p.
+        floored = tf.maximum(tf.cast(maps, tf.float32), self.epsilon)
+        peak = tf.stop_gradient(tf.reduce_max(floored, axis=[1, 2], keepdims=True))
+        power = tf.cast(self.exponent, tf.float32)
+        mean = tf.reduce_mean(tf.pow(floored / peak, power), axis=[1, 2])
+        return tf.squeeze(peak, axis=[1, 2]) * tf.pow(mean, 1.0 / power)
+
+    def get_config(self):
+        return {**super().get_config(), "power": self.power, "learnable": self.learnable,
+                "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class CosineClassifier(keras.layers.Layer):
+    """Cosine between each descriptor and one learnt direction per class, in float32.
+
+    Margins and scale belong to the loss.
+
+    Args:
+        num_classes: C.
+
+    Input shape:
+        [B, D].
+
+    Output shape:
+        [B, C], float32, in [-1, 1] up to rounding.
+    """
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.num_classes = num_classes
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            name="kernel", shape=(input_shape[-1], self.num_classes), initializer="glorot_uniform")
+        self.built = True
+
+    def call(self, descriptors):
+        directions = tf.math.l2_normalize(tf.cast(self.kernel, tf.float32), axis=0)
+        return tf.matmul(tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=-1), directions)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class ReconstructionError(keras.layers.Layer):
+    """Mean squared difference of two maps, one number per image, in float32.
+
+    Input shape:
+        a pair of [B, h, w, C]: the map and its reconstruction.
+
+    Output shape:
+        [B], float32.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, maps):
+        original, reconstruction = (tf.cast(each, tf.float32) for each in maps)
+        return tf.reduce_mean(tf.math.squared_difference(original, reconstruction), axis=[1, 2, 3])

@@ -1,0 +1,130 @@
+"""Losses of DELG. Margins and scale live here; the classifier layer gives plain cosines."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import tensorflow as tf
+
+
+def arcface_logits(cosines, labels, margin, scale):
+    """Logits whose true class is moved away by an angle, as ArcFace asks.
+
+    The true cosine c = cos(a) becomes cos(a + margin) = c cos(margin) - sqrt(1 - c^2) sin(margin). No arccos
+    is taken, so the value is exact and the gradient finite at |c| = 1. Beyond a = pi - margin, where
+    cos(a + margin) would rise again, c - margin * sin(margin) is used instead, which goes on falling.
+    Source: ArcFace, equation 3 and its released code, https://arxiv.org/abs/1801.07698.
+
+    Args:
+        cosines: float, [B, C], in [-1, 1] up to rounding.
+        labels: int, [B], in [0, C).
+        margin: radians, in [0, pi/2].
+        scale: factor of all logits.
+
+    Returns:
+        float32, [B, C].
+    """
+    cosines = tf.clip_by_value(tf.cast(cosines, tf.float32), -1.0, 1.0)
+    true = _true_class(cosines, labels)
+    squared_sine = 1.0 - tf.square(true)
+    tiny = squared_sine < 1e-7
+    sine = tf.where(tiny, 0.0, tf.sqrt(tf.where(tiny, 1.0, squared_sine)))
+    shifted = true * math.cos(margin) - sine * math.sin(margin)
+    moved = tf.where(true > -math.cos(margin), shifted, true - margin * math.sin(margin))
+    return scale * _with_true_class(cosines, labels, moved - true)
+
+
+def cosface_logits(cosines, labels, margin, scale):
+    """Logits whose true cosine is lowered by `margin`. Source: CosFace, https://arxiv.org/abs/1801.09414.
+
+    Args:
+        cosines: float, [B, C].
+        labels: int, [B], in [0, C).
+        margin: difference of cosines.
+        scale: factor of all logits.
+
+    Returns:
+        float32, [B, C].
+    """
+    cosines = tf.cast(cosines, tf.float32)
+    return scale * _with_true_class(cosines, labels, tf.fill([tf.shape(cosines)[0]], -float(margin)))
+
+
+def _true_class(cosines, labels):
+    return tf.gather(cosines, labels, axis=1, batch_dims=1)
+
+
+def _with_true_class(cosines, labels, change):
+    """`cosines` plus `change` [B] at the true class of each row."""
+    return cosines + tf.one_hot(labels, tf.shape(cosines)[1], dtype=cosines.dtype) * change[:, None]
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class CosineSoftmaxLoss(keras.losses.Loss):
+    """Cross-entropy over scaled cosines, the true class held back by a margin.
+
+    Args:
+        kind: "arcface" (margin in radians), "cosface" (margin of cosine) or "softmax" (no margin).
+        margin: see kind.
+        scale: factor of the cosines before the softmax.
+
+    Call arguments:
+        y_true: int, [B] or [B, 1], class labels in [0, C).
+        y_pred: float, [B, C], cosines.
+    """
+
+    def __init__(self, kind="arcface", margin=0.1, scale=45.25, name="cosine_softmax_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        if kind not in ("arcface", "cosface", "softmax"):
+            raise ValueError(f"`kind` must be one of arcface, cosface, softmax. Received: kind={kind!r}.")
+        if not 0 <= margin <= math.pi / 2:
+            raise ValueError(f"`margin` must be in [0, pi/2]. Received: margin={margin}.")
+        self.kind = kind
+        self.margin = margin
+        self.scale = scale
+
+    def call(self, y_true, y_pred):
+        labels = tf.cast(tf.reshape(y_true, [-1]), tf.int32)
+        if self.kind == "arcface":
+            logits = arcface_logits(y_pred, labels, self.margin, self.scale)
+        else:
+            margin = self.margin if self.kind == "cosface" else 0.0
+            logits = cosface_logits(y_pred, labels, margin, self.scale)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+    def get_config(self):
+        return {**super().get_config(), "kind": self.kind, "margin": self.margin, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class AttentionLoss(keras.losses.Loss):
+    """Cross-entropy of the attention classifier, in float32.
+
+    Call arguments:
+        y_true: int, [B] or [B, 1], class labels in [0, C).
+        y_pred: float, [B, C], logits.
+    """
+
+    def __init__(self, name="attention_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        labels = tf.cast(tf.reshape(y_true, [-1]), tf.int32)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(y_pred, tf.float32))
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class MeanOutputLoss(keras.losses.Loss):
+    """The output itself, for outputs that are errors already.
+
+    Call arguments:
+        y_true: ignored.
+        y_pred: float, [B] or [B, 1].
+    """
+
+    def __init__(self, name="mean_output_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        return tf.reshape(tf.cast(y_pred, tf.float32), [-1])
