@@ -1,0 +1,61 @@
+"""A folder jpg/NAME.jpg with landmarks.json: {"image_landmark": {NAME: landmark or null}}."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+
+from data_prep.labels import LabelledImages
+from data_prep.sources.image_names import check_names, path_finder
+
+
+def read_images(images_dir: str, landmarks_json: str = "") -> LabelledImages:
+    """The images that have a landmark; those whose landmark is null are not for training.
+
+    Args:
+        images_dir: folder of the images, or the folder above jpg/.
+        landmarks_json: path of the table; empty for landmarks.json in `images_dir` or above it.
+
+    Raises:
+        ValueError: if the table is not of this form or gives no image a landmark.
+        FileNotFoundError: if there is no table.
+    """
+    if not landmarks_json:
+        above = os.path.dirname(os.path.abspath(images_dir))
+        candidates = [os.path.join(folder, "landmarks.json") for folder in (images_dir, above)]
+        landmarks_json = next(filter(os.path.exists, candidates), candidates[0])
+    landmark_of = read_landmarks(landmarks_json)
+    ids = [name for name, landmark in landmark_of.items() if landmark is not None]
+    if not ids:
+        raise ValueError(f"{landmarks_json} must give an image a landmark. Received: {len(landmark_of)} "
+                         "images, all without one.")
+    landmarks = [landmark_of[name] for name in ids]
+    numbered = all(isinstance(landmark, int) for landmark in landmarks)
+    return LabelledImages(ids, np.array(landmarks if numbered else [str(landmark) for landmark in landmarks]),
+                          path_finder(images_dir))
+
+
+def read_landmarks(path: str) -> dict[str, str | int | None]:
+    """The landmark of each image, or None: the `image_landmark` of a landmarks.json.
+
+    Raises:
+        ValueError: if the file is not of that form.
+        FileNotFoundError: if it does not exist.
+    """
+    with open(path, encoding="utf-8") as file:
+        try:
+            stored = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path} must be JSON. Received: {error}.") from error
+    table = stored.get("image_landmark") if isinstance(stored, dict) else None
+    if not isinstance(table, dict):
+        raise ValueError(f"{path} must hold an object `image_landmark`: image name to landmark or null. "
+                         f"Received: {', '.join(stored) if isinstance(stored, dict) else type(stored)}.")
+    for name, landmark in table.items():
+        if landmark is not None and not isinstance(landmark, (str, int)):
+            raise ValueError(f"The landmark of an image must be a string, an integer or null in {path}. "
+                             f"Received: {landmark!r} for image {name!r}.")
+    check_names(table, path)
+    return table

@@ -1,0 +1,123 @@
+"""Revisited Oxford/Paris and any set of that form: ground truth of queries against an index of images.
+
+A ground truth is {"imlist": index names, "qimlist": query names, "gnd": one entry a query of "bbx" (x1, y1,
+x2, y2 in pixels) and "easy", "hard", "junk" (zero-based places in imlist)}. The published files come as
+.mat (places from 1) and .pkl; .json holds the same as the .pkl.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from data_prep.sources.image_names import check_names
+from data_prep.sources.plain_pickle import read_pickle
+
+LEVELS = ("easy", "hard", "junk")
+
+
+def read_ground_truth(path: str) -> dict[str, Any]:
+    """The ground truth in a .mat, .pkl or .json file, made of dicts, lists, strings and numbers only.
+
+    Nothing in a pickle is run.
+
+    Raises:
+        ValueError: naming the file, if it is of another kind, is damaged, has no queries, or points at
+            index images that are not there.
+        FileNotFoundError: if it does not exist.
+    """
+    readers = {".mat": _read_mat, ".pkl": read_pickle, ".json": _read_json}
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in readers:
+        raise ValueError(f"Ground truth must be a {', '.join(readers)} file. Received: {path}.")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"Ground truth {path} does not exist.")
+    stored = readers[suffix](path)
+    missing = {"imlist", "qimlist", "gnd"} - set(stored if isinstance(stored, dict) else ())
+    if missing:
+        raise ValueError(f"Ground truth {path} must have imlist, qimlist and gnd. "
+                         f"Received: one without {', '.join(sorted(missing))}.")
+    imlist, qimlist, gnd = (list(stored[key]) for key in ("imlist", "qimlist", "gnd"))
+    check_names(imlist, f"imlist of {path}")
+    check_names(qimlist, f"qimlist of {path}")
+    if not qimlist or len(gnd) != len(qimlist):
+        raise ValueError(f"Ground truth {path} must have at least one query and an entry of gnd for each. "
+                         f"Received: {len(qimlist)} queries, {len(gnd)} entries.")
+    gnd = [_checked_entry(entry, query, len(imlist), path) for entry, query in zip(gnd, qimlist)]
+    return {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
+
+
+def drop_images(ground_truth: dict[str, Any], index_names: Collection[str],
+                query_names: Collection[str]) -> dict[str, Any]:
+    """The ground truth without some index images and some queries; places are counted anew.
+
+    Raises:
+        ValueError: if no query remains.
+    """
+    keep = np.array([name not in index_names for name in ground_truth["imlist"]], bool)
+    place = np.cumsum(keep) - 1
+    gnd = [{"bbx": entry["bbx"], **{level: [int(place[row]) for row in entry[level] if keep[row]]
+                                    for level in LEVELS}}
+           for query, entry in zip(ground_truth["qimlist"], ground_truth["gnd"])
+           if query not in query_names]
+    if not gnd:
+        raise ValueError("At least one query image must be readable. Received: "
+                         f"{len(ground_truth['qimlist'])} queries, all of them bad.")
+    return {"imlist": [name for name in ground_truth["imlist"] if name not in index_names],
+            "qimlist": [name for name in ground_truth["qimlist"] if name not in query_names], "gnd": gnd}
+
+
+def check_box(bbx: list[float], width: int, height: int, query: str) -> list[float]:
+    """A query's box, with a rounding of up to one pixel at the image's border taken off.
+
+    Raises:
+        ValueError: naming the query, if the box is empty or leaves the image.
+    """
+    x1, y1, x2, y2 = bbx
+    if not (-1 <= x1 < x2 <= width + 1 and -1 <= y1 < y2 <= height + 1):
+        raise ValueError(f"The box of query {query!r} must lie in its image of {width} x {height} pixels. "
+                         f"Received: bbx={[float(value) for value in bbx]}.")
+    return [max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))]
+
+
+def _checked_entry(entry: Any, query: str, num_index: int, path: str) -> dict[str, Any]:
+    try:
+        box = [float(value) for value in entry["bbx"]]
+        places = {level: [int(row) for row in entry[level]] for level in LEVELS}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The entry of query {query!r} in {path} must have bbx, easy, hard and junk, all "
+                         f"numbers. Received: {type(error).__name__}: {error}.") from error
+    if len(box) != 4 or not np.all(np.isfinite(box)):
+        raise ValueError(f"bbx of query {query!r} in {path} must be x1, y1, x2, y2. Received: {box}.")
+    for level, rows in places.items():
+        outside = [row for row in rows if not 0 <= row < num_index]
+        if outside:
+            raise ValueError(f"{level} of query {query!r} in {path} must point into the {num_index} names of "
+                             f"imlist. Received: {outside[0]}.")
+    return {"bbx": box, **places}
+
+
+def _read_json(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        try:
+            return json.load(file)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"Ground truth {path} must be JSON. Received: {error}.") from error
+
+
+def _read_mat(path: str) -> dict[str, Any]:
+    from scipy import io  # takes a while, and only this format needs it
+    try:
+        stored = io.loadmat(path, squeeze_me=True, struct_as_record=False)
+        gnd = [{"bbx": np.ravel(entry.bbx), **{level: np.ravel(getattr(entry, level)).astype(np.int64) - 1
+                                               for level in LEVELS}}
+               for entry in np.atleast_1d(stored["gnd"])]
+        return {"imlist": np.atleast_1d(stored["imlist"]).tolist(),
+                "qimlist": np.atleast_1d(stored["qimlist"]).tolist(), "gnd": gnd}
+    except Exception as error:  # a damaged file makes the reader fail in any way
+        raise ValueError(f"Ground truth {path} must be a MATLAB 5 file with imlist, qimlist and gnd. "
+                         f"Received: {type(error).__name__}: {error}.") from error
