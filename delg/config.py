@@ -12,6 +12,7 @@ SCHEDULES = ("linear", "cosine")
 OPTIMIZERS = ("sgd", "adam")
 STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")
+INITIALISATIONS = ("none", "pca")
 LOCAL_DTYPES = ("float16", "float32")
 MATCHERS = ("mutual", "ratio", "threshold")
 VERIFIERS = ("usac", "paper", "none")
@@ -69,6 +70,10 @@ class TrainConfig:
     backbone: str = ModelConfig.backbone
     width: float = ModelConfig.width
     backbone_weights: str = "imagenet"  # imagenet | none | path of a weight file
+    whitening_init: str = "none"  # none | pca: whitening layer from principal components of pooled features
+    whitening_exponent: float = 0.5  # of 1 / deviation: 0 only rotates, 1 whitens wholly; chosen
+    autoencoder_init: str = "none"  # none | pca: encoder and decoder from principal components of local maps
+    num_init_images: int = 2000  # training images looked at by these two
     local_stride: int = ModelConfig.local_stride
     embedding_dim: int = ModelConfig.embedding_dim
     gem_power: float = ModelConfig.gem_power
@@ -103,6 +108,7 @@ class TrainConfig:
     mixed_precision: str = "float32"
     # Bookkeeping.
     steps_per_epoch: int = 1000  # steps between validations, checkpoints and logs
+    backup_steps: int = 0  # steps between checkpoints for resuming; 0: at the end of each epoch
     max_heldout_images: int = 2000
     seed: int = 0
 
@@ -110,16 +116,20 @@ class TrainConfig:
         for name, allowed in (("backbone", BACKBONES), ("global_loss", GLOBAL_LOSSES),
                               ("schedule", SCHEDULES), ("optimizer", OPTIMIZERS),
                               ("strategy", STRATEGIES), ("mixed_precision", PRECISIONS),
-                              ("augmentation", ("paper", "none"))):
+                              ("augmentation", ("paper", "none")), ("whitening_init", INITIALISATIONS),
+                              ("autoencoder_init", INITIALISATIONS)):
             _require_member(name, getattr(self, name), allowed)
         _require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)
         for name in ("scale", "image_size", "batch_size", "shuffle_buffer", "num_steps", "learning_rate",
-                     "steps_per_epoch", "max_heldout_images"):
+                     "steps_per_epoch", "max_heldout_images", "num_init_images"):
             _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
         for name in ("attention_loss_weight", "reconstruction_loss_weight", "weight_decay", "clip_norm",
-                     "warmup_steps", "backbone_learning_rate_factor"):
+                     "warmup_steps", "backbone_learning_rate_factor", "backup_steps"):
             _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
                      **{name: getattr(self, name)})
+        _require(0 <= self.momentum < 1, "`momentum` must be in [0, 1).", momentum=self.momentum)
+        _require(0 <= self.whitening_exponent <= 1, "`whitening_exponent` must be in [0, 1].",
+                 whitening_exponent=self.whitening_exponent)
         _require(self.warmup_steps < self.num_steps, "`warmup_steps` must be below `num_steps`.",
                  warmup_steps=self.warmup_steps, num_steps=self.num_steps)
 

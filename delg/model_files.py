@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from data_prep import atomic_file
 from delg.config import ModelConfig
 from delg.model import build_delg
 
@@ -26,11 +27,9 @@ WEIGHT_FILES = {"best": "best.weights.h5", "last": "last.weights.h5"}
 def write_config(model_dir: str, config: dict[str, Any]) -> None:
     """Writes `config.json`, whole or not at all."""
     path = os.path.join(model_dir, CONFIG_FILE)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
+    with atomic_file.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         json.dump(config, file, indent=2)
         file.write("\n")
-    os.replace(temporary, path)
 
 
 def read_config(model_dir: str) -> dict[str, Any]:

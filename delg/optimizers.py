@@ -1,0 +1,77 @@
+"""SGD and Adam with decoupled weight decay and a learning rate factor for some of the variables."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import tensorflow as tf
+
+_NOT_DECAYED = re.compile(r"/(bias|gamma|beta|power)(:\d+)?$")
+_REPLICA = re.compile(r"/replica_\d+")  # tf.distribute renames the copies of a variable
+
+
+class _DecoupledDecay:
+    """Mixed into a Keras optimizer: after its own step each variable shrinks by rate * weight_decay.
+
+    Slow variables take `slow_factor` of the optimizer's step and of the decay. It is the step that is scaled,
+    not the gradient, which Adam would scale back. Source of the decay: https://arxiv.org/abs/1711.05101.
+    """
+
+    def __init__(self, *args, decoupled_decay=0.0, slow_names=(), slow_factor=1.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.decoupled_decay = decoupled_decay
+        self.slow_names = sorted(slow_names)
+        self.slow_factor = slow_factor
+
+    def update_step(self, gradient, variable):
+        name = _REPLICA.sub("", variable.name)
+        factor = self.slow_factor if name in self.slow_names else 1.0
+        decay = 0.0 if _NOT_DECAYED.search(name) else self.decoupled_decay
+        if factor == 1.0 and decay == 0.0:
+            super().update_step(gradient, variable)
+            return
+        before = tf.identity(variable)
+        super().update_step(gradient, variable)
+        shrinkage = tf.cast(self.learning_rate * decay, variable.dtype) * before
+        variable.assign(before + factor * (variable - before - shrinkage))
+
+    def get_config(self):
+        return {**super().get_config(), "decoupled_decay": self.decoupled_decay,
+                "slow_names": self.slow_names, "slow_factor": self.slow_factor}
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class DecoupledSGD(_DecoupledDecay, keras.optimizers.SGD):
+    """SGD with momentum, and the above."""
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class DecoupledAdam(_DecoupledDecay, keras.optimizers.Adam):
+    """Adam, and the above."""
+
+
+def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_norm=0.0, slow_names=(),
+                    slow_factor=1.0) -> keras.optimizers.Optimizer:
+    """Optimizer of a DELG training.
+
+    Args:
+        name: "sgd" or "adam".
+        learning_rate: number or schedule.
+        momentum: of SGD.
+        weight_decay: share of each weight, times the learning rate, that is taken away per step; biases,
+            BatchNorm and the power of GeM are spared.
+        clip_norm: largest norm of all gradients together, after their sum over the replicas; 0: no limit.
+        slow_names: names of variables that take smaller steps.
+        slow_factor: factor of their steps.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    shared = {"learning_rate": learning_rate, "global_clipnorm": clip_norm or None, "jit_compile": False,
+              "decoupled_decay": weight_decay, "slow_names": slow_names, "slow_factor": slow_factor}
+    if name == "sgd":
+        return DecoupledSGD(momentum=momentum, **shared)
+    if name == "adam":
+        return DecoupledAdam(**shared)
+    raise ValueError(f"`optimizer` must be one of sgd, adam. Received: optimizer={name!r}.")
