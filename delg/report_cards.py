@@ -1,0 +1,170 @@
+"""What is shown of one query in full: its pictures, ranked lists, matches and attention."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from data_prep.pipeline import Example
+from delg import matching, report_inputs, report_pictures, verification
+from delg.features_io import FeatureReader
+from delg.ranking_io import Ranking
+from delg.report_queries import Hit, QueryOutcome
+
+_THUMBNAIL = (150, 220)  # height and width at most, pixels
+_QUERY = (300, 440)
+_MAP = (300, 440)
+_NUM_MISSED = 10  # positives further down that are shown
+
+
+def percent(value: float) -> float | None:
+    """A score in [0, 1] as percent; None for NaN."""
+    return None if math.isnan(value) else 100 * value
+
+
+def explained_hits(outcome: QueryOutcome) -> list[Hit]:
+    """At most two hits that explain the result, best rank first.
+
+    The first wrong image and the best positive below it; where nothing is wrong, the first positive and
+    the last that was verified.
+    """
+    wrong = outcome.first_wrong()
+    if wrong is not None:
+        below = outcome.missed(wrong.rank)
+        positive = below[0] if below else outcome.first_positive()
+        return [wrong] if positive is None else sorted([wrong, positive], key=lambda hit: hit.rank)
+    positives = outcome.missed(0)
+    verified = [hit for hit in positives if hit.num_inliers > 0]
+    return positives[:1] + [hit for hit in verified[-1:] if hit != positives[0]]
+
+
+def shown_hits(outcome: QueryOutcome, num_hits: int) -> list[Hit]:
+    """Every hit whose picture a card of `num_hits` per list takes."""
+    return [*outcome.first_hits(num_hits, verified=False), *outcome.first_hits(num_hits),
+            *outcome.missed(num_hits)[:_NUM_MISSED], *explained_hits(outcome)]
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchedPair:
+    """Matches of a query and one hit that the stored transform explains."""
+
+    num_matches: int  # putative
+    query_yx: np.ndarray  # float32 [k, 2], inliers, pixels of the query
+    hit_yx: np.ndarray  # float32 [k, 2], inliers, pixels of the hit
+    transform: np.ndarray  # float32 [3, 3]; NaN: none
+
+
+class CardMaker:
+    """Makes the cards of one report.
+
+    Args:
+        ranking: what was found.
+        query_features, index_features: readers of the features the ranking was made from.
+        query_examples, index_examples: encoded images by id, all those the cards show.
+        attention: from an image to its heat map, or None to take it from the keypoints' scores.
+    """
+
+    def __init__(self, ranking: Ranking, query_features: FeatureReader, index_features: FeatureReader,
+                 query_examples: dict[str, Example], index_examples: dict[str, Example],
+                 attention: Callable[[np.ndarray], np.ndarray] | None = None):
+        self._ranking = ranking
+        self._features = {"query": query_features, "index": index_features}
+        self._rows = {part: {image_id: row for row, image_id in enumerate(reader.ids)}
+                      for part, reader in self._features.items()}
+        self._examples = {"query": query_examples, "index": index_examples}
+        self._attention = attention
+
+    def make(self, outcome: QueryOutcome, anchor: str, num_hits: int, max_bytes: int) -> dict[str, Any]:
+        """A query's card, as the template takes it; its pictures take at most `max_bytes` characters."""
+        query_id = outcome.query_id
+        example = self._examples["query"][query_id]
+        query_image = report_inputs.decode(example)
+        pictures = [report_pictures.draw_query_box(query_image, example.query_bbox, *_QUERY)]
+        missed = outcome.missed(num_hits)
+        strips = {"hits_before": outcome.first_hits(num_hits, verified=False),
+                  "hits_after": outcome.first_hits(num_hits), "missed": missed[:_NUM_MISSED]}
+        if not outcome.was_verified:
+            del strips["hits_after"]
+        card = {name: [dataclasses.asdict(hit) for hit in hits] for name, hits in strips.items()}
+        thumbnails: dict[str, np.ndarray] = {}
+        for hits in strips.values():
+            for hit in hits:
+                if hit.image_id not in thumbnails:
+                    thumbnails[hit.image_id] = report_pictures.fit(self._index_image(hit), *_THUMBNAIL)[0]
+                pictures.append(thumbnails[hit.image_id])
+        explained = explained_hits(outcome)
+        card["pairs"] = []
+        for hit in explained:
+            pair = self.matched_pair(outcome, hit)
+            if pair is not None:
+                card["pairs"].append({**dataclasses.asdict(hit), "num_matches": pair.num_matches})
+                pictures.append(self._draw_pair(pair, query_image, example.query_bbox, hit))
+        card["maps"] = [{"image_id": query_id}, *(dataclasses.asdict(hit) for hit in explained)]
+        pictures.append(self._attention_picture("query", query_id, query_image))
+        pictures += [self._attention_picture("index", hit.image_id, self._index_image(hit))
+                     for hit in explained]
+
+        uris = iter(report_pictures.encode_within(pictures, max_bytes))
+        card["picture"] = next(uris)
+        for entry in (entry for name in (*strips, "pairs", "maps") for entry in card[name]):
+            entry["picture"] = next(uris)
+        return {**card, "anchor": anchor, "query_id": query_id, "has_box": example.query_bbox is not None,
+                "has_positives": outcome.has_positives, "before": percent(outcome.before),
+                "after": percent(outcome.after), "change": percent(outcome.change),
+                "num_missed": len(missed), "num_shown": num_hits,
+                "sentences": self._sentences(outcome)}
+
+    def matched_pair(self, outcome: QueryOutcome, hit: Hit) -> MatchedPair | None:
+        """Matches of the query and a hit, and those the stored transform explains; None if not verified."""
+        if hit.num_inliers < 0 or hit.column >= self._ranking.num_verified:
+            return None
+        settings = self._ranking.config
+        query = self._features["query"].local_features(self._rows["query"][outcome.query_id])
+        index = self._features["index"].local_features(self._rows["index"][hit.image_id])
+        matches = matching.match_descriptors(query.descriptors, index.descriptors, settings["matcher"],
+                                             settings["ratio"], settings["max_distance"])
+        query_yx, hit_yx = query.keypoints_yx[matches.query_rows], index.keypoints_yx[matches.index_rows]
+        transform = self._ranking.transforms[outcome.row, hit.column]
+        inliers = np.zeros(len(matches), bool)
+        if np.all(np.isfinite(transform)):
+            projected = verification.project(transform, hit_yx[:, ::-1])
+            inliers = (np.linalg.norm(projected - query_yx[:, ::-1], axis=1)
+                       <= self._threshold(outcome.query_id))
+        return MatchedPair(len(matches), query_yx[inliers], hit_yx[inliers], transform)
+
+    def _threshold(self, query_id: str) -> float:
+        longer_side = max(self._features["query"].image_sizes[self._rows["query"][query_id]])
+        return self._ranking.config["inlier_threshold"] * longer_side / 1024
+
+    def _index_image(self, hit: Hit) -> np.ndarray:
+        return report_inputs.decode(self._examples["index"][hit.image_id])
+
+    def _draw_pair(self, pair: MatchedPair, query_image: np.ndarray, box: np.ndarray | None,
+                   hit: Hit) -> np.ndarray:
+        height, width = query_image.shape[:2]
+        outline = report_pictures.box_in_hit((0, 0, width, height) if box is None else box, pair.transform)
+        return report_pictures.draw_matches(query_image, self._index_image(hit), pair.query_yx, pair.hit_yx,
+                                            box, outline)
+
+    def _attention_picture(self, part: str, image_id: str, image: np.ndarray) -> np.ndarray:
+        if self._attention is not None:
+            heat = self._attention(image)
+        else:
+            local = self._features[part].local_features(self._rows[part][image_id])
+            heat = report_pictures.heat_of_keypoints(local.keypoints_yx, local.scores, *image.shape[:2])
+        return report_pictures.overlay_heat(image, heat, *_MAP)
+
+    def _sentences(self, outcome: QueryOutcome) -> list[str]:
+        sentences = [f"{outcome.num_easy} easy and {outcome.num_hard} hard positives, "
+                     f"{outcome.num_junk} junk images in the index; "
+                     f"{self._features['query'].num_local_features[self._rows['query'][outcome.query_id]]} "
+                     "local features on the query."]
+        if outcome.has_positives:
+            before, after = (outcome.num_among_first(10, verified) for verified in (False, True))
+            found = f"{before} before verification, {after} after" if outcome.was_verified else str(after)
+            sentences.append(f"Positives among the first ten: {found}, of {outcome.num_positives}.")
+        return sentences

@@ -1,0 +1,98 @@
+"""Charts of the report, as inline SVG that follows the page's colours, light or dark (Matplotlib)."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+# Colours Matplotlib draws with, and the page's own that take their place.
+_INK, _MUTED, _RULE, _BEFORE, _AFTER = "#010101", "#020202", "#030303", "#040404", "#050505"
+_PAGE_COLOURS = {_INK: "var(--ink)", _MUTED: "var(--muted)", _RULE: "var(--rule)",
+                 _BEFORE: "var(--before)", _AFTER: "var(--accent)"}
+_RC = {"svg.fonttype": "none", "svg.hashsalt": "delg", "font.size": 10, "text.color": _INK,
+       "font.family": "sans-serif", "axes.edgecolor": _RULE, "axes.labelcolor": _MUTED,
+       "xtick.color": _RULE, "ytick.color": _RULE, "xtick.labelcolor": _MUTED, "ytick.labelcolor": _MUTED}
+
+
+def inline_svg(figure: Figure, name: str, label: str) -> str:
+    """A figure as an `<svg>` element: page colours, page font, ids that start with `name`.
+
+    Args:
+        figure: drawn with the colours of this module.
+        name: unique on the page.
+        label: what the figure shows, for readers that cannot see it.
+    """
+    text = io.StringIO()
+    with matplotlib.rc_context(_RC):
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None, "Format": None,
+                                                          "Type": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg"):]
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)  # the style would reach the page
+    svg = re.sub(r'<g id="[^"]*"/>', "", svg)
+    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # names without a use
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'xlink:href="#', f'href="#{name}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    svg = re.sub(r'<svg ([^>]*)>', lambda match: f'<svg {_without_size(match[1])} role="img" '
+                 f'aria-label="{label}">', svg, count=1)
+    svg = re.sub(r"font: [^;\"]*?(\d+(?:\.\d+)?)px[^;\"]*", r"font-size: \1px", svg)
+    for drawn, page in _PAGE_COLOURS.items():
+        svg = svg.replace(drawn, page)
+    return svg
+
+
+def _without_size(attributes: str) -> str:
+    """Attributes of an svg element less its size in points and its namespaces, which HTML does not need."""
+    return " ".join(re.findall(r'viewBox="[^"]*"', attributes))
+
+
+def precision_recall_svg(recalls: np.ndarray, before: dict[str, np.ndarray],
+                         after: dict[str, np.ndarray] | None) -> str:
+    """Mean precision over recall, a panel per protocol.
+
+    Args:
+        recalls: float, [R], in [0, 1].
+        before: protocol to precision, float, [R]; protocols without queries are missing.
+        after: the same after verification, or None if nothing was verified.
+
+    Returns:
+        An `<svg>` element.
+    """
+    with matplotlib.rc_context(_RC):
+        figure = Figure(figsize=(10.6, 3.5), layout="constrained")
+        figure.patch.set_alpha(0)
+        protocols = [protocol for protocol in ("easy", "medium", "hard") if protocol in before]
+        panels = figure.subplots(1, max(len(protocols), 1), sharey=True, squeeze=False)[0]
+        for panel, protocol in zip(panels, protocols):
+            _draw_panel(panel, protocol, recalls, before[protocol], (after or {}).get(protocol))
+        panels[0].set_ylabel("Precision")
+        panels[0].legend(loc="lower left", frameon=False)
+    areas = "; ".join(f"{protocol}: area {100 * before[protocol].mean():.1f} before"
+                      + (f", {100 * after[protocol].mean():.1f} after" if after else "")
+                      for protocol in protocols)
+    return inline_svg(figure, "curves", f"Precision over recall. {areas}.")
+
+
+def _draw_panel(panel, protocol: str, recalls: np.ndarray, before: np.ndarray,
+                after: np.ndarray | None) -> None:
+    panel.patch.set_alpha(0)
+    panel.set_title(protocol.capitalize(), loc="left", fontsize=11, fontweight="bold", color=_INK)
+    panel.grid(color=_RULE, linewidth=0.6)
+    panel.set_axisbelow(True)
+    for side in ("top", "right", "left", "bottom"):
+        panel.spines[side].set_visible(side in ("left", "bottom"))
+    panel.tick_params(length=0)
+    panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", xticks=np.linspace(0, 1, 5),
+              yticks=np.linspace(0, 1, 5))
+    name = "Global search" if after is not None else "Global search (nothing was verified)"
+    panel.plot(recalls, before, color=_BEFORE, linewidth=1.8, linestyle=(0, (5, 2)), label=name)
+    if after is not None:
+        panel.plot(recalls, after, color=_AFTER, linewidth=2.2, label="After verification")
+        panel.fill_between(recalls, before, after, where=after >= before, color=_AFTER, alpha=0.12,
+                           linewidth=0, interpolate=True)
