@@ -1,0 +1,74 @@
+"""All buildings and things of one city, made on first use; each from its own seed, so order does not matter."""
+
+from __future__ import annotations
+
+import collections
+
+import numpy as np
+
+from data_prep.world import architects, clutter
+from data_prep.world.buildings import Building, Panel
+from data_prep.world.canvas import Texture
+from data_prep.world.styles import ARCHETYPES, draw_style
+
+SPLITS = ("train", "eval")
+NUM_ANONYMOUS = 48  # buildings of a split that are no landmark
+NUM_THINGS = 14  # variants of each kind of clutter
+_KEPT_LANDMARKS = 4  # in memory at a time; a landmark takes about 10 MB
+_STYLE, _LANDMARK, _ANONYMOUS, _THING, _GROUND, _PLACE = range(6)  # what a seed is for
+
+
+class City:
+    """Gives the buildings of one split of a world.
+
+    Args:
+        seed: of the world.
+        split: one of SPLITS; splits share no style, no building and no street.
+        siblings: landmarks per style.
+        texture_size: pixels of the longer side of a landmark's largest front.
+    """
+
+    def __init__(self, seed: int, split: str, siblings: int, texture_size: int):
+        self.seed, self.split, self.siblings, self.texture_size = seed, split, siblings, texture_size
+        self._landmarks: collections.OrderedDict = collections.OrderedDict()
+        self._others: dict = {}
+
+    def generator(self, *key: int) -> np.random.Generator:
+        """The random numbers of one purpose."""
+        return np.random.default_rng([self.seed, SPLITS.index(self.split), *key])
+
+    def landmark(self, number: int) -> Building:
+        """Landmark `number`; landmarks [k * siblings, (k + 1) * siblings) share style k."""
+        if number not in self._landmarks:
+            style_number = number // self.siblings
+            style = draw_style(self.generator(_STYLE, style_number), ARCHETYPES[style_number % len(ARCHETYPES)])
+            self._landmarks[number] = architects.build(style, self.generator(_LANDMARK, number),
+                                                       self.texture_size, 0.85)
+            while len(self._landmarks) > _KEPT_LANDMARKS:
+                self._landmarks.popitem(last=False)
+        return self._landmarks[number]
+
+    def neighbourhood(self, number: int) -> np.random.Generator:
+        """The random numbers that fix what stands beside a landmark; the same at each call."""
+        return self.generator(_PLACE, number)
+
+    def anonymous(self, number: int) -> Building:
+        """A building that is no landmark, of NUM_ANONYMOUS."""
+        return self._once((_ANONYMOUS, number), self._draw_anonymous)
+
+    def thing(self, kind: str, number: int) -> Texture:
+        """A tree, person, car or lamp, of NUM_THINGS of each kind."""
+        key = (_THING, clutter.KINDS.index(kind), number)
+        return self._once(key, lambda rng: clutter.draw_clutter(kind, rng))
+
+    def ground(self, number: int) -> Panel:
+        """A ground, of clutter.GROUND_KINDS."""
+        return self._once((_GROUND, number), lambda rng: clutter.draw_ground(number, rng))
+
+    def _draw_anonymous(self, rng) -> Building:
+        return architects.build(draw_style(rng), rng, self.texture_size // 2, float(rng.uniform(0.1, 0.8)))
+
+    def _once(self, key, draw):
+        if key not in self._others:
+            self._others[key] = draw(self.generator(*key))
+        return self._others[key]
