@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
 from absl import app, flags
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: no start-up chatter
 
 INTERRUPTED = 130  # exit status of a process ended by Ctrl-C: 128 + SIGINT
 

@@ -22,6 +22,11 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}"
 
 
+def is_shard_name(name: str) -> bool:
+    """Whether a file name, without folder, is that of a shard."""
+    return _NAME.fullmatch(name) is not None
+
+
 def find_shards(pattern: str) -> list[str]:
     """The shard files that match a glob pattern, sorted.
 
@@ -29,7 +34,7 @@ def find_shards(pattern: str) -> list[str]:
         FileNotFoundError: if no shard matches.
         ValueError: if shards of two numberings match, such as -of-00008 and -of-00016.
     """
-    paths = sorted(path for path in glob.glob(pattern) if _NAME.fullmatch(os.path.basename(path)))
+    paths = sorted(path for path in glob.glob(pattern) if is_shard_name(os.path.basename(path)))
     if not paths:
         raise FileNotFoundError(f"No shard <split>-<i>-of-<n> matches the pattern {pattern!r}.")
     counts: dict[str, set[str]] = {}

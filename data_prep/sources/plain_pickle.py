@@ -1,6 +1,6 @@
 """Reads pickles of plain data without running anything that a pickle may ask for.
 
-A pickle names functions to call. This reader knows the five names that NumPy writes for its arrays, and puts
+A pickle names functions to call. This reader knows the few that NumPy writes for its arrays, and puts
 harmless stand-ins of its own in their place; any other name ends the reading. Not even NumPy's own functions
 are called by the pickle's will: an array type that lies about its contents can reach foreign memory.
 """
@@ -29,7 +29,7 @@ def read_pickle(path: str) -> Any:
     """
     with open(path, "rb") as file:
         try:
-            return _settle(_PlainUnpickler(file, encoding="latin1").load())
+            return _settle(_PlainUnpickler(file, encoding="latin1").load(), {})
         except _FAULTS as error:
             raise ValueError(f"{path} must be a pickle of nothing but dicts, lists, strings, numbers and "
                              f"numpy arrays. Received: {error}.") from error
@@ -86,6 +86,16 @@ def _make_scalar(dtype: _DType, data: Any) -> Any:
     return _from_bytes(data, dtype)[0].item()
 
 
+def _make_array_from_buffer(data: Any, dtype: _DType, shape: tuple, order: str) -> _Array:
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", data))
+    return array
+
+
+def _make_empty_bytes() -> bytes:
+    return b""
+
+
 def _make_bytes(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
@@ -95,20 +105,31 @@ _STAND_INS = {
     ("numpy", "ndarray"): "numpy.ndarray",  # only ever handed to _reconstruct, which ignores it
     ("numpy.core.multiarray", "_reconstruct"): _make_array,
     ("numpy.core.multiarray", "scalar"): _make_scalar,
+    ("numpy.core.numeric", "_frombuffer"): _make_array_from_buffer,
     ("_codecs", "encode"): _make_bytes,
+    ("__builtin__", "bytes"): _make_empty_bytes,
 }
 
 
-def _settle(value: Any) -> Any:
-    """The value with every stand-in replaced by what it stands for."""
-    if isinstance(value, dict):
-        return {_settle(key): _settle(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_settle(entry) for entry in value)
-    if isinstance(value, _Array):
-        if isinstance(value.value, np.ndarray) and value.value.dtype.kind in "biuf":
-            return value.value
-        return _settle(list(np.ravel(value.value)) if isinstance(value.value, np.ndarray) else value.value)
+def _settle(value: Any, settled: dict[int, Any]) -> Any:
+    """The value with every stand-in replaced by what it stands for.
+
+    Each part is done once, however often the pickle refers to it; `settled` keeps them by identity.
+    """
     if value is None or isinstance(value, (str, bytes, bool, int, float)):
         return value
-    raise pickle.UnpicklingError(f"a value of type {type(value).__name__}")
+    if id(value) not in settled:
+        settled[id(value)] = _settle_part(value, settled)
+    return settled[id(value)]
+
+
+def _settle_part(value: Any, settled: dict[int, Any]) -> Any:
+    if isinstance(value, dict):
+        return {_settle(key, settled): _settle(entry, settled) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_settle(entry, settled) for entry in value)
+    if not isinstance(value, _Array):
+        raise pickle.UnpicklingError(f"a value of type {type(value).__name__}")
+    if isinstance(value.value, np.ndarray):
+        return value.value if value.value.dtype.kind in "biuf" else value.value.tolist()
+    return _settle(value.value, settled)
