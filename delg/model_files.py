@@ -67,6 +67,11 @@ def model_config(config: dict[str, Any], source: str = CONFIG_FILE) -> ModelConf
                          f"Received: {sorted(config['model'])}.") from error
 
 
+def weight_path(model_dir: str, weights: str) -> str:
+    """Path of the "best" or the "last" weights."""
+    return os.path.join(model_dir, WEIGHT_FILES[weights])
+
+
 def save_weights(model: keras.Model, path: str) -> None:
     """Writes `path` (*.weights.h5), whole or not at all."""
     temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
@@ -110,7 +115,7 @@ def load_model(model_dir: str, weights: str = "best") -> tuple[keras.Model, dict
         raise ValueError(f"`weights` must be best or last. Received: weights={weights!r}.")
     config = read_config(model_dir)
     model = build_delg(model_config(config, os.path.join(model_dir, CONFIG_FILE)))
-    load_weights(model, os.path.join(model_dir, WEIGHT_FILES[weights]))
+    load_weights(model, weight_path(model_dir, weights))
     return model, config
 
 

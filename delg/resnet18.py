@@ -37,13 +37,13 @@ def build_resnet18(width: float = 1.0, batch_norm=keras.layers.BatchNormalizatio
 
     Args:
         width: factor of all channel counts, rounded, at least one channel.
-        batch_norm: makes a batch normalisation layer; called with `name` and `epsilon`.
+        batch_norm: makes a batch normalisation layer; called with `name`, `epsilon` and `momentum`.
 
     Returns:
         Model from normalised images [B, H, W, 3] to [B, ceil(H/32), ceil(W/32), 512 * width].
     """
     def normalisation(name):
-        return batch_norm(name=name, epsilon=BATCH_NORM_EPSILON)
+        return batch_norm(name=name, epsilon=BATCH_NORM_EPSILON, momentum=0.9)  # chosen for short trainings
 
     channels = [max(1, round(width * count)) for count in _CHANNELS]
     images = keras.Input((None, None, 3), name="normalised_images")

@@ -43,7 +43,7 @@ def whitening_weights(vectors: np.ndarray, num_components: int, exponent: float 
     """Kernel and bias of a dense layer that centres, rotates to principal components and divides each of them
     by its deviation to a power.
 
-    Few vectors say little about directions of small variance, so variances are drawn towards their mean first.
+    Few vectors say little of directions of small variance, so variances are drawn towards their mean first.
 
     Args:
         vectors: [n, c].

@@ -1,0 +1,70 @@
+"""What a DELG model is trained for: losses, their targets, the optimizer, and what stays frozen."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from delg import losses
+from delg.config import TrainConfig
+from delg.model import descriptor_model
+from delg.optimizers import build_optimizer
+from delg.schedules import WarmupDecay
+
+
+def freeze_backbone(model: keras.Model, whole: bool) -> None:
+    """Keeps the backbone's BatchNorm in inference mode, its weights fixed; or all of the backbone.
+
+    Args:
+        model: from `build_delg`.
+        whole: everything, not only BatchNorm.
+    """
+    backbone = model.get_layer("backbone")
+    if whole:
+        backbone.trainable = False
+    for network in backbone.layers:
+        for layer in getattr(network, "layers", ()):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+
+
+def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
+    """The part of a DELG model that has losses, compiled; it shares the weights of `model`.
+
+    Its targets are a dict: class labels [B] for `global_cosines` and `attention_logits`, anything [B] for
+    `reconstruction_error`. Each loss is the mean over the global batch, however many replicas share it.
+
+    Args:
+        model: from `build_delg`.
+        config: weights and kinds of the losses, optimizer and its schedule.
+    """
+    global_loss = losses.CosineSoftmaxLoss(config.global_loss, config.margin, config.scale)
+    terms = {"global_cosines": (global_loss, 1.0),
+             "attention_logits": (losses.AttentionLoss(), config.attention_loss_weight)}
+    if config.use_autoencoder:
+        terms["reconstruction_error"] = losses.MeanOutputLoss(), config.reconstruction_loss_weight
+    part = descriptor_model(model, tuple(terms))
+    slow = [weight.name for weight in model.get_layer("backbone").trainable_weights]
+    part.compile(
+        optimizer=build_optimizer(
+            config.optimizer,
+            WarmupDecay(config.learning_rate, config.num_steps, config.warmup_steps, config.schedule),
+            config.momentum, config.weight_decay, config.clip_norm,
+            slow if config.backbone_learning_rate_factor != 1 else (), config.backbone_learning_rate_factor),
+        loss={name: loss for name, (loss, _) in terms.items()},
+        loss_weights={name: weight for name, (_, weight) in terms.items()},
+        metrics={name: keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+                 for name in ("global_cosines", "attention_logits")},
+        jit_compile=False)
+    return part
+
+
+def with_targets(dataset: tf.data.Dataset, use_autoencoder: bool) -> tf.data.Dataset:
+    """Pairs (images, labels) as the pairs (images, targets) that the model of `compile_delg` is fitted to."""
+    def to_targets(images, labels):
+        targets = {"global_cosines": labels, "attention_logits": labels}
+        if use_autoencoder:
+            targets["reconstruction_error"] = tf.zeros_like(labels, tf.float32)
+        return images, targets
+
+    return dataset.map(to_targets)

@@ -1,0 +1,59 @@
+"""How a training is spread over devices and machines."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+
+def build_strategy(name: str) -> tf.distribute.Strategy:
+    """A tf.distribute strategy.
+
+    Args:
+        name: "one_device": the first accelerator, or the processor; "mirrored": all accelerators of this
+            machine, or all logical processors; "multi_worker": those of all machines in TF_CONFIG; "tpu": the
+            TPU that TPU_NAME or the machine names.
+
+    Raises:
+        ValueError: unknown name, or multi_worker without TF_CONFIG.
+    """
+    if name == "one_device":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if name == "multi_worker":
+        if not os.environ.get("TF_CONFIG"):
+            raise ValueError("`strategy=multi_worker` needs the environment variable TF_CONFIG with the "
+                             "addresses of all workers and the task of this one. Received: none.")
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", ""))
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    raise ValueError("`strategy` must be one of one_device, mirrored, multi_worker, tpu. "
+                     f"Received: strategy={name!r}.")
+
+
+def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
+    """Checks that replicas get equal shares of a batch: otherwise the loss is no mean over the batch.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if batch_size % strategy.num_replicas_in_sync:
+        raise ValueError("`batch_size` must be a multiple of the number of replicas. Received: "
+                         f"batch_size={batch_size}, {strategy.num_replicas_in_sync} replicas.")
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one, of all that train together, that writes files."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return True
+    if resolver.task_type in (None, "chief"):
+        return True
+    has_chief = "chief" in resolver.cluster_spec().as_dict()
+    return resolver.task_type == "worker" and resolver.task_id == 0 and not has_chief

@@ -1,0 +1,233 @@
+"""Training of a DELG model from shards to a model directory, taken up again after any interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from data_prep import pipeline
+from data_prep.manifest import manifest_beside
+from delg import callbacks, model_files, strategies, summaries, whitening
+from delg.backbones import receptive_field
+from delg.config import TrainConfig
+from delg.model import build_delg, descriptor_model
+from delg.objective import compile_delg, freeze_backbone, with_targets
+
+_THRESHOLD_IMAGES = 512  # training images whose attention scores give the threshold; chosen
+_SUMMARY_IMAGES = 32  # images whose attention is followed; chosen
+_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "heldout_pattern", "backbone_weights",
+               "max_heldout_images", "backup_steps", "strategy")  # between a run and its resumption
+
+
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Trains a model, or goes on with the training that `config.model_dir` holds, to its last step.
+
+    Writes `config.json` first, then at the end of each epoch `last.weights.h5`, `best.weights.h5` (by
+    retrieval mAP on held-out images; without them the last), `history.csv`, `events/` for TensorBoard and
+    `backup/`. A killed run that is started again ends where an uninterrupted one ends: weights, optimizer,
+    batches and augmentations continue from the last checkpoint.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        Contents of the final `config.json`, see `model_files`.
+
+    Raises:
+        FileNotFoundError: no shards, no dataset.json or no weight file.
+        ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
+            stopped being a number.
+    """
+    num_classes = _checked_num_classes(config)
+    strategy = strategies.build_strategy(config.strategy)
+    strategies.check_batch_size(strategy, config.batch_size)
+    stored = _start_config(config, num_classes)
+    chief = strategies.is_chief(strategy)
+    if chief:
+        os.makedirs(config.model_dir, exist_ok=True)
+        model_files.write_config(config.model_dir, stored)
+    keras.utils.set_random_seed(config.seed)
+    with contextlib.ExitStack() as stack:
+        # Every worker has to take part in saving; only the chief's files count.
+        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(_precision(config.mixed_precision))
+        with strategy.scope():
+            run = _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir)
+            run.fit()
+            run.finish()
+    return stored
+
+
+def _checked_num_classes(config: TrainConfig) -> int:
+    manifest = manifest_beside(config.train_pattern)
+    if config.validation_pattern:
+        found = manifest_beside(config.validation_pattern).num_classes
+        if found != manifest.num_classes:
+            raise ValueError("`validation_pattern` must be of the classes of `train_pattern`. Received: "
+                             f"{found} classes against {manifest.num_classes}.")
+    return manifest.num_classes
+
+
+def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
+    """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
+    stored = {"model": dataclasses.asdict(config.model_config(num_classes)),
+              "train": dataclasses.asdict(config), "attention_threshold": None, "best": None}
+    if tf.train.latest_checkpoint(_backup_dir(config.model_dir)) is None:
+        return stored
+    earlier = model_files.read_config(config.model_dir)
+    now, before = ({**contents["train"], "num_classes": contents["model"]["num_classes"]}
+                   for contents in (stored, earlier))
+    changed = [f"{name}={before.get(name)!r} then, {now[name]!r} now" for name in now
+               if name not in _MAY_CHANGE and now[name] != before.get(name)]
+    if changed:
+        raise ValueError("`model_dir` holds a training with other settings; repeat them or choose another "
+                         f"`model_dir`. Received: {config.model_dir}, {'; '.join(changed)}.")
+    return {**stored, "attention_threshold": earlier["attention_threshold"], "best": earlier["best"]}
+
+
+def _backup_dir(model_dir: str) -> str:
+    return os.path.join(model_dir, "backup")
+
+
+@contextlib.contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Keras policy of that name inside the block; variables stay float32."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name if name == "float32" else f"mixed_{name}")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[tuple[int, int, int]]:
+    """What is left of a training, as runs of epochs of one length.
+
+    Only the first epoch (of a run resumed inside it) and the last can be shorter than the others.
+
+    Returns:
+        (first epoch, end epoch, steps per epoch) of each call of `fit`.
+    """
+    runs = []
+    step = first_step
+    while step < num_steps:
+        epoch, done = divmod(step, steps_per_epoch)
+        length = min(steps_per_epoch - done, num_steps - step)
+        count = (num_steps - step) // steps_per_epoch if length == steps_per_epoch else 1
+        runs.append((epoch, epoch + count, length))
+        step += count * length
+    return runs
+
+
+class _Run:
+    """One training: the model, its checkpoint and its data. Made inside the scope of the strategy."""
+
+    def __init__(self, config: TrainConfig, stored: dict[str, Any], synchronized: bool, write_dir: str):
+        self.config = config
+        self.stored = stored
+        self.write_dir = write_dir
+        latest = tf.train.latest_checkpoint(_backup_dir(config.model_dir))
+        weights = config.backbone_weights if latest is None else "none"
+        self.model = build_delg(config.model_config(stored["model"]["num_classes"]), weights, synchronized)
+        if latest is None:
+            self._initialise_heads()
+        frozen = config.backbone_learning_rate_factor == 0
+        if frozen or config.freeze_batch_norm:
+            freeze_backbone(self.model, whole=frozen)
+        self.trained = compile_delg(self.model, config)
+        self.trained.optimizer.build(self.trained.trainable_variables)
+        checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.trained.optimizer)
+        self.manager = tf.train.CheckpointManager(checkpoint, _backup_dir(write_dir), max_to_keep=1)
+        if latest is not None:
+            checkpoint.restore(latest).assert_existing_objects_matched()
+            logging.info("Resuming %s from step %d.", config.model_dir, self.step)
+
+    @property
+    def step(self) -> int:
+        """Steps done so far."""
+        return int(self.trained.optimizer.iterations.numpy())
+
+    def fit(self) -> None:
+        """Trains to the last step."""
+        config = self.config
+        validation = None
+        if config.validation_pattern:
+            validation = with_targets(self._batches(config.validation_pattern), config.use_autoencoder)
+        runs = plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
+        events = self._callbacks() if runs else []
+        for first_epoch, end_epoch, num_steps in runs:
+            self.trained.fit(
+                with_targets(self._training_batches(start_step=self.step), config.use_autoencoder),
+                initial_epoch=first_epoch, epochs=end_epoch, steps_per_epoch=num_steps,
+                validation_data=validation, callbacks=events, verbose=1 if sys.stdout.isatty() else 2)
+
+    def finish(self) -> None:
+        """Loads the best weights, learns the attention threshold of them and writes both down."""
+        best = model_files.weight_path(self.config.model_dir, "best")
+        if self.stored["best"] is None:
+            model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "best"))
+        else:
+            model_files.load_weights(self.model, best)
+        if self.stored["attention_threshold"] is None:
+            batches = self._training_batches(start_step=self.config.num_steps)
+            attend = self._inference("attention_scores")
+            scores = [attend(images).numpy().ravel() for images, _ in
+                      batches.take(-(-_THRESHOLD_IMAGES // self.config.batch_size))]
+            self.stored["attention_threshold"] = float(np.median(np.concatenate(scores)))
+            model_files.write_config(self.write_dir, self.stored)
+
+    def _training_batches(self, start_step: int = 0, seed: int | None = None,
+                          augmentation: str | None = None) -> tf.data.Dataset:
+        config = self.config
+        return pipeline.make_dataset(
+            config.train_pattern, config.image_size, config.batch_size,
+            config.seed if seed is None else seed, training=True,
+            augmentation=augmentation or config.augmentation, shuffle_buffer=config.shuffle_buffer,
+            start_step=start_step)
+
+    def _batches(self, pattern: str) -> tf.data.Dataset:
+        config = self.config
+        return pipeline.make_dataset(pattern, config.image_size, config.batch_size, config.seed,
+                                     training=False)
+
+    def _initialise_heads(self) -> None:
+        config = self.config
+        images = self._training_batches(seed=config.seed + 1, augmentation="none")
+        if config.whitening_init == "pca":
+            whitening.initialise_whitening(self.model, images, config.num_init_images,
+                                           config.whitening_exponent)
+        if config.autoencoder_init == "pca" and config.use_autoencoder:
+            whitening.initialise_autoencoder(self.model, images, config.num_init_images, seed=config.seed)
+
+    def _inference(self, output: str) -> Callable:
+        """Function from images to one output of the model, in inference mode."""
+        part = descriptor_model(self.model, (output,))
+        return tf.function(lambda images: part(images, training=False)[output], reduce_retracing=True)
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        config = self.config
+        writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
+        events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
+        if config.heldout_pattern:
+            events.append(callbacks.HeldoutRetrieval(
+                self.model, self._inference("global_descriptor"),
+                lambda: self._batches(config.heldout_pattern), config.max_heldout_images, self.write_dir,
+                self.stored))
+        shown = self._batches(config.validation_pattern or config.heldout_pattern or config.train_pattern)
+        images = np.concatenate([images for images, _ in shown.unbatch().batch(_SUMMARY_IMAGES).take(1)])
+        return events + [
+            summaries.TrainingSummaries(writer, self.model.get_layer("gem_pooling"), config.batch_size),
+            summaries.AttentionSummaries(writer, self._inference("attention_scores"), images,
+                                         receptive_field(config.backbone, config.local_stride)),
+            callbacks.HistoryTable(self.write_dir),
+            callbacks.Backup(self.model, self.manager, self.write_dir, config.backup_steps)]
