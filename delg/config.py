@@ -175,18 +175,19 @@ class SearchConfig:
     matcher: str = "mutual"
     ratio: float = 0.9  # first over second distance, for matcher=ratio
     max_distance: float = 1.0  # between unit descriptors, for matcher=threshold
-    verifier: str = "usac"  # usac | paper | none
+    verifier: str = "usac"  # paper: the reference's whole recipe, threshold matcher, affine, raw pixels
     transform: str = "homography"
     inlier_threshold: float = 20.0  # pixels, on a query whose longer side is 1024 pixels
     max_iterations: int = 1000
-    min_inliers: int = 10  # fewer inliers count as none: chance gives 5 to 12
+    guided_neighbors: int = 3  # ranks of looks that may match once the transform is known; 0: off
+    min_inliers: int = 0  # fewer inliers count as none; 0: calibrated on pairs far down the rankings
     inlier_weight: float = 0.0  # 0: by (inliers, similarity); above: similarity + weight * log1p(inliers)
     seed: int = 0
 
     def __post_init__(self):
         for name, allowed in (("matcher", MATCHERS), ("verifier", VERIFIERS), ("transform", TRANSFORMS)):
             _require_member(name, getattr(self, name), allowed)
-        for name in ("num_neighbors", "num_rerank", "min_inliers", "inlier_weight"):
+        for name in ("num_neighbors", "num_rerank", "guided_neighbors", "min_inliers", "inlier_weight"):
             _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
                      **{name: getattr(self, name)})
         for name in ("inlier_threshold", "max_iterations", "max_distance"):

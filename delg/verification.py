@@ -1,0 +1,186 @@
+"""Geometric verification: the transform and the inliers among putative matches (numpy, OpenCV, scikit-image).
+
+A transform is a 3 x 3 float64 matrix from index pixels (x, y, 1) to query pixels; NaN where none was found.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import cv2
+import numpy as np
+from skimage import measure
+from skimage import transform as geometry
+
+VERIFIERS = ("usac", "paper")
+TRANSFORMS = ("homography", "affine")
+MAX_SCALE = 10.0  # of lengths, between the two images; chosen
+MAX_STRETCH = 6.0  # longest over shortest image of a unit circle: a plane seen 80 degrees aslant; chosen
+MAX_DEPTH_RATIO = 6.0  # farthest over nearest inlier of the plane; chosen
+
+
+def project(transform: np.ndarray, points_xy: np.ndarray) -> np.ndarray:
+    """Points mapped by a transform; inf for those on or behind its horizon.
+
+    Args:
+        transform: float, [3, 3].
+        points_xy: float, [k, 2], pixels.
+
+    Returns:
+        float64, [k, 2], pixels.
+    """
+    mapped = np.column_stack([points_xy, np.ones(len(points_xy))]) @ np.asarray(transform, np.float64).T
+    depth = mapped[:, 2:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(depth > 0, mapped[:, :2] / depth, np.inf)
+
+
+def is_plausible(transform: np.ndarray, points_xy: np.ndarray) -> bool:
+    """Whether a camera could have made this transform of what lies at `points_xy`.
+
+    Refused: mirror images, more than MAX_SCALE between the images, a stretch beyond MAX_STRETCH, and
+    inliers spread over more than MAX_DEPTH_RATIO in depth. Chance agreements are often of these kinds.
+
+    Args:
+        transform: float, [3, 3], positive depth at the points.
+        points_xy: float, [k, 2], pixels of the index image, k at least 1.
+    """
+    depths = points_xy @ transform[2, :2] + transform[2, 2]
+    nearest, farthest = depths.min(), depths.max()
+    if not np.all(np.isfinite(transform)) or nearest <= 0 or farthest > MAX_DEPTH_RATIO * nearest:
+        return False
+    centre = points_xy.mean(axis=0)
+    depth = centre @ transform[2, :2] + transform[2, 2]
+    mapped = (transform[:2, :2] @ centre + transform[:2, 2]) / depth
+    jacobian = (transform[:2, :2] - np.outer(mapped, transform[2, :2])) / depth
+    longest, shortest = np.linalg.svd(jacobian, compute_uv=False)
+    return bool(np.linalg.det(jacobian) > 0 and longest <= MAX_SCALE and shortest >= 1 / MAX_SCALE
+                and longest <= MAX_STRETCH * shortest)
+
+
+def _usac(query_xy: np.ndarray, index_xy: np.ndarray, transform: str, threshold: float, max_iterations: int,
+          seed: int) -> np.ndarray | None:
+    """Best transform of OpenCV's USAC: PROSAC samples the best matches first, local optimisation refines."""
+    settings = cv2.UsacParams()
+    settings.sampler = cv2.SAMPLING_PROSAC
+    settings.score = cv2.SCORE_METHOD_MAGSAC
+    settings.loMethod = cv2.LOCAL_OPTIM_SIGMA
+    settings.final_polisher = cv2.MAGSAC
+    settings.confidence = 0.999
+    settings.threshold = threshold
+    settings.maxIterations = max_iterations
+    settings.randomGeneratorState = seed
+    settings.isParallel = False
+    try:
+        if transform == "homography":
+            return cv2.findHomography(index_xy, query_xy, settings)[0]
+        found = cv2.estimateAffine2D(index_xy, query_xy, settings)[0]
+    except cv2.error:  # a degenerate set, such as points that all coincide
+        return None
+    return None if found is None else np.vstack([found, [0, 0, 1]])
+
+
+def _paper(query_xy: np.ndarray, index_xy: np.ndarray, threshold: float, max_iterations: int,
+           seed: int) -> np.ndarray | None:
+    """Affine RANSAC of scikit-image, as in DELG's reference implementation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns when no sample gives a model
+        found, _ = measure.ransac((index_xy, query_xy), geometry.AffineTransform, min_samples=3,
+                                  residual_threshold=threshold, max_trials=max_iterations,
+                                  rng=np.random.default_rng(seed))
+    return None if found is None else found.params
+
+
+def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "usac",
+                   transform: str = "homography", threshold: float = 20.0, max_iterations: int = 1000,
+                   seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The transform most matches agree on, and which do; equal input and seed give equal output.
+
+    - `usac`: homography (4 points) or affine; implausible transforms count as none.
+    - `paper`: affine, whatever `transform` says, without a check of plausibility.
+
+    Args:
+        query_yx: float, [k, 2], pixels of the query; row i matches row i of `index_yx`, best match first.
+        index_yx: float, [k, 2], pixels of the index image.
+        verifier: one of VERIFIERS.
+        transform: one of TRANSFORMS.
+        threshold: pixels of the query; the largest distance of an inlier from its mapped partner.
+        max_iterations: samples tried.
+        seed: of the sampling.
+
+    Returns:
+        transform: float64, [3, 3], from index (x, y, 1) to the query; all NaN when none was found.
+        inliers: bool, [k]; all False when none was found, or with fewer matches than a sample takes.
+
+    Raises:
+        ValueError: if an argument is not one of those named.
+    """
+    if verifier not in VERIFIERS or transform not in TRANSFORMS:
+        raise ValueError(f"`verifier` must be one of {', '.join(VERIFIERS)} and `transform` one of "
+                         f"{', '.join(TRANSFORMS)}. "
+                         f"Received: verifier={verifier!r}, transform={transform!r}.")
+    # The reference asks for four matches though an affine sample takes three.
+    none = np.full((3, 3), np.nan), np.zeros(len(query_yx), bool)
+    if len(query_yx) < 4 - (verifier == "usac" and transform == "affine"):
+        return none
+    query_xy = np.ascontiguousarray(query_yx[:, ::-1], np.float64)
+    index_xy = np.ascontiguousarray(index_yx[:, ::-1], np.float64)
+    found = (_paper(query_xy, index_xy, threshold, max_iterations, seed) if verifier == "paper"
+             else _usac(query_xy, index_xy, transform, threshold, max_iterations, seed))
+    if found is None:
+        return none
+    if index_xy.mean(axis=0) @ found[2, :2] + found[2, 2] < 0:
+        found = -found  # the same transform; depth is positive where the matches are
+    inliers = np.linalg.norm(project(found, index_xy) - query_xy, axis=1) <= threshold
+    if not inliers.any() or (verifier == "usac" and not is_plausible(found, index_xy[inliers])):
+        return none
+    return found, inliers
+
+
+def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inliers: int,
+                    inlier_weight: float = 0.0) -> np.ndarray:
+    """What the verified results are sorted by, largest first.
+
+    Fewer than `min_inliers` count as none, since chance brings a few to any pair: without the floor,
+    verification makes a good global ranking worse.
+
+    Args:
+        similarities: float, [..., V], cosines in [-1, 1].
+        num_inliers: int, [..., V], at least 0.
+        min_inliers: the floor.
+        inlier_weight: 0: by inliers, ties by similarity; above: similarity + weight * log(1 + inliers).
+
+    Returns:
+        float64, [..., V].
+    """
+    counted = np.where(num_inliers >= min_inliers, num_inliers, 0).astype(np.float64)
+    similarities = np.asarray(similarities, np.float64)
+    if inlier_weight > 0:
+        return similarities + inlier_weight * np.log1p(counted)
+    return counted + similarities / 4  # less than half an inlier either way
+
+
+def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -> int:
+    """Floor that a share `quantile` of pairs of different scenes stays below.
+
+    The tail is taken as exponential through the 90 % and 99 % points of the counts, so that a thousand
+    pairs are enough, and a few pairs that do show the same scene do not spoil the floor.
+
+    Args:
+        inlier_counts: int, [num_pairs]; inliers of pairs that should not match, at least 100 pairs.
+        quantile: share of such pairs to refuse, in [0.99, 1). The default lets one in a hundred lists of
+            100 results through (chosen).
+
+    Returns:
+        The floor, at least 1.
+
+    Raises:
+        ValueError: with fewer than 100 counts, or a quantile out of range.
+    """
+    counts = np.asarray(inlier_counts)
+    if counts.size < 100 or not 0.99 <= quantile < 1:
+        raise ValueError("Calibration takes at least 100 pairs and a `quantile` in [0.99, 1). "
+                         f"Received: {counts.size} pairs, quantile={quantile}.")
+    ninety, ninety_nine = np.quantile(counts, [0.9, 0.99])
+    tail = ninety_nine + (ninety_nine - ninety) * np.log10(0.01 / (1 - quantile))
+    return int(np.floor(tail)) + 1
