@@ -11,8 +11,9 @@ A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each
     scores              [M]     float32, attention, best first within an image
     scales              [M]     float32, 1 / scale of the image the feature was found at
 
-and the attributes `format` (int) and `config` (JSON: the extraction's settings, and the `fingerprint` of
-the model). All shards of one set carry the same `config`.
+and the attributes `format` (int), `config` (JSON: the extraction's settings, and the `fingerprint` of the
+model; all shards of one set carry the same) and `notes` (JSON: what concerns this shard alone, such as its
+source and the images left out).
 """
 
 from __future__ import annotations
@@ -82,12 +83,16 @@ class FeatureShardWriter:
         global_dim: D.
         local_dim: d.
         local_dtype: of the stored descriptors, float16 or float32.
+
+    Attributes:
+        notes: dict, JSON-able, stored when the shard is finished.
     """
 
     def __init__(self, path: str, config: dict[str, Any], global_dim: int, local_dim: int,
                  local_dtype: str = "float16"):
+        self.notes: dict[str, Any] = {}
         self._path = os.fspath(path)
-        self._temporary_path = f"{self._path}.tmp-{os.getpid()}"
+        self._temporary_path = f"{self._path}.{os.getpid()}.tmp"
         self._config = json.dumps(config, sort_keys=True)
         self._ids: list[str] = []
         self._offsets = [0]
@@ -140,6 +145,7 @@ class FeatureShardWriter:
                 self._file.create_dataset("ids", data=self._ids, dtype=h5py.string_dtype())
                 self._file.create_dataset("offsets", data=np.array(self._offsets, np.int64))
                 self._file.attrs["config"] = self._config
+                self._file.attrs["notes"] = json.dumps(self.notes)
                 self._file.attrs["format"] = FORMAT
             self._file.close()
             if error_type is None:
@@ -214,10 +220,10 @@ def read_feature_shard(path: str) -> FeatureShard:
                             **arrays)
 
 
-def read_shard_config(path: str) -> dict[str, Any]:
-    """The settings a shard was made with, after checking the shard; cheap. Raises as the reader above."""
+def read_shard_attributes(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`config` and `notes` of a shard, after checking its shapes; cheap. Raises as `read_feature_shard`."""
     with _open_checked(path) as file:
-        return json.loads(file.attrs["config"])
+        return json.loads(file.attrs["config"]), json.loads(file.attrs.get("notes", "{}"))
 
 
 def find_feature_shards(pattern: str) -> list[str]:

@@ -1,0 +1,199 @@
+"""Features of one image: limits its size, runs the exported model, normalises what comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import os
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from data_prep import augment, image_headers
+from delg import export
+from delg.config import ExtractConfig
+from delg.features_io import LocalFeatures
+
+_MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
+_INPUTS = ("input_image", "input_scales", "input_max_feature_num", "input_abs_thres",
+           "input_global_scales_ind")
+_OUTPUTS = ("boxes", "features", "scales", "scores", "global_descriptors")
+_SAME_SCALE = 1e-4  # relative; 0.7071 on a command line is 2**-0.5
+
+
+class BadImageError(ValueError):
+    """An image that cannot be used; the message says why."""
+
+
+class ImageFeatures(NamedTuple):
+    """What is known of an image in the end."""
+
+    global_descriptor: np.ndarray  # float32 [D], unit norm
+    local: LocalFeatures
+    image_size: tuple[int, int]  # height and width of the original, pixels
+
+
+class PreparedImage(NamedTuple):
+    """Pixels for the model, and how they lie in the original image."""
+
+    image: np.ndarray  # uint8 [h, w, 3], RGB
+    factors: np.ndarray  # float64 [2]: new over old height and width
+    corner: np.ndarray  # float64 [2]: y, x of the box in the original
+    image_size: tuple[int, int]  # height and width of the original
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    """Pixels of a JPEG or PNG, uint8 [h, w, 3] RGB. Raises BadImageError where there are none."""
+    try:
+        image_headers.check_image(encoded)
+        return augment.decode_image(tf.constant(encoded)).numpy()
+    except (tf.errors.OpError, ValueError) as error:
+        raise BadImageError(" ".join(str(error).split())[:200]) from error
+
+
+def prepare_image(image: np.ndarray, max_image_size: int, query_bbox: np.ndarray | None = None
+                  ) -> PreparedImage:
+    """The part of an image that is described, shrunk by area averaging as far as the limit asks.
+
+    A box is cut out first and shrunk by the factor that the whole image would have been shrunk by.
+    Source: specs/delg.md 3.2, the reference extraction of queries.
+
+    Args:
+        image: uint8, [H, W, 3].
+        max_image_size: pixels, longer side of the whole image; 0: no limit.
+        query_bbox: float, [4]; x1, y1, x2, y2 in pixels, rounded and cut at the border; None: whole image.
+
+    Raises:
+        BadImageError: if the box has no pixels in the image.
+    """
+    height, width = image.shape[:2]
+    left, top, right, bottom = 0, 0, width, height
+    if query_bbox is not None:
+        x1, y1, x2, y2 = (round(float(value)) for value in query_bbox)
+        left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+        if left >= right or top >= bottom:
+            raise BadImageError(f"box {x1}, {y1}, {x2}, {y2} has no pixels of the {width} x {height}")
+        image = image[top:bottom, left:right]
+    factor = min(1.0, max_image_size / max(height, width)) if max_image_size else 1.0
+    old_size = np.array(image.shape[:2])
+    new_size = np.maximum(np.round(old_size * factor), 1).astype(int)
+    if np.any(new_size != old_size):
+        image = cv2.resize(image, (int(new_size[1]), int(new_size[0])), interpolation=cv2.INTER_AREA)
+    return PreparedImage(np.ascontiguousarray(image), new_size / old_size, np.array([top, left], np.float64),
+                         (height, width))
+
+
+class ImageDescriber:
+    """An exported model with its settings; maps images to features. May be called from several threads.
+
+    Args:
+        saved_model: folder of a SavedModel with the `serving_default` of `extraction_module`; one made
+            elsewhere will do, with an explicit `score_threshold`.
+        config: how features are taken.
+
+    Attributes:
+        global_dim, local_dim: dimensions of the descriptors.
+        settings: JSON-able dict of all that decides the values of features, `fingerprint` of the model
+            included; equal settings and images give equal features.
+
+    Raises:
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if it lacks the signature, or has no threshold and none is given.
+    """
+
+    def __init__(self, saved_model: str, config: ExtractConfig):
+        if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
+            raise FileNotFoundError("`saved_model` must be the folder of a SavedModel, as delg.export_model "
+                                    f"makes it. No saved_model.pb in: {saved_model}.")
+        exported = export.read_export_config(saved_model)
+        self._module = tf.saved_model.load(saved_model)  # held: its variables live as long as it does
+        self._run = self._module.signatures.get("serving_default")
+        found = sorted(self._run.structured_input_signature[1]) if self._run else None
+        if found is None or found != sorted(_INPUTS):
+            raise ValueError(f"{saved_model} must have a signature `serving_default` with the inputs "
+                             f"{', '.join(_INPUTS)}. Received: {found}.")
+        threshold = config.score_threshold
+        if threshold is None:
+            if not hasattr(self._module, "attention_threshold"):
+                raise ValueError(f"{saved_model} holds no attention threshold: give `score_threshold`.")
+            threshold = float(self._module.attention_threshold.numpy())
+        self._config = config
+        self._threshold = tf.constant(threshold, tf.float32)
+        self.settings = {**dataclasses.asdict(config), "score_threshold": threshold,
+                         "global_scales": list(config.global_scales),
+                         "local_scales": list(config.local_scales),
+                         "fingerprint": exported["fingerprint"] if exported else _files_hash(saved_model)}
+        del self.settings["max_bad_fraction"]
+        probe = self._outputs(np.zeros((_MIN_SIDE, _MIN_SIDE, 3), np.uint8), config.global_scales[:1], [0], 0)
+        self.global_dim = probe["global_descriptors"].shape[1]
+        self.local_dim = probe["features"].shape[1]
+
+    def describe(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> ImageFeatures:
+        """Features of an encoded image, or of a box in it; keypoints are pixels of the whole image.
+
+        Args:
+            encoded: JPEG or PNG.
+            query_bbox: float, [4]; x1, y1, x2, y2 in pixels; None: the whole image.
+
+        Raises:
+            BadImageError: if the image cannot be decoded or the box lies outside it.
+        """
+        prepared = prepare_image(decode(encoded), self._config.max_image_size, query_bbox)
+        return self.describe_prepared(prepared)
+
+    def describe_prepared(self, prepared: PreparedImage) -> ImageFeatures:
+        """Features of an image from `prepare_image`; an image below 32 pixels has no local ones."""
+        local_scales = self._config.local_scales if min(prepared.image.shape[:2]) >= _MIN_SIDE else ()
+        shared, global_only = [], []  # global scales, by whether a local pass can serve them
+        for scale in self._config.global_scales:
+            places = [place for place, other in enumerate(local_scales)
+                      if math.isclose(scale, other, rel_tol=_SAME_SCALE)]
+            shared += places[:1]
+            global_only += [] if places else [scale]
+        local, rows = _no_local_features(self.local_dim), []
+        if local_scales:
+            outputs = self._outputs(prepared.image, local_scales, shared, self._config.max_num_features)
+            local = _local_features(outputs, prepared)
+            rows.append(outputs["global_descriptors"])
+        if global_only:
+            rows.append(self._outputs(prepared.image, global_only, range(len(global_only)), 0)[
+                "global_descriptors"])
+        mean = _unit(np.concatenate(rows)).mean(axis=0)
+        return ImageFeatures(_unit(mean), local, prepared.image_size)
+
+    def _outputs(self, image, scales, global_places, max_num_features) -> dict[str, np.ndarray]:
+        outputs = self._run(
+            input_image=tf.constant(image), input_scales=tf.constant(scales, tf.float32),
+            input_max_feature_num=tf.constant(max_num_features, tf.int32), input_abs_thres=self._threshold,
+            input_global_scales_ind=tf.constant(list(global_places), tf.int32))
+        return {name: outputs[name].numpy() for name in _OUTPUTS}
+
+
+def _local_features(outputs: dict[str, np.ndarray], prepared: PreparedImage) -> LocalFeatures:
+    centres = (outputs["boxes"][:, :2] + outputs["boxes"][:, 2:]) / 2
+    keypoints_yx = (centres + 0.5) / prepared.factors - 0.5 + prepared.corner
+    return LocalFeatures(keypoints_yx.astype(np.float32), _unit(outputs["features"]),
+                         outputs["scores"][:, 0], outputs["scales"])
+
+
+def _no_local_features(dim: int) -> LocalFeatures:
+    return LocalFeatures(*(np.zeros((0, *tail), np.float32) for tail in ((2,), (dim,), (), ())))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def _files_hash(saved_model: str) -> str:
+    """SHA-256 of a SavedModel's graph and variables."""
+    digest = hashlib.sha256()
+    variables = os.path.join(saved_model, "variables")
+    names = [os.path.join(variables, name) for name in sorted(os.listdir(variables))]
+    for path in (os.path.join(saved_model, "saved_model.pb"), *names):
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):  # noqa: B023
+                digest.update(block)
+    return digest.hexdigest()
