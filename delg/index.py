@@ -7,6 +7,8 @@ import os
 
 import numpy as np
 
+from data_prep import atomic_file
+
 INDEX_TYPES = ("exact",)
 _BLOCK_ROWS = 16_384  # index rows per matrix product
 _MAX_SIMILARITIES = 2**26  # held at once, 256 MiB of float32
@@ -104,10 +106,10 @@ def save_index(index: ExactIndex, index_dir: str) -> None:
     stale = os.path.join(index_dir, "index.json")
     if os.path.exists(stale):
         os.remove(stale)
-    _replace(os.path.join(index_dir, "descriptors.npy"),
-             lambda file: np.save(file, np.asarray(index.descriptors, np.float32)))
-    _replace(os.path.join(index_dir, "ids.json"), lambda file: file.write(json.dumps(index.ids).encode()))
-    _replace(stale, lambda file: file.write(json.dumps(header, indent=1).encode()))
+    with atomic_file.replacing(os.path.join(index_dir, "descriptors.npy")) as path, open(path, "wb") as file:
+        np.save(file, np.asarray(index.descriptors, np.float32))
+    atomic_file.write_json(os.path.join(index_dir, "ids.json"), index.ids)
+    atomic_file.write_json(stale, header)
 
 
 def load_index(index_dir: str) -> ExactIndex:
@@ -131,14 +133,3 @@ def load_index(index_dir: str) -> ExactIndex:
         raise ValueError(f"{index_dir}: index.json promises type exact and shape {expected}. Received: type "
                          f"{header['type']}, descriptors {descriptors.shape}, {len(ids)} ids.")
     return ExactIndex(descriptors, ids, header["fingerprint"])
-
-
-def _replace(path: str, write) -> None:
-    temporary = f"{path}.tmp-{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)

@@ -16,6 +16,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from data_prep import atomic_file
+from delg.config import SearchConfig
+
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
@@ -34,6 +37,12 @@ class Ranking:
         """Results verified per query, V; they stand first."""
         return self.transforms.shape[1]
 
+    @property
+    def search_config(self) -> SearchConfig:
+        """The settings the ranking was made with, the least number of inliers as calibrated."""
+        names = {field.name for field in dataclasses.fields(SearchConfig)}
+        return SearchConfig(**{name: value for name, value in self.config.items() if name in names})
+
     def global_ranks(self) -> np.ndarray:
         """int32 [Q, K]: the order before verification, by similarity; the lower row first among equals."""
         by_row = np.argsort(self.ranks, axis=1, kind="stable")
@@ -45,19 +54,13 @@ class Ranking:
 def write_ranking(path: str, ranking: Ranking) -> None:
     """Writes `ranking` under a temporary name and renames it to `path`."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    temporary = f"{path}.tmp-{os.getpid()}"
-    try:
-        with h5py.File(temporary, "w") as file:
-            for name in ("query_ids", "index_ids"):
-                file.create_dataset(name, data=getattr(ranking, name), dtype=h5py.string_dtype())
-            for name, dtype in (("ranks", np.int32), ("similarities", np.float32), ("num_inliers", np.int32),
-                                ("transforms", np.float32)):
-                file.create_dataset(name, data=np.asarray(getattr(ranking, name), dtype))
-            file.attrs["config"] = json.dumps(ranking.config)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    with atomic_file.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for name in ("query_ids", "index_ids"):
+            file.create_dataset(name, data=getattr(ranking, name), dtype=h5py.string_dtype())
+        for name, dtype in (("ranks", np.int32), ("similarities", np.float32), ("num_inliers", np.int32),
+                            ("transforms", np.float32)):
+            file.create_dataset(name, data=np.asarray(getattr(ranking, name), dtype))
+        file.attrs["config"] = json.dumps(ranking.config)
 
 
 def read_ranking(path: str) -> Ranking:

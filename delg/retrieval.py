@@ -1,0 +1,239 @@
+"""Search: the most similar index images of every query, the first of them verified by their geometry."""
+
+from __future__ import annotations
+
+import concurrent.futures.process
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import rich.console
+import rich.progress
+from absl import logging
+
+from delg import pairs, verification
+from delg.config import SearchConfig
+from delg.features_io import FeatureReader
+from delg.index import ExactIndex, load_index
+from delg.ranking_io import Ranking, read_ranking, write_ranking
+
+CALIBRATION_PAIRS = 1000
+DEFAULT_MIN_INLIERS = 15  # where too few pairs exist to calibrate on
+_PAIRS_WORTH_A_POOL = 400  # below, starting processes takes longer than the work
+_CACHED_IMAGES = 2048  # index images whose local features a process keeps, about 0.6 MB each
+_SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales")
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def search(query_features: str, index_features: str, index_dir: str, output: str,
+           config: SearchConfig, num_workers: int = 0) -> Ranking:
+    """Ranks the index images for every query, verifies the first and writes the ranking.
+
+    Every pair is verified once, whatever protocols it serves later. A finished ranking of the same inputs
+    and settings is kept.
+
+    Args:
+        query_features: glob or folder of the queries' feature shards.
+        index_features: glob or folder of the index images' feature shards.
+        index_dir: written by delg.build_index from `index_features`.
+        output: path of ranking.h5.
+        config: settings; with `verifier` "paper" the matcher, transform and guidance are the reference's.
+        num_workers: processes that verify; 0: one per processor where the work is worth it.
+
+    Returns:
+        The ranking, as written.
+
+    Raises:
+        FileNotFoundError: if an input is missing.
+        ValueError: if there are no queries, or queries, index features and index are not of one model.
+    """
+    with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
+        index = load_index(index_dir)
+        _check_inputs(queries, query_features, images, index_features, index, index_dir)
+        inputs = _digest(queries, images)
+        requested = dataclasses.asdict(config)
+        kept = _finished(output, requested, inputs)
+        if kept is not None:
+            logging.info("%s is up to date.", output)
+            return kept
+        if config.verifier == "paper":
+            config = dataclasses.replace(config, matcher="threshold", transform="affine", guided_neighbors=0,
+                                         min_inliers=max(1, config.min_inliers))
+        ranks, similarities = index.search(queries.global_descriptors, config.num_neighbors)
+        num_verified = 0 if config.verifier == "none" else min(config.num_rerank, ranks.shape[1])
+        num_inliers = np.full(ranks.shape, -1, np.int32)
+        transforms = np.full((len(ranks), num_verified, 3, 3), np.nan, np.float32)
+        if num_verified:
+            with _verifiers(query_features, index_features, config, num_workers, ranks[:, :num_verified].size,
+                            queries, images) as verify:
+                if config.min_inliers == 0:
+                    config = _calibrated(config, verify, _pairs_far_down(ranks, len(index), config))
+                results = verify("Verifying", ranks[:, :num_verified])
+                for query, (counts, found) in enumerate(results):
+                    num_inliers[query, :num_verified] = counts
+                    transforms[query] = found
+        _rerank(ranks, similarities, num_inliers, transforms, config)
+    settings = {**dataclasses.asdict(config), "fingerprint": images.config.get("fingerprint", ""),
+                "query_features": query_features, "index_features": index_features,
+                "min_inliers_calibrated": requested["min_inliers"] == 0 != config.min_inliers,
+                "requested": requested, "inputs": inputs}
+    ranking = Ranking(queries.ids, images.ids, ranks, similarities, num_inliers, transforms, settings)
+    write_ranking(output, ranking)
+    return ranking
+
+
+def _check_inputs(queries: FeatureReader, query_features: str, images: FeatureReader, index_features: str,
+                  index: ExactIndex, index_dir: str) -> None:
+    if not queries.ids:
+        raise ValueError(f"`query_features` must hold at least one image. Received: {query_features!r}.")
+    for setting in _SHARED_SETTINGS:
+        ours, theirs = queries.config.get(setting), images.config.get(setting)
+        if ours != theirs:
+            raise ValueError("`query_features` and `index_features` must be of one model and setting. "
+                             f"Received: {setting}={ours!r} in {query_features!r}, {theirs!r} in "
+                             f"{index_features!r}.")
+    fingerprint = images.config.get("fingerprint", "")
+    if index.fingerprint != fingerprint:
+        raise ValueError("`index_dir` and `index_features` must be of one model. "
+                         f"Received: {index_dir!r} of model {index.fingerprint!r}, {index_features!r} of "
+                         f"model {fingerprint!r}.")
+    if index.ids != images.ids:
+        different = next((pair for pair in zip(index.ids, images.ids) if pair[0] != pair[1]),
+                         (len(index.ids), len(images.ids)))
+        raise ValueError(f"`index_dir` must be built from `index_features`. Received: {index_dir!r} with "
+                         f"{different[0]!r} where {index_features!r} has {different[1]!r}.")
+
+
+def _digest(queries: FeatureReader, images: FeatureReader) -> str:
+    digest = hashlib.sha256()
+    for reader in (queries, images):
+        digest.update(json.dumps([reader.ids, reader.config], sort_keys=True).encode())
+        digest.update(np.ascontiguousarray(reader.global_descriptors))
+        digest.update(np.ascontiguousarray(reader.num_local_features))
+    return digest.hexdigest()
+
+
+def _finished(output: str, requested: dict[str, Any], inputs: str) -> Ranking | None:
+    try:
+        ranking = read_ranking(output)
+    except (FileNotFoundError, ValueError):
+        return None
+    same = (ranking.config.get("requested"), ranking.config.get("inputs")) == (requested, inputs)
+    return ranking if same else None
+
+
+def _pairs_far_down(ranks: np.ndarray, num_index: int, config: SearchConfig) -> list[np.ndarray]:
+    """Per query, random index rows outside the first half of its ranking: next to none of them match."""
+    generator = np.random.default_rng(config.seed)
+    per_query = -(-CALIBRATION_PAIRS // len(ranks))
+    chosen = []
+    for row in ranks:
+        far = np.setdiff1d(np.arange(num_index), row[:num_index // 2])
+        chosen.append(generator.choice(far, min(per_query, far.size), replace=False))
+    return chosen
+
+
+def _calibrated(config: SearchConfig, verify, rows: list[np.ndarray]) -> SearchConfig:
+    num_pairs = sum(map(len, rows))
+    if num_pairs < 100:
+        logging.warning("Only %d pairs to calibrate the least number of inliers on; taking %d. "
+                        "Set --min_inliers for another.", num_pairs, DEFAULT_MIN_INLIERS)
+        return dataclasses.replace(config, min_inliers=DEFAULT_MIN_INLIERS)
+    counts = np.concatenate([counts for counts, _ in verify("Calibrating", rows)])
+    floor = verification.calibrate_min_inliers(counts)
+    logging.info("Fewer than %d inliers count as none: calibrated on %d pairs.", floor, num_pairs)
+    return dataclasses.replace(config, min_inliers=floor)
+
+
+def _rerank(ranks: np.ndarray, similarities: np.ndarray, num_inliers: np.ndarray, transforms: np.ndarray,
+            config: SearchConfig) -> None:
+    """Puts the verified, which stand first, into their final order; in place."""
+    verified = np.s_[:, :transforms.shape[1]]
+    scores = verification.verified_scores(similarities[verified], num_inliers[verified], config.min_inliers,
+                                          config.inlier_weight)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    for array in (ranks, similarities, num_inliers):
+        array[verified] = np.take_along_axis(array[verified], order, 1)
+    transforms[:] = np.take_along_axis(transforms, order[:, :, None, None], 1)
+
+
+class _QueryVerifier:
+    """Verifies one query against some index images; local features are read once and kept for a while."""
+
+    def __init__(self, queries: FeatureReader, images: FeatureReader, config: SearchConfig):
+        self._queries, self._config = queries, config
+        self._index_features = functools.lru_cache(_CACHED_IMAGES)(images.local_features)
+
+    def __call__(self, query: int, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        features = self._queries.local_features(query)
+        found = [pairs.verify_pair(features, self._index_features(int(row)), self._config,
+                                   self._queries.image_sizes[query]) for row in rows]
+        counts = np.array([pair.num_inliers for pair in found], np.int32)
+        return counts, np.array([pair.transform for pair in found], np.float32).reshape(-1, 3, 3)
+
+
+_worker: _QueryVerifier | None = None  # of this process, when it is one of a pool
+
+
+def _start_worker(query_features: str, index_features: str, config: SearchConfig) -> None:
+    import cv2
+
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    cv2.setNumThreads(1)
+    _worker = _QueryVerifier(FeatureReader(query_features), FeatureReader(index_features), config)
+
+
+def _verify_in_worker(query: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return _worker(query, rows)
+
+
+@contextlib.contextmanager
+def _verifiers(query_features: str, index_features: str, config: SearchConfig, num_workers: int,
+               num_pairs: int, queries: FeatureReader, images: FeatureReader) -> Iterator:
+    """A function from (title, index rows of every query) to an iterator over (counts, transforms)."""
+    if num_workers == 0:
+        num_workers = min(os.cpu_count() or 1, len(queries.ids)) if num_pairs >= _PAIRS_WORTH_A_POOL else 1
+    if num_workers == 1:
+        here = _QueryVerifier(queries, images, config)
+        yield lambda title, rows: _tracked(title, map(here, range(len(rows)), rows), len(rows))
+        return
+    with _environment(dict.fromkeys(_THREAD_LIMITS, "1")):  # one thread each: the processes share the work
+        pool = concurrent.futures.ProcessPoolExecutor(
+            num_workers, multiprocessing.get_context("spawn"), _start_worker,
+            (query_features, index_features, config))
+        try:
+            yield lambda title, rows: _tracked(
+                title, pool.map(_verify_in_worker, range(len(rows)), rows), len(rows))
+        except concurrent.futures.process.BrokenProcessPool as error:
+            raise OSError("A verifying process was ended from outside, most likely for want of memory: lower "
+                          f"`num_workers`. Received: num_workers={num_workers}.") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _tracked(title: str, results: Iterator, total: int) -> Iterator:
+    console = rich.console.Console(stderr=True)
+    yield from rich.progress.track(results, title, total, console=console, disable=not console.is_terminal)
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
