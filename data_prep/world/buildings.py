@@ -36,7 +36,8 @@ class Panel:
     @property
     def normal(self) -> np.ndarray:
         """Outward unit vector, float [3]."""
-        return np.cross(self.up, self.right)
+        (x1, y1, z1), (x2, y2, z2) = self.up.tolist(), self.right.tolist()  # np.cross is slow on one pair
+        return np.array([y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2])
 
     @property
     def centre(self) -> np.ndarray:
@@ -77,7 +78,7 @@ def face(panel: Panel, position) -> Panel:
         return panel
     away = (panel.origin - np.asarray(position)) * (1, 0, 1)
     away /= max(1e-6, float(np.linalg.norm(away)))
-    right = np.cross((0.0, 1.0, 0.0), away)
+    right = np.array([away[2], 0.0, -away[0]])
     return dataclasses.replace(panel, origin=panel.origin - 0.5 * panel.texture.width * right, right=right,
                                role="facing")
 

@@ -1,9 +1,9 @@
 """Which index images show a query's landmark, and how hard they are: decided from the true geometry.
 
 An index image of the query's landmark is
-- junk, if less than 15 % of the landmark's front is visible or the landmark covers less than 1.5 % of the image;
-- easy, if at least 55 % of the front is visible, the landmark covers at least 12 % of the image, the camera
-  stands at most 40 degrees aside of the front and at most 35 degrees away from the query's direction, and both
+- junk, if less than 20 % of the landmark's front is visible or the landmark covers less than 3 % of the image;
+- easy, if at least half of the front is visible, the landmark covers at least 10 % of the image, the camera
+  stands at most 45 degrees aside of the front and at most 40 degrees away from the query's direction, and both
   pictures are taken by night or both are not;
 - hard otherwise: oblique, small, cut off, hidden in part, or by the other light.
 Images of other landmarks and without a landmark are negatives. Thresholds are chosen.
@@ -18,12 +18,12 @@ import numpy as np
 from data_prep.world.buildings import Building
 from data_prep.world.camera import Camera
 
-JUNK_VISIBLE_FRACTION = 0.15
-JUNK_PIXEL_SHARE = 0.015
-EASY_VISIBLE_FRACTION = 0.55
-EASY_PIXEL_SHARE = 0.12
-EASY_AZIMUTH = 40.0
-EASY_TURN = 35.0
+JUNK_VISIBLE_FRACTION = 0.2
+JUNK_PIXEL_SHARE = 0.03
+EASY_VISIBLE_FRACTION = 0.5
+EASY_PIXEL_SHARE = 0.1
+EASY_AZIMUTH = 45.0
+EASY_TURN = 40.0
 MIN_BOX = 32  # pixels
 _CELLS = 24  # samples along the longer side of a front
 

@@ -51,8 +51,8 @@ def draw_light(rng: np.random.Generator, kind: str) -> Light:
     warm = np.array([1.0, rng.uniform(0.72, 0.9), rng.uniform(0.4, 0.7)])
     if kind == "day":
         overcast = rng.random() < 0.4
-        sun = none if overcast else np.array([1.0, 0.95, 0.86]) * rng.uniform(0.35, 0.7)
-        ambient = np.array([0.92, 0.97, 1.06]) * (rng.uniform(0.7, 0.95) if overcast else rng.uniform(0.42, 0.62))
+        sun = none if overcast else np.array([1.0, 0.95, 0.86]) * rng.uniform(0.4, 0.75)
+        ambient = np.array([0.92, 0.97, 1.06]) * (rng.uniform(0.85, 1.1) if overcast else rng.uniform(0.48, 0.7))
         zenith = np.array([70, 120, 190]) * rng.uniform(0.7, 1.25)
         horizon = np.array([190, 208, 226]) * rng.uniform(0.85, 1.1)
         if overcast:
@@ -63,7 +63,7 @@ def draw_light(rng: np.random.Generator, kind: str) -> Light:
     elif kind == "dusk":
         height = rng.uniform(0.03, 0.3)
         sun = warm * rng.uniform(0.1, 0.7)
-        ambient = np.array([rng.uniform(0.8, 1.1), 0.85, rng.uniform(0.9, 1.3)]) * rng.uniform(0.28, 0.5)
+        ambient = np.array([rng.uniform(0.85, 1.1), 0.88, rng.uniform(0.85, 1.15)]) * rng.uniform(0.38, 0.62)
         zenith = np.array([rng.uniform(50, 110), rng.uniform(60, 100), rng.uniform(110, 150)])
         horizon = np.array([rng.uniform(200, 250), rng.uniform(120, 180), rng.uniform(80, 150)])
         glow, clouds = rng.uniform(0.0, 0.9, 2), rng.uniform(0.2, 1)
@@ -73,11 +73,11 @@ def draw_light(rng: np.random.Generator, kind: str) -> Light:
             shadow = (shadow[0], shadow[1], 1.0)
     else:
         sun, height = none, 0.5
-        ambient = np.array([0.8, 0.85, 1.15]) * rng.uniform(0.08, 0.24)
+        ambient = np.array([0.82, 0.86, 1.1]) * rng.uniform(0.12, 0.3)
         lamp = warm if rng.random() < 0.7 else np.array([0.85, 0.95, 1.1])
-        flood = lamp * (rng.uniform(0.3, 0.85) if rng.random() < 0.8 else 0.1)
+        flood = lamp * (rng.uniform(0.35, 0.9) if rng.random() < 0.88 else 0.15)
         street = warm * rng.uniform(0.08, 0.35)
-        zenith = np.array([10, 12, 26]) * rng.uniform(0.4, 2.0)
+        zenith = np.array([12, 14, 24]) * rng.uniform(0.4, 2.0)
         horizon = np.array([44, 38, 46]) * rng.uniform(0.4, 1.6)
         glow, clouds = rng.uniform(0.0, 1.0, 2), rng.uniform(0, 0.7)
     direction = (np.cos(height) * np.sin(azimuth), np.sin(height), -np.cos(height) * np.cos(azimuth))

@@ -16,7 +16,7 @@ from data_prep.world.rendering import Frame
 from data_prep.world.sensor import develop
 
 ASPECTS = ((4, 3), (4, 3), (3, 4), (3, 2), (2, 3), (1, 1), (16, 9))
-_LIGHT_SHARES = (0.5, 0.22, 0.28)  # day, dusk, night
+_LIGHT_SHARES = (0.55, 0.22, 0.23)  # day, dusk, night
 _OTHERS = 1000  # owners from here on are not the landmark
 _MAX_ANGLE = np.radians(65)
 
@@ -57,7 +57,7 @@ def photograph_landmark(city: City, number: int, image_size: int, rng: np.random
     around = city.neighbourhood(number)
     others = _neighbours(city, building, around) + _skyline(city, building, rng)
     ground = int(around.integers(clutter.GROUND_KINDS))
-    if not clear and rng.random() < 0.16:
+    if not clear and rng.random() < 0.12:
         others.append(_blocker(city, camera, building, rng))
     things = _things(city, camera, rng, crowd=0.4 if clear else 1.0)
     frame = _render(city, camera, light, ground, building, others, things, rng)
@@ -103,11 +103,11 @@ def _camera(rng, image_size, position, target, field_of_view) -> Camera:
 def _stand_before(building: Building, image_size, rng, clear) -> tuple[Camera, float]:
     """A camera before a building's front, and its azimuth in radians, positive to the right."""
     spread = 0.45 if clear else 1.0
-    angle = _MAX_ANGLE * spread * rng.choice([-1, 1]) * rng.beta(1.1, 1.3)
-    size = np.exp(rng.uniform(np.log(0.75), np.log(1.15)) if clear else rng.uniform(np.log(0.28), np.log(1.6)))
+    angle = _MAX_ANGLE * spread * rng.choice([-1, 1]) * rng.beta(1.0, 1.6)
+    size = np.exp(rng.uniform(np.log(0.75), np.log(1.15)) if clear else rng.uniform(np.log(0.5), np.log(1.6)))
     width = building.width * np.cos(angle) + building.depth * abs(np.sin(angle)) * 0.6
     field_of_view = rng.uniform(40, 74)
-    offset = (0.08 if clear else 0.3) * rng.uniform(-1, 1, 2)
+    offset = (0.08 if clear else 0.24) * rng.uniform(-1, 1, 2)
     probe = _camera(rng, image_size, (0, 2, -30), (0, 2, 0), field_of_view)
     distance = probe.focal * max(width / (size * probe.width), building.height / (size * probe.height))
     distance = float(np.clip(distance, 9.0 / np.cos(angle), 140))
@@ -163,7 +163,7 @@ def _things(city, camera, rng, crowd) -> list:
     across = np.cross((0.0, 1.0, 0.0), forward)
     reach = float(np.clip(-camera.position[2], 10, 60))
     spread = camera.width / camera.focal / 2
-    for kind, rate in (("tree", 1.1), ("person", 3.5), ("car", 0.9), ("lamp", 0.7)):
+    for kind, rate in (("tree", 0.8), ("person", 3.0), ("car", 0.7), ("lamp", 0.6)):
         for _ in range(rng.poisson(rate * crowd)):
             nearest = {"tree": 0.35, "person": 0.2, "car": 0.25, "lamp": 0.2}[kind]
             depth = rng.uniform(nearest, 0.95) * reach
@@ -195,7 +195,7 @@ def _render(city, camera, light, ground, building, others, things, rng) -> Frame
 
 
 def _homographies(camera, building, owner) -> dict[str, np.ndarray]:
-    seen = set(np.unique(owner).tolist())
+    seen = np.bincount(owner.ravel()).nonzero()[0]
     return {panel.name: plane_homography(camera, panel.origin, panel.right, panel.up)
             for index, panel in enumerate(building.panels)
             if panel.role in ("front", "side") and 1 + index in seen}

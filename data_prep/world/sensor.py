@@ -20,11 +20,12 @@ def develop(colour: np.ndarray, light: Light, rng: np.random.Generator) -> np.nd
         uint8 [height, width, 3].
     """
     night = light.kind == "night"
-    target = {"day": 118.0, "dusk": 92.0, "night": 62.0}[light.kind] * np.exp(rng.normal(0, 0.22))
+    target = {"day": 130.0, "dusk": 100.0, "night": 68.0}[light.kind] * np.exp(rng.normal(0, 0.2))
     gain = np.clip(target / max(1.0, float(colour.mean())), 0.6, 2.6)
-    balance = np.exp(rng.normal(0, 0.07, 3))
+    warmth, tint = rng.normal(0, 0.07), rng.normal(0, 0.02)
+    balance = np.exp([warmth, tint, -warmth])
     image = colour * (gain * balance).astype(np.float32)
-    image = _blurred(image, rng, 0.35 if night else 0.22)
+    image = _blurred(image, rng, 0.3 if night else 0.18)
     contrast, gamma = rng.uniform(0.8, 1.25), np.exp(rng.normal(0, 0.12))
     image = np.clip(image / 255, 0, None)
     image = image / (1 + 0.25 * np.maximum(0, image - 0.6))  # highlights roll off
@@ -33,7 +34,7 @@ def develop(colour: np.ndarray, light: Light, rng: np.random.Generator) -> np.nd
     image = grey + (image - grey) * np.float32(rng.uniform(0.5, 1.3))
     if rng.random() < 0.05:
         image = np.broadcast_to(image.mean(-1, keepdims=True), image.shape)
-    deviation = rng.uniform(0.015, 0.06) if night else rng.uniform(0.0, 0.03)
+    deviation = rng.uniform(0.01, 0.045) if night else rng.uniform(0.0, 0.02)
     noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
     return np.clip((image + noise) * 255, 0, 255).astype(np.uint8)
 
@@ -43,8 +44,8 @@ def _blurred(image, rng, share) -> np.ndarray:
     if rng.random() > share:
         return image
     if rng.random() < 0.5:
-        return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4) * longer / 256)
-    length = max(2, round(rng.uniform(2, 6) * longer / 256))
+        return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.1) * longer / 256)
+    length = max(2, round(rng.uniform(2, 5) * longer / 256))
     kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
     turn = rng.uniform(0, np.pi)
     step = (np.array([np.cos(turn), np.sin(turn)]) * length / 2 + length).round().astype(int)
