@@ -13,7 +13,7 @@ from absl import logging
 from rich import progress
 
 from data_prep import atomic_file
-from delg import metrics, report_figures, report_inputs, report_queries
+from delg import evaluation, metrics, report_figures, report_inputs, report_queries
 from delg.features_io import FeatureReader
 from delg.ground_truth import GroundTruth, load_ground_truth
 from delg.ranking_io import Ranking, read_ranking
@@ -28,23 +28,23 @@ _TOLERANCE = 0.01  # percent; scores of one ranking agree far better
 
 @dataclasses.dataclass(frozen=True)
 class ReportConfig:
-    """One report. Patterns are globs."""
+    """One report."""
 
     ranking: str  # ranking.h5 of delg.search_images
     ground_truth: str  # .mat, .pkl, .json or dataset.json
     metrics: str  # metrics.json of delg.evaluate for this ranking
-    query_features: str  # feature shards
-    index_features: str
-    query_images: str  # TFRecord shards
-    index_images: str
-    output_dir: str
+    query_features: str  # glob of the queries' feature shards
+    index_features: str  # glob of the index's feature shards
+    query_images: str  # glob of the queries' TFRecord shards
+    index_images: str  # glob of the index's TFRecord shards
+    output_dir: str  # folder of the report
     baseline_metrics: str = ""  # metrics.json to compare with, such as that of the untrained model
     baseline_name: str = "untrained"  # what the baseline is called on the page
-    saved_model: str = ""  # attention maps are drawn with it; empty: from the keypoints' scores
-    num_queries: int = 16  # shown in full
-    num_successes: int = 4  # of these; the others are failures
-    num_hits: int = 10  # per ranked list
-    title: str = "Image retrieval report"
+    saved_model: str = ""  # model that attention maps are drawn with; empty: from the keypoints' scores
+    num_queries: int = 16  # queries shown in full
+    num_successes: int = 4  # how many of these are successes; the others are failures
+    num_hits: int = 10  # images per ranked list
+    title: str = "Image retrieval report"  # heading of the page
 
     def __post_init__(self):
         for name in ("num_queries", "num_successes"):
@@ -85,6 +85,7 @@ def make_report(config: ReportConfig) -> str:
                     report_queries.worst_first(outcomes)[:_MAX_ROWS]],
         num_rows_left_out=max(0, len(outcomes) - _MAX_ROWS), failures=cards[:len(failures)],
         successes=cards[len(failures):], settings=settings,
+        verified_order=_verified_order(ranking),
         attention_source=("scores of the model at scale 1" if config.saved_model
                           else "scores of the stored keypoints, blurred"))
     os.makedirs(config.output_dir, exist_ok=True)
@@ -104,8 +105,15 @@ def _text(name: str) -> str:
     return resources.files("delg").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def _verified_order(ranking: Ranking) -> str:
+    if ranking.config.get("inlier_weight", 0) > 0:
+        return "by similarity and inliers together"
+    floor = ranking.config.get("min_inliers", 0)
+    return f"by inliers{f', fewer than {floor} counting as none' if floor > 1 else ''}, then similarity"
+
+
 def _check_scores(config: ReportConfig, scores: dict[str, Any], outcomes: list[QueryOutcome]) -> None:
-    for stage in report_inputs.STAGES:
+    for stage in evaluation.STAGES:
         if stage not in scores:
             continue
         own = 100 * metrics.mean_over_queries([outcome.before if stage == "global" else outcome.after
@@ -118,8 +126,13 @@ def _check_scores(config: ReportConfig, scores: dict[str, Any], outcomes: list[Q
 
 def _check_features(config: ReportConfig, ranking: Ranking, query: FeatureReader,
                     index: FeatureReader) -> None:
+    searched = ranking.config.get("fingerprint")
     for flag, reader, ids in (("query_features", query, ranking.query_ids),
                               ("index_features", index, ranking.index_ids)):
+        own = reader.config.get("fingerprint")
+        if searched and own and own != searched:
+            raise ValueError(f"`{flag}` must be of the model that was searched with, {searched[:12]}. "
+                             f"{getattr(config, flag)}: of {own[:12]}.")
         lacking = set(ids) - set(reader.ids)
         if lacking:
             raise ValueError(f"`{flag}` must hold every image of the ranking. {getattr(config, flag)}: lacks "
@@ -177,18 +190,21 @@ def _score_groups(config: ReportConfig, scores: dict[str, Any],
     for protocol in metrics.PROTOCOLS:
         rows = []
         for held, prefix in ((baseline, f"{config.baseline_name}, "), (scores, "")):
-            stages = [stage for stage in report_inputs.STAGES if held and stage in held]
+            stages = [stage for stage in evaluation.STAGES if held and stage in held]
             for stage in stages:
                 values = held[stage][protocol]
                 low, high = (values.get("mAP_interval") or (None, None))
-                name = prefix + report_inputs.STAGES[stage]
+                name = prefix + evaluation.STAGES[stage]
                 rows.append({"name": name[:1].upper() + name[1:],
                              "mean": report_inputs.finite(values.get("mAP")),
                              "low": report_inputs.finite(low), "high": report_inputs.finite(high),
                              "precisions": [report_inputs.finite(values.get(f"mP@{k}"))
                                             for k in metrics.CUTOFFS],
                              "is_final": held is scores and stage == stages[-1]})
-        groups.append({"name": protocol.capitalize(), "rows": rows})
+        gain = scores.get("gain", {}).get(protocol, {})
+        gains = [report_inputs.finite(value) for value in (gain.get("mAP"), *gain.get("mAP_interval", ()))]
+        groups.append({"name": protocol.capitalize(), "rows": rows,
+                       "gains": gains if len(gains) == 3 and None not in gains else None})
     return groups
 
 
@@ -219,7 +235,8 @@ def _count(number: int, one: str, many: str) -> str:
 def _settings(config: ReportConfig, ranking: Ranking, features: FeatureReader) -> list[dict[str, Any]]:
     files = {name: value for name, value in dataclasses.asdict(config).items()
              if isinstance(value, str) and value and name not in ("title", "baseline_name", "output_dir")}
-    groups = (("Search and verification", ranking.config), ("Feature extraction", features.config),
+    search = {name: value for name, value in ranking.config.items() if name not in ("requested", "inputs")}
+    groups = (("Search and verification", search), ("Feature extraction", features.config),
               ("Files", files))
     return [{"name": name, "rows": [(key, _shown(value)) for key, value in sorted(held.items())]}
             for name, held in groups]

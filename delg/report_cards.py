@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.pipeline import Example
-from delg import matching, report_inputs, report_pictures, verification
+from delg import pairs, report_inputs, report_pictures
+from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from delg.ranking_io import Ranking
 from delg.report_queries import Hit, QueryOutcome
@@ -18,6 +19,7 @@ from delg.report_queries import Hit, QueryOutcome
 _THUMBNAIL = (150, 220)  # height and width at most, pixels
 _QUERY = (300, 440)
 _MAP = (300, 440)
+_MATCHED_HEIGHT, _UNMATCHED_HEIGHT = 400, 220
 _NUM_MISSED = 10  # positives further down that are shown
 
 
@@ -48,16 +50,6 @@ def shown_hits(outcome: QueryOutcome, num_hits: int) -> list[Hit]:
             *outcome.missed(num_hits)[:_NUM_MISSED], *explained_hits(outcome)]
 
 
-@dataclasses.dataclass(frozen=True)
-class MatchedPair:
-    """Matches of a query and one hit that the stored transform explains."""
-
-    num_matches: int  # putative
-    query_yx: np.ndarray  # float32 [k, 2], inliers, pixels of the query
-    hit_yx: np.ndarray  # float32 [k, 2], inliers, pixels of the hit
-    transform: np.ndarray  # float32 [3, 3]; NaN: none
-
-
 class CardMaker:
     """Makes the cards of one report.
 
@@ -77,6 +69,9 @@ class CardMaker:
                       for part, reader in self._features.items()}
         self._examples = {"query": query_examples, "index": index_examples}
         self._attention = attention
+        names = {field.name for field in dataclasses.fields(SearchConfig)}
+        self._settings = SearchConfig(**{name: value for name, value in ranking.config.items()
+                                         if name in names})
 
     def make(self, outcome: QueryOutcome, anchor: str, num_hits: int, max_bytes: int) -> dict[str, Any]:
         """A query's card, as the template takes it; its pictures take at most `max_bytes` characters."""
@@ -87,7 +82,8 @@ class CardMaker:
         missed = outcome.missed(num_hits)
         strips = {"hits_before": outcome.first_hits(num_hits, verified=False),
                   "hits_after": outcome.first_hits(num_hits), "missed": missed[:_NUM_MISSED]}
-        if not outcome.was_verified:
+        is_unchanged = strips["hits_before"] == strips["hits_after"]  # of no verification too
+        if is_unchanged:
             del strips["hits_after"]
         card = {name: [dataclasses.asdict(hit) for hit in hits] for name, hits in strips.items()}
         thumbnails: dict[str, np.ndarray] = {}
@@ -99,10 +95,9 @@ class CardMaker:
         explained = explained_hits(outcome)
         card["pairs"] = []
         for hit in explained:
-            pair = self.matched_pair(outcome, hit)
-            if pair is not None:
-                card["pairs"].append({**dataclasses.asdict(hit), "num_matches": pair.num_matches})
-                pictures.append(self._draw_pair(pair, query_image, example.query_bbox, hit))
+            if hit.num_inliers >= 0:
+                card["pairs"].append({**dataclasses.asdict(hit), "is_below_floor": self._is_below_floor(hit)})
+                pictures.append(self._draw_pair(outcome, hit, query_image, example.query_bbox))
         card["maps"] = [{"image_id": query_id}, *(dataclasses.asdict(hit) for hit in explained)]
         pictures.append(self._attention_picture("query", query_id, query_image))
         pictures += [self._attention_picture("index", hit.image_id, self._index_image(hit))
@@ -115,40 +110,39 @@ class CardMaker:
         return {**card, "anchor": anchor, "query_id": query_id, "has_box": example.query_bbox is not None,
                 "has_positives": outcome.has_positives, "before": percent(outcome.before),
                 "after": percent(outcome.after), "change": percent(outcome.change),
-                "num_missed": len(missed), "num_shown": num_hits,
-                "sentences": self._sentences(outcome)}
+                "is_unchanged": is_unchanged and outcome.was_verified, "num_missed": len(missed),
+                "num_shown": num_hits, "sentences": self._sentences(outcome)}
 
-    def matched_pair(self, outcome: QueryOutcome, hit: Hit) -> MatchedPair | None:
-        """Matches of the query and a hit, and those the stored transform explains; None if not verified."""
-        if hit.num_inliers < 0 or hit.column >= self._ranking.num_verified:
-            return None
-        settings = self._ranking.config
-        query = self._features["query"].local_features(self._rows["query"][outcome.query_id])
-        index = self._features["index"].local_features(self._rows["index"][hit.image_id])
-        matches = matching.match_descriptors(query.descriptors, index.descriptors, settings["matcher"],
-                                             settings["ratio"], settings["max_distance"])
-        query_yx, hit_yx = query.keypoints_yx[matches.query_rows], index.keypoints_yx[matches.index_rows]
-        transform = self._ranking.transforms[outcome.row, hit.column]
-        inliers = np.zeros(len(matches), bool)
-        if np.all(np.isfinite(transform)):
-            projected = verification.project(transform, hit_yx[:, ::-1])
-            inliers = (np.linalg.norm(projected - query_yx[:, ::-1], axis=1)
-                       <= self._threshold(outcome.query_id))
-        return MatchedPair(len(matches), query_yx[inliers], hit_yx[inliers], transform)
+    def matched_points(self, query_id: str, image_id: str) -> tuple[np.ndarray, np.ndarray]:
+        """Inliers of a query and an index image, verified again with the ranking's settings and seed.
 
-    def _threshold(self, query_id: str) -> float:
-        longer_side = max(self._features["query"].image_sizes[self._rows["query"][query_id]])
-        return self._ranking.config["inlier_threshold"] * longer_side / 1024
+        Returns:
+            float32, [num_inliers, 2] each: pixels (y, x) of the query and of the index image.
+        """
+        query_row, index_row = self._rows["query"][query_id], self._rows["index"][image_id]
+        query = self._features["query"].local_features(query_row)
+        index = self._features["index"].local_features(index_row)
+        height, width = map(int, self._features["query"].image_sizes[query_row])
+        pair = pairs.verify_pair(query, index, self._settings, (height, width))
+        return query.keypoints_yx[pair.query_rows], index.keypoints_yx[pair.index_rows]
+
+    def _is_below_floor(self, hit: Hit) -> bool:
+        return hit.num_inliers < self._ranking.config["min_inliers"]
 
     def _index_image(self, hit: Hit) -> np.ndarray:
         return report_inputs.decode(self._examples["index"][hit.image_id])
 
-    def _draw_pair(self, pair: MatchedPair, query_image: np.ndarray, box: np.ndarray | None,
-                   hit: Hit) -> np.ndarray:
-        height, width = query_image.shape[:2]
-        outline = report_pictures.box_in_hit((0, 0, width, height) if box is None else box, pair.transform)
-        return report_pictures.draw_matches(query_image, self._index_image(hit), pair.query_yx, pair.hit_yx,
-                                            box, outline)
+    def _draw_pair(self, outcome: QueryOutcome, hit: Hit, query_image: np.ndarray,
+                   box: np.ndarray | None) -> np.ndarray:
+        query_yx, hit_yx = self.matched_points(outcome.query_id, hit.image_id)
+        outline = None
+        if not self._is_below_floor(hit):
+            height, width = query_image.shape[:2]
+            outline = report_pictures.box_in_hit(box if box is not None else (0, 0, width, height),
+                                                 self._ranking.transforms[outcome.row, hit.column])
+        max_height = _MATCHED_HEIGHT if len(query_yx) else _UNMATCHED_HEIGHT
+        return report_pictures.draw_matches(query_image, self._index_image(hit), query_yx, hit_yx, box,
+                                            outline, max_height)
 
     def _attention_picture(self, part: str, image_id: str, image: np.ndarray) -> np.ndarray:
         if self._attention is not None:

@@ -41,10 +41,15 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
     svg = re.sub(r'<svg ([^>]*)>', lambda match: f'<svg {_without_size(match[1])} role="img" '
                  f'aria-label="{label}">', svg, count=1)
-    svg = re.sub(r"font: [^;\"]*?(\d+(?:\.\d+)?)px[^;\"]*", r"font-size: \1px", svg)
+    svg = re.sub(r"font: (\d+ )?(\d+(?:\.\d+)?)px[^;\"]*", _page_font, svg)
     for drawn, page in _PAGE_COLOURS.items():
         svg = svg.replace(drawn, page)
     return svg
+
+
+def _page_font(match: re.Match) -> str:
+    """The size, and the weight if one is given; the family is the page's."""
+    return f"font-size: {match[2]}px" + (f"; font-weight: {match[1].strip()}" if match[1] else "")
 
 
 def _without_size(attributes: str) -> str:
@@ -65,12 +70,13 @@ def precision_recall_svg(recalls: np.ndarray, before: dict[str, np.ndarray],
         An `<svg>` element.
     """
     with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(10.6, 3.5), layout="constrained")
+        figure = Figure(figsize=(12.6, 3.7), layout="constrained")
         figure.patch.set_alpha(0)
         protocols = [protocol for protocol in ("easy", "medium", "hard") if protocol in before]
         panels = figure.subplots(1, max(len(protocols), 1), sharey=True, squeeze=False)[0]
         for panel, protocol in zip(panels, protocols):
             _draw_panel(panel, protocol, recalls, before[protocol], (after or {}).get(protocol))
+        figure.get_layout_engine().set(wspace=0.06)
         panels[0].set_ylabel("Precision")
         panels[0].legend(loc="lower left", frameon=False)
     areas = "; ".join(f"{protocol}: area {100 * before[protocol].mean():.1f} before"
@@ -88,8 +94,9 @@ def _draw_panel(panel, protocol: str, recalls: np.ndarray, before: np.ndarray,
     for side in ("top", "right", "left", "bottom"):
         panel.spines[side].set_visible(side in ("left", "bottom"))
     panel.tick_params(length=0)
-    panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", xticks=np.linspace(0, 1, 5),
-              yticks=np.linspace(0, 1, 5))
+    panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall")
+    panel.set_xticks(np.linspace(0, 1, 5), ["0", ".25", ".5", ".75", "1"])
+    panel.set_yticks(np.linspace(0, 1, 5), ["0", ".25", ".5", ".75", "1"])
     name = "Global search" if after is not None else "Global search (nothing was verified)"
     panel.plot(recalls, before, color=_BEFORE, linewidth=1.8, linestyle=(0, (5, 2)), label=name)
     if after is not None:

@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from data_prep import augment
 from data_prep.pipeline import Example, iterate_examples
-from delg import metrics, report_pictures
+from delg import export, metrics, report_pictures
 
-STAGES = {"global": "global search", "verified": "after verification"}
 _MAX_CELLS = 1_000_000  # more than any image has
 
 
@@ -90,7 +89,7 @@ class AttentionModel:
     def __init__(self, saved_model: str, fingerprint: str | None, max_image_size: int):
         if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
             raise FileNotFoundError(f"`saved_model` must hold saved_model.pb. Received: {saved_model!r}.")
-        own = _fingerprint(saved_model)
+        own = (export.read_export_config(saved_model) or {}).get("fingerprint")
         if own and fingerprint and own != fingerprint:
             raise ValueError(f"`saved_model` must be the model the features came from, {fingerprint[:12]}. "
                              f"Received: {saved_model!r}, which is {own[:12]}.")
@@ -113,11 +112,3 @@ class AttentionModel:
         boxes = outputs["boxes"].numpy()
         centres = np.stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]], axis=1) / 2
         return report_pictures.heat_of_cells(centres, outputs["scores"].numpy().reshape(-1), *seen.shape[:2])
-
-
-def _fingerprint(saved_model: str) -> str | None:
-    path = os.path.join(saved_model, "export_config.json")
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return json.load(file).get("fingerprint")

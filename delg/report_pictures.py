@@ -12,7 +12,7 @@ import numpy as np
 
 _BOX_COLOUR = (255, 196, 0)  # RGB, seen on sky, stone and night alike
 _MATCH_COLOURS = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]
-_GAP = 12  # pixels between the two halves of a match picture
+_GAP = 8  # pixels between the two halves of a match picture
 _ENCODING_STEPS = ((82, 1.0), (70, 0.9), (60, 0.75), (55, 0.55), (50, 0.4), (40, 0.25))  # quality, size
 _SUBPIXEL_BITS = 4  # OpenCV takes points in 1/16 pixel
 
@@ -92,49 +92,54 @@ def box_in_hit(box: np.ndarray, transform: np.ndarray) -> np.ndarray | None:
 
 def draw_matches(query_image: np.ndarray, hit_image: np.ndarray, query_yx: np.ndarray, hit_yx: np.ndarray,
                  query_box: np.ndarray | None = None, hit_outline: np.ndarray | None = None,
-                 height: int = 360, max_half_width: int = 560) -> np.ndarray:
-    """Query and hit side by side, each pair of points joined by a line of its own colour.
+                 max_height: int = 400, max_half_width: int = 600) -> np.ndarray:
+    """Query and hit side by side at one height, each pair of points joined by a line of its own colour.
 
     Colours run from the left of the query to its right, so that crossing lines stand out.
 
     Args:
         query_image, hit_image: uint8, [height, width, 3].
-        query_yx, hit_yx: float, [n, 2], pixels of the two images; n may be 0.
+        query_yx, hit_yx: float, [k, 2], pixels of the two images; k may be 0.
         query_box: x1, y1, x2, y2, pixels of the query, framed if given.
         hit_outline: float, [4, 2], (x, y) pixels of the hit, drawn if given.
-        height, max_half_width: the most either half takes, pixels.
+        max_height, max_half_width: pixels.
 
     Returns:
-        uint8, [h, w, 3] on a black ground between the halves.
+        uint8, [h, w, 3].
     """
-    query, query_scale = fit(query_image, height, max_half_width)
-    hit, hit_scale = fit(hit_image, height, max_half_width)
-    tall = max(query.shape[0], hit.shape[0])
-    query_top, hit_top = (tall - query.shape[0]) // 2, (tall - hit.shape[0]) // 2
+    height = int(min(max_height, *(max_half_width * image.shape[0] / image.shape[1]
+                                   for image in (query_image, hit_image))))
+    query, query_scale = _at_height(query_image, max(height, 1))
+    hit, hit_scale = _at_height(hit_image, max(height, 1))
     hit_left = query.shape[1] + _GAP
-    canvas = np.zeros((tall, hit_left + hit.shape[1], 3), np.uint8)
-    canvas[query_top:query_top + query.shape[0], :query.shape[1]] = query
-    canvas[hit_top:hit_top + hit.shape[0], hit_left:] = hit
+    canvas = np.full((max(height, 1), hit_left + hit.shape[1], 3), 128, np.uint8)
+    canvas[:, :query.shape[1]], canvas[:, hit_left:] = query, hit
     if query_box is not None:
         x1, y1, x2, y2 = np.asarray(query_box, np.float64) * query_scale
-        corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) + (0, query_top)
-        _draw_outline(canvas[:, :query.shape[1]], corners)
+        _draw_outline(canvas[:, :query.shape[1]], np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]))
     if hit_outline is not None:
-        _draw_outline(canvas[:, hit_left:], np.asarray(hit_outline) * hit_scale + (0, hit_top))
-    starts = _subpixel(np.asarray(query_yx).reshape(-1, 2)[:, ::-1] * query_scale + (0, query_top))
-    ends = _subpixel(np.asarray(hit_yx).reshape(-1, 2)[:, ::-1] * hit_scale + (hit_left, hit_top))
+        _draw_outline(canvas[:, hit_left:], np.asarray(hit_outline) * hit_scale)
+    starts = _subpixel(query_yx[:, ::-1] * query_scale)
+    ends = _subpixel(hit_yx[:, ::-1] * hit_scale + (hit_left, 0))
     order = np.argsort(starts[:, 0], kind="stable")
-    colours = _MATCH_COLOURS[np.linspace(20, 235, max(len(order), 1)).astype(int)]
+    colours = _MATCH_COLOURS[np.linspace(20, 235, max(len(order), 1)).astype(int)].tolist()
     lines = canvas.copy()
-    for row, colour in zip(order, colours.tolist()):
+    for row, colour in zip(order, colours):
         cv2.line(lines, starts[row].tolist(), ends[row].tolist(), colour, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
-    opacity = 0.75 if len(order) <= 60 else 0.5
+    opacity = 0.8 if len(order) <= 60 else 0.55
     canvas = cv2.addWeighted(lines, opacity, canvas, 1 - opacity, 0)
-    for row, colour in zip(order, colours.tolist()):
+    radius = 3 if len(order) <= 60 else 2
+    for row, colour in zip(order, colours):
         for point in (starts[row].tolist(), ends[row].tolist()):
-            cv2.circle(canvas, point, 4 << _SUBPIXEL_BITS, (20, 20, 20), -1, cv2.LINE_AA, _SUBPIXEL_BITS)
-            cv2.circle(canvas, point, 3 << _SUBPIXEL_BITS, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+            for size, shade in ((radius + 1, (20, 20, 20)), (radius, colour)):
+                cv2.circle(canvas, point, size << _SUBPIXEL_BITS, shade, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
     return canvas
+
+
+def _at_height(image: np.ndarray, height: int) -> tuple[np.ndarray, float]:
+    scale = height / image.shape[0]
+    size = (max(1, round(image.shape[1] * scale)), height)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
 
 
 def _draw_outline(half: np.ndarray, corners_xy: np.ndarray) -> None:

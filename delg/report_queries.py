@@ -133,7 +133,7 @@ def align_ground_truth(ground_truth: GroundTruth, ranking: Ranking) -> GroundTru
 
 def judge_queries(ranking: Ranking, truth: GroundTruth) -> list[QueryOutcome]:
     """The outcome of every query, in the order of the ranking. `truth` is aligned with it."""
-    was_verified = bool(np.any(ranking.num_inliers >= 0))
+    was_verified = ranking.num_verified > 0
     before, after = (
         metrics.score_queries(ranks, len(ranking.index_ids), truth.easy, truth.hard, truth.junk)
         ["medium"].average_precision for ranks in (ranking.global_ranks(), ranking.ranks))
@@ -160,19 +160,19 @@ def choose_queries(outcomes: list[QueryOutcome], num_queries: int,
                    num_successes: int) -> tuple[list[QueryOutcome], list[QueryOutcome]]:
     """(failures, successes) to show in full: failures worst first, successes best first.
 
-    A query without positives is neither: it comes after the failures, if there is room.
+    Among equal successes those that verification helped most come first, then those of most positives.
+    A query without positives is neither: it comes after the failures, if there is room. No more than a
+    third of the queries count as successes.
     """
     ordered = worst_first(outcomes)
-    if len(ordered) <= num_queries:
-        num_successes = min(num_successes, len(ordered) // 3)
-        num_queries = len(ordered)
     scored = [outcome for outcome in ordered if outcome.has_positives]
-    unscored = [outcome for outcome in ordered if not outcome.has_positives]
-    num_successes = min(num_successes, len(scored), num_queries)
-    failures = scored[:len(scored) - num_successes][:num_queries - num_successes]
-    successes = scored[len(scored) - num_successes:][::-1]
-    room = num_queries - len(failures) - len(successes)
-    return failures + unscored[:room], successes
+    num_queries = min(num_queries, len(ordered))
+    num_successes = min(num_successes, num_queries, len(scored) // 3)
+    successes = sorted(scored, key=lambda outcome: (-outcome.after, -outcome.change,
+                                                    -outcome.num_positives))[:num_successes]
+    chosen = {outcome.row for outcome in successes}
+    others = [outcome for outcome in ordered if outcome.row not in chosen]
+    return others[:num_queries - num_successes], successes
 
 
 def recall_grid() -> np.ndarray:

@@ -1,0 +1,27 @@
+"""Make a page that shows how good a search is: one HTML file, to be opened without a server.
+
+    python -m delg.make_report --ranking=build/demo/ranking.h5 --metrics=build/demo/metrics.json \
+        --ground_truth=build/demo/eval/dataset.json --baseline_metrics=build/demo/untrained_metrics.json \
+        --query_features='build/demo/features/query-*' --index_features='build/demo/features/index-*' \
+        --query_images='build/demo/eval/query-*' --index_images='build/demo/eval/index-*' \
+        --saved_model=build/demo/saved_model --output_dir=build/demo/report
+
+Writes report/index.html, below 15 MB: scores, precision-recall curves, the failures first and a few successes
+with ranked lists, matched keypoints and attention maps. Some 10 s, most of it loading TensorFlow.
+"""
+
+from __future__ import annotations
+
+from data_prep import command_line
+from delg import report
+from delg.config_flags import define_flags
+
+_CONFIG = define_flags(report.ReportConfig)
+
+
+def main(_) -> None:
+    print(f"Open {report.make_report(_CONFIG())} in a browser.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
