@@ -231,7 +231,7 @@ def _check_output_dir(config: BuildConfig, plan: BuildPlan, tasks: list[_Task]) 
     """Refuses a folder with shards of another build; clears what an interrupted run left."""
     expected = {os.path.basename(task.path) for task in tasks}
     for name in sorted(os.listdir(config.output_dir)):
-        if name.endswith(".tmp") and name.startswith("."):
+        if name.startswith(".") and name.endswith(".tmp") and shards.is_shard_name(name[1:].split(".")[0]):
             os.remove(os.path.join(config.output_dir, name))
         elif shards.is_shard_name(name) and name not in expected:
             raise ValueError("`output_dir` must hold no shards of another build. Received: "

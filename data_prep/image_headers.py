@@ -14,6 +14,7 @@ _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = b"\xff\xda"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables, not frame headers
+_PROGRESSIVE = 0xC2
 _JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _MAX_SCANS = 500  # the limit libjpeg-turbo advises against progressive files made to keep a decoder busy
 
@@ -47,18 +48,19 @@ def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     Raises:
         ValueError: with the reason, if the file must not or cannot be decoded.
     """
-    header, data_start = _read(encoded)
+    header, data_start, is_progressive = _read(encoded)
     if header.height * header.width > max_pixels:
         raise ValueError(f"{header.width} x {header.height} pixels, more than the limit of {max_pixels}")
-    if encoded.find(_JPEG_END if header.format == "JPEG" else _PNG_END, data_start) < 0:
+    # Pixel data cannot hold the end marker, and a thumbnail, which has its own, lies before the data.
+    if encoded.rfind(_JPEG_END if header.format == "JPEG" else _PNG_END, data_start) < 0:
         raise ValueError(f"truncated {header.format}: no end marker in {len(encoded)} bytes")
-    if header.format == "JPEG" and encoded.count(_JPEG_SCAN, data_start) >= _MAX_SCANS:
+    if is_progressive and encoded.count(_JPEG_SCAN, data_start) >= _MAX_SCANS:
         raise ValueError(f"JPEG of {_MAX_SCANS} scans or more")
     return header
 
 
-def _read(encoded: bytes) -> tuple[ImageHeader, int]:
-    """The header, and where the data starts in which the end marker is to be found."""
+def _read(encoded: bytes) -> tuple[ImageHeader, int, bool]:
+    """The header, where the data starts in which the end marker is to be found, and if it is progressive."""
     if not encoded:
         raise ValueError("zero bytes")
     try:
@@ -71,8 +73,8 @@ def _read(encoded: bytes) -> tuple[ImageHeader, int]:
     raise ValueError(f"neither JPEG nor PNG: starts with {encoded[:8]!r}")
 
 
-def _read_jpeg(encoded: bytes) -> tuple[ImageHeader, int]:
-    header = None
+def _read_jpeg(encoded: bytes) -> tuple[ImageHeader, int, bool]:
+    header, is_progressive = None, False
     position = 2
     while True:
         if encoded[position] != 0xFF:
@@ -86,7 +88,7 @@ def _read_jpeg(encoded: bytes) -> tuple[ImageHeader, int]:
         if marker == 0xDA:
             if header is None:
                 raise ValueError("broken JPEG: pixels before the frame header")
-            return header, position
+            return header, position, is_progressive
         if marker == 0xD9:
             raise ValueError("broken JPEG: ends before its pixels")
         length, = struct.unpack_from(">H", encoded, position)
@@ -94,17 +96,17 @@ def _read_jpeg(encoded: bytes) -> tuple[ImageHeader, int]:
             raise ValueError(f"broken JPEG: segment of length {length} at byte {position}")
         if marker in _JPEG_FRAMES:
             _, height, width, channels = struct.unpack_from(">BHHB", encoded, position + 2)
-            header = _checked("JPEG", height, width, channels)
+            header, is_progressive = _checked("JPEG", height, width, channels), marker == _PROGRESSIVE
         position += length
 
 
-def _read_png(encoded: bytes) -> tuple[ImageHeader, int]:
+def _read_png(encoded: bytes) -> tuple[ImageHeader, int, bool]:
     start = len(_PNG_START)
     length, name, width, height, _, kind = struct.unpack_from(">I4sIIBB", encoded, start)
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(kind)
     if name != b"IHDR" or length != 13 or channels is None:
         raise ValueError("broken PNG: does not start with its header")
-    return _checked("PNG", height, width, channels), start + 8 + length
+    return _checked("PNG", height, width, channels), start + 8 + length, False
 
 
 def _checked(image_format: str, height: int, width: int, channels: int) -> ImageHeader:
