@@ -153,7 +153,8 @@ def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inlie
     Returns:
         float64, [..., V].
     """
-    counted = np.where(num_inliers >= min_inliers, num_inliers, 0).astype(np.float64)
+    counted = np.asarray(num_inliers, np.float64)
+    counted = np.where(counted >= min_inliers, counted, 0)
     similarities = np.asarray(similarities, np.float64)
     if inlier_weight > 0:
         return similarities + inlier_weight * np.log1p(counted)
@@ -177,10 +178,13 @@ def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -
     Raises:
         ValueError: with fewer than 100 counts, or a quantile out of range.
     """
-    counts = np.asarray(inlier_counts)
+    counts = np.sort(np.asarray(inlier_counts))
     if counts.size < 100 or not 0.99 <= quantile < 1:
         raise ValueError("Calibration takes at least 100 pairs and a `quantile` in [0.99, 1). "
                          f"Received: {counts.size} pairs, quantile={quantile}.")
-    ninety, ninety_nine = np.quantile(counts, [0.9, 0.99])
+    # Equal counts are spread over the step up to the next whole number, or the points would jump by one.
+    _, first, inverse, repeats = np.unique(counts, return_index=True, return_inverse=True, return_counts=True)
+    within = (np.arange(counts.size) - first[inverse] + 0.5) / repeats[inverse]
+    ninety, ninety_nine = np.quantile(counts + within, [0.9, 0.99])
     tail = ninety_nine + (ninety_nine - ninety) * np.log10(0.01 / (1 - quantile))
-    return int(np.floor(tail)) + 1
+    return max(1, int(np.ceil(tail)))
