@@ -3,7 +3,7 @@
 Inputs and outputs have the names of the published DELG models, so either serves code written for the
 other. Two things differ on purpose. The global head runs only at the scales it was asked for, and the local
 head not at all for `input_max_feature_num` = 0. Shrinking averages over the area of each new pixel
-where the reference samples bilinearly, which aliases.
+where the reference samples bilinearly, which aliases and costs accuracy.
 """
 
 from __future__ import annotations

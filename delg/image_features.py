@@ -42,6 +42,7 @@ class PreparedImage(NamedTuple):
     image: np.ndarray  # uint8 [h, w, 3], RGB
     factors: np.ndarray  # float64 [2]: new over old height and width
     corner: np.ndarray  # float64 [2]: y, x of the box in the original
+    limit: float  # factor from `image` to the size that scale 1 stands for; at most 1
     image_size: tuple[int, int]  # height and width of the original
 
 
@@ -54,16 +55,18 @@ def decode(encoded: bytes) -> np.ndarray:
         raise BadImageError(" ".join(str(error).split())[:200]) from error
 
 
-def prepare_image(image: np.ndarray, max_image_size: int, query_bbox: np.ndarray | None = None
-                  ) -> PreparedImage:
-    """The part of an image that is described, shrunk by area averaging as far as the limit asks.
+def prepare_image(image: np.ndarray, max_image_size: int, largest_scale: float = 1.0,
+                  query_bbox: np.ndarray | None = None) -> PreparedImage:
+    """The part of an image that is described, with no more pixels than its largest scale can use.
 
-    A box is cut out first and shrunk by the factor that the whole image would have been shrunk by.
+    A box is cut out first and limited as the whole image would have been. The reference shrinks to the
+    limit and enlarges that again for scales above 1; here such scales keep what detail the image has.
     Source: specs/delg.md 3.2, the reference extraction of queries.
 
     Args:
         image: uint8, [H, W, 3].
-        max_image_size: pixels, longer side of the whole image; 0: no limit.
+        max_image_size: pixels, longer side of the whole image at scale 1; 0: no limit.
+        largest_scale: the largest factor the result will be resized by, relative to that limit.
         query_bbox: float, [4]; x1, y1, x2, y2 in pixels, rounded and cut at the border; None: whole image.
 
     Raises:
@@ -77,13 +80,14 @@ def prepare_image(image: np.ndarray, max_image_size: int, query_bbox: np.ndarray
         if left >= right or top >= bottom:
             raise BadImageError(f"box {x1}, {y1}, {x2}, {y2} has no pixels of the {width} x {height}")
         image = image[top:bottom, left:right]
-    factor = min(1.0, max_image_size / max(height, width)) if max_image_size else 1.0
+    limit = min(1.0, max_image_size / max(height, width)) if max_image_size else 1.0
+    factor = min(1.0, limit * largest_scale)
     old_size = np.array(image.shape[:2])
     new_size = np.maximum(np.round(old_size * factor), 1).astype(int)
     if np.any(new_size != old_size):
         image = cv2.resize(image, (int(new_size[1]), int(new_size[0])), interpolation=cv2.INTER_AREA)
     return PreparedImage(np.ascontiguousarray(image), new_size / old_size, np.array([top, left], np.float64),
-                         (height, width))
+                         limit / factor, (height, width))
 
 
 class ImageDescriber:
@@ -127,12 +131,15 @@ class ImageDescriber:
                          "local_scales": list(config.local_scales),
                          "fingerprint": exported["fingerprint"] if exported else _files_hash(saved_model)}
         del self.settings["max_bad_fraction"]
-        probe = self._outputs(np.zeros((_MIN_SIDE, _MIN_SIDE, 3), np.uint8), config.global_scales[:1], [0], 0)
+        grey = prepare_image(np.full((_MIN_SIDE, _MIN_SIDE, 3), 128, np.uint8), 0)
+        probe = self._outputs(grey, config.global_scales[:1], [0], 0)
         self.global_dim = probe["global_descriptors"].shape[1]
         self.local_dim = probe["features"].shape[1]
 
     def describe(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> ImageFeatures:
         """Features of an encoded image, or of a box in it; keypoints are pixels of the whole image.
+
+        An image below 32 pixels at scale 1 has no local features.
 
         Args:
             encoded: JPEG or PNG.
@@ -141,12 +148,11 @@ class ImageDescriber:
         Raises:
             BadImageError: if the image cannot be decoded or the box lies outside it.
         """
-        prepared = prepare_image(decode(encoded), self._config.max_image_size, query_bbox)
-        return self.describe_prepared(prepared)
-
-    def describe_prepared(self, prepared: PreparedImage) -> ImageFeatures:
-        """Features of an image from `prepare_image`; an image below 32 pixels has no local ones."""
-        local_scales = self._config.local_scales if min(prepared.image.shape[:2]) >= _MIN_SIDE else ()
+        config = self._config
+        prepared = prepare_image(decode(encoded), config.max_image_size,
+                                 max(*config.global_scales, *config.local_scales, 1.0), query_bbox)
+        too_small = min(prepared.image.shape[:2]) * prepared.limit < _MIN_SIDE
+        local_scales = () if too_small else config.local_scales
         shared, global_only = [], []  # global scales, by whether a local pass can serve them
         for scale in self._config.global_scales:
             places = [place for place, other in enumerate(local_scales)
@@ -155,18 +161,20 @@ class ImageDescriber:
             global_only += [] if places else [scale]
         local, rows = _no_local_features(self.local_dim), []
         if local_scales:
-            outputs = self._outputs(prepared.image, local_scales, shared, self._config.max_num_features)
+            outputs = self._outputs(prepared, local_scales, shared, config.max_num_features)
             local = _local_features(outputs, prepared)
             rows.append(outputs["global_descriptors"])
         if global_only:
-            rows.append(self._outputs(prepared.image, global_only, range(len(global_only)), 0)[
+            rows.append(self._outputs(prepared, global_only, range(len(global_only)), 0)[
                 "global_descriptors"])
         mean = _unit(np.concatenate(rows)).mean(axis=0)
         return ImageFeatures(_unit(mean), local, prepared.image_size)
 
-    def _outputs(self, image, scales, global_places, max_num_features) -> dict[str, np.ndarray]:
+    def _outputs(self, prepared: PreparedImage, scales, global_places, max_num_features
+                 ) -> dict[str, np.ndarray]:
         outputs = self._run(
-            input_image=tf.constant(image), input_scales=tf.constant(scales, tf.float32),
+            input_image=tf.constant(prepared.image),
+            input_scales=tf.constant(np.multiply(scales, prepared.limit), tf.float32),
             input_max_feature_num=tf.constant(max_num_features, tf.int32), input_abs_thres=self._threshold,
             input_global_scales_ind=tf.constant(list(global_places), tf.int32))
         return {name: outputs[name].numpy() for name in _OUTPUTS}
@@ -176,7 +184,7 @@ def _local_features(outputs: dict[str, np.ndarray], prepared: PreparedImage) -> 
     centres = (outputs["boxes"][:, :2] + outputs["boxes"][:, 2:]) / 2
     keypoints_yx = (centres + 0.5) / prepared.factors - 0.5 + prepared.corner
     return LocalFeatures(keypoints_yx.astype(np.float32), _unit(outputs["features"]),
-                         outputs["scores"][:, 0], outputs["scales"])
+                         outputs["scores"][:, 0], outputs["scales"] * np.float32(prepared.limit))
 
 
 def _no_local_features(dim: int) -> LocalFeatures:

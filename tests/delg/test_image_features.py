@@ -32,19 +32,27 @@ class PrepareImageTest(unittest.TestCase):
         self.assertEqual(prepared.image_size, (80, 101))
 
     def test_a_box_is_limited_as_the_whole_image_would_be(self):
-        prepared = prepare_image(np.zeros((100, 200, 3), np.uint8), 100, np.float32([19.6, 10.4, 80, 50]))
+        prepared = prepare_image(np.zeros((100, 200, 3), np.uint8), 100,
+                                 query_bbox=np.float32([19.6, 10.4, 80, 50]))
         self.assertEqual(prepared.image.shape, (20, 30, 3))
         self.assertEqual((prepared.factors.tolist(), prepared.corner.tolist()), ([0.5, 0.5], [10, 20]))
         self.assertEqual(prepared.image_size, (100, 200))
 
+    def test_keeps_the_pixels_that_the_largest_scale_can_use(self):
+        for largest_scale, size, limit in ((0.5, (50, 25), 2), (1, (100, 50), 1), (1.5, (150, 75), 2 / 3),
+                                           (4, (400, 200), 1 / 4), (8, (400, 200), 1 / 4)):
+            prepared = prepare_image(np.zeros((400, 200, 3), np.uint8), 100, largest_scale)
+            self.assertEqual(prepared.image.shape[:2], size)
+            self.assertAlmostEqual(prepared.limit, limit)
+
     def test_a_box_is_cut_at_the_border(self):
         image = block_image(30, 30, (20, 30), (25, 30))
-        prepared = prepare_image(image, 0, np.float32([25, 20, 99, 99]))
+        prepared = prepare_image(image, 0, query_bbox=np.float32([25, 20, 99, 99]))
         np.testing.assert_array_equal(prepared.image, image[20:, 25:])
 
     def test_refuses_a_box_outside(self):
         with self.assertRaisesRegex(BadImageError, "box 40, 0, 50, 10 has no pixels of the 30 x 20"):
-            prepare_image(np.zeros((20, 30, 3), np.uint8), 0, np.float32([40, 0, 50, 10]))
+            prepare_image(np.zeros((20, 30, 3), np.uint8), 0, query_bbox=np.float32([40, 0, 50, 10]))
 
 
 class DecodeTest(unittest.TestCase):
@@ -86,6 +94,14 @@ class ImageDescriberTest(unittest.TestCase):
         np.testing.assert_array_equal(features.local.scales, [1])
         self.assertEqual(features.image_size, (80, 96))
 
+    def test_scales_above_one_use_the_detail_of_a_large_image(self):
+        # Limited to 48 pixels, a 4 x 4 block would be 2 x 2; at scale 2 it is whole again.
+        features = self.describer(max_image_size=48, local_scales=(2.0,)).describe(
+            as_png(block_image(80, 96, (24, 28), (40, 44))))
+        np.testing.assert_array_equal(features.local.scores, [200])
+        np.testing.assert_array_equal(features.local.scales, [0.5])
+        np.testing.assert_allclose(features.local.keypoints_yx, [[25.5, 41.5]])
+
     def test_keypoints_of_a_box_are_pixels_of_the_original(self):
         image = block_image(160, 192, (24, 32), (40, 48))
         features = self.describer(max_image_size=96).describe(as_png(image), np.float32([8, 16, 92, 86]))
@@ -109,6 +125,11 @@ class ImageDescriberTest(unittest.TestCase):
         results = [self.describer(global_scales=(scale,), local_scales=(2**-0.5,)).describe(image)
                    for scale in (2**-0.5, 0.70711)]
         np.testing.assert_array_equal(results[0].global_descriptor, results[1].global_descriptor)
+
+    def test_an_image_below_32_pixels_once_limited_has_no_local_features(self):
+        features = self.describer(max_image_size=62, local_scales=(1.0, 2.0)).describe(
+            as_png(np.full((60, 120, 3), 200, np.uint8)))
+        self.assertEqual(len(features.local), 0)
 
     def test_an_image_below_32_pixels_has_no_local_features(self):
         features = self.describer().describe(as_png(np.full((31, 64, 3), 200, np.uint8)))
