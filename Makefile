@@ -1,0 +1,34 @@
+# make demo | test | lint | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE
+# Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+PY := .venv/bin/python
+SEED ?= 0
+
+.PHONY: demo smoke real test lint bench clean env
+
+env:
+	@.ci/make_environment
+
+demo: env
+	$(PY) -m delg.run_experiment --preset=demo --output_dir=build/demo --seed=$(SEED)
+
+smoke: env
+	$(PY) -m delg.run_experiment --preset=smoke --output_dir=build/smoke --seed=$(SEED)
+
+real: env
+	@test -n "$(DATA)" -a -n "$(WEIGHTS)" || { echo "error: say make real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE" >&2; exit 2; }
+	$(PY) -m delg.run_experiment --preset=real --data_dir="$(DATA)" --train_data_dir="$(TRAIN_DATA)" \
+	  --backbone_weights="$(WEIGHTS)" --output_dir=build/real --seed=$(SEED)
+
+test: env
+	$(PY) -m pytest -n 2 --dist=loadfile
+
+lint: env
+	$(PY) -m ruff check .
+
+bench: env
+	@for file in tests/benchmarks/bench_*.py; do \
+	  echo "== $$file"; $(PY) -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
+
+clean:
+	rm -rf build
