@@ -4,8 +4,8 @@
 
 Writes training images in GLDv2's layout (train/, train.csv, train_clean.csv), an evaluation set in the
 revisited form (eval/jpg, eval/gnd.json) with distractors and the true homography of each facade, and
-landmark_locations.csv. The default world (3,000 + 924 images of 256 px) takes some minutes; interrupted, the same
-command goes on. Its bytes depend on the flags but not on the number of workers.
+landmark_locations.csv. The default world (3,000 + 924 images of 256 px) takes about four minutes on one core;
+interrupted, the same command goes on. Its bytes depend on the flags but not on the number of workers.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ _VIEWS_PER_LANDMARK = flags.DEFINE_integer(
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", WorldConfig.image_size, "Longer side of the images, pixels.")
 _SIBLINGS = flags.DEFINE_integer("siblings", WorldConfig.siblings, "Landmarks that share a style.")
 _NUM_EVAL_LANDMARKS = flags.DEFINE_integer(
-    "num_eval_landmarks", WorldConfig.num_eval_landmarks, "Landmarks of the evaluation set, never trained on.")
+    "num_eval_landmarks", WorldConfig.num_eval_landmarks, "Landmarks of the evaluation set, never trained on."
+)
 _EVAL_VIEWS_PER_LANDMARK = flags.DEFINE_integer(
-    "eval_views_per_landmark", WorldConfig.eval_views_per_landmark, "Index images of each evaluation landmark.")
+    "eval_views_per_landmark",
+    WorldConfig.eval_views_per_landmark,
+    "Index images of each evaluation landmark.",
+)
 _QUERIES_PER_LANDMARK = flags.DEFINE_integer(
     "queries_per_landmark", WorldConfig.queries_per_landmark, "Queries of each evaluation landmark.")
 _NUM_DISTRACTORS = flags.DEFINE_integer(

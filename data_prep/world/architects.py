@@ -51,8 +51,15 @@ def _church(yard: Yard):
     slim = rng.uniform(4.5, 6.5)
     for side in sides:
         levels = floors + int(rng.integers(1, 4))
-        tower = _facade(yard, slim, levels, bays=int(rng.integers(1, 3)), gable=str(rng.choice(["battlements", "none"])),
-                        gable_height=1.2, centrepiece=str(rng.choice(["none", "clock", "ornament"])))
+        tower = _facade(
+            yard,
+            slim,
+            levels,
+            bays=int(rng.integers(1, 3)),
+            gable=str(rng.choice(["battlements", "none"])),
+            gable_height=1.2,
+            centrepiece=str(rng.choice(["none", "clock", "ornament"])),
+        )
         x, z = side * (width + slim) / 2, rng.uniform(-1.5, 1.0)
         yard.box(f"tower{side:+d}", x, z, slim, tower, levels)
         if rng.random() < 0.75:
@@ -75,8 +82,15 @@ def _palace(yard: Yard):
     middle = rng.uniform(0.2, 0.36) * width
     levels = floors + int(rng.random() < 0.5)
     gable = rng.uniform(0.25, 0.55) * middle
-    pavilion = _facade(yard, middle, levels, gable=str(rng.choice(["triangle", "curved", "stepped"])),
-                       gable_height=gable, portals=1, centrepiece=str(rng.choice(["none", "clock", "ornament"])))
+    pavilion = _facade(
+        yard,
+        middle,
+        levels,
+        gable=str(rng.choice(["triangle", "curved", "stepped"])),
+        gable_height=gable,
+        portals=1,
+        centrepiece=str(rng.choice(["none", "clock", "ornament"])),
+    )
     x = rng.choice([0.0, 0.0, -0.25, 0.25]) * width
     yard.box("pavilion", x, -1.5, 4.0, pavilion, levels)
     yard.ridge_to_back("pavilion_roof", x, -1.4, middle, 5.0, pavilion.height, gable * 0.9)
@@ -87,7 +101,9 @@ def _temple(yard: Yard):
     rng = yard.rng
     width, depth = rng.uniform(16, 25), rng.uniform(14, 22)
     floors = int(rng.integers(1, 3)) + 1
-    body = _facade(yard, width, floors, gable="triangle", gable_height=rng.uniform(0.16, 0.26) * width, portals=1)
+    body = _facade(
+        yard, width, floors, gable="triangle", gable_height=rng.uniform(0.16, 0.26) * width, portals=1
+    )
     yard.box("body", 0, 0, depth, body, floors)
     yard.ridge_to_back("roof", 0, 0.2, width, depth, body.height, body.gable_height * 0.95)
     front = rng.uniform(0.55, 1.0) * width
@@ -138,16 +154,25 @@ def _modern(yard: Yard):
     yard.box("body", 0, 0, depth, body, floors)
     wing = _facade(yard, rng.uniform(7, 14), int(rng.integers(2, 7)), inlay=rng.uniform(0.2, 0.5))
     side = rng.choice([-1, 1])
-    yard.box("wing", side * (width + wing.width) / 2, rng.uniform(-2, 3), rng.uniform(7, 12), wing, wing.floors)
+    yard.box(
+        "wing", side * (width + wing.width) / 2, rng.uniform(-2, 3), rng.uniform(7, 12), wing, wing.floors
+    )
     return width + wing.width, depth
 
 
 def _gate(yard: Yard):
     rng = yard.rng
     width, floors, depth = rng.uniform(16, 24), int(rng.integers(2, 4)), rng.uniform(4, 7)
-    plan = _facade(yard, width, floors, bays=int(rng.choice([3, 5])), inlay=rng.uniform(0.6, 0.95),
-                   gable=str(rng.choice(["balustrade", "curved", "none", "triangle"])), gable_height=rng.uniform(2, 4),
-                   centrepiece="none")
+    plan = _facade(
+        yard,
+        width,
+        floors,
+        bays=int(rng.choice([3, 5])),
+        inlay=rng.uniform(0.6, 0.95),
+        gable=str(rng.choice(["balustrade", "curved", "none", "triangle"])),
+        gable_height=rng.uniform(2, 4),
+        centrepiece="none",
+    )
     if plan.gable == "none":
         plan = Facade(**{**plan.__dict__, "gable_height": 0.0})
     canvas = draw_facade(yard.style, plan, yard.resolution, rng)
@@ -161,8 +186,13 @@ def _gate(yard: Yard):
         canvas.polygon(opening_outline("arched", x0, 0, x1, top), yard.style.wall, -2.0)
         canvas.polygon(opening_outline("arched", x0 + 0.12 * (x1 - x0), 0, x1 - 0.02 * (x1 - x0), 0.93 * top),
                        opaque=False)
-    yard.panels.append(make_panel("arch_front", "front", (-width / 2, 0, 0), (1, 0, 0), (0, 1, 0), canvas.texture()))
-    for name, origin, right in (("right", (width / 2, 0, 0), (0, 0, 1)), ("left", (-width / 2, 0, depth), (0, 0, -1))):
+    yard.panels.append(
+        make_panel("arch_front", "front", (-width / 2, 0, 0), (1, 0, 0), (0, 1, 0), canvas.texture())
+    )
+    for name, origin, right in (
+        ("right", (width / 2, 0, 0), (0, 0, 1)),
+        ("left", (-width / 2, 0, depth), (0, 0, -1)),
+    ):
         side = Facade(depth, plan.height, floors, 1, richness=0.5, inlay=0.6)
         texture = draw_facade(yard.style, side, 0.6 * yard.resolution, rng).texture()
         yard.panels.append(make_panel(f"arch_{name}", "side", origin, right, (0, 1, 0), texture))
@@ -175,8 +205,14 @@ def _theatre(yard: Yard):
     body = _facade(yard, width, floors, arcade=True, gable="balustrade", gable_height=rng.uniform(2.0, 3.2),
                    centrepiece=str(rng.choice(["none", "ornament"])))
     yard.box("body", 0, 0, depth, body, floors)
-    loft = _facade(yard, rng.uniform(0.4, 0.75) * width, floors + 1, gable="triangle", gable_height=rng.uniform(2, 4),
-                   centrepiece="ornament")
+    loft = _facade(
+        yard,
+        rng.uniform(0.4, 0.75) * width,
+        floors + 1,
+        gable="triangle",
+        gable_height=rng.uniform(2, 4),
+        centrepiece="ornament",
+    )
     yard.box("loft", rng.uniform(-2, 2), 0.45 * depth, 0.5 * depth, loft, floors + 1)
     return width, depth
 
@@ -194,5 +230,7 @@ def _domed(yard: Yard):
                      int(rng.integers(4, 7)))
     for side in (-1, 1):
         if rng.random() < 0.5:
-            yard.dome(f"turret{side:+d}", side * 0.42 * width, 1.5, body.height, rng.uniform(0.07, 0.1) * width)
+            yard.dome(
+                f"turret{side:+d}", side * 0.42 * width, 1.5, body.height, rng.uniform(0.07, 0.1) * width
+            )
     return width, depth

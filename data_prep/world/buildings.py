@@ -19,8 +19,8 @@ class Panel:
 
     Attributes:
         name: unique within a building.
-        role: "front", "side", "roof", "ground" or "billboard"; a billboard turns about the vertical to face the
-            camera and is then "facing".
+        role: "front", "side", "roof", "ground" or "billboard"; a billboard turns about the vertical to face
+            the camera and is then "facing".
         origin: float [3], bottom left corner seen from outside (of a billboard: the middle of its foot).
         right, up: unit vectors, float [3].
         texture: what covers it; its size is the panel's size.
@@ -73,7 +73,7 @@ def make_panel(name, role, origin, right, up, texture) -> Panel:
 
 
 def face(panel: Panel, position) -> Panel:
-    """A billboard turned to a viewer at `position` and moved so that its foot's middle stays; others as they are."""
+    """A billboard turned about its foot's middle to a viewer at `position`; other panels as they are."""
     if panel.role != "billboard":
         return panel
     away = (panel.origin - np.asarray(position)) * (1, 0, 1)

@@ -29,10 +29,12 @@ class Camera:
     @property
     def intrinsics(self) -> np.ndarray:
         """float64 [3, 3]."""
-        return np.array([[self.focal, 0, (self.width - 1) / 2], [0, self.focal, (self.height - 1) / 2], [0, 0, 1]])
+        return np.array(
+            [[self.focal, 0, (self.width - 1) / 2], [0, self.focal, (self.height - 1) / 2], [0, 0, 1]]
+        )
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (x, y) [n, 2] and depths [n] in metres of points [n, 3]; pixels mean nothing at depth <= 0."""
+        """Pixels (x, y) [n, 2] and depths [n] in metres of points [n, 3]; for depths above 0."""
         seen = (np.asarray(points) - self.position) @ self.rotation.T
         depth = np.where(np.abs(seen[:, 2]) < 1e-9, 1e-9, seen[:, 2])
         pixels = seen[:, :2] * self.focal / depth[:, None] + ((self.width - 1) / 2, (self.height - 1) / 2)
@@ -40,7 +42,7 @@ class Camera:
 
 
 def look_at(position, target, focal: float, width: int, height: int, roll: float = 0.0) -> Camera:
-    """A camera at `position` that looks at `target` (metres, [3]) with its horizon turned by `roll` radians."""
+    """A camera at `position` that looks at `target` (metres, [3]), turned by `roll` radians."""
     position = np.asarray(position, np.float64)
     forward = np.asarray(target, np.float64) - position
     forward /= np.linalg.norm(forward)
@@ -53,13 +55,13 @@ def look_at(position, target, focal: float, width: int, height: int, roll: float
 
 
 def plane_homography(camera: Camera, origin, right, up) -> np.ndarray:
-    """The 3x3 matrix that takes (u, v, 1), metres along `right` and `up` from `origin`, to pixels (x, y, 1)."""
+    """The 3x3 matrix from (u, v, 1), metres along `right` and `up` from `origin`, to pixels (x, y, 1)."""
     columns = np.stack([np.asarray(right), np.asarray(up), np.asarray(origin) - camera.position], -1)
     return camera.intrinsics @ camera.rotation @ columns
 
 
 def clip_to_front(camera: Camera, corners: np.ndarray) -> np.ndarray:
-    """Pixels (x, y) [m, 2] of the part of a convex polygon [n, 3] that lies before the camera; m is 0 if none."""
+    """Pixels (x, y) [m, 2] of the part of a convex polygon [n, 3] before the camera; m is 0 if none."""
     seen = (corners - camera.position) @ camera.rotation.T
     kept = []
     for here, there in zip(seen, np.roll(seen, -1, axis=0)):

@@ -1,4 +1,4 @@
-"""All buildings and things of one city, made on first use; each from its own seed, so order does not matter."""
+"""All buildings and things of one city, each made on first use from its own seed, in any order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class City:
         """Landmark `number`; landmarks [k * siblings, (k + 1) * siblings) share style k."""
         if number not in self._landmarks:
             style_number = number // self.siblings
-            style = draw_style(self.generator(_STYLE, style_number), ARCHETYPES[style_number % len(ARCHETYPES)])
+            style = draw_style(
+                self.generator(_STYLE, style_number), ARCHETYPES[style_number % len(ARCHETYPES)]
+            )
             self._landmarks[number] = architects.build(style, self.generator(_LANDMARK, number),
                                                        self.texture_size, 0.85)
             while len(self._landmarks) > _KEPT_LANDMARKS:

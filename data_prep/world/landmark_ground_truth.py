@@ -1,10 +1,10 @@
 """Which index images show a query's landmark, and how hard they are: decided from the true geometry.
 
 An index image of the query's landmark is
-- junk, if less than 20 % of the landmark's front is visible or the landmark covers less than 3 % of the image;
+- junk, if less than 20 % of the landmark's front is visible or it covers less than 3 % of the image;
 - easy, if at least half of the front is visible, the landmark covers at least 10 % of the image, the camera
-  stands at most 45 degrees aside of the front and at most 40 degrees away from the query's direction, and both
-  pictures are taken by night or both are not;
+  stands at most 45 degrees aside of the front and at most 40 degrees away from the query's direction, and
+  both pictures are taken by night or neither is;
 - hard otherwise: oblique, small, cut off, hidden in part, or by the other light.
 Images of other landmarks and without a landmark are negatives. Thresholds are chosen.
 """
@@ -90,13 +90,14 @@ def visible_fraction(camera: Camera, building: Building, owned: np.ndarray) -> f
 
 
 def landmark_box(owned: np.ndarray) -> tuple[float, float, float, float] | None:
-    """The box (x1, y1, x2, y2) around the pixels that show a landmark, inside the image, at least MIN_BOX wide.
+    """The box (x1, y1, x2, y2) around the pixels that show a landmark, inside the image.
 
     Args:
         owned: bool [height, width].
 
     Returns:
-        Pixels, edges outermost: x2 is one past the last column; None if there are no such pixels.
+        Pixels, at least MIN_BOX wide and high where the image is; x2 is one past the last column. None if no
+        pixel shows the landmark.
     """
     columns, rows = np.flatnonzero(owned.any(0)), np.flatnonzero(owned.any(1))
     if not len(columns):
@@ -107,8 +108,6 @@ def landmark_box(owned: np.ndarray) -> tuple[float, float, float, float] | None:
 
 
 def _widened(low: int, high: int, limit: int) -> tuple[float, float]:
-    missing = max(0, min(MIN_BOX, limit) - (high - low))
-    low = max(0, low - missing // 2)
-    high = min(limit, max(high, low + min(MIN_BOX, limit)))
-    low = min(low, max(0, high - min(MIN_BOX, limit)))
-    return float(low), float(high)
+    size = max(high - low, min(MIN_BOX, limit))
+    low = int(np.clip(low - (size - (high - low)) // 2, 0, limit - size))
+    return float(low), float(low + size)

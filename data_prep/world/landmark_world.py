@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 
 import cv2
@@ -65,11 +66,18 @@ class WorldConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Images made together: all views of a landmark, or some streets. `purpose` is one of the image kinds."""
+    """Images made together: all views of a landmark, or some streets.
+
+    Attributes:
+        name: unique within a world.
+        split: "train" or "eval".
+        landmark: number within the split; -1 for streets.
+        first, count: which of its images.
+    """
 
     name: str
     split: str
-    landmark: int  # -1: streets
+    landmark: int
     first: int
     count: int
 
@@ -108,10 +116,12 @@ def _claim_folder(config: WorldConfig) -> None:
             found = json.load(file)
         if found != settings:
             other = sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key))
-            raise ValueError(f"{config.output_dir} holds a world of other settings; give another --output_dir "
-                             f"or delete it. Differing: " +
-                             ", ".join(f"{key}={found.get(key)} there, {settings.get(key)} asked"
-                                       for key in other) + ".")
+            raise ValueError(
+                f"{config.output_dir} holds a world of other settings; give another --output_dir "
+                f"or delete it. Differing: "
+                + ", ".join(f"{key}={found.get(key)} there, {settings.get(key)} asked" for key in other)
+                + "."
+            )
     else:
         os.makedirs(os.path.join(config.output_dir, _PARTS), exist_ok=True)
         atomic_file.write_json(path, settings)
@@ -122,9 +132,19 @@ def _jobs(config: WorldConfig) -> list[Job]:
             for number in range(config.num_landmarks)]
     if config.num_eval_landmarks:
         views = config.eval_views_per_landmark + config.queries_per_landmark
-        jobs += [Job(f"eval-{number:06d}", "eval", number, 0, views) for number in range(config.num_eval_landmarks)]
-        jobs += [Job(f"street-{first:06d}", "eval", -1, first, min(_STREETS_PER_JOB, config.num_distractors - first))
-                 for first in range(0, config.num_distractors, _STREETS_PER_JOB)]
+        jobs += [
+            Job(f"eval-{number:06d}", "eval", number, 0, views) for number in range(config.num_eval_landmarks)
+        ]
+        jobs += [
+            Job(
+                f"street-{first:06d}",
+                "eval",
+                -1,
+                first,
+                min(_STREETS_PER_JOB, config.num_distractors - first),
+            )
+            for first in range(0, config.num_distractors, _STREETS_PER_JOB)
+        ]
     return jobs
 
 
@@ -146,6 +166,7 @@ def _done(config: WorldConfig, jobs: list[Job], workers: int) -> Iterator[Job]:
 
 
 def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the parent, which lets running jobs end
     cv2.setNumThreads(1)
 
 
@@ -165,10 +186,18 @@ def _do(config: WorldConfig, job: Job) -> Job:
         with atomic_file.replacing(path) as temporary, open(temporary, "wb") as file:
             file.write(encoded)
         height, width = photograph.image.shape[:2]
-        facts.append({"name": name, "landmark": job.landmark, "is_query": is_query, "bytes": len(encoded),
-                      "width": width, "height": height,
-                      "view": dataclasses.asdict(photograph.view) if photograph.view else None,
-                      "homographies": {key: matrix.tolist() for key, matrix in photograph.homographies.items()}})
+        facts.append(
+            {
+                "name": name,
+                "landmark": job.landmark,
+                "is_query": is_query,
+                "bytes": len(encoded),
+                "width": width,
+                "height": height,
+                "view": dataclasses.asdict(photograph.view) if photograph.view else None,
+                "homographies": {key: matrix.tolist() for key, matrix in photograph.homographies.items()},
+            }
+        )
     atomic_file.write_json(_part_path(config, job), {"images": facts})
     return job
 
@@ -176,7 +205,9 @@ def _do(config: WorldConfig, job: Job) -> Job:
 def _photograph(config: WorldConfig, city: City, job: Job,
                 number: int) -> tuple[str, Photograph, bytes, bool]:
     is_query = job.split == "eval" and job.landmark >= 0 and number >= config.eval_views_per_landmark
-    purpose = _STREET if job.landmark < 0 else _TRAIN if job.split == "train" else _QUERY if is_query else _INDEX
+    purpose = (
+        _STREET if job.landmark < 0 else _TRAIN if job.split == "train" else _QUERY if is_query else _INDEX
+    )
     seed = [config.seed, purpose, job.landmark + 1, number]
     name = hashlib.blake2b(repr(seed).encode(), digest_size=8).hexdigest()
     for attempt in range(_QUERY_TRIES):
@@ -216,5 +247,5 @@ def _is_finished(config: WorldConfig, job: Job) -> bool:
         return len(facts) == job.count and all(
             os.path.getsize(image_path(config.output_dir, job.split, fact["name"])) == fact["bytes"]
             for fact in facts)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -52,7 +52,9 @@ def draw_light(rng: np.random.Generator, kind: str) -> Light:
     if kind == "day":
         overcast = rng.random() < 0.4
         sun = none if overcast else np.array([1.0, 0.95, 0.86]) * rng.uniform(0.4, 0.75)
-        ambient = np.array([0.92, 0.97, 1.06]) * (rng.uniform(0.85, 1.1) if overcast else rng.uniform(0.48, 0.7))
+        ambient = np.array([0.92, 0.97, 1.06]) * (
+            rng.uniform(0.85, 1.1) if overcast else rng.uniform(0.48, 0.7)
+        )
         zenith = np.array([70, 120, 190]) * rng.uniform(0.7, 1.25)
         horizon = np.array([190, 208, 226]) * rng.uniform(0.85, 1.1)
         if overcast:
@@ -123,7 +125,9 @@ def relief_direction(light: Light, right, up, is_landmark: bool) -> tuple[float,
     return x, y
 
 
-def draw_sky(light: Light, width: int, height: int, horizon_row: float, rng: np.random.Generator) -> np.ndarray:
+def draw_sky(
+    light: Light, width: int, height: int, horizon_row: float, rng: np.random.Generator
+) -> np.ndarray:
     """The sky above a horizon row, float32 [height, width, 3] in 0..255."""
     rows = np.clip((horizon_row - np.arange(height)) / max(width, height), 0, 1)[:, None, None]
     share = np.minimum(1.0, rows * 1.3).astype(np.float32)

@@ -30,7 +30,7 @@ class Frame:
         self.nearness = np.zeros(background.shape[:2], np.float32)
 
     def paint(self, panel: Panel, owner: int, is_landmark: bool = False, glow=(1.0, 1.0)) -> None:
-        """Draws a panel where it is the nearest surface; paint far panels first so that soft edges blend right.
+        """Draws a panel where it is the nearest surface; soft edges want far panels first.
 
         Args:
             panel: turned to the camera already if it is a billboard.
@@ -119,7 +119,7 @@ class Frame:
 
 
 def _scaled(texture, homography):
-    """The texture's layers brought to about the size at which they are seen, so that the warp does not alias."""
+    """The texture's layers at about the size at which they are seen, so that the warp does not alias."""
     width, height = texture.width, texture.height
     finest = texture.colours[0].shape
     grid = np.array([(u * width, v * height, 1.0) for u in (0, 0.5, 1) for v in (0, 0.5, 1)])

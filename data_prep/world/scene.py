@@ -1,4 +1,4 @@
-"""Photographs of landmarks and of streets without one: who stands where, from where it is seen, what hides it."""
+"""Photographs of landmarks and of streets without one: what stands where, and what hides it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def photograph_street(city: City, image_size: int, rng: np.random.Generator) -> 
     else:
         others = _skyline(city, subject, rng)
         if kind == "sky":
-            camera = _camera(rng, image_size, (0, rng.uniform(2, 20), -30.0), (rng.uniform(-20, 20), 26.0, 30.0), 60)
+            camera = _camera(
+                rng, image_size, (0, rng.uniform(2, 20), -30.0), (rng.uniform(-20, 20), 26.0, 30.0), 60
+            )
     things = _things(city, camera, rng, crowd=2.5 if kind == "park" else 1.0)
     frame = _render(city, camera, light, int(rng.integers(clutter.GROUND_KINDS)), None, others, things, rng)
     return Photograph(develop(frame.colour, light, rng), None, {}, frame.owner)
@@ -131,8 +133,15 @@ def _neighbours(city, building, rng) -> list[Building]:
 
 
 def _skyline(city, building, rng) -> list[Building]:
-    return [place(city.anonymous(int(rng.integers(NUM_ANONYMOUS))), rng.uniform(-75, 75),
-                  building.depth + rng.uniform(12, 60), rng.uniform(-0.4, 0.4)) for _ in range(rng.integers(3, 7))]
+    return [
+        place(
+            city.anonymous(int(rng.integers(NUM_ANONYMOUS))),
+            rng.uniform(-75, 75),
+            building.depth + rng.uniform(12, 60),
+            rng.uniform(-0.4, 0.4),
+        )
+        for _ in range(rng.integers(3, 7))
+    ]
 
 
 def _street(city, rng) -> list[Building]:
@@ -169,7 +178,9 @@ def _things(city, camera, rng, crowd) -> list:
             depth = rng.uniform(nearest, 0.95) * reach
             spot = camera.position + forward * depth + across * rng.uniform(-1.1, 1.1) * spread * depth
             texture = city.thing(kind, int(rng.integers(NUM_THINGS)))
-            panels.append(make_panel(kind, "billboard", (spot[0], 0.0, spot[2]), (1, 0, 0), (0, 1, 0), texture))
+            panels.append(
+                make_panel(kind, "billboard", (spot[0], 0.0, spot[2]), (1, 0, 0), (0, 1, 0), texture)
+            )
     return panels
 
 

@@ -23,8 +23,12 @@ _PALETTES = (
     ((186, 158, 108), (214, 202, 176), (122, 96, 80)),  # ochre
 )
 _ACCENTS = ((150, 62, 48), (52, 78, 116), (66, 96, 70), (176, 142, 70))
-_MATERIALS_OF = {"modern": ("panels", "plaster", "brick"),
-                 "temple": ("ashlar", "plaster"), "gate": ("ashlar", "rustic"), "tower": ("rubble", "brick", "ashlar")}
+_MATERIALS_OF = {
+    "modern": ("panels", "plaster", "brick"),
+    "temple": ("ashlar", "plaster"),
+    "gate": ("ashlar", "rustic"),
+    "tower": ("rubble", "brick", "ashlar"),
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _write_eval(folder: str, first_id: int, images: list[dict]) -> None:
 
 
 def ground_truth(queries: list[dict], index: list[dict]) -> dict:
-    """The revisited form: `imlist`, `qimlist` and per query `bbx`, `easy`, `hard`, `junk` (rows of imlist)."""
+    """The revisited form: `imlist`, `qimlist` per query `bbx` and `easy`, `hard`, `junk` (rows of imlist)."""
     entries = []
     for query in queries:
         view = View(**query["view"])
@@ -72,7 +72,7 @@ def ground_truth(queries: list[dict], index: list[dict]) -> dict:
 
 
 def landmark_locations(count: int, seed: int) -> pd.DataFrame:
-    """Columns landmark_id, latitude, longitude (degrees): each landmark on its own crossing of a city grid."""
+    """Columns landmark_id, latitude, longitude (degrees): a crossing of a city grid for each."""
     side = int(np.ceil(np.sqrt(2 * count))) + 1
     crossings = np.random.default_rng([seed, count]).permutation(side * side)[:count]
     north, east = crossings // side - side // 2, crossings % side - side // 2
@@ -84,10 +84,15 @@ def landmark_locations(count: int, seed: int) -> pd.DataFrame:
 
 def _view_row(image: dict, first_id: int) -> dict:
     view = image["view"] or {}
-    return {"image": image["name"], "landmark": first_id + image["landmark"] if image["landmark"] >= 0 else None,
-            "light": view.get("light"), "view_angle": view.get("azimuth"),
-            "visible_fraction": view.get("visible_fraction"), "pixel_share": view.get("pixel_share"),
-            "distance": view.get("distance")}
+    return {
+        "image": image["name"],
+        "landmark": first_id + image["landmark"] if image["landmark"] >= 0 else None,
+        "light": view.get("light"),
+        "view_angle": view.get("azimuth"),
+        "visible_fraction": view.get("visible_fraction"),
+        "pixel_share": view.get("pixel_share"),
+        "distance": view.get("distance"),
+    }
 
 
 def _write_csv(table: pd.DataFrame, path: str) -> None:

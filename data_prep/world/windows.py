@@ -25,7 +25,9 @@ def opening_outline(kind: str, x0: float, y0: float, x1: float, y1: float) -> np
     rise = y1 - spring
     if kind == "pointed":
         turns = np.linspace(0, np.pi / 3, 9)  # two arcs of radius 2 * half that meet at the top
-        right = np.stack([x0 + 2 * half * np.cos(turns), spring + rise * np.sin(turns) / np.sin(np.pi / 3)], -1)
+        right = np.stack(
+            [x0 + 2 * half * np.cos(turns), spring + rise * np.sin(turns) / np.sin(np.pi / 3)], -1
+        )
         left = np.stack([x1 - 2 * half * np.cos(turns), right[:, 1]], -1)[::-1]
         curve = np.concatenate([right, left[1:]])
     else:
@@ -36,7 +38,7 @@ def opening_outline(kind: str, x0: float, y0: float, x1: float, y1: float) -> np
 
 def draw_window(canvas: Canvas, box, kind: str, hood: str, mullion: str, trim, glass,
                 rng: np.random.Generator) -> None:
-    """One window in a box (x0, y0, x1, y1), with frame, bars, sill and hood; one of the glow groups lights it."""
+    """One window in a box (x0, y0, x1, y1), with frame, bars, sill and hood; a glow group lights it."""
     x0, y0, x1, y1 = box
     width, height = x1 - x0, y1 - y0
     frame = min(0.3, 0.16 * width)
@@ -60,8 +62,9 @@ def draw_window(canvas: Canvas, box, kind: str, hood: str, mullion: str, trim, g
             canvas.line([centre - step, centre + step], thin, bar, -0.5)
     else:
         _draw_bars(canvas, x0, y0, x1, y1, mullion, thin, bar)
-    canvas.rectangle(x0 - 1.6 * frame, y0 - 0.9 * frame, x1 + 1.6 * frame, y0 - 0.1 * frame, tinted(trim, 1.06),
-                     1.8)
+    canvas.rectangle(
+        x0 - 1.6 * frame, y0 - 0.9 * frame, x1 + 1.6 * frame, y0 - 0.1 * frame, tinted(trim, 1.06), 1.8
+    )
     _draw_hood(canvas, x0 - 1.5 * frame, x1 + 1.5 * frame, y1 + 1.1 * frame, hood, trim)
 
 
