@@ -23,15 +23,15 @@ def main() -> None:
     train = {"num_landmarks": 6, "views_per_landmark": 40, "num_eval_landmarks": 0}
     evaluation = {"num_landmarks": 0, "num_eval_landmarks": 12, "num_distractors": 200}
     cases = (("training views", train, 6 * 40), ("evaluation set", evaluation, 12 * (7 + 2) + 200))
-    for name, settings, images in cases:
+    for case, settings, images in cases:
         with tempfile.TemporaryDirectory() as folder:
             config = WorldConfig(folder, num_workers=1, **settings)
             begun, busy = time.perf_counter(), time.process_time()
             make_world(config)
             seconds, busy = time.perf_counter() - begun, time.process_time() - busy
         rate = 60 * images / busy
-        print(f"{name}: {images} images of {config.image_size} px, {rate:.0f} a minute per core, "
-              f"{rate / TARGET:.1f} times the target ({busy:.1f} s of processor, {seconds:.1f} s by the clock)")
+        print(f"{case}: {images} images of {config.image_size} px, {rate:.0f} a minute per "
+              f"core, {rate / TARGET:.1f} times the target ({busy:.1f} s of processor, {seconds:.1f} s in all)")
 
 
 if __name__ == "__main__":
