@@ -7,7 +7,7 @@ import functools
 import keras
 
 from delg.backbone_weights import load_backbone_weights
-from delg.layers import ImageNormalization, PadToEven, Subsampling
+from delg.layers import ImageNormalization, PadToEven, ReplicaBatchNormalization, Subsampling
 from delg.resnet18 import build_resnet18
 
 _TAPS = {  # layer of the local map, layer of the global map
@@ -61,12 +61,10 @@ def _normalization(name: str, images):
 
 
 def _synchronized(network: keras.Model) -> keras.Model:
-    """The same network with BatchNorm whose statistics are those of the global batch, in float32."""
+    """The same network with BatchNorm whose statistics are those of the batch of all replicas."""
     def clone(layer):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            config = {**layer.get_config(), "synchronized": True, "dtype": "float32"}
-            return keras.layers.BatchNormalization.from_config(config)
-        return layer.__class__.from_config(layer.get_config())
+        is_batch_norm = isinstance(layer, keras.layers.BatchNormalization)
+        return (ReplicaBatchNormalization if is_batch_norm else type(layer)).from_config(layer.get_config())
 
     copy = keras.models.clone_model(network, clone_function=clone)
     copy.set_weights(network.get_weights())

@@ -202,3 +202,37 @@ class ReconstructionError(keras.layers.Layer):
     def call(self, maps):
         original, reconstruction = (tf.cast(each, tf.float32) for each in maps)
         return tf.reduce_mean(tf.math.squared_difference(original, reconstruction), axis=[1, 2, 3])
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class ReplicaBatchNormalization(keras.layers.BatchNormalization):
+    """BatchNormalization whose statistics in training are those of the batch of all replicas together.
+
+    So a training on two replicas takes the same steps as on one. It takes one sum over the replicas per layer
+    and direction, works in float32 whatever the policy, and has the weights of the plain layer.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, h, w, C].
+    """
+
+    def call(self, inputs, training=None):
+        if not training or not self.trainable:
+            return super().call(inputs, training=False)
+        maps = tf.cast(inputs, tf.float32)
+        cells = tf.cast(tf.reduce_prod(tf.shape(maps)[:3]), tf.float32)
+        sums = tf.concat([tf.reduce_sum(maps, axis=[0, 1, 2]), tf.reduce_sum(tf.square(maps), axis=[0, 1, 2]),
+                          cells[None]], axis=0)
+        replica = tf.distribute.get_replica_context()
+        if replica is not None:
+            sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        cells = sums[-1]
+        mean, mean_square = tf.split(sums[:-1] / cells, 2)
+        variance = tf.maximum(mean_square - tf.square(mean), 0.0)
+        unbiased = variance * cells / tf.maximum(cells - 1.0, 1.0)  # as the plain layer does on accelerators
+        self.moving_mean.assign_sub((self.moving_mean - mean) * (1.0 - self.momentum))
+        self.moving_variance.assign_sub((self.moving_variance - unbiased) * (1.0 - self.momentum))
+        normalised = tf.nn.batch_normalization(maps, mean, variance, self.beta, self.gamma, self.epsilon)
+        return tf.cast(normalised, self.compute_dtype)

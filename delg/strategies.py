@@ -21,8 +21,12 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
     if name == "one_device":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        accelerators = [device.name for device in tf.config.list_logical_devices("GPU")]
+        if accelerators:
+            return tf.distribute.MirroredStrategy(accelerators)
+        # The collective operations of processors fail on the second strategy that a process makes.
+        processors = [device.name for device in tf.config.list_logical_devices("CPU")]
+        return tf.distribute.MirroredStrategy(processors, tf.distribute.ReductionToOneDevice())
     if name == "multi_worker":
         if not os.environ.get("TF_CONFIG"):
             raise ValueError("`strategy=multi_worker` needs the environment variable TF_CONFIG with the "

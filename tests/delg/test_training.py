@@ -1,0 +1,176 @@
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from delg import training
+from delg.config import TrainConfig
+from tests.delg import replicas, tiny_shards
+
+_ROOT = Path(__file__).parents[2]
+
+
+def setUpModule():
+    global _folder, _base
+    _folder = tempfile.TemporaryDirectory()
+    tiny_shards.write_tiny_shards(_folder.name)
+    _base = TrainConfig(
+        train_pattern=f"{_folder.name}/train-*", validation_pattern=f"{_folder.name}/validation-*",
+        heldout_pattern=f"{_folder.name}/heldout-*", model_dir=f"{_folder.name}/whole", backbone="resnet18",
+        width=0.125, backbone_weights="none", image_size=32, batch_size=8, num_steps=12, steps_per_epoch=5,
+        embedding_dim=8, autoencoder_dim=4, attention_dim=8, learning_rate=0.02, shuffle_buffer=16,
+        whitening_init="pca", num_init_images=16, learn_gem_power=True, seed=3)
+
+
+def tearDownModule():
+    _folder.cleanup()
+
+
+def _plain(config, name, **changes):
+    """Settings of a short run without validation."""
+    return dataclasses.replace(config, **{
+        "model_dir": f"{_folder.name}/{name}", "validation_pattern": "", "heldout_pattern": "",
+        "num_steps": 2, "whitening_init": "none", **changes})
+
+
+def _weights(path):
+    values = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, item: values.update({name: item[()]} if hasattr(item, "shape") else {}))
+    return values
+
+
+def _history(model_dir):
+    with open(os.path.join(model_dir, "history.csv"), encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class TrainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.result = training.train(_base)
+
+    def _assert_same_run(self, model_dir):
+        for weights in ("last.weights.h5", "best.weights.h5"):
+            expected = _weights(os.path.join(_base.model_dir, weights))
+            found = _weights(os.path.join(model_dir, weights))
+            self.assertEqual(set(found), set(expected))
+            for name in expected:
+                np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+    def test_files_of_a_finished_run(self):
+        files = set(os.listdir(_base.model_dir))
+        self.assertLessEqual({"config.json", "best.weights.h5", "last.weights.h5", "history.csv", "backup",
+                              "events"}, files)
+        self.assertEqual([name for name in files if "tmp" in name], [])
+        with open(os.path.join(_base.model_dir, "config.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), self.result)
+        self.assertEqual(self.result["model"]["num_classes"], tiny_shards.NUM_CLASSES)
+        self.assertEqual(TrainConfig(**self.result["train"]), _base)
+        self.assertGreater(self.result["attention_threshold"], 0.0)
+
+    def test_history_and_best_epoch(self):
+        history = _history(_base.model_dir)
+        self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
+        scores = [float(row["heldout_map"]) for row in history]
+        self.assertAlmostEqual(self.result["best"]["heldout_map"], max(scores), places=6)
+        self.assertEqual(self.result["best"]["epoch"], scores.index(max(scores)))
+        self.assertIn("val_global_cosines_accuracy", history[0])
+
+    def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
+        command = [sys.executable, "-m", "delg.train"] + [
+            f"--{name}={value}" for name, value in dataclasses.asdict(config).items()]
+        process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        state = os.path.join(config.model_dir, "backup", "checkpoint")
+        deadline = time.monotonic() + 120
+        while not os.path.exists(state) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+        self.assertEqual(process.returncode, -signal.SIGKILL, errors.decode()[-2000:])
+        with open(os.path.join(config.model_dir, "config.json"), encoding="utf-8") as file:
+            self.assertIsNone(json.load(file)["attention_threshold"])  # it had not finished
+        result = training.train(config)
+        self._assert_same_run(config.model_dir)
+        self.assertAlmostEqual(result["attention_threshold"], self.result["attention_threshold"], places=4)
+        whole, resumed = _history(_base.model_dir), _history(config.model_dir)
+        self.assertEqual(len(resumed), 3)
+        for name in ("loss", "val_loss", "heldout_map"):  # the last epoch is whole in both
+            self.assertAlmostEqual(float(whole[-1][name]) / float(resumed[-1][name]), 1.0, places=3)
+
+    def test_finished_run_is_left_alone(self):
+        path = os.path.join(_base.model_dir, "last.weights.h5")
+        before = os.stat(path).st_mtime_ns
+        self.assertEqual(training.train(_base), self.result)
+        self.assertEqual(os.stat(path).st_mtime_ns, before)
+
+    def test_refuses_to_resume_with_other_settings(self):
+        with self.assertRaisesRegex(ValueError, "whole, learning_rate=0.02 then, 0.5 now"):
+            training.train(dataclasses.replace(_base, learning_rate=0.5))
+
+    def test_refuses_validation_of_other_classes(self):
+        other = os.path.join(_folder.name, "other")
+        os.makedirs(other)
+        tiny_shards.write_tiny_shards(other, num_classes=3)
+        with self.assertRaisesRegex(ValueError, "`validation_pattern` .* Received: 3 classes against 4"):
+            training.train(dataclasses.replace(_base, validation_pattern=f"{other}/validation-*"))
+
+    def test_refuses_a_pattern_without_shards(self):
+        with self.assertRaisesRegex(FileNotFoundError, "No shard .* matches the pattern .*nothing"):
+            training.train(_plain(_base, "nothing", train_pattern=f"{_folder.name}/nothing-*"))
+
+    def test_loss_that_is_no_number_ends_training_with_advice(self):
+        config = _plain(_base, "diverged", learning_rate=1e30, clip_norm=0.0, num_steps=20)
+        with self.assertRaisesRegex(ValueError, "Lower `learning_rate` .* Received: learning_rate=1e[+]30"):
+            training.train(config)
+        self.assertFalse(os.path.exists(os.path.join(config.model_dir, "last.weights.h5")))
+
+    def test_bfloat16_without_heldout_images_keeps_the_last_weights_as_best(self):
+        config = _plain(_base, "mixed", mixed_precision="bfloat16", backbone_learning_rate_factor=0.1,
+                        freeze_batch_norm=True, optimizer="adam")
+        result = training.train(config)
+        best = _weights(os.path.join(config.model_dir, "best.weights.h5"))
+        last = _weights(os.path.join(config.model_dir, "last.weights.h5"))
+        for name in last:
+            np.testing.assert_array_equal(best[name], last[name])
+        self.assertIsNone(result["best"])
+        shutil.rmtree(config.model_dir)
+
+    def test_mirrored_training(self):
+        replicas.two_replicas()
+        result = training.train(_plain(_base, "mirrored", strategy="mirrored"))
+        self.assertGreater(result["attention_threshold"], 0.0)
+
+    def test_refuses_a_batch_that_replicas_cannot_share(self):
+        with self.assertRaisesRegex(ValueError, "`batch_size` must be a multiple .* batch_size=7, 2 "):
+            training.train(_plain(_base, "odd", strategy="mirrored", batch_size=7))
+
+    def test_multi_worker_needs_addresses(self):
+        with self.assertRaisesRegex(ValueError, "`strategy=multi_worker` needs .* TF_CONFIG"):
+            training.train(_plain(_base, "alone", strategy="multi_worker"))
+
+
+class PlanEpochsTest(unittest.TestCase):
+    def test_whole_epochs_and_a_shorter_last_one(self):
+        self.assertEqual(training.plan_epochs(0, 12, 5), [(0, 2, 5), (2, 3, 2)])
+
+    def test_resumed_inside_an_epoch(self):
+        self.assertEqual(training.plan_epochs(7, 20, 5), [(1, 2, 3), (2, 4, 5)])
+
+    def test_resumed_inside_the_last_epoch(self):
+        self.assertEqual(training.plan_epochs(11, 12, 5), [(2, 3, 1)])
+
+    def test_nothing_left(self):
+        self.assertEqual(training.plan_epochs(12, 12, 5), [])

@@ -1,0 +1,81 @@
+import unittest
+
+import numpy as np
+import tensorflow as tf
+
+from delg import whitening
+from delg.config import ModelConfig
+from delg.model import build_delg
+
+_VECTORS = np.array([[5.0, 1.0], [5.0, -1.0], [9.0, 0.0], [1.0, 0.0]])  # mean (5, 0); variances 32/3 and 2/3
+
+
+class PrincipalComponentsTest(unittest.TestCase):
+    def test_by_hand(self):
+        mean, directions, variances = whitening.principal_components(_VECTORS, 2)
+        np.testing.assert_allclose(mean, [5, 0])
+        np.testing.assert_allclose(directions, np.eye(2), atol=1e-12)
+        np.testing.assert_allclose(variances, [32 / 3, 2 / 3])
+
+    def test_refuses_more_components_than_channels(self):
+        with self.assertRaisesRegex(ValueError, "4 vectors of 2 channels, 3 components"):
+            whitening.principal_components(_VECTORS, 3)
+
+
+class WhiteningWeightsTest(unittest.TestCase):
+    def test_exponent_one_equalises_deviations(self):
+        kernel, bias = whitening.whitening_weights(_VECTORS, 2, exponent=1.0, shrinkage=0.0)
+        output = _VECTORS @ kernel + bias
+        np.testing.assert_allclose(output.mean(axis=0), [0, 0], atol=1e-6)
+        np.testing.assert_allclose(output.var(axis=0, ddof=1), [34 / 6, 34 / 6], rtol=1e-5)
+
+    def test_exponent_zero_keeps_distances(self):
+        kernel, bias = whitening.whitening_weights(_VECTORS, 2, exponent=0.0)
+        output = _VECTORS @ kernel + bias
+        np.testing.assert_allclose(np.linalg.norm(output[2] - output[0]), np.sqrt(17), rtol=1e-6)
+
+    def test_full_shrinkage_only_rotates(self):
+        rotated, _ = whitening.whitening_weights(_VECTORS, 2, exponent=0.0)
+        shrunk, _ = whitening.whitening_weights(_VECTORS, 2, exponent=1.0, shrinkage=1.0)
+        np.testing.assert_allclose(shrunk, rotated, rtol=1e-6)
+
+
+class InitialiseTest(unittest.TestCase):
+    def setUp(self):
+        tf.keras.utils.set_random_seed(0)
+        config = ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=4,
+                             autoencoder_dim=6, attention_dim=8)
+        self.model = build_delg(config)
+        images = np.random.default_rng(0).integers(0, 255, (24, 32, 32, 3), dtype=np.uint8)
+        self.images = images
+        self.dataset = tf.data.Dataset.from_tensor_slices((images, np.zeros(24))).batch(8)
+
+    def _error(self):
+        return float(tf.reduce_mean(self.model(self.images)["reconstruction_error"]))
+
+    def test_whitened_features_are_centred_and_uncorrelated(self):
+        whitening.initialise_whitening(self.model, self.dataset, num_images=24, exponent=1.0)
+        layer = self.model.get_layer("whitening")
+        features = tf.keras.Model(self.model.input, layer.output)(self.images).numpy()
+        np.testing.assert_allclose(features.mean(axis=0), np.zeros(4), atol=1e-4 * np.abs(features).max())
+        correlations = np.corrcoef(features, rowvar=False)
+        np.testing.assert_allclose(correlations, np.eye(4), atol=1e-2)
+
+    def test_autoencoder_starts_with_a_smaller_error(self):
+        before = self._error()
+        whitening.initialise_autoencoder(self.model, self.dataset, num_images=24, cells_per_image=4)
+        self.assertLess(self._error(), 0.5 * before)
+
+    def test_looks_at_the_given_number_of_images_only(self):
+        whitening.initialise_whitening(self.model, self.dataset.take(1), num_images=8)
+        expected = self.model.get_layer("whitening").kernel.numpy()
+        whitening.initialise_whitening(self.model, self.dataset, num_images=8)
+        np.testing.assert_array_equal(self.model.get_layer("whitening").kernel, expected)
+
+    def test_refuses_more_dimensions_than_channels(self):
+        model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=65,
+                                       autoencoder_dim=33))
+        with self.assertRaisesRegex(ValueError, "Received: embedding_dim=65, 64 channels"):
+            whitening.initialise_whitening(model, self.dataset)
+        with self.assertRaisesRegex(ValueError, "Received: autoencoder_dim=33, 32 channels"):
+            whitening.initialise_autoencoder(model, self.dataset)
