@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 from absl import logging
 from rich import progress
+from rich.console import Console
 
 from data_prep import atomic_file
 from delg import evaluation, metrics, report_figures, report_inputs, report_queries
@@ -18,40 +19,13 @@ from delg.features_io import FeatureReader
 from delg.ground_truth import GroundTruth, load_ground_truth
 from delg.ranking_io import Ranking, read_ranking
 from delg.report_cards import CardMaker, percent, shown_hits
+from delg.report_config import ReportConfig
 from delg.report_queries import QueryOutcome
 
 _MAX_PICTURE_BYTES = 13_000_000  # of the page, which stays below 15 MB
 _MAX_CARD_BYTES = 900_000
 _MAX_ROWS = 1000  # of the table of all queries
 _TOLERANCE = 0.01  # percent; scores of one ranking agree far better
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportConfig:
-    """One report."""
-
-    ranking: str  # ranking.h5 of delg.search_images
-    ground_truth: str  # .mat, .pkl, .json or dataset.json
-    metrics: str  # metrics.json of delg.evaluate for this ranking
-    query_features: str  # glob of the queries' feature shards
-    index_features: str  # glob of the index's feature shards
-    query_images: str  # glob of the queries' TFRecord shards
-    index_images: str  # glob of the index's TFRecord shards
-    output_dir: str  # folder of the report
-    baseline_metrics: str = ""  # metrics.json to compare with, such as that of the untrained model
-    baseline_name: str = "untrained"  # what the baseline is called on the page
-    saved_model: str = ""  # model that attention maps are drawn with; empty: from the keypoints' scores
-    num_queries: int = 16  # queries shown in full
-    num_successes: int = 4  # how many of these are successes; the others are failures
-    num_hits: int = 10  # images per ranked list
-    title: str = "Image retrieval report"  # heading of the page
-
-    def __post_init__(self):
-        for name in ("num_queries", "num_successes"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)}.")
-        if self.num_hits < 1:
-            raise ValueError(f"`num_hits` must be at least 1. Received: num_hits={self.num_hits}.")
 
 
 def make_report(config: ReportConfig) -> str:
@@ -156,8 +130,10 @@ def _cards(config: ReportConfig, ranking: Ranking, query_features: FeatureReader
                               for hit in shown_hits(outcome, config.num_hits)}, "index_images")
     maker = CardMaker(ranking, query_features, index_features, query_examples, index_examples, attention)
     max_bytes = min(_MAX_CARD_BYTES, _MAX_PICTURE_BYTES // len(outcomes))
+    console = Console(stderr=True)
     return [maker.make(outcome, anchors[outcome.row], config.num_hits, max_bytes)
-            for outcome in progress.track(outcomes, "Drawing queries")]
+            for outcome in progress.track(outcomes, "Drawing queries", console=console,
+                                          disable=not console.is_terminal)]
 
 
 def _curves(ranking: Ranking, truth: GroundTruth, outcomes: list[QueryOutcome]) -> str | None:
