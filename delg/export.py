@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 from absl import logging
 
 from delg import backbones, model_files
@@ -80,13 +83,28 @@ def write_saved_model(model: keras.Model, config: dict[str, Any], export_dir: st
     temporary = f"{export_dir}.{os.getpid()}.tmp"
     os.makedirs(os.path.dirname(export_dir), exist_ok=True)
     try:
-        module.save(temporary)
+        with _quiet():
+            module.save(temporary)
         with open(os.path.join(temporary, CONFIG_FILE), "w", encoding="utf-8") as file:
             json.dump(config, file, indent=2)
             file.write("\n")
         os.replace(temporary, export_dir)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back what TensorFlow tells of saving: kilobytes of names that mean nothing to users."""
+    loggers = (logging.get_absl_logger(), tf.get_logger())
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel("WARNING")
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 def _check_same(export_dir: str, config: dict[str, Any]) -> None:
