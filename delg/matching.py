@@ -108,7 +108,7 @@ def guided_matches(cosines: np.ndarray, query_points: np.ndarray, mapped_points:
     feature takes its best partner, and only if that is mutual.
 
     Args:
-        cosines: float32, [n, m], between the descriptors.
+        cosines: float32, [n, m], between the descriptors; they are left as they were.
         query_points: float, [n, 2], pixels of the query.
         mapped_points: float, [m, 2], index keypoints mapped to the query; inf where they do not map.
         threshold: pixels.
@@ -118,17 +118,22 @@ def guided_matches(cosines: np.ndarray, query_points: np.ndarray, mapped_points:
         `Matches`, one to one, most alike first.
     """
     rows = np.arange(len(cosines))
-    rest = cosines.copy()
-    near_rows, near_columns = [], []
+    neighbors, likeness = [], []
     for _ in range(min(num_neighbors, cosines.shape[1])):
-        nearest = rest.argmax(axis=1)
-        rest[rows, nearest] = -np.inf
-        near = np.flatnonzero(np.linalg.norm(mapped_points[nearest] - query_points, axis=1) <= threshold)
-        near_rows.append(rows[near])
-        near_columns.append(nearest[near])
-    query_rows, index_rows = np.concatenate(near_rows), np.concatenate(near_columns)
+        neighbors.append(cosines.argmax(axis=1))
+        likeness.append(cosines[rows, neighbors[-1]])
+        cosines[rows, neighbors[-1]] = -np.inf  # out of the way of the next
+    for nearest, values in zip(neighbors, likeness):
+        cosines[rows, nearest] = values  # a copy of the matrix would cost more than all the rest
+    near = [np.linalg.norm(mapped_points[nearest] - query_points, axis=1) <= threshold
+            for nearest in neighbors]
+    query_rows = np.concatenate([rows[chosen] for chosen in near])
+    index_rows = np.concatenate([nearest[chosen] for nearest, chosen in zip(neighbors, near)])
     alike = cosines[query_rows, index_rows]
-    among_first = np.count_nonzero(cosines[:, index_rows] > alike, axis=0) < num_neighbors
+    among_first = alike >= cosines.max(axis=0)[index_rows]
+    others = np.flatnonzero(~among_first)
+    among_first[others] = (np.count_nonzero(cosines[:, index_rows[others]] > alike[others], axis=0)
+                           < num_neighbors)
     query_rows, index_rows, alike = query_rows[among_first], index_rows[among_first], alike[among_first]
     order = np.lexsort((index_rows, query_rows, -alike))
     query_rows, index_rows, alike = query_rows[order], index_rows[order], alike[order]

@@ -164,12 +164,12 @@ def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inlie
 def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -> int:
     """Floor that a share `quantile` of pairs of different scenes stays below.
 
-    The tail is taken as exponential through the 90 % and 99 % points of the counts, so that a thousand
-    pairs are enough, and a few pairs that do show the same scene do not spoil the floor.
+    The tail is taken as exponential through the 90 % and 98 % points of the counts, so that a thousand
+    pairs are enough, and the floor stands when up to one in fifty does show the same scene.
 
     Args:
         inlier_counts: int, [num_pairs]; inliers of pairs that should not match, at least 100 pairs.
-        quantile: share of such pairs to refuse, in [0.99, 1). The default lets one in a hundred lists of
+        quantile: share of such pairs to refuse, in [0.98, 1). The default lets one in a hundred lists of
             100 results through (chosen).
 
     Returns:
@@ -179,12 +179,12 @@ def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -
         ValueError: with fewer than 100 counts, or a quantile out of range.
     """
     counts = np.sort(np.asarray(inlier_counts))
-    if counts.size < 100 or not 0.99 <= quantile < 1:
-        raise ValueError("Calibration takes at least 100 pairs and a `quantile` in [0.99, 1). "
+    if counts.size < 100 or not 0.98 <= quantile < 1:
+        raise ValueError("Calibration takes at least 100 pairs and a `quantile` in [0.98, 1). "
                          f"Received: {counts.size} pairs, quantile={quantile}.")
     # Equal counts are spread over the step up to the next whole number, or the points would jump by one.
     _, first, inverse, repeats = np.unique(counts, return_index=True, return_inverse=True, return_counts=True)
     within = (np.arange(counts.size) - first[inverse] + 0.5) / repeats[inverse]
-    ninety, ninety_nine = np.quantile(counts + within, [0.9, 0.99])
-    tail = ninety_nine + (ninety_nine - ninety) * np.log10(0.01 / (1 - quantile))
+    low, high = np.quantile(counts + within, [0.9, 0.98])
+    tail = high + (high - low) / np.log(0.1 / 0.02) * np.log(0.02 / (1 - quantile))
     return max(1, int(np.ceil(tail)))

@@ -137,12 +137,14 @@ class ScoresTest(unittest.TestCase):
         self.assertAlmostEqual(verification.calibrate_min_inliers(counts, 0.999), 12, delta=1)
 
     def test_a_few_true_pairs_do_not_spoil_the_floor(self):
-        counts = np.r_[np.arange(1000) % 10, np.full(5, 200)]
-        self.assertLess(verification.calibrate_min_inliers(counts), 15)
+        counts = np.r_[np.arange(1000) % 10, np.full(15, 200)]
+        self.assertLess(verification.calibrate_min_inliers(counts), 20)
 
     def test_refuses_too_few_pairs(self):
         with self.assertRaisesRegex(ValueError, "Received: 50 pairs"):
             verification.calibrate_min_inliers(np.zeros(50))
+        with self.assertRaisesRegex(ValueError, "quantile=1"):
+            verification.calibrate_min_inliers(np.zeros(500), 1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,155 @@
+"""delg.retrieval and delg.pairs: scenes found by their geometry, and inputs that do not fit refused."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+from delg import index, pairs, retrieval
+from delg.config import SearchConfig
+from delg.features_io import FeatureReader
+from tests.delg import planar_world
+
+CONFIG = SearchConfig(num_rerank=12, min_inliers=12)
+
+
+class SearchTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.positives = planar_world.write_world(cls.folder)
+        cls.queries, cls.images = str(cls.folder / "query*.h5"), str(cls.folder / "index-*.h5")
+        cls.index_dir = str(cls.folder / "index")
+        cls.build(cls.images, cls.index_dir)
+
+    @staticmethod
+    def build(images, index_dir):
+        with FeatureReader(images) as features:
+            index.save_index(index.ExactIndex(features.global_descriptors, features.ids,
+                                              features.config["fingerprint"]), index_dir)
+
+    def search(self, config=CONFIG, output="ranking.h5", **changes):
+        arguments = {"query_features": self.queries, "index_features": self.images,
+                     "index_dir": self.index_dir, **changes}
+        return retrieval.search(output=str(self.folder / output), config=config, **arguments)
+
+    def test_verification_brings_the_scene_to_the_front(self):
+        ranking = self.search()
+        for query, positives in enumerate(self.positives):
+            self.assertEqual(set(ranking.ranks[query, :2]), set(positives))
+            self.assertTrue(np.all(ranking.num_inliers[query, :2] > 40))
+            self.assertTrue(np.all(ranking.num_inliers[query, 2:] < 12))
+            self.assertEqual(set(ranking.global_ranks()[query, :6]), set(range(6)))
+            self.assertTrue(np.all(np.isfinite(ranking.transforms[query, :2])))
+
+    def test_transforms_follow_their_images(self):
+        ranking = self.search()
+        with FeatureReader(self.queries) as queries, FeatureReader(self.images) as images:
+            for query, place in ((0, 0), (2, 1)):
+                pair = pairs.verify_pair(queries.local_features(query),
+                                         images.local_features(int(ranking.ranks[query, place])),
+                                         ranking.search_config, queries.image_sizes[query])
+                self.assertEqual(pair.num_inliers, ranking.num_inliers[query, place])
+                np.testing.assert_allclose(pair.transform, ranking.transforms[query, place], rtol=1e-6)
+
+    def test_processes_give_the_same_ranking(self):
+        alone = self.search(output="alone.h5")
+        together = self.search(output="together.h5", num_workers=2)
+        for name in ("ranks", "num_inliers", "transforms"):
+            np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+
+    def test_without_verification(self):
+        ranking = self.search(SearchConfig(verifier="none", num_neighbors=4), "global.h5")
+        self.assertEqual((ranking.num_verified, ranking.ranks.shape), (0, (3, 4)))
+        np.testing.assert_array_equal(ranking.num_inliers, -1)
+        np.testing.assert_array_equal(ranking.ranks, np.tile([0, 1, 2, 3], (3, 1)))
+
+    def test_paper_recipe(self):
+        ranking = self.search(SearchConfig(verifier="paper", num_rerank=8, max_iterations=30), "paper.h5")
+        self.assertEqual((ranking.config["matcher"], ranking.config["transform"],
+                          ranking.config["guided_neighbors"]), ("threshold", "affine", 0))
+        self.assertIn(ranking.ranks[0, 0], self.positives[0])
+
+    def test_finished_ranking_is_kept_until_settings_change(self):
+        self.search(output="kept.h5")
+        path = self.folder / "kept.h5"
+        os.utime(path, (1, 1))
+        self.search(output="kept.h5")
+        self.assertEqual(os.path.getmtime(path), 1)
+        self.search(SearchConfig(num_rerank=12, min_inliers=13), output="kept.h5")
+        self.assertGreater(os.path.getmtime(path), 1)
+
+    def test_floor_is_calibrated_on_unrelated_pairs(self):
+        folder = self.folder / "large"
+        folder.mkdir()
+        planar_world.write_world(folder, num_others=400)  # the views of the scenes are ranked last of all
+        queries, images, built = (str(folder / name) for name in ("query*.h5", "index-*.h5", "index"))
+        self.build(images, built)
+        ranking = retrieval.search(queries, images, built, str(folder / "ranking.h5"),
+                                   SearchConfig(num_rerank=3))
+        self.assertTrue(ranking.config["min_inliers_calibrated"])
+        self.assertTrue(4 <= ranking.config["min_inliers"] <= 30, ranking.config["min_inliers"])
+
+    def test_features_of_another_model_are_refused(self):
+        folder = self.folder / "other"
+        folder.mkdir()
+        planar_world.write_world(folder, fingerprint="model-b")
+        with self.assertRaisesRegex(ValueError, "fingerprint='model-b' in .*other.*, 'model-a' in .*index"):
+            self.search(output="x.h5", query_features=str(folder / "query*.h5"))
+        with self.assertRaisesRegex(ValueError, "of model 'model-a', .*other.* of model 'model-b'"):
+            self.search(output="x.h5", query_features=str(folder / "query*.h5"),
+                        index_features=str(folder / "index-*.h5"))
+        self.assertFalse((self.folder / "x.h5").exists())
+
+    def test_index_of_other_images_is_refused(self):
+        folder = self.folder / "fewer"
+        folder.mkdir()
+        planar_world.write_world(folder, num_others=2)
+        with self.assertRaisesRegex(ValueError, "must be built from `index_features`.*with 12 where.*has 8"):
+            self.search(output="x.h5", index_features=str(folder / "index-*.h5"))
+
+    def test_empty_query_set_is_refused(self):
+        folder = self.folder / "empty"
+        folder.mkdir()
+        path = folder / "query-00000-of-00001.h5"
+        shutil.copy(self.folder / "query-00000-of-00001.h5", path)
+        with h5py.File(path, "a") as file:
+            for name in list(file):
+                kept = 1 if name == "offsets" else 0
+                values = file[name][:kept]
+                del file[name]
+                file[name] = values
+        with self.assertRaisesRegex(ValueError, "`query_features` must hold at least one image"):
+            self.search(output="x.h5", query_features=str(path))
+
+
+class VerifyPairTest(unittest.TestCase):
+    def test_threshold_grows_with_the_query(self):
+        generator = np.random.default_rng(0)
+        points = generator.uniform(0, 900, (80, 2))
+        descriptors = planar_world.unit(generator.normal(size=(80, 32)))
+        query = planar_world.local_features(points[:, ::-1] + generator.normal(0, 8, (80, 2)), descriptors)
+        image = planar_world.local_features(points[:, ::-1], descriptors)
+        config = SearchConfig(inlier_threshold=10, guided_neighbors=0)
+        small = pairs.verify_pair(query, image, config, (400, 512))
+        large = pairs.verify_pair(query, image, config, (1600, 2048))
+        self.assertLess(small.num_inliers, 40)
+        self.assertGreater(large.num_inliers, 60)
+
+    def test_images_without_features(self):
+        nothing = planar_world.local_features(np.zeros((0, 2)), np.zeros((0, 32)))
+        some = planar_world.local_features(np.ones((9, 2)), planar_world.unit(np.ones((9, 32))))
+        for verifier in ("usac", "paper"):
+            for one, other in ((nothing, some), (some, nothing), (nothing, nothing)):
+                pair = pairs.verify_pair(one, other, SearchConfig(verifier=verifier), (100, 100))
+                self.assertEqual(pair.num_inliers, 0)
+                self.assertTrue(np.all(np.isnan(pair.transform)))
+
+
+if __name__ == "__main__":
+    unittest.main()
