@@ -91,6 +91,8 @@ def make_plan(config: BuildConfig) -> BuildPlan:
     """
     if not os.path.isdir(config.images_dir):
         raise FileNotFoundError(f"`images_dir` must be a folder. Received: images_dir={config.images_dir}.")
+    if config.dataset == "landmarks" and not config.landmarks_json:
+        config = dataclasses.replace(config, landmarks_json=landmarks.find_table(config.images_dir))
     sources = {name: {"path": getattr(config, name), "sha256": shards.sha256_of(getattr(config, name))}
                for name in ("train_csv", "train_clean_csv", "ground_truth", "landmarks_json")
                if getattr(config, name)}

@@ -99,11 +99,16 @@ def build(config: BuildConfig) -> Manifest:
     return _describe(config, plan, tasks, results)
 
 
+def num_processors() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class _Workers:
     """A pool of threads that shows progress, and leaves off at once on an error or Ctrl-C."""
 
     def __init__(self, config: BuildConfig):
-        self._pool = futures.ThreadPoolExecutor(config.num_workers or len(os.sched_getaffinity(0)))
+        self._pool = futures.ThreadPoolExecutor(config.num_workers or num_processors())
         self._stop = threading.Event()
 
     def __enter__(self) -> _Workers:

@@ -11,21 +11,24 @@ from data_prep.labels import LabelledImages
 from data_prep.sources.image_names import check_names, path_finder
 
 
-def read_images(images_dir: str, landmarks_json: str = "") -> LabelledImages:
+def find_table(images_dir: str) -> str:
+    """Path of the landmarks.json in `images_dir` or, where there is none, in the folder above."""
+    inside = os.path.join(images_dir, "landmarks.json")
+    above = os.path.join(os.path.dirname(os.path.abspath(images_dir)), "landmarks.json")
+    return above if os.path.exists(above) and not os.path.exists(inside) else inside
+
+
+def read_images(images_dir: str, landmarks_json: str) -> LabelledImages:
     """The images that have a landmark; those whose landmark is null are not for training.
 
     Args:
         images_dir: folder of the images, or the folder above jpg/.
-        landmarks_json: path of the table; empty for landmarks.json in `images_dir` or above it.
+        landmarks_json: path of the table.
 
     Raises:
         ValueError: if the table is not of this form or gives no image a landmark.
         FileNotFoundError: if there is no table.
     """
-    if not landmarks_json:
-        above = os.path.dirname(os.path.abspath(images_dir))
-        candidates = [os.path.join(folder, "landmarks.json") for folder in (images_dir, above)]
-        landmarks_json = next(filter(os.path.exists, candidates), candidates[0])
     landmark_of = read_landmarks(landmarks_json)
     ids = [name for name, landmark in landmark_of.items() if landmark is not None]
     if not ids:

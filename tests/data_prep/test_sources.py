@@ -128,14 +128,15 @@ class LandmarksTest(FilesTest):
     def test_null_is_not_for_training(self):
         self.write("jpg/a.jpg")
         self.write("landmarks.json", json.dumps({"image_landmark": {"a": "tower", "b": None, "c": "gate"}}))
-        images = landmarks.read_images(self.directory)
+        images = landmarks.read_images(self.directory, landmarks.find_table(self.directory))
         self.assertEqual((list(images.ids), images.landmarks.tolist()), (["a", "c"], ["tower", "gate"]))
         self.assertEqual(images.path_of("a"), os.path.join("jpg", "a.jpg"))
 
     def test_table_above_the_images(self):
         self.write("jpg/a.jpg")
         self.write("landmarks.json", json.dumps({"image_landmark": {"a": 12, "b": 9}}))
-        images = landmarks.read_images(self.path("jpg"))
+        self.assertEqual(landmarks.find_table(self.path("jpg")), self.path("landmarks.json"))
+        images = landmarks.read_images(self.path("jpg"), self.path("landmarks.json"))
         self.assertEqual((images.landmarks.tolist(), images.path_of("a")), ([12, 9], "a.jpg"))
 
     def test_refuses_other_json(self):
