@@ -35,12 +35,12 @@ def _tree(rng) -> Texture:
                     (middle + lean - 0.12, 1.5 * trunk)], (74, 58, 44), 1.0)
     green = np.array([[60, 86, 44], [78, 98, 52], [50, 74, 50], [112, 96, 44]][rng.integers(4)])
     conical = rng.random() < 0.25
-    for _ in range(90):
+    for _ in range(150):
         y = rng.uniform(0, 1)
-        spread = (1 - y) * 0.46 if conical else 0.46 * np.sqrt(max(0.0, 1 - (2 * y - 1) ** 2))
+        spread = (1 - y) * 0.4 if conical else 0.4 * np.sqrt(max(0.0, 1 - (2 * y - 1) ** 2))
         x = middle + rng.uniform(-1, 1) * spread * width
-        radius = rng.uniform(0.3, 0.75) * width / 8
-        canvas.disc(x, trunk + (0.05 + 0.88 * y) * (height - trunk), radius,
+        radius = rng.uniform(0.25, 0.6) * width / 8  # at most 0.6 m: the crown ends below the canvas's edge
+        canvas.disc(x, trunk + y * (height - trunk - 0.7), radius,
                     tinted(green, rng.uniform(0.55, 1.0) + 0.45 * y), 1.0, sides=9)
     holes = fractal_noise(canvas.alpha.shape, 10, rng, 2)
     canvas.alpha[holes > 1.5] = 0

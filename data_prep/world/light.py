@@ -11,6 +11,8 @@ from data_prep.world.masonry import fractal_noise
 
 KINDS = ("day", "dusk", "night")
 _MAP = 24  # cells of a light map along each side
+_ACROSS = np.linspace(0, 1, _MAP, dtype=np.float32)[None, :]
+_UPWARDS = np.linspace(1, 0, _MAP, dtype=np.float32)[:, None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,18 +100,17 @@ def light_map(light: Light, normal, width: float, height: float, is_landmark: bo
         width, height: metres.
         is_landmark: floodlights shine on landmarks only.
     """
-    x = np.linspace(0, 1, _MAP, dtype=np.float32)[None, :]
-    y = np.linspace(1, 0, _MAP, dtype=np.float32)[:, None]
+    x, y = _ACROSS, _UPWARDS
     facing = max(0.0, float(np.dot(normal, light.sun)))
     slope, place, depth = light.shadow
-    lit = 1.0 / (1.0 + np.exp(-14.0 * (y - place - slope * (x - 0.5)))) if depth else np.ones((_MAP, _MAP))
+    lit = 1.0 / (1.0 + np.exp(-14.0 * (y - place - slope * (x - 0.5)))) if depth else np.ones_like(x)
     openness = 0.8 + 0.2 * np.minimum(1.0, y * height / 5.0)  # the foot of a wall sees less sky
     side = 0.9 + 0.1 * float(normal[2] < -0.5)
     total = np.asarray(light.ambient) * (openness * side)[..., None]
     total = total + np.asarray(light.sun_colour) * (facing * lit)[..., None]
-    lamps = np.exp(-y * height / 4.0) * np.ones_like(x)
-    total = total + np.asarray(light.street) * lamps[..., None]
-    if is_landmark:
+    if any(light.street):
+        total = total + np.asarray(light.street) * np.exp(-y * height / 4.0)[..., None]
+    if is_landmark and any(light.flood):
         beams = 0.65 + 0.35 * np.cos(2 * np.pi * x * max(1.0, round(width / 5.0)))
         flood = (1.15 * np.exp(-y * height / 16.0)) * beams
         total = total + np.asarray(light.flood) * flood[..., None]
