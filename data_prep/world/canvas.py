@@ -43,6 +43,7 @@ class Canvas:
         self.alpha = np.zeros((rows, columns), np.uint8)
         self.relief = np.zeros((rows, columns), np.float32)  # decimetres in front of the wall
         self.glow = np.zeros((NUM_GLOW_GROUPS, rows, columns), np.uint8)
+        self._is_glowing = False
         self._scale = np.array([columns / width, rows / height])
 
     def pixels(self, points_xy) -> np.ndarray:
@@ -61,10 +62,11 @@ class Canvas:
         if relief is not None:
             cv2.fillPoly(self.relief, points, float(relief), cv2.LINE_8, _SHIFT)
         if glow_group is None:
-            if colour is not None and self.glow.any():
+            if colour is not None and self._is_glowing:
                 for layer in self.glow:
                     cv2.fillPoly(layer, points, 0, cv2.LINE_8, _SHIFT)
         else:
+            self._is_glowing = True
             cv2.fillPoly(self.glow[glow_group], points, int(glow), cv2.LINE_AA, _SHIFT)
 
     def rectangle(self, x0, y0, x1, y1, colour=None, relief=None, **options):
@@ -109,8 +111,8 @@ class Canvas:
 
 
 def _rgb(colour) -> tuple[float, float, float]:
-    red, green, blue = np.clip(np.round(colour), 0, 255)
-    return float(red), float(green), float(blue)
+    red, green, blue = (float(min(255, max(0, round(float(value))))) for value in colour)
+    return red, green, blue
 
 
 def _mip_levels(image) -> tuple[np.ndarray, ...]:
