@@ -11,7 +11,7 @@ from delg import metrics
 from delg.ground_truth import GroundTruth, load_ground_truth
 from delg.ranking_io import Ranking, read_ranking
 
-STAGES = {"global": "global search", "verified": "after verification"}
+STAGES = ("global", "verified")
 
 
 def evaluate(ranking_path: str, ground_truth_path: str) -> dict[str, Any]:
@@ -88,9 +88,9 @@ def table(result: dict[str, Any]) -> rich.table.Table:
     columns.add_column("protocol")
     for name in ("mAP", "interval", *(f"mP@{k}" for k in metrics.CUTOFFS)):
         columns.add_column(name, justify="right")
-    for stage, title in STAGES.items():
+    for stage in STAGES:
         for protocol, row in result.get(stage, {}).items():
-            columns.add_row(title if protocol == metrics.PROTOCOLS[0] else "", protocol, _text(row["mAP"]),
+            columns.add_row(stage if protocol == metrics.PROTOCOLS[0] else "", protocol, _text(row["mAP"]),
                             " to ".join(map(_text, row["mAP_interval"])),
                             *(_text(row[f"mP@{k}"]) for k in metrics.CUTOFFS),
                             end_section=protocol == metrics.PROTOCOLS[-1])

@@ -59,7 +59,7 @@ class EvaluateTest(unittest.TestCase):
         self.assertEqual(json.loads(json.dumps(result, allow_nan=False)), result)
         console = rich.console.Console(file=io.StringIO(), width=120)
         console.print(evaluation.table(result))
-        for word in ("global search", "after verification", "gain", "100.0", "mP@10", "-"):
+        for word in ("global", "verified", "gain", "100.0", "mP@10", "-"):
             self.assertIn(word, console.file.getvalue())
 
     def test_nothing_verified(self):
