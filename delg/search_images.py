@@ -5,7 +5,7 @@
         --output=build/demo/ranking.h5
 
 Writes one file with ranks, similarities, inliers and transforms; a finished one of the same inputs and
-settings is kept. Verifying takes some 8 ms a pair and processor, so 70 queries times 100 results half a
+settings is kept. Verifying takes some 5 ms a pair and processor, so 70 queries times 100 results half a
 minute on two. `--verifier=paper` runs the recipe of DELG's reference implementation, some forty times slower.
 """
 
