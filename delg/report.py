@@ -14,7 +14,7 @@ from rich import progress
 from rich.console import Console
 
 from data_prep import atomic_file
-from delg import evaluation, metrics, report_figures, report_inputs, report_queries
+from delg import metrics, report_figures, report_inputs, report_queries
 from delg.features_io import FeatureReader
 from delg.ground_truth import GroundTruth, load_ground_truth
 from delg.ranking_io import Ranking, read_ranking
@@ -22,6 +22,7 @@ from delg.report_cards import CardMaker, percent, shown_hits
 from delg.report_config import ReportConfig
 from delg.report_queries import QueryOutcome
 
+_STAGES = {"global": "global search", "verified": "after verification"}  # keys of metrics.json
 _MAX_PICTURE_BYTES = 13_000_000  # of the page, which stays below 15 MB
 _MAX_CARD_BYTES = 900_000
 _MAX_ROWS = 1000  # of the table of all queries
@@ -87,7 +88,7 @@ def _verified_order(ranking: Ranking) -> str:
 
 
 def _check_scores(config: ReportConfig, scores: dict[str, Any], outcomes: list[QueryOutcome]) -> None:
-    for stage in evaluation.STAGES:
+    for stage in _STAGES:
         if stage not in scores:
             continue
         own = 100 * metrics.mean_over_queries([outcome.before if stage == "global" else outcome.after
@@ -166,11 +167,11 @@ def _score_groups(config: ReportConfig, scores: dict[str, Any],
     for protocol in metrics.PROTOCOLS:
         rows = []
         for held, prefix in ((baseline, f"{config.baseline_name}, "), (scores, "")):
-            stages = [stage for stage in evaluation.STAGES if held and stage in held]
+            stages = [stage for stage in _STAGES if held and stage in held]
             for stage in stages:
                 values = held[stage][protocol]
                 low, high = (values.get("mAP_interval") or (None, None))
-                name = prefix + evaluation.STAGES[stage]
+                name = prefix + _STAGES[stage]
                 rows.append({"name": name[:1].upper() + name[1:],
                              "mean": report_inputs.finite(values.get("mAP")),
                              "low": report_inputs.finite(low), "high": report_inputs.finite(high),

@@ -153,10 +153,10 @@ class CardMaker:
         return report_pictures.overlay_heat(image, heat, *_MAP)
 
     def _sentences(self, outcome: QueryOutcome) -> list[str]:
-        sentences = [f"{outcome.num_easy} easy and {outcome.num_hard} hard positives, "
-                     f"{outcome.num_junk} junk images in the index; "
-                     f"{self._features['query'].num_local_features[self._rows['query'][outcome.query_id]]} "
-                     "local features on the query."]
+        row = self._rows["query"][outcome.query_id]
+        sentences = [f"In the index: {outcome.num_easy} easy and {outcome.num_hard} hard positives, "
+                     f"{outcome.num_junk} junk. Local features on the query: "
+                     f"{self._features['query'].num_local_features[row]}."]
         if outcome.has_positives:
             before, after = (outcome.num_among_first(10, verified) for verified in (False, True))
             found = f"{before} before verification, {after} after" if outcome.was_verified else str(after)

@@ -70,7 +70,7 @@ def precision_recall_svg(recalls: np.ndarray, before: dict[str, np.ndarray],
         An `<svg>` element.
     """
     with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(12.6, 3.7), layout="constrained")
+        figure = Figure(figsize=(12.6, 3.9), layout="constrained")
         figure.patch.set_alpha(0)
         protocols = [protocol for protocol in ("easy", "medium", "hard") if protocol in before]
         panels = figure.subplots(1, max(len(protocols), 1), sharey=True, squeeze=False)[0]
@@ -78,7 +78,8 @@ def precision_recall_svg(recalls: np.ndarray, before: dict[str, np.ndarray],
             _draw_panel(panel, protocol, recalls, before[protocol], (after or {}).get(protocol))
         figure.get_layout_engine().set(wspace=0.06)
         panels[0].set_ylabel("Precision")
-        panels[0].legend(loc="lower left", frameon=False)
+        lines, names = panels[0].get_legend_handles_labels()
+        figure.legend(lines, names, loc="outside upper right", ncols=2, frameon=False)
     areas = "; ".join(f"{protocol}: area {100 * before[protocol].mean():.1f} before"
                       + (f", {100 * after[protocol].mean():.1f} after" if after else "")
                       for protocol in protocols)
