@@ -181,7 +181,7 @@ class SearchConfig:
     max_iterations: int = 1000
     guided_neighbors: int = 3  # ranks of looks that may match once the transform is known; 0: off
     min_inliers: int = 0  # fewer inliers count as none; 0: calibrated on pairs far down the rankings
-    inlier_weight: float = 0.0  # 0: by (inliers, similarity); above: similarity + weight * log1p(inliers)
+    inlier_weight: float = 0.2  # final order by similarity + weight * log(inliers / floor); 0: by inliers
     seed: int = 0
 
     def __post_init__(self):

@@ -66,7 +66,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             return kept
         if config.verifier == "paper":
             config = dataclasses.replace(config, matcher="threshold", transform="affine", guided_neighbors=0,
-                                         min_inliers=max(1, config.min_inliers))
+                                         inlier_weight=0.0, min_inliers=max(1, config.min_inliers))
         ranks, similarities = index.search(queries.global_descriptors, config.num_neighbors)
         num_verified = 0 if config.verifier == "none" else min(config.num_rerank, ranks.shape[1])
         num_inliers = np.full(ranks.shape, -1, np.int32)

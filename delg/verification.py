@@ -138,27 +138,29 @@ def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "
 
 
 def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inliers: int,
-                    inlier_weight: float = 0.0) -> np.ndarray:
+                    inlier_weight: float = 0.2) -> np.ndarray:
     """What the verified results are sorted by, largest first.
 
-    Fewer than `min_inliers` count as none, since chance brings a few to any pair: without the floor,
-    verification makes a good global ranking worse.
+    Inliers up to `min_inliers` count as none, since chance brings a few to any pair: without the floor,
+    verification makes a good global ranking worse. Above it, each doubling adds the same (chosen; on real
+    photographs a sum that starts at the floor beats both the order by inliers and a sum of log(1 + inliers)).
 
     Args:
         similarities: float, [..., V], cosines in [-1, 1].
         num_inliers: int, [..., V], at least 0.
-        min_inliers: the floor.
-        inlier_weight: 0: by inliers, ties by similarity; above: similarity + weight * log(1 + inliers).
+        min_inliers: the floor; 0 is taken as 1.
+        inlier_weight: above 0: similarity + weight * log(inliers / floor) above the floor; 0: by inliers,
+            ties by similarity, as in DELG's reference implementation.
 
     Returns:
         float64, [..., V].
     """
-    counted = np.asarray(num_inliers, np.float64)
-    counted = np.where(counted >= min_inliers, counted, 0)
+    floor = max(1, min_inliers)
+    inliers = np.asarray(num_inliers, np.float64)
     similarities = np.asarray(similarities, np.float64)
     if inlier_weight > 0:
-        return similarities + inlier_weight * np.log1p(counted)
-    return counted + similarities / 4  # less than half an inlier either way
+        return similarities + inlier_weight * np.log(np.maximum(inliers, floor) / floor)
+    return np.where(inliers >= floor, inliers, 0) + similarities / 4  # less than half an inlier either way
 
 
 def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -> int:
