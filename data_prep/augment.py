@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 # Source: the reference training of DELG (specs/delg.md 1.4); no horizontal flip, no colour change.
-_CROP_AREA = (0.08, 1.0)  # of the image
+MIN_CROP_AREA = 0.08  # of the image
 _CROP_ASPECT = (3 / 4, 4 / 3)  # width over height
 _CROP_ATTEMPTS = 100
 _WHOLE_IMAGE = (((0.0, 0.0, 1.0, 1.0),),)
@@ -23,27 +23,29 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def random_crop(encoded: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor:
+def random_crop(encoded: tf.Tensor, image_size: int, seed: tf.Tensor,
+                min_area: float = MIN_CROP_AREA) -> tf.Tensor:
     """The paper's augmentation: a random part of the image, made square.
 
-    The part has 0.08 to 1 of the image's area and an aspect between 3/4 and 4/3. Of a JPEG only that part
-    is decoded. The same arguments give the same pixels.
+    The part has `min_area` to 1 of the image's area and an aspect between 3/4 and 4/3. Of a JPEG only that
+    part is decoded. The same arguments give the same pixels.
 
     Args:
         encoded: string []; JPEG or PNG.
         image_size: side of the result, pixels.
         seed: int [2].
+        min_area: in (0, 1]; the paper's is 0.08.
 
     Returns:
         uint8 [image_size, image_size, 3].
     """
     def of_jpeg() -> tf.Tensor:
-        window = _random_window(tf.io.extract_jpeg_shape(encoded), seed)
+        window = _random_window(tf.io.extract_jpeg_shape(encoded), seed, min_area)
         return tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
 
     def of_png() -> tf.Tensor:
         image = decode_image(encoded)
-        y, x, height, width = tf.unstack(_random_window(tf.shape(image), seed))
+        y, x, height, width = tf.unstack(_random_window(tf.shape(image), seed, min_area))
         return image[y:y + height, x:x + width]
 
     crop = tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_png)
@@ -63,11 +65,11 @@ def resize_whole(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
     return _to_uint8(resized, image_size)
 
 
-def _random_window(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _random_window(shape: tf.Tensor, seed: tf.Tensor, min_area: float) -> tf.Tensor:
     """y, x, height, width of a random part, int32 [4]; `shape` is height, width, channels."""
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         shape, tf.constant(_WHOLE_IMAGE, tf.float32), seed, min_object_covered=0.1,
-        aspect_ratio_range=_CROP_ASPECT, area_range=_CROP_AREA, max_attempts=_CROP_ATTEMPTS)
+        aspect_ratio_range=_CROP_ASPECT, area_range=(min_area, 1.0), max_attempts=_CROP_ATTEMPTS)
     return tf.concat([begin[:2], size[:2]], axis=0)
 
 

@@ -36,8 +36,8 @@ class Example(NamedTuple):
 
 
 def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, training: bool,
-                 augmentation: str = "paper", shuffle_buffer: int = 10_000,
-                 start_step: int = 0) -> tf.data.Dataset:
+                 augmentation: str = "paper", shuffle_buffer: int = 10_000, start_step: int = 0,
+                 min_crop_area: float = augment.MIN_CROP_AREA) -> tf.data.Dataset:
     """Batches of images and labels from the shards that match a pattern.
 
     Training: endless, shuffled anew each epoch, every batch full. Otherwise: one pass in the order of the
@@ -52,6 +52,7 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         augmentation: "paper", a random crop; "none", the whole image.
         shuffle_buffer: encoded images held for shuffling.
         start_step: batches to skip: the dataset goes on exactly where one from step 0 would be.
+        min_crop_area: of the random crop, as a share of the image's area, in (0, 1].
 
     Returns:
         Pairs of images, uint8 [batch, image_size, image_size, 3] RGB, and labels, int32 [batch] (-1: none).
@@ -71,6 +72,8 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
     files, split = _open(pattern)
     if training and split.label_range is None:
         raise ValueError(f"Training needs labelled shards. Received: {pattern!r}, which has no labels.")
+    if not 0 < min_crop_area <= 1:
+        raise ValueError(f"`min_crop_area` must be in (0, 1]. Received: min_crop_area={min_crop_area}.")
     skip = start_step * batch_size
     if training:
         records = _shuffled_records(files, split.num_examples, seed, shuffle_buffer, skip)
@@ -81,7 +84,8 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         fields = parse_example(serialized)
         label = _checked_label(fields, pattern, split)
         if training and augmentation == "paper":
-            image = augment.random_crop(fields["encoded"], image_size, tf.stack([seed, number]))
+            image = augment.random_crop(fields["encoded"], image_size, tf.stack([seed, number]),
+                                        min_crop_area)
         else:
             image = augment.resize_whole(fields["encoded"], image_size)
         return image, label

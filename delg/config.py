@@ -92,6 +92,7 @@ class TrainConfig:
     image_size: int = 321  # pixels, square
     batch_size: int = 32  # images per step, over all replicas
     augmentation: str = "paper"  # paper | none
+    min_crop_area: float = 0.08  # of the random crop, share of the image; the reference's value
     shuffle_buffer: int = 10_000  # examples
     # Optimisation.
     num_steps: int = 500_000
@@ -127,6 +128,8 @@ class TrainConfig:
                      "warmup_steps", "backbone_learning_rate_factor", "backup_steps"):
             _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
                      **{name: getattr(self, name)})
+        _require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
+                 min_crop_area=self.min_crop_area)
         _require(0 <= self.momentum < 1, "`momentum` must be in [0, 1).", momentum=self.momentum)
         _require(0 <= self.whitening_exponent <= 1, "`whitening_exponent` must be in [0, 1].",
                  whitening_exponent=self.whitening_exponent)

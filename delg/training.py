@@ -192,8 +192,8 @@ class _Run:
         return pipeline.make_dataset(
             config.train_pattern, config.image_size, config.batch_size,
             config.seed if seed is None else seed, training=True,
-            augmentation=augmentation or config.augmentation, shuffle_buffer=config.shuffle_buffer,
-            start_step=start_step)
+            augmentation=augmentation or config.augmentation, min_crop_area=config.min_crop_area,
+            shuffle_buffer=config.shuffle_buffer, start_step=start_step)
 
     def _batches(self, pattern: str) -> tf.data.Dataset:
         config = self.config

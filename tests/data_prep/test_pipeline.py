@@ -111,6 +111,8 @@ class PipelineTest(unittest.TestCase):
         for message, bad in (("`image_size` must be at least 1. Received: image_size=0", {"image_size": 0}),
                              ("`batch_size` must be at least 1", {"batch_size": 0}),
                              ("`shuffle_buffer` must be at least 1", {"shuffle_buffer": 0}),
+                             ("`min_crop_area` must be in .0, 1.. Received: min_crop_area=0",
+                              {"min_crop_area": 0}),
                              ("`start_step` must be at least 0. Received: start_step=-1", {"start_step": -1}),
                              ("one of paper, none. Received: augmentation='flip'", {"augmentation": "flip"})):
             with self.subTest(message), self.assertRaisesRegex(ValueError, message):
