@@ -7,7 +7,7 @@ import functools
 import keras
 
 from delg.backbone_weights import load_backbone_weights
-from delg.layers import ImageNormalization, PadToEven, ReplicaBatchNormalization, Subsampling
+from delg.layers import BatchNormalization, ImageNormalization, PadToEven, Subsampling
 from delg.resnet18 import build_resnet18
 
 _TAPS = {  # layer of the local map, layer of the global map
@@ -64,7 +64,7 @@ def _synchronized(network: keras.Model) -> keras.Model:
     """The same network with BatchNorm whose statistics are those of the batch of all replicas."""
     def clone(layer):
         is_batch_norm = isinstance(layer, keras.layers.BatchNormalization)
-        return (ReplicaBatchNormalization if is_batch_norm else type(layer)).from_config(layer.get_config())
+        return (BatchNormalization if is_batch_norm else type(layer)).from_config(layer.get_config())
 
     copy = keras.models.clone_model(network, clone_function=clone)
     copy.set_weights(network.get_weights())
@@ -98,7 +98,8 @@ def build_backbone(name: str, width: float = 1.0, weights: str = "imagenet", loc
         if weights == "imagenet":
             raise ValueError("Keras publishes no ImageNet weights for resnet18: `backbone_weights` must be "
                              "none or a weight file. Received: backbone_weights='imagenet'.")
-        network = build_resnet18(width)
+        batch_norm = BatchNormalization if synchronized else keras.layers.BatchNormalization
+        network = build_resnet18(width, batch_norm)
     else:
         if width != 1:
             raise ValueError(f"`width` must be 1 for every backbone but resnet18. Received: width={width}, "
@@ -106,7 +107,7 @@ def build_backbone(name: str, width: float = 1.0, weights: str = "imagenet", loc
         network = _application(name, "imagenet" if weights == "imagenet" else None)
     if weights not in ("imagenet", "none"):
         load_backbone_weights(network, weights)
-    if synchronized:
+    if synchronized and name != "resnet18":
         network = _synchronized(network)
     local, deep = (network.get_layer(tap).output for tap in _TAPS[name])
     if local_stride == 32:

@@ -65,7 +65,7 @@ def _global_head(global_map, config):
 def _attention_head(local_map, decoded, config, synchronized):
     """Scores from the local map; the decoded map, weighted by them, must tell the class."""
     hidden = keras.layers.Conv2D(config.attention_dim, 1, name="attention_hidden")(local_map)
-    batch_norm = layers.ReplicaBatchNormalization if synchronized else keras.layers.BatchNormalization
+    batch_norm = layers.BatchNormalization if synchronized else keras.layers.BatchNormalization
     hidden = batch_norm(name="attention_bn")(hidden)
     hidden = keras.layers.ReLU(name="attention_relu")(hidden)
     scores = keras.layers.Conv2D(1, 1, activation="softplus", dtype="float32",

@@ -63,8 +63,8 @@ class TrainingSummaries(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = self._seconds or time.monotonic() - self._start
         step = int(self.model.optimizer.iterations.numpy())
-        optimizer = self.model.optimizer
-        values = {**logs, "learning_rate": optimizer.learning_rate, "gem_power": self.gem_pooling.exponent,
+        values = {**logs, "learning_rate": self.model.optimizer.learning_rate.numpy(),
+                  "gem_power": self.gem_pooling.exponent.numpy(),
                   "images_per_second": self._steps * self.batch_size / max(seconds, 1e-9)}
         with self.writer.as_default(step=step):
             for name, value in values.items():

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from delg import backbones
-from delg.layers import ReplicaBatchNormalization
+from delg.layers import BatchNormalization
 from delg.resnet18 import build_resnet18
 
 _GREY = {"resnet50": (123.68, 116.779, 103.939), "resnet101": (123.68, 116.779, 103.939),
@@ -107,7 +107,10 @@ class BuildBackboneTest(unittest.TestCase):
         shared = backbones.build_backbone("resnet18", 0.125, "none", synchronized=True)
         shared.set_weights(plain.get_weights())
         np.testing.assert_allclose(shared(images)["global"], plain(images)["global"], atol=1e-5)
-        self.assertIsInstance(shared.get_layer("resnet18").get_layer("conv1_bn"), ReplicaBatchNormalization)
+        for name in ("resnet18", "mobilenet_v2"):
+            network = backbones.build_backbone(name, weights="none", synchronized=True).get_layer(name)
+            found = {type(layer) for layer in network.layers if "BatchNorm" in type(layer).__name__}
+            self.assertEqual(found, {BatchNormalization})
 
     def test_width_counts_channels(self):
         self.assertEqual(build_resnet18(0.5).output.shape[-1], 256)

@@ -7,7 +7,6 @@ import tensorflow as tf
 from delg.config import ModelConfig, TrainConfig
 from delg.model import build_delg
 from delg.objective import compile_delg, freeze_backbone, with_targets
-from tests.delg.replicas import two_replicas
 
 _MODEL = ModelConfig(num_classes=4, backbone="resnet18", width=0.125, embedding_dim=6, autoencoder_dim=4,
                      attention_dim=8)
@@ -23,23 +22,6 @@ def _dataset(num_steps=2):
 
 
 class CompileDelgTest(unittest.TestCase):
-    def test_one_replica_and_two_take_the_same_steps(self):
-        weights, losses = [], []
-        start = None
-        for strategy in (tf.distribute.get_strategy(), two_replicas()):
-            with strategy.scope():
-                model = build_delg(_MODEL, synchronized=strategy.num_replicas_in_sync > 1)
-                start = start or model.get_weights()
-                model.set_weights(start)
-                part = compile_delg(model, _TRAIN)
-            losses.append(part.fit(_dataset(), verbose=0, shuffle=False).history)
-            weights.append(model.get_weights())
-        self.assertGreater(max(np.abs(new - old).max() for new, old in zip(weights[0], start)), 1e-3)
-        for one, two in zip(*weights):
-            np.testing.assert_allclose(two, one, atol=1e-5)
-        for name in losses[0]:
-            np.testing.assert_allclose(losses[1][name], losses[0][name], rtol=1e-4)
-
     def test_total_is_the_weighted_sum_of_means_over_the_batch(self):
         part = compile_delg(build_delg(_MODEL), _TRAIN)
         logs = part.evaluate(_dataset(1), verbose=0, return_dict=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from delg import training
+from delg import model_files, training
 from delg.config import TrainConfig
 from tests.delg import replicas, tiny_shards
 
@@ -148,10 +148,19 @@ class TrainTest(unittest.TestCase):
         self.assertIsNone(result["best"])
         shutil.rmtree(config.model_dir)
 
-    def test_mirrored_training(self):
-        replicas.two_replicas()
-        result = training.train(_plain(_base, "mirrored", strategy="mirrored"))
-        self.assertGreater(result["attention_threshold"], 0.0)
+    def test_one_replica_and_two_take_the_same_steps(self):
+        self.assertEqual(replicas.two_replicas().num_replicas_in_sync, 2)
+        configs = [_plain(_base, strategy, strategy=strategy, backbone_learning_rate_factor=0.5)
+                   for strategy in ("one_device", "mirrored")]
+        results = [training.train(config) for config in configs]
+        one, two = (_weights(os.path.join(config.model_dir, "last.weights.h5")) for config in configs)
+        self.assertEqual(set(one), set(two))
+        for name in one:
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
+        model_files.load_model(configs[1].model_dir)
+        self.assertAlmostEqual(results[0]["attention_threshold"], results[1]["attention_threshold"], places=4)
+        losses = [float(_history(config.model_dir)[0]["loss"]) for config in configs]
+        self.assertAlmostEqual(losses[0] / losses[1], 1.0, places=5)
 
     def test_refuses_a_batch_that_replicas_cannot_share(self):
         with self.assertRaisesRegex(ValueError, "`batch_size` must be a multiple .* batch_size=7, 2 "):
