@@ -12,7 +12,8 @@ SCHEDULES = ("linear", "cosine")
 OPTIMIZERS = ("sgd", "adam")
 STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")
-INITIALISATIONS = ("none", "pca")
+WHITENING_INITS = ("none", "identity", "pca")
+AUTOENCODER_INITS = ("none", "pca")
 LOCAL_DTYPES = ("float16", "float32")
 MATCHERS = ("mutual", "ratio", "threshold")
 VERIFIERS = ("usac", "paper", "none")
@@ -70,9 +71,10 @@ class TrainConfig:
     backbone: str = ModelConfig.backbone
     width: float = ModelConfig.width
     backbone_weights: str = "imagenet"  # imagenet | none | path of a weight file
-    whitening_init: str = "none"  # none | pca: whitening layer from principal components of pooled features
+    whitening_init: str = "none"  # none | identity (features as pooled) | pca (their components)
     whitening_exponent: float = 0.5  # of 1 / deviation: 0 only rotates, 1 whitens wholly; chosen
     autoencoder_init: str = "none"  # none | pca: encoder and decoder from principal components of local maps
+    autoencoder_exponent: float = 0.5  # as whitening_exponent; the decoder undoes it; chosen
     num_init_images: int = 2000  # training images looked at by these two
     local_stride: int = ModelConfig.local_stride
     embedding_dim: int = ModelConfig.embedding_dim
@@ -117,8 +119,8 @@ class TrainConfig:
         for name, allowed in (("backbone", BACKBONES), ("global_loss", GLOBAL_LOSSES),
                               ("schedule", SCHEDULES), ("optimizer", OPTIMIZERS),
                               ("strategy", STRATEGIES), ("mixed_precision", PRECISIONS),
-                              ("augmentation", ("paper", "none")), ("whitening_init", INITIALISATIONS),
-                              ("autoencoder_init", INITIALISATIONS)):
+                              ("augmentation", ("paper", "none")), ("whitening_init", WHITENING_INITS),
+                              ("autoencoder_init", AUTOENCODER_INITS)):
             _require_member(name, getattr(self, name), allowed)
         _require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)
         for name in ("scale", "image_size", "batch_size", "shuffle_buffer", "num_steps", "learning_rate",

@@ -203,11 +203,14 @@ class _Run:
     def _initialise_heads(self) -> None:
         config = self.config
         images = self._training_batches(seed=config.seed + 1, augmentation="none")
-        if config.whitening_init == "pca":
+        if config.whitening_init == "identity":
+            whitening.initialise_identity(self.model)
+        elif config.whitening_init == "pca":
             whitening.initialise_whitening(self.model, images, config.num_init_images,
                                            config.whitening_exponent)
         if config.autoencoder_init == "pca" and config.use_autoencoder:
-            whitening.initialise_autoencoder(self.model, images, config.num_init_images, seed=config.seed)
+            whitening.initialise_autoencoder(self.model, images, config.num_init_images, seed=config.seed,
+                                             exponent=config.autoencoder_exponent)
 
     def _inference(self, output: str) -> Callable:
         """Function from images to one output of the model, in inference mode."""

@@ -87,10 +87,25 @@ def initialise_whitening(model: keras.Model, dataset: tf.data.Dataset, num_image
     layer.bias.assign(bias)
 
 
+def initialise_identity(model: keras.Model) -> None:
+    """Sets the layer `whitening` of a DELG model so that it passes the pooled features through.
+
+    Raises:
+        ValueError: `embedding_dim` is not the number of channels of the global map.
+    """
+    layer = model.get_layer("whitening")
+    if layer.units != layer.kernel.shape[0]:
+        raise ValueError("`whitening_init=identity` needs `embedding_dim` equal to the channels of the "
+                         f"global map. Received: embedding_dim={layer.units}, {layer.kernel.shape[0]} "
+                         "channels.")
+    layer.kernel.assign(np.eye(layer.units, dtype=np.float32))
+    layer.bias.assign(np.zeros(layer.units, np.float32))
+
+
 def initialise_autoencoder(model: keras.Model, dataset: tf.data.Dataset, num_images: int = 2000,
-                           cells_per_image: int = 32, seed: int = 0) -> None:
+                           cells_per_image: int = 32, seed: int = 0, exponent: float = 0.5) -> None:
     """Sets the layers `encoder` and `decoder` of a DELG model to the projection on principal components of
-    the local map's cells and back: the best linear autoencoder.
+    the local map's cells and back: the best linear autoencoder, with the components made more equal.
 
     Args:
         model: from `build_delg`, with autoencoder.
@@ -98,6 +113,8 @@ def initialise_autoencoder(model: keras.Model, dataset: tf.data.Dataset, num_ima
         num_images: how many of its images to look at.
         cells_per_image: cells drawn from each of them.
         seed: of the draw.
+        exponent: the encoder divides each component by its deviation to this power, which keeps a few
+            strong components from deciding which descriptors match; the decoder multiplies it back.
 
     Raises:
         ValueError: `autoencoder_dim` is above the channels of the local map.
@@ -108,10 +125,11 @@ def initialise_autoencoder(model: keras.Model, dataset: tf.data.Dataset, num_ima
         raise ValueError("`autoencoder_init=pca` needs `autoencoder_dim` of at most the channels of the "
                          f"local map. Received: autoencoder_dim={encoder.filters}, {channels} channels.")
     cells = _outputs(keras.Model(model.input, encoder.input), dataset, num_images, cells_per_image, seed)
-    mean, directions, _ = principal_components(cells, encoder.filters)
-    encoder.kernel.assign(directions[None, None].astype(np.float32))
-    encoder.bias.assign((-mean @ directions).astype(np.float32))
-    decoder.kernel.assign(directions.T[None, None].astype(np.float32))
+    mean, directions, variances = principal_components(cells, encoder.filters)
+    divisors = np.maximum(variances / max(variances[0], 1e-12), 1e-12) ** (exponent / 2)
+    encoder.kernel.assign((directions / divisors)[None, None].astype(np.float32))
+    encoder.bias.assign((-mean @ directions / divisors).astype(np.float32))
+    decoder.kernel.assign((directions * divisors).T[None, None].astype(np.float32))
     decoder.bias.assign(mean.astype(np.float32))
 
 

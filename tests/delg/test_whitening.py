@@ -66,6 +66,25 @@ class InitialiseTest(unittest.TestCase):
         whitening.initialise_autoencoder(self.model, self.dataset, num_images=24, cells_per_image=4)
         self.assertLess(self._error(), 0.5 * before)
 
+    def test_autoencoder_reconstructs_alike_whatever_the_exponent(self):
+        errors = []
+        for exponent in (0.0, 0.5, 1.0):
+            whitening.initialise_autoencoder(self.model, self.dataset, num_images=24, cells_per_image=4,
+                                             exponent=exponent)
+            errors.append(self._error())
+        np.testing.assert_allclose(errors, errors[0], rtol=1e-3)
+
+    def test_identity_passes_pooled_features_through(self):
+        model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=64))
+        whitening.initialise_identity(model)
+        layer = model.get_layer("whitening")
+        pooled = np.random.default_rng(0).random((2, 64)).astype(np.float32)
+        np.testing.assert_array_equal(layer(pooled), pooled)
+
+    def test_identity_needs_equal_sizes(self):
+        with self.assertRaisesRegex(ValueError, "equal to the channels of the global map"):
+            whitening.initialise_identity(self.model)
+
     def test_looks_at_the_given_number_of_images_only(self):
         whitening.initialise_whitening(self.model, self.dataset.take(1), num_images=8)
         expected = self.model.get_layer("whitening").kernel.numpy()
