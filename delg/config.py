@@ -105,7 +105,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 1e-4  # decoupled; not on biases or BatchNorm
     clip_norm: float = 10.0  # global norm, after the reduction over replicas; 0: no clipping
-    backbone_learning_rate_factor: float = 1.0  # 0 freezes the backbone
+    backbone_learning_rate_factor: float = 1.0  # of the backbone and a whitening with values; 0 freezes them
     freeze_batch_norm: bool = False  # BatchNorm of the backbone in inference mode, for small batches
     strategy: str = "one_device"
     mixed_precision: str = "float32"

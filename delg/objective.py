@@ -12,20 +12,27 @@ from delg.optimizers import build_optimizer
 from delg.schedules import WarmupDecay
 
 
-def freeze_backbone(model: keras.Model, whole: bool) -> None:
-    """Keeps the backbone's BatchNorm in inference mode, its weights fixed; or all of the backbone.
-
-    Args:
-        model: from `build_delg`.
-        whole: everything, not only BatchNorm.
+def freeze(model: keras.Model, config: TrainConfig) -> None:
+    """Fixes what these settings ask to keep: BatchNorm of the backbone, in inference mode; with
+    `backbone_learning_rate_factor` 0 the whole backbone, and the whitening if it was given its values.
     """
+    frozen = config.backbone_learning_rate_factor == 0
+    if not frozen and not config.freeze_batch_norm:
+        return
     backbone = model.get_layer("backbone")
-    if whole:
+    if frozen:
         backbone.trainable = False
+        model.get_layer("whitening").trainable = config.whitening_init == "none"
     for network in backbone.layers:
         for layer in getattr(network, "layers", ()):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
+
+
+def _slow_weights(model: keras.Model, config: TrainConfig) -> list[str]:
+    """Names of the weights that take `backbone_learning_rate_factor` of each step."""
+    names = ("backbone",) if config.whitening_init == "none" else ("backbone", "whitening")
+    return [weight.name for name in names for weight in model.get_layer(name).trainable_weights]
 
 
 def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
@@ -44,13 +51,13 @@ def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
     if config.use_autoencoder:
         terms["reconstruction_error"] = losses.MeanOutputLoss(), config.reconstruction_loss_weight
     part = descriptor_model(model, tuple(terms))
-    slow = [weight.name for weight in model.get_layer("backbone").trainable_weights]
     part.compile(
         optimizer=build_optimizer(
             config.optimizer,
             WarmupDecay(config.learning_rate, config.num_steps, config.warmup_steps, config.schedule),
             config.momentum, config.weight_decay, config.clip_norm,
-            slow if config.backbone_learning_rate_factor != 1 else (), config.backbone_learning_rate_factor),
+            _slow_weights(model, config) if config.backbone_learning_rate_factor != 1 else (),
+            config.backbone_learning_rate_factor),
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
         metrics={name: keras.metrics.SparseCategoricalAccuracy(name="accuracy")

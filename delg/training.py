@@ -21,7 +21,7 @@ from delg import callbacks, model_files, strategies, summaries, whitening
 from delg.backbones import receptive_field
 from delg.config import TrainConfig
 from delg.model import build_delg, descriptor_model
-from delg.objective import compile_delg, freeze_backbone, with_targets
+from delg.objective import compile_delg, freeze, with_targets
 
 _THRESHOLD_IMAGES = 512  # training images whose attention scores give the threshold; chosen
 _SUMMARY_IMAGES = 32  # images whose attention is followed; chosen
@@ -141,9 +141,7 @@ class _Run:
         self.model = build_delg(config.model_config(stored["model"]["num_classes"]), weights, synchronized)
         if latest is None:
             self._initialise_heads()
-        frozen = config.backbone_learning_rate_factor == 0
-        if frozen or config.freeze_batch_norm:
-            freeze_backbone(self.model, whole=frozen)
+        freeze(self.model, config)
         self.trained = compile_delg(self.model, config)
         self.trained.optimizer.build(self.trained.trainable_variables)
         checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.trained.optimizer)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from delg.config import ModelConfig, TrainConfig
 from delg.model import build_delg
-from delg.objective import compile_delg, freeze_backbone, with_targets
+from delg.objective import compile_delg, freeze, with_targets
 from tests.delg.replicas import two_replicas
 
 _BATCH = 4
@@ -34,7 +34,7 @@ def _images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (_BATCH, 32, 32, 3), dtype=np.uint8)
 
 
-def _delg(unmoved: tuple[str, ...], freeze: bool, **settings) -> Model:
+def _delg(unmoved: tuple[str, ...], frozen: bool, **settings) -> Model:
     config = ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=6, attention_dim=8,
                          autoencoder_dim=4, **settings)
     local = config.autoencoder_dim if config.use_autoencoder else 32
@@ -45,11 +45,11 @@ def _delg(unmoved: tuple[str, ...], freeze: bool, **settings) -> Model:
         shapes["reconstruction_error"] = (_BATCH,)
 
     def compile_tiny(model: keras.Model) -> keras.Model:
-        if freeze:
-            freeze_backbone(model, whole=True)
-        return compile_delg(model, TrainConfig(
-            "shards", "model_dir", backbone="resnet18", learning_rate=0.1, num_steps=10,
-            use_autoencoder=config.use_autoencoder))
+        settings = TrainConfig("shards", "model_dir", backbone="resnet18", learning_rate=0.1, num_steps=10,
+                               use_autoencoder=config.use_autoencoder,
+                               backbone_learning_rate_factor=0.0 if frozen else 1.0)
+        freeze(model, settings)
+        return compile_delg(model, settings)
 
     def dataset() -> tf.data.Dataset:
         labels = np.int32([0, 1, 2, 0])
@@ -61,9 +61,9 @@ def _delg(unmoved: tuple[str, ...], freeze: bool, **settings) -> Model:
 
 
 MODELS = {
-    "delg": _delg(unmoved=("gem_pooling",), freeze=False),
+    "delg": _delg(unmoved=("gem_pooling",), frozen=False),
     "delg, frozen backbone, no autoencoder": _delg(
-        unmoved=("gem_pooling", "conv1", "layer"), freeze=True, use_autoencoder=False),
+        unmoved=("gem_pooling", "conv1", "layer"), frozen=True, use_autoencoder=False),
 }
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import unittest
 
 import keras
@@ -6,7 +7,7 @@ import tensorflow as tf
 
 from delg.config import ModelConfig, TrainConfig
 from delg.model import build_delg
-from delg.objective import compile_delg, freeze_backbone, with_targets
+from delg.objective import compile_delg, freeze, with_targets
 
 _MODEL = ModelConfig(num_classes=4, backbone="resnet18", width=0.125, embedding_dim=6, autoencoder_dim=4,
                      attention_dim=8)
@@ -30,23 +31,31 @@ class CompileDelgTest(unittest.TestCase):
         self.assertAlmostEqual(logs["loss"] / total, 1.0, places=5)
 
 
-class FreezeBackboneTest(unittest.TestCase):
-    def _fit(self, whole):
+class FreezeTest(unittest.TestCase):
+    def _moved(self, **settings):
+        config = dataclasses.replace(_TRAIN, **settings)
         model = build_delg(_MODEL)
-        freeze_backbone(model, whole)
-        backbone = model.get_layer("backbone")
-        before = {weight.name: weight.numpy() for weight in backbone.weights}
-        part = compile_delg(model, _TRAIN)
-        part.fit(_dataset(1), verbose=0)
-        return {weight.name for weight in backbone.weights if np.any(weight.numpy() != before[weight.name])}
+        freeze(model, config)
+        before = {weight.name: weight.numpy() for weight in model.weights}
+        compile_delg(model, config).fit(_dataset(1), verbose=0)
+        kept = {weight.name for weight in model.get_layer("backbone").weights}
+        moved = {weight.name for weight in model.weights if np.any(weight.numpy() != before[weight.name])}
+        return moved & kept, moved - kept
 
     def test_frozen_batch_norm_keeps_its_statistics(self):
-        moved = self._fit(whole=False)
-        self.assertIn("conv1/kernel:0", moved)
-        self.assertEqual([name for name in moved if "_bn" in name], [])
+        backbone, _ = self._moved(freeze_batch_norm=True)
+        self.assertIn("conv1/kernel:0", backbone)
+        self.assertEqual([name for name in backbone if "_bn" in name], [])
 
-    def test_frozen_backbone_keeps_everything(self):
-        self.assertEqual(self._fit(whole=True), set())
+    def test_factor_zero_keeps_the_whole_backbone(self):
+        backbone, heads = self._moved(backbone_learning_rate_factor=0.0)
+        self.assertEqual(backbone, set())
+        self.assertIn("whitening/kernel:0", heads)
+
+    def test_factor_zero_keeps_a_whitening_that_was_given_values(self):
+        _, heads = self._moved(backbone_learning_rate_factor=0.0, whitening_init="pca")
+        self.assertNotIn("whitening/kernel:0", heads)
+        self.assertIn("encoder/kernel:0", heads)
 
 
 class MixedPrecisionTest(unittest.TestCase):
