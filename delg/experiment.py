@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import keras
 import numpy as np
 import rich.console
 
@@ -22,7 +21,6 @@ from data_prep.world.landmark_world import WorldConfig, make_world
 from delg import evaluation, export, extraction, index, model_files, report, retrieval, training
 from delg.config import ExtractConfig, SearchConfig, TrainConfig
 from delg.features_io import FeatureReader
-from delg.model import build_delg
 
 TRAIN_SHARE = 0.5  # of the landmarks of one folder that is both trained on and evaluated on
 
@@ -182,13 +180,11 @@ def _run(experiment: Experiment) -> dict:
 
 def _write_untrained(config: TrainConfig, model_dir: str) -> None:
     """A model directory as training would find it before its first step."""
-    num_classes = load_manifest(os.path.dirname(config.train_pattern)).num_classes
-    keras.utils.set_random_seed(config.seed)
-    model_config = config.model_config(num_classes)
-    model = build_delg(model_config, config.backbone_weights)
+    model = training.untrained_model(config)
+    num_classes = model.output["global_cosines"].shape[-1]
     os.makedirs(model_dir, exist_ok=True)
-    model_files.write_config(model_dir, {"model": dataclasses.asdict(model_config), "train": None,
-                                         "attention_threshold": 0.0, "best": None})
+    model_files.write_config(model_dir, {"model": dataclasses.asdict(config.model_config(num_classes)),
+                                         "train": None, "attention_threshold": 0.0, "best": None})
     model_files.save_weights(model, model_files.weight_path(model_dir, "best"))
 
 

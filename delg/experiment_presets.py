@@ -46,7 +46,8 @@ def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
         title="DELG on real photographs",
         train=TrainConfig(
             train_pattern="", model_dir="", backbone="mobilenet_v2", backbone_weights=backbone_weights,
-            embedding_dim=1280, attention_pool_scale=16.0, image_size=321, batch_size=16, num_steps=300,
+            whitening_init="identity", autoencoder_init="pca", embedding_dim=1280, attention_pool_scale=16.0,
+            image_size=321, batch_size=16, num_steps=300,
             optimizer="adam", learning_rate=1e-3, schedule="cosine", backbone_learning_rate_factor=0.0,
             freeze_batch_norm=True, steps_per_epoch=100, seed=seed),
         extract=ExtractConfig(global_scales=(0.125**0.5, 0.5, 0.5**0.5),

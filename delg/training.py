@@ -129,6 +129,34 @@ def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[t
     return runs
 
 
+def _training_batches(config: TrainConfig, start_step: int = 0, seed: int | None = None,
+                      augmentation: str | None = None) -> tf.data.Dataset:
+    return pipeline.make_dataset(
+        config.train_pattern, config.image_size, config.batch_size,
+        config.seed if seed is None else seed, training=True,
+        augmentation=augmentation or config.augmentation, min_crop_area=config.min_crop_area,
+        shuffle_buffer=config.shuffle_buffer, start_step=start_step)
+
+
+def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
+    images = _training_batches(config, seed=config.seed + 1, augmentation="none")
+    if config.whitening_init == "identity":
+        whitening.initialise_identity(model)
+    elif config.whitening_init == "pca":
+        whitening.initialise_whitening(model, images, config.num_init_images, config.whitening_exponent)
+    if config.autoencoder_init == "pca" and config.use_autoencoder:
+        whitening.initialise_autoencoder(model, images, config.num_init_images, seed=config.seed,
+                                         exponent=config.autoencoder_exponent)
+
+
+def untrained_model(config: TrainConfig) -> keras.Model:
+    """The model that `train` starts from: pretrained, initialised by rule, or random by the seed."""
+    keras.utils.set_random_seed(config.seed)
+    model = build_delg(config.model_config(_checked_num_classes(config)), config.backbone_weights)
+    _initialise_heads(model, config)
+    return model
+
+
 class _Run:
     """One training: the model, its checkpoint and its data. Made inside the scope of the strategy."""
 
@@ -140,7 +168,7 @@ class _Run:
         weights = config.backbone_weights if latest is None else "none"
         self.model = build_delg(config.model_config(stored["model"]["num_classes"]), weights, synchronized)
         if latest is None:
-            self._initialise_heads()
+            _initialise_heads(self.model, config)
         freeze(self.model, config)
         self.trained = compile_delg(self.model, config)
         self.trained.optimizer.build(self.trained.trainable_variables)
@@ -165,7 +193,7 @@ class _Run:
         events = self._callbacks() if runs else []
         for first_epoch, end_epoch, num_steps in runs:
             self.trained.fit(
-                with_targets(self._training_batches(start_step=self.step), config.use_autoencoder),
+                with_targets(_training_batches(config, start_step=self.step), config.use_autoencoder),
                 initial_epoch=first_epoch, epochs=end_epoch, steps_per_epoch=num_steps,
                 validation_data=validation, callbacks=events, verbose=1 if sys.stdout.isatty() else 2)
 
@@ -177,38 +205,17 @@ class _Run:
         else:
             model_files.load_weights(self.model, best)
         if self.stored["attention_threshold"] is None:
-            batches = self._training_batches(start_step=self.config.num_steps)
+            batches = _training_batches(self.config, start_step=self.config.num_steps)
             attend = self._inference("attention_scores")
             scores = [attend(images).numpy().ravel() for images, _ in
                       batches.take(-(-_THRESHOLD_IMAGES // self.config.batch_size))]
             self.stored["attention_threshold"] = float(np.median(np.concatenate(scores)))
             model_files.write_config(self.write_dir, self.stored)
 
-    def _training_batches(self, start_step: int = 0, seed: int | None = None,
-                          augmentation: str | None = None) -> tf.data.Dataset:
-        config = self.config
-        return pipeline.make_dataset(
-            config.train_pattern, config.image_size, config.batch_size,
-            config.seed if seed is None else seed, training=True,
-            augmentation=augmentation or config.augmentation, min_crop_area=config.min_crop_area,
-            shuffle_buffer=config.shuffle_buffer, start_step=start_step)
-
     def _batches(self, pattern: str) -> tf.data.Dataset:
         config = self.config
         return pipeline.make_dataset(pattern, config.image_size, config.batch_size, config.seed,
                                      training=False)
-
-    def _initialise_heads(self) -> None:
-        config = self.config
-        images = self._training_batches(seed=config.seed + 1, augmentation="none")
-        if config.whitening_init == "identity":
-            whitening.initialise_identity(self.model)
-        elif config.whitening_init == "pca":
-            whitening.initialise_whitening(self.model, images, config.num_init_images,
-                                           config.whitening_exponent)
-        if config.autoencoder_init == "pca" and config.use_autoencoder:
-            whitening.initialise_autoencoder(self.model, images, config.num_init_images, seed=config.seed,
-                                             exponent=config.autoencoder_exponent)
 
     def _inference(self, output: str) -> Callable:
         """Function from images to one output of the model, in inference mode."""
