@@ -17,9 +17,9 @@ _TRAIN = TrainConfig("shards", "model_dir", backbone="resnet18", learning_rate=0
 
 def _dataset(num_steps=2):
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 255, (8 * num_steps, 32, 32, 3), dtype=np.uint8)
-    labels = generator.integers(0, 4, 8 * num_steps, dtype=np.int32)
-    return with_targets(tf.data.Dataset.from_tensor_slices((images, labels)).batch(8, True), True)
+    images = generator.integers(0, 255, (4 * num_steps, 32, 32, 3), dtype=np.uint8)
+    labels = generator.integers(0, 4, 4 * num_steps, dtype=np.int32)
+    return with_targets(tf.data.Dataset.from_tensor_slices((images, labels)).batch(4, True), True)
 
 
 class CompileDelgTest(unittest.TestCase):
