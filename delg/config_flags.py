@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 _Config = TypeVar("_Config")
+flags.disclaim_key_flags()  # the flags count as those of the script, so that its --help lists them
 
 
 def define_flags(config_class: type[_Config]) -> Callable[[], _Config]:

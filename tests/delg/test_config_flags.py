@@ -47,6 +47,10 @@ class DefineFlagsTest(unittest.TestCase):
     def test_comment_beside_the_field_is_the_help(self):
         self.assertEqual(flags.FLAGS["flag_test_count"].help, "How many, of 4.")
 
+    def test_flags_belong_to_the_module_that_asks_for_them(self):
+        names = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(__name__)}
+        self.assertLessEqual({"flag_test_path", "flag_test_scales"}, names)
+
     def test_field_without_default_is_required(self):
         with self.assertRaisesRegex(flags.IllegalFlagValueError, "flag_test_path"):
             self._parse()
