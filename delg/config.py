@@ -186,6 +186,7 @@ class SearchConfig:
     max_iterations: int = 1000
     guided_neighbors: int = 3  # ranks of looks that may match once the transform is known; 0: off
     min_inliers: int = 0  # fewer inliers count as none; 0: calibrated on pairs far down the rankings
+    expand_query: bool = False  # move the query's global descriptor towards the verified results, then sort
     inlier_weight: float = 0.2  # final order by similarity + weight * log(inliers / floor); 0: by inliers
     seed: int = 0
 

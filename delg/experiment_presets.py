@@ -24,7 +24,7 @@ def demo(output_dir: str, seed: int = 0) -> Experiment:
             learning_rate=1e-3, schedule="cosine", warmup_steps=100, steps_per_epoch=400, seed=seed),
         extract=ExtractConfig(max_image_size=256, local_scales=(0.5, 2**-0.5, 1.0, 2**0.5),
                               max_num_features=300),
-        search=SearchConfig(num_rerank=50, seed=seed))
+        search=SearchConfig(num_rerank=50, expand_query=True, seed=seed))
 
 
 def smoke(output_dir: str, seed: int = 0) -> Experiment:
@@ -52,5 +52,5 @@ def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
             freeze_batch_norm=True, steps_per_epoch=100, seed=seed),
         extract=ExtractConfig(global_scales=(0.125**0.5, 0.5, 0.5**0.5),
                               local_scales=(0.125**0.5, 0.5, 0.5**0.5, 1.0)),
-        search=SearchConfig(seed=seed),
+        search=SearchConfig(expand_query=True, seed=seed),
         heldout_class_fraction=0.0, validation_fraction=0.0)

@@ -19,7 +19,7 @@ import rich.console
 import rich.progress
 from absl import logging
 
-from delg import pairs, verification
+from delg import pairs, reranking, verification
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from delg.index import ExactIndex, load_index
@@ -66,7 +66,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             return kept
         if config.verifier == "paper":
             config = dataclasses.replace(config, matcher="threshold", transform="affine", guided_neighbors=0,
-                                         inlier_weight=0.0, min_inliers=max(1, config.min_inliers))
+                                         inlier_weight=0.0, min_inliers=max(1, config.min_inliers),
+                                         expand_query=False)
         ranks, similarities = index.search(queries.global_descriptors, config.num_neighbors)
         num_verified = 0 if config.verifier == "none" else min(config.num_rerank, ranks.shape[1])
         num_inliers = np.full(ranks.shape, -1, np.int32)
@@ -80,7 +81,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                 for query, (counts, found) in enumerate(results):
                     num_inliers[query, :num_verified] = counts
                     transforms[query] = found
-        _rerank(ranks, similarities, num_inliers, transforms, config)
+        if num_verified:
+            _rerank(ranks, similarities, num_inliers, transforms, queries.global_descriptors, index, config)
     settings = {**dataclasses.asdict(config), "fingerprint": images.config.get("fingerprint", ""),
                 "query_features": query_features, "index_features": index_features,
                 "min_inliers_calibrated": requested["min_inliers"] == 0 != config.min_inliers,
@@ -154,15 +156,23 @@ def _calibrated(config: SearchConfig, verify, rows: list[np.ndarray]) -> SearchC
 
 
 def _rerank(ranks: np.ndarray, similarities: np.ndarray, num_inliers: np.ndarray, transforms: np.ndarray,
-            config: SearchConfig) -> None:
-    """Puts the verified, which stand first, into their final order; in place."""
-    verified = np.s_[:, :transforms.shape[1]]
-    scores = verification.verified_scores(similarities[verified], num_inliers[verified], config.min_inliers,
-                                          config.inlier_weight)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    for array in (ranks, similarities, num_inliers):
-        array[verified] = np.take_along_axis(array[verified], order, 1)
-    transforms[:] = np.take_along_axis(transforms, order[:, :, None, None], 1)
+            queries: np.ndarray, index: ExactIndex, config: SearchConfig) -> None:
+    """Puts each query's results into their final order, the verified before the others; in place."""
+    num_verified = transforms.shape[1]
+    for query in range(len(ranks)):
+        by_global = similarities[query]
+        verified = np.s_[:num_verified]
+        if config.expand_query:
+            descriptors = index.descriptors[ranks[query]]
+            by_global = descriptors @ reranking.expand_query(
+                queries[query], descriptors[verified], num_inliers[query, verified], config.min_inliers)
+        scores = verification.verified_scores(by_global[verified], num_inliers[query, verified],
+                                              config.min_inliers, config.inlier_weight)
+        first = np.argsort(-scores, kind="stable")
+        order = np.concatenate([first, num_verified + np.argsort(-by_global[num_verified:], kind="stable")])
+        for array in (ranks, similarities, num_inliers):
+            array[query] = array[query, order]
+        transforms[query] = transforms[query, first]
 
 
 class _QueryVerifier:

@@ -137,6 +137,12 @@ def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "
     return found, inliers
 
 
+def log_inlier_ratio(num_inliers: np.ndarray, min_inliers: int) -> np.ndarray:
+    """log(inliers / floor), 0 up to the floor: float64, shaped as `num_inliers`; a floor of 0 counts as 1."""
+    floor = max(1, min_inliers)
+    return np.log(np.maximum(num_inliers, floor) / floor)
+
+
 def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inliers: int,
                     inlier_weight: float = 0.2) -> np.ndarray:
     """What the verified results are sorted by, largest first.
@@ -155,12 +161,11 @@ def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inlie
     Returns:
         float64, [..., V].
     """
-    floor = max(1, min_inliers)
-    inliers = np.asarray(num_inliers, np.float64)
     similarities = np.asarray(similarities, np.float64)
     if inlier_weight > 0:
-        return similarities + inlier_weight * np.log(np.maximum(inliers, floor) / floor)
-    return np.where(inliers >= floor, inliers, 0) + similarities / 4  # less than half an inlier either way
+        return similarities + inlier_weight * log_inlier_ratio(num_inliers, min_inliers)
+    inliers = np.asarray(num_inliers, np.float64)
+    return np.where(inliers >= min_inliers, inliers, 0) + similarities / 4  # less than half an inlier
 
 
 def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -> int:

@@ -69,6 +69,18 @@ class SearchTest(unittest.TestCase):
         np.testing.assert_array_equal(ranking.num_inliers, -1)
         np.testing.assert_array_equal(ranking.ranks, np.tile([0, 1, 2, 3], (3, 1)))
 
+    def test_expanded_query_keeps_verified_first_and_the_cosines_of_the_query(self):
+        plain = self.search(SearchConfig(num_rerank=8, min_inliers=12), "plain.h5")
+        expanded = self.search(SearchConfig(num_rerank=8, min_inliers=12, expand_query=True), "expanded.h5")
+        self.assertEqual(set(expanded.ranks[0, :2]), set(self.positives[0]))
+        self.assertEqual(set(expanded.ranks[0, :8]), set(range(8)))
+        np.testing.assert_array_equal(expanded.ranks[1:], plain.ranks[1:])  # nothing confirmed in reach
+        for query in range(3):
+            by_row = dict(zip(plain.ranks[query], plain.similarities[query]))
+            np.testing.assert_array_equal(expanded.similarities[query],
+                                          [by_row[row] for row in expanded.ranks[query]])
+            np.testing.assert_array_equal(expanded.global_ranks()[query], plain.global_ranks()[query])
+
     def test_paper_recipe(self):
         ranking = self.search(SearchConfig(verifier="paper", num_rerank=8, max_iterations=30), "paper.h5")
         self.assertEqual((ranking.config["matcher"], ranking.config["transform"],
