@@ -1,6 +1,6 @@
 # make demo | test | lint | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE
 # Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
 
