@@ -7,6 +7,7 @@ import numpy as np
 from data_prep.world.buildings import Building, make_panel
 from data_prep.world.construction import Yard
 from data_prep.world.facades import Facade, draw_facade
+from data_prep.world.signatures import SIGNATURES
 from data_prep.world.styles import Style
 from data_prep.world.windows import opening_outline
 
@@ -22,7 +23,7 @@ def build(style: Style, rng: np.random.Generator, texture_size: int, richness: f
     """
     design = {"church": _church, "palace": _palace, "temple": _temple, "hall": _hall, "tower": _tower,
               "modern": _modern, "gate": _gate, "theatre": _theatre, "domed": _domed}[style.archetype]
-    yard = Yard(style, rng, texture_size / 26.0, richness)
+    yard = Yard(style, rng, texture_size / 20.0, richness)
     width, depth = design(yard)
     height = max(float(panel.origin[1] + panel.up[1] * panel.texture.height) for panel in yard.panels)
     return Building(tuple(yard.panels), width, height, depth)
@@ -35,12 +36,19 @@ def _bays(yard: Yard, width: float) -> int:
 def _facade(yard: Yard, width: float, floors: int, **options) -> Facade:
     options = {"richness": yard.richness, "inlay": 0.05 + 0.25 * yard.richness * yard.rng.random(), **options}
     bays = options.pop("bays", _bays(yard, width))
+    if yard.rng.random() < 1.2 * yard.richness:
+        count = int(yard.rng.integers(1, 3))
+        options["signatures"] = tuple(str(kind) for kind in yard.rng.choice(SIGNATURES, count, replace=False))
     return Facade(width, floors * yard.style.floor, floors, bays, **options)
 
 
 def _church(yard: Yard):
     rng = yard.rng
-    width, floors, depth = rng.uniform(11, 16), int(rng.integers(2, 4)), rng.uniform(18, 30)
+    width, floors, depth = (
+        yard.style.breadth * rng.uniform(9, 13),
+        int(rng.integers(2, 4)),
+        rng.uniform(15, 24),
+    )
     gable = rng.uniform(0.45, 0.8) * width
     nave = _facade(yard, width, floors, gable=str(rng.choice(["triangle", "triangle", "stepped", "curved"])),
                    gable_height=gable, portals=int(rng.choice([1, 1, 3])),
@@ -71,7 +79,11 @@ def _church(yard: Yard):
 
 def _palace(yard: Yard):
     rng = yard.rng
-    width, floors, depth = rng.uniform(22, 34), int(rng.integers(2, 5)), rng.uniform(9, 14)
+    width, floors, depth = (
+        yard.style.breadth * rng.uniform(16, 24),
+        int(rng.integers(2, 4)),
+        rng.uniform(8, 12),
+    )
     flat = rng.random() < 0.4
     body = _facade(yard, width, floors, gable="balustrade" if flat else "none",
                    gable_height=rng.uniform(1.6, 2.6) if flat else 0.0, portals=int(rng.integers(0, 3)),
@@ -99,7 +111,7 @@ def _palace(yard: Yard):
 
 def _temple(yard: Yard):
     rng = yard.rng
-    width, depth = rng.uniform(16, 25), rng.uniform(14, 22)
+    width, depth = yard.style.breadth * rng.uniform(12, 18), rng.uniform(12, 18)
     floors = int(rng.integers(1, 3)) + 1
     body = _facade(
         yard, width, floors, gable="triangle", gable_height=rng.uniform(0.16, 0.26) * width, portals=1
@@ -113,8 +125,12 @@ def _temple(yard: Yard):
 
 def _hall(yard: Yard):
     rng = yard.rng
-    width, floors, depth = rng.uniform(18, 28), int(rng.integers(2, 4)), rng.uniform(9, 14)
-    slim = rng.uniform(5, 7.5)
+    width, floors, depth = (
+        yard.style.breadth * rng.uniform(14, 21),
+        int(rng.integers(2, 4)),
+        rng.uniform(8, 12),
+    )
+    slim = rng.uniform(4.5, 6.5)
     body = _facade(yard, width, floors, portals=int(rng.integers(1, 4)), arcade=bool(rng.random() < 0.5))
     yard.box("body", 0, 0, depth, body, floors)
     yard.ridge_along_front("roof", 0, 0, width, depth, body.height, rng.uniform(3, 6))
@@ -132,8 +148,8 @@ def _hall(yard: Yard):
 
 def _tower(yard: Yard):
     rng = yard.rng
-    width, floors = rng.uniform(7, 10), int(rng.integers(5, 8))
-    base = _facade(yard, rng.uniform(13, 20), int(rng.integers(1, 3)), portals=int(rng.integers(0, 2)),
+    width, floors = yard.style.breadth * rng.uniform(6.5, 9), int(rng.integers(4, 7))
+    base = _facade(yard, rng.uniform(11, 16), int(rng.integers(1, 3)), portals=int(rng.integers(0, 2)),
                    gable=str(rng.choice(["battlements", "balustrade"])), gable_height=1.5)
     yard.box("base", rng.uniform(-3, 3), 1.5, 9.0, base, base.floors)
     shaft = _facade(yard, width, floors, bays=int(rng.integers(2, 4)), gable="battlements", gable_height=1.5,
@@ -148,11 +164,17 @@ def _tower(yard: Yard):
 
 def _modern(yard: Yard):
     rng = yard.rng
-    width, floors, depth = rng.uniform(14, 24), int(rng.integers(4, 7)), rng.uniform(10, 16)
+    width, floors, depth = (
+        yard.style.breadth * rng.uniform(10, 16),
+        int(rng.integers(3, 6)),
+        rng.uniform(8, 13),
+    )
     body = _facade(yard, width, floors, inlay=rng.uniform(0.2, 0.4), portals=int(rng.integers(1, 3)),
                    centrepiece=str(rng.choice(["none", "ornament"])))
     yard.box("body", 0, 0, depth, body, floors)
-    wing = _facade(yard, rng.uniform(7, 14), int(rng.integers(2, 7)), inlay=rng.uniform(0.2, 0.5))
+    wing = _facade(
+        yard, yard.style.breadth * rng.uniform(5, 9), int(rng.integers(2, 6)), inlay=rng.uniform(0.2, 0.5)
+    )
     side = rng.choice([-1, 1])
     yard.box(
         "wing", side * (width + wing.width) / 2, rng.uniform(-2, 3), rng.uniform(7, 12), wing, wing.floors
@@ -162,7 +184,11 @@ def _modern(yard: Yard):
 
 def _gate(yard: Yard):
     rng = yard.rng
-    width, floors, depth = rng.uniform(16, 24), int(rng.integers(2, 4)), rng.uniform(4, 7)
+    width, floors, depth = (
+        yard.style.breadth * rng.uniform(12, 18),
+        int(rng.integers(2, 4)),
+        rng.uniform(4, 6),
+    )
     plan = _facade(
         yard,
         width,
@@ -201,7 +227,11 @@ def _gate(yard: Yard):
 
 def _theatre(yard: Yard):
     rng = yard.rng
-    width, floors, depth = rng.uniform(20, 30), int(rng.integers(2, 4)), rng.uniform(14, 20)
+    width, floors, depth = (
+        yard.style.breadth * rng.uniform(15, 22),
+        int(rng.integers(2, 4)),
+        rng.uniform(12, 17),
+    )
     body = _facade(yard, width, floors, arcade=True, gable="balustrade", gable_height=rng.uniform(2.0, 3.2),
                    centrepiece=str(rng.choice(["none", "ornament"])))
     yard.box("body", 0, 0, depth, body, floors)
@@ -219,7 +249,11 @@ def _theatre(yard: Yard):
 
 def _domed(yard: Yard):
     rng = yard.rng
-    width, floors, depth = rng.uniform(18, 27), int(rng.integers(2, 4)), rng.uniform(16, 22)
+    width, floors, depth = (
+        yard.style.breadth * rng.uniform(14, 20),
+        int(rng.integers(2, 4)),
+        rng.uniform(13, 18),
+    )
     body = _facade(yard, width, floors, gable="balustrade", gable_height=rng.uniform(1.5, 2.4),
                    portals=int(rng.integers(1, 4)))
     yard.box("body", 0, 0, depth, body, floors)

@@ -9,13 +9,13 @@ import numpy as np
 from data_prep.world import architects, clutter
 from data_prep.world.buildings import Building, Panel
 from data_prep.world.canvas import Texture
-from data_prep.world.styles import ARCHETYPES, draw_style
+from data_prep.world.styles import ARCHETYPES, draw_style, everyday, personal
 
 SPLITS = ("train", "eval")
 NUM_ANONYMOUS = 48  # buildings of a split that are no landmark
 NUM_THINGS = 14  # variants of each kind of clutter
 _KEPT_LANDMARKS = 4  # in memory at a time; a landmark takes about 10 MB
-_STYLE, _LANDMARK, _ANONYMOUS, _THING, _GROUND, _PLACE = range(6)  # what a seed is for
+_STYLE, _LANDMARK, _ANONYMOUS, _THING, _GROUND = range(5)  # what a seed is for
 
 
 class City:
@@ -23,7 +23,7 @@ class City:
 
     Args:
         seed: of the world.
-        split: one of SPLITS; splits share no style, no building and no street.
+        split: one of SPLITS; splits share no style and no building.
         siblings: landmarks per style.
         texture_size: pixels of the longer side of a landmark's largest front.
     """
@@ -44,15 +44,11 @@ class City:
             style = draw_style(
                 self.generator(_STYLE, style_number), ARCHETYPES[style_number % len(ARCHETYPES)]
             )
-            self._landmarks[number] = architects.build(style, self.generator(_LANDMARK, number),
-                                                       self.texture_size, 0.85)
+            rng = self.generator(_LANDMARK, number)
+            self._landmarks[number] = architects.build(personal(style, rng), rng, self.texture_size, 0.85)
             while len(self._landmarks) > _KEPT_LANDMARKS:
                 self._landmarks.popitem(last=False)
         return self._landmarks[number]
-
-    def neighbourhood(self, number: int) -> np.random.Generator:
-        """The random numbers that fix what stands beside a landmark; the same at each call."""
-        return self.generator(_PLACE, number)
 
     def anonymous(self, number: int) -> Building:
         """A building that is no landmark, of NUM_ANONYMOUS."""
@@ -68,7 +64,9 @@ class City:
         return self._once((_GROUND, number), lambda rng: clutter.draw_ground(number, rng))
 
     def _draw_anonymous(self, rng) -> Building:
-        return architects.build(draw_style(rng), rng, self.texture_size // 2, float(rng.uniform(0.1, 0.8)))
+        style, is_plain = draw_style(rng), rng.random() < 0.7
+        style = everyday(style, rng) if is_plain else personal(style, rng)
+        return architects.build(style, rng, self.texture_size // 2, 0.1 if is_plain else 0.7)
 
     def _once(self, key, draw):
         if key not in self._others:

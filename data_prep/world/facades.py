@@ -9,6 +9,7 @@ import numpy as np
 from data_prep.world import ornaments
 from data_prep.world.canvas import Canvas, tinted
 from data_prep.world.masonry import MATERIALS, Material, lay_blocks, stain
+from data_prep.world.signatures import draw_signature
 from data_prep.world.styles import Style
 from data_prep.world.windows import draw_portal, draw_window, opening_outline
 
@@ -28,6 +29,7 @@ class Facade:
         centrepiece: "none", "rose", "clock", "ornament" or "window", above the door.
         richness: in 0..1, share of the places for ornament that are used.
         inlay: share of window places given to ornaments.
+        signatures: bold features, of signatures.SIGNATURES; "mural", "emblem" and "banners" cover windows.
     """
 
     width: float
@@ -41,6 +43,7 @@ class Facade:
     centrepiece: str = "none"
     richness: float = 0.7
     inlay: float = 0.2
+    signatures: tuple[str, ...] = ()
 
 
 def gable_outline(kind: str, width: float, base: float, height: float) -> np.ndarray:
@@ -73,7 +76,7 @@ def draw_facade(style: Style, facade: Facade, resolution: float, rng: np.random.
     """
     canvas = Canvas(facade.width, facade.height + facade.gable_height, resolution)
     width, height = facade.width, facade.height
-    material, second = MATERIALS[style.material], tinted(style.trim, 0.9)
+    material, second = MATERIALS[style.material], style.second_accent
     lay_blocks(canvas, [(0, 0), (width, 0), (width, height), (0, height)], material, style.wall, second, rng)
     if facade.gable in ("triangle", "stepped", "curved"):
         outline = gable_outline(facade.gable, width, height, facade.gable_height)
@@ -85,7 +88,13 @@ def draw_facade(style: Style, facade: Facade, resolution: float, rng: np.random.
     crown = min(0.9 * style.floor * 0.35, 0.1 * height + 0.3)
     floor = (height - plinth - crown) / facade.floors
     _draw_corners(canvas, style, facade, floor, plinth, crown, rng)
+    over = [kind for kind in facade.signatures if kind in ("mural", "emblem", "banners")]
+    for kind in facade.signatures:
+        if kind not in over:
+            draw_signature(canvas, kind, style, width, height, floor, rng)
     _draw_openings(canvas, style, facade, floor, plinth, rng)
+    for kind in over:
+        draw_signature(canvas, kind, style, width, height, floor, rng)
     if rng.random() < facade.richness:
         ornaments.draw_frieze(canvas, (0.3, height - crown * 0.95, width - 0.3, height - 0.3 * crown),
                               int(rng.integers(3)), style.trim, style.accent, rng)
@@ -132,8 +141,8 @@ def _draw_openings(canvas, style, facade, floor, plinth, rng) -> None:
     if rng.random() < 0.7:
         inlaid |= inlaid[:, ::-1]
     kinds = rng.choice(style.ornaments, facade.floors)
-    shares = rng.uniform(0.42, 0.64, facade.floors)
-    tall = rng.uniform(0.56, 0.74, facade.floors)
+    shares = style.openness * rng.uniform(0.85, 1.15, facade.floors)
+    tall = np.minimum(0.86, style.tallness * rng.uniform(0.85, 1.15, facade.floors))
     for level in range(facade.floors):
         bottom = plinth + level * floor
         kind = style.windows[0 if level == 0 else 2 if level == facade.floors - 1 else 1]
@@ -169,6 +178,7 @@ def _draw_openings(canvas, style, facade, floor, plinth, rng) -> None:
                     canvas,
                     (middle - half, low, middle + half, low + tall[level] * floor * 0.92),
                     kind,
+                    style.frame,
                     style.hood if level else "none",
                     style.mullion,
                     style.trim,
@@ -242,6 +252,7 @@ def _draw_centrepiece(canvas, style, facade, floor, plinth, rng) -> None:
             canvas,
             (middle - radius * 0.6, y - 1.3 * radius, middle + 0.6 * radius, y + 1.3 * radius),
             "pointed",
+            style.frame,
             "none",
             "grid",
             style.trim,

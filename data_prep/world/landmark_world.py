@@ -23,7 +23,7 @@ from data_prep.world.landmark_ground_truth import EASY_PIXEL_SHARE, EASY_VISIBLE
 from data_prep.world.scene import Photograph, photograph_landmark, photograph_street
 from data_prep.world.sensor import encode_jpeg
 
-_FORMAT = 1  # of the pictures; raised when the same settings give other pictures
+_FORMAT = 2  # of the pictures; raised when the same settings give other pictures
 _PARTS = ".parts"  # what each finished job knows about its images
 _STREETS_PER_JOB = 25
 _QUERY_TRIES = 8

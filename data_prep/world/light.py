@@ -47,7 +47,7 @@ class Light:
 
 def draw_light(rng: np.random.Generator, kind: str) -> Light:
     """Random light of one kind; the sun stands before the fronts or grazes them, at times behind them."""
-    azimuth, height = rng.uniform(-1.7, 1.7), rng.uniform(0.25, 1.1)
+    azimuth, height = rng.uniform(-1.3, 1.3), rng.uniform(0.25, 1.1)
     none = np.zeros(3)
     shadow = (rng.normal(0, 1.2), rng.uniform(-0.2, 1.2), 0.0)
     warm = np.array([1.0, rng.uniform(0.72, 0.9), rng.uniform(0.4, 0.7)])

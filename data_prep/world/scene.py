@@ -16,7 +16,7 @@ from data_prep.world.rendering import Frame
 from data_prep.world.sensor import develop
 
 ASPECTS = ((4, 3), (4, 3), (3, 4), (3, 2), (2, 3), (1, 1), (16, 9))
-_LIGHT_SHARES = (0.55, 0.22, 0.23)  # day, dusk, night
+_LIGHT_SHARES = (0.64, 0.18, 0.18)  # day, dusk, night
 _OTHERS = 1000  # owners from here on are not the landmark
 _MAX_ANGLE = np.radians(65)
 
@@ -54,9 +54,8 @@ def photograph_landmark(city: City, number: int, image_size: int, rng: np.random
     building = city.landmark(number)
     light = lights.draw_light(rng, light_kind or str(rng.choice(lights.KINDS, p=_LIGHT_SHARES)))
     camera, angle = _stand_before(building, image_size, rng, clear)
-    around = city.neighbourhood(number)
-    others = _neighbours(city, building, around) + _skyline(city, building, rng)
-    ground = int(around.integers(clutter.GROUND_KINDS))
+    others = _neighbours(city, building, rng) + _skyline(city, building, rng)
+    ground = int(rng.integers(clutter.GROUND_KINDS))
     if not clear and rng.random() < 0.12:
         others.append(_blocker(city, camera, building, rng))
     things = _things(city, camera, rng, crowd=0.4 if clear else 1.0)
@@ -76,56 +75,63 @@ def photograph_street(city: City, image_size: int, rng: np.random.Generator) -> 
     kind = rng.choice(["single", "street", "park", "sky"], p=[0.5, 0.28, 0.14, 0.08])
     subject = city.anonymous(int(rng.integers(NUM_ANONYMOUS)))
     camera, _ = _stand_before(subject, image_size, rng, clear=False)
-    others = []
-    if kind == "street":
-        others = _street(city, rng)
-        camera = _camera(rng, image_size, (rng.uniform(-3, 3), rng.uniform(1.5, 5.0), -rng.uniform(20, 40)),
-                         (rng.uniform(-8, 8), rng.uniform(2, 10), 30.0), rng.uniform(45, 75))
-    elif kind == "single":
-        others = [place(subject, 0, 0)] + _neighbours(city, subject, rng) + _skyline(city, subject, rng)
-    else:
-        others = _skyline(city, subject, rng)
-        if kind == "sky":
-            camera = _camera(
-                rng, image_size, (0, rng.uniform(2, 20), -30.0), (rng.uniform(-20, 20), 26.0, 30.0), 60
-            )
+    others = _street(city, rng) if kind == "street" else _skyline(city, subject, rng)
+    if kind == "single":
+        others += [place(subject, 0, 0), *_neighbours(city, subject, rng)]
+    elif kind in ("street", "sky"):
+        position = (rng.uniform(-3, 3), rng.uniform(1.5, 5.0), -rng.uniform(20, 40))
+        height = rng.uniform(2, 10) if kind == "street" else 26.0
+        target = (rng.uniform(-8, 8), height, 30.0)
+        camera = look_at(position, target, _focal(image_size, rng.uniform(45, 75)),
+                         *_picture_size(image_size, rng), _roll(rng))
     things = _things(city, camera, rng, crowd=2.5 if kind == "park" else 1.0)
     frame = _render(city, camera, light, int(rng.integers(clutter.GROUND_KINDS)), None, others, things, rng)
     return Photograph(develop(frame.colour, light, rng), None, {}, frame.owner)
 
 
-def _camera(rng, image_size, position, target, field_of_view) -> Camera:
-    aspect = ASPECTS[rng.integers(len(ASPECTS))]
-    scale = image_size / max(aspect)
-    width, height = round(aspect[0] * scale), round(aspect[1] * scale)
-    focal = 0.5 * image_size / np.tan(np.radians(field_of_view) / 2)
-    return look_at(position, target, focal, width, height, roll=rng.normal(0, np.radians(2.0)))
+def _picture_size(image_size, rng, fits=0.0) -> tuple[int, int]:
+    """Width and height in pixels; mostly upright for a subject whose width by height, `fits`, is below 1."""
+    aspects = ASPECTS
+    if fits and rng.random() < 0.85:
+        aspects = [aspect for aspect in ASPECTS if (aspect[0] >= aspect[1]) == (fits > 1.0)]
+    across, down = aspects[rng.integers(len(aspects))]
+    return round(across * image_size / max(across, down)), round(down * image_size / max(across, down))
+
+
+def _focal(image_size, field_of_view) -> float:
+    """Pixels, for a field of view of the longer side in degrees."""
+    return 0.5 * image_size / np.tan(np.radians(field_of_view) / 2)
+
+
+def _roll(rng) -> float:
+    return rng.normal(0, np.radians(2.0))
 
 
 def _stand_before(building: Building, image_size, rng, clear) -> tuple[Camera, float]:
     """A camera before a building's front, and its azimuth in radians, positive to the right."""
     spread = 0.45 if clear else 1.0
-    angle = _MAX_ANGLE * spread * rng.choice([-1, 1]) * rng.beta(1.0, 1.6)
-    size = np.exp(rng.uniform(np.log(0.75), np.log(1.15)) if clear else rng.uniform(np.log(0.5), np.log(1.6)))
+    angle = _MAX_ANGLE * spread * rng.choice([-1, 1]) * rng.beta(1.0, 2.2)
+    size = np.exp(
+        rng.uniform(np.log(0.85), np.log(1.15)) if clear else rng.uniform(np.log(0.85), np.log(1.5))
+    )
     width = building.width * np.cos(angle) + building.depth * abs(np.sin(angle)) * 0.6
-    field_of_view = rng.uniform(40, 74)
-    offset = (0.08 if clear else 0.24) * rng.uniform(-1, 1, 2)
-    probe = _camera(rng, image_size, (0, 2, -30), (0, 2, 0), field_of_view)
-    distance = probe.focal * max(width / (size * probe.width), building.height / (size * probe.height))
+    focal = _focal(image_size, rng.uniform(40, 74))
+    columns, rows = _picture_size(image_size, rng, fits=width / building.height)
+    distance = focal * max(width / (size * columns), building.height / (size * rows))
     distance = float(np.clip(distance, 9.0 / np.cos(angle), 140))
     eye = rng.uniform(1.5, 2.0) if rng.random() < 0.75 else rng.uniform(3, 0.7 * building.height + 3)
     position = (distance * np.sin(angle), eye, -distance * np.cos(angle))
+    offset = (0.08 if clear else 0.2) * rng.uniform(-1, 1, 2)
     seen_height = min(building.height, 1.1 * distance)  # nobody looks straight up
     target = (offset[0] * building.width, seen_height * (0.42 + 0.4 * offset[1]), 0.0)
-    camera = look_at(position, target, probe.focal, probe.width, probe.height,
-                     roll=rng.normal(0, np.radians(2.0)))
+    camera = look_at(position, target, focal, columns, rows, _roll(rng))
     return camera, float(angle)
 
 
 def _neighbours(city, building, rng) -> list[Building]:
     placed = []
     for side in (-1, 1):
-        if rng.random() < 0.8:
+        if rng.random() < 0.6:
             other = city.anonymous(int(rng.integers(NUM_ANONYMOUS)))
             x = side * (0.5 * building.width + 0.5 * other.width + rng.uniform(1.0, 9.0))
             placed.append(place(other, x, rng.uniform(-1.0, 6.0)))
@@ -140,7 +146,7 @@ def _skyline(city, building, rng) -> list[Building]:
             building.depth + rng.uniform(12, 60),
             rng.uniform(-0.4, 0.4),
         )
-        for _ in range(rng.integers(3, 7))
+        for _ in range(rng.integers(1, 5))
     ]
 
 
@@ -172,7 +178,7 @@ def _things(city, camera, rng, crowd) -> list:
     across = np.cross((0.0, 1.0, 0.0), forward)
     reach = float(np.clip(-camera.position[2], 10, 60))
     spread = camera.width / camera.focal / 2
-    for kind, rate in (("tree", 0.8), ("person", 3.0), ("car", 0.7), ("lamp", 0.6)):
+    for kind, rate in (("tree", 0.45), ("person", 2.5), ("car", 0.4), ("lamp", 0.35)):
         for _ in range(rng.poisson(rate * crowd)):
             nearest = {"tree": 0.35, "person": 0.2, "car": 0.25, "lamp": 0.2}[kind]
             depth = rng.uniform(nearest, 0.95) * reach

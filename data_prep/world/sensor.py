@@ -20,19 +20,21 @@ def develop(colour: np.ndarray, light: Light, rng: np.random.Generator) -> np.nd
         uint8 [height, width, 3].
     """
     night = light.kind == "night"
-    target = {"day": 130.0, "dusk": 100.0, "night": 68.0}[light.kind] * np.exp(rng.normal(0, 0.2))
-    gain = np.clip(target / max(1.0, float(colour.mean())), 0.6, 2.6)
-    warmth, tint = rng.normal(0, 0.07), rng.normal(0, 0.02)
+    target = {"day": 122.0, "dusk": 100.0, "night": 74.0}[light.kind] * np.exp(rng.normal(0, 0.18))
+    rows, columns = colour.shape[:2]  # the meter looks at the middle, where the subject is
+    middle = colour[rows // 4:rows - rows // 5, columns // 5:columns - columns // 5]
+    gain = np.clip(target / max(1.0, float(middle.mean())), 0.5, 3.0)
+    warmth, tint = rng.normal(0, 0.05), rng.normal(0, 0.015)
     balance = np.exp([warmth, tint, -warmth])
     image = colour * (gain * balance).astype(np.float32)
-    image = _blurred(image, rng, 0.3 if night else 0.18)
-    contrast, gamma = rng.uniform(0.8, 1.25), np.exp(rng.normal(0, 0.12))
+    image = _blurred(image, rng, 0.22 if night else 0.12)
+    contrast, gamma = rng.uniform(0.9, 1.2), np.exp(rng.normal(0, 0.08))
     image = np.clip(image / 255, 0, None)
     image = image / (1 + 0.25 * np.maximum(0, image - 0.6))  # highlights roll off
     image = (np.clip(image, 0, 1) ** np.float32(gamma) - 0.45) * np.float32(contrast) + np.float32(0.45)
     grey = image.mean(-1, keepdims=True)
-    image = grey + (image - grey) * np.float32(rng.uniform(0.5, 1.3))
-    if rng.random() < 0.05:
+    image = grey + (image - grey) * np.float32(rng.uniform(0.75, 1.25))
+    if rng.random() < 0.01:
         image = np.broadcast_to(image.mean(-1, keepdims=True), image.shape)
     deviation = rng.uniform(0.01, 0.045) if night else rng.uniform(0.0, 0.02)
     noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)

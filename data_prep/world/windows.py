@@ -36,12 +36,12 @@ def opening_outline(kind: str, x0: float, y0: float, x1: float, y1: float) -> np
     return np.concatenate([[(x0, y0), (x1, y0)], curve])
 
 
-def draw_window(canvas: Canvas, box, kind: str, hood: str, mullion: str, trim, glass,
+def draw_window(canvas: Canvas, box, kind: str, frame: float, hood: str, mullion: str, trim, glass,
                 rng: np.random.Generator) -> None:
-    """One window in a box (x0, y0, x1, y1), with frame, bars, sill and hood; a glow group lights it."""
+    """One window in a box (x0, y0, x1, y1), with a frame (relative to its width), bars, sill and hood."""
     x0, y0, x1, y1 = box
     width, height = x1 - x0, y1 - y0
-    frame = min(0.3, 0.16 * width)
+    frame = min(0.4, frame * width)
     group = int(rng.integers(NUM_GLOW_GROUPS))
     canvas.polygon(opening_outline(kind, x0 - frame, y0 - frame * 0.5, x1 + frame, y1 + frame), trim, 1.0)
     pane = tinted(glass, rng.uniform(0.7, 1.3))
@@ -63,9 +63,9 @@ def draw_window(canvas: Canvas, box, kind: str, hood: str, mullion: str, trim, g
     else:
         _draw_bars(canvas, x0, y0, x1, y1, mullion, thin, bar)
     canvas.rectangle(
-        x0 - 1.6 * frame, y0 - 0.9 * frame, x1 + 1.6 * frame, y0 - 0.1 * frame, tinted(trim, 1.06), 1.8
+        x0 - 0.1 - frame, y0 - 0.1 - 0.5 * frame, x1 + 0.1 + frame, y0, tinted(trim, 1.06), 1.8
     )
-    _draw_hood(canvas, x0 - 1.5 * frame, x1 + 1.5 * frame, y1 + 1.1 * frame, hood, trim)
+    _draw_hood(canvas, x0 - 0.1 - frame, x1 + 0.1 + frame, y1 + 0.05 + frame, hood, trim)
 
 
 def _draw_bars(canvas, x0, y0, x1, y1, mullion, thin, colour) -> None:
