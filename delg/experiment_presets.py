@@ -15,16 +15,18 @@ def demo(output_dir: str, seed: int = 0) -> Experiment:
     return Experiment(
         output_dir=output_dir,
         title="DELG on a procedural landmark world",
-        world=WorldConfig(os.path.join(output_dir, "world"), seed=seed, num_landmarks=60,
-                          views_per_landmark=40, num_eval_landmarks=30, num_distractors=400),
+        world=WorldConfig(os.path.join(output_dir, "world"), seed=seed, num_landmarks=100,
+                          views_per_landmark=20, num_eval_landmarks=24, num_distractors=300),
         train=TrainConfig(
             train_pattern="", model_dir="", backbone="resnet18", width=0.25, backbone_weights="none",
             embedding_dim=128, autoencoder_dim=64, attention_dim=128, attention_pool_scale=16.0,
-            margin=0.15, scale=24.0, image_size=144, batch_size=32, num_steps=2400, optimizer="adam",
-            learning_rate=1e-3, schedule="cosine", warmup_steps=100, steps_per_epoch=400, seed=seed),
-        extract=ExtractConfig(max_image_size=256, local_scales=(0.5, 2**-0.5, 1.0, 2**0.5),
-                              max_num_features=300),
-        search=SearchConfig(num_rerank=50, expand_query=True, seed=seed))
+            margin=0.15, scale=24.0, image_size=144, min_crop_area=0.4, batch_size=32, num_steps=2000,
+            optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup_steps=100, steps_per_epoch=500,
+            seed=seed),
+        # Small images: the network sees them enlarged, and the threshold would leave too few keypoints.
+        extract=ExtractConfig(max_image_size=256, local_scales=(1.0, 2**0.5, 2.0, 2**1.5),
+                              max_num_features=700, score_threshold=0.0),
+        search=SearchConfig(num_rerank=200, expand_query=True, inlier_weight=0.5, seed=seed))
 
 
 def smoke(output_dir: str, seed: int = 0) -> Experiment:
