@@ -20,8 +20,8 @@ def demo(output_dir: str, seed: int = 0) -> Experiment:
         train=TrainConfig(
             train_pattern="", model_dir="", backbone="resnet18", width=0.25, backbone_weights="none",
             embedding_dim=128, autoencoder_dim=64, attention_dim=128, attention_pool_scale=16.0,
-            margin=0.15, scale=24.0, image_size=144, min_crop_area=0.4, batch_size=32, num_steps=2000,
-            optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup_steps=100, steps_per_epoch=500,
+            margin=0.15, scale=24.0, image_size=144, min_crop_area=0.4, batch_size=32, num_steps=1600,
+            optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup_steps=100, steps_per_epoch=400,
             seed=seed),
         # Small images: the network sees them enlarged, and the threshold would leave too few keypoints.
         extract=ExtractConfig(max_image_size=256, local_scales=(1.0, 2**0.5, 2.0, 2**1.5),
