@@ -52,7 +52,6 @@ def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
             image_size=321, batch_size=16, num_steps=300,
             optimizer="adam", learning_rate=1e-3, schedule="cosine", backbone_learning_rate_factor=0.0,
             freeze_batch_norm=True, steps_per_epoch=100, seed=seed),
-        extract=ExtractConfig(global_scales=(0.125**0.5, 0.5, 0.5**0.5),
-                              local_scales=(0.125**0.5, 0.5, 0.5**0.5, 1.0)),
+        extract=ExtractConfig(max_image_size=512, local_scales=(0.5**0.5, 1.0, 2**0.5, 2.0)),
         search=SearchConfig(expand_query=True, seed=seed),
         heldout_class_fraction=0.0, validation_fraction=0.0)
