@@ -13,7 +13,6 @@ from absl import flags
 
 from data_prep import command_line
 from delg import index
-from delg.features_io import FeatureReader
 
 _FEATURES_DIR = flags.DEFINE_string("features_dir", None, "Folder or glob of feature shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder to write the index to.", required=True)
@@ -22,10 +21,7 @@ _INDEX_TYPE = flags.DEFINE_enum("index_type", index.INDEX_TYPES[0], index.INDEX_
 
 
 def main(_: list[str]) -> None:
-    with FeatureReader(_FEATURES_DIR.value) as features:
-        built = index.ExactIndex(features.global_descriptors, features.ids,
-                                 features.config.get("fingerprint", ""))
-    index.save_index(built, _INDEX_DIR.value)
+    built = index.build_index(_FEATURES_DIR.value, _INDEX_DIR.value)
     print(f"{len(built)} images of {built.descriptors.shape[1]} dimensions in {_INDEX_DIR.value}.")
 
 

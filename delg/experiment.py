@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from data_prep.sources.revisited import read_ground_truth
 from data_prep.world.landmark_world import WorldConfig, make_world
 from delg import evaluation, export, extraction, index, model_files, report, retrieval, training
 from delg.config import ExtractConfig, SearchConfig, TrainConfig
-from delg.features_io import FeatureReader
 
 TRAIN_SHARE = 0.5  # of the landmarks of one folder that is both trained on and evaluated on
 
@@ -154,9 +152,8 @@ def _run(experiment: Experiment) -> dict:
         heldout_pattern=os.path.join(shards, "heldout-*") if "heldout" in splits else "")
     with _stage("Measuring the untrained model"):
         _write_untrained(config, experiment.path("untrained", "model"))
-        _measure(experiment, experiment.path("untrained", "model"), experiment.path("untrained"))
-        with open(experiment.path("untrained", "metrics.json"), encoding="utf-8") as file:
-            atomic_file.write_json(experiment.path("untrained_metrics.json"), json.load(file))
+        untrained = _measure(experiment, experiment.path("untrained", "model"), experiment.path("untrained"))
+        atomic_file.write_json(experiment.path("untrained_metrics.json"), untrained)
     with _stage("Training"):
         training.train(config)
     with _stage("Measuring the trained model"):
@@ -198,9 +195,7 @@ def _measure(experiment: Experiment, model_dir: str, output_dir: str) -> dict:
         extraction.extract_features(saved_model, experiment.path("eval_shards", f"{split}-*"), features,
                                     experiment.extract)
     index_features = os.path.join(features, "index-*")
-    with FeatureReader(index_features) as images:
-        index.save_index(index.ExactIndex(images.global_descriptors, images.ids,
-                                          images.config.get("fingerprint", "")), index_dir)
+    index.build_index(index_features, index_dir)
     retrieval.search(os.path.join(features, "query-*"), index_features, index_dir, ranking, experiment.search)
     result = evaluation.evaluate(ranking, experiment.path("eval_shards", "dataset.json"))
     atomic_file.write_json(metrics, result)

@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from data_prep import atomic_file
+from delg.features_io import FeatureReader
 
 INDEX_TYPES = ("exact",)
 _BLOCK_ROWS = 16_384  # index rows per matrix product
@@ -110,6 +111,14 @@ def save_index(index: ExactIndex, index_dir: str) -> None:
         np.save(file, np.asarray(index.descriptors, np.float32))
     atomic_file.write_json(os.path.join(index_dir, "ids.json"), index.ids)
     atomic_file.write_json(stale, header)
+
+
+def build_index(features: str, index_dir: str) -> ExactIndex:
+    """Writes the index of the images in the feature shards of a folder or glob, and returns it."""
+    with FeatureReader(features) as images:
+        index = ExactIndex(images.global_descriptors, images.ids, images.config.get("fingerprint", ""))
+    save_index(index, index_dir)
+    return index
 
 
 def load_index(index_dir: str) -> ExactIndex:

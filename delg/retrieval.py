@@ -81,7 +81,6 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                 for query, (counts, found) in enumerate(results):
                     num_inliers[query, :num_verified] = counts
                     transforms[query] = found
-        if num_verified:
             _rerank(ranks, similarities, num_inliers, transforms, queries.global_descriptors, index, config)
     settings = {**dataclasses.asdict(config), "fingerprint": images.config.get("fingerprint", ""),
                 "query_features": query_features, "index_features": index_features,
