@@ -15,7 +15,7 @@ from data_prep import atomic_file, building
 from data_prep.build_plan import BuildConfig
 from data_prep.manifest import load_manifest
 from data_prep.sources.landmarks import read_landmarks
-from data_prep.sources.revisited import read_ground_truth
+from data_prep.sources.revisited import drop_images, read_ground_truth
 from data_prep.world.landmark_world import WorldConfig, make_world
 from delg import evaluation, export, extraction, index, model_files, report, retrieval, training
 from delg.config import ExtractConfig, SearchConfig, TrainConfig
@@ -122,19 +122,10 @@ def _split_by_landmark(data_dir: str, split_dir: str, seed: int) -> tuple[str, s
     order = np.random.default_rng(seed).permutation(len(names))
     trained = {names[row] for row in order[:max(1, int(TRAIN_SHARE * len(names)))]}
 
-    def is_trained(image):
-        return str(landmark_of.get(image)) in trained and landmark_of.get(image) is not None
-
-    kept = {image: None for image in truth["imlist"] if not is_trained(image)}
-    rows = {row: number for number, row in enumerate(
-        row for row, image in enumerate(truth["imlist"]) if image in kept)}
-    queries = [row for row, image in enumerate(truth["qimlist"]) if not is_trained(image)]
-    entries = [{"bbx": list(map(float, truth["gnd"][query]["bbx"])),
-                **{kind: [rows[int(row)] for row in truth["gnd"][query][kind] if int(row) in rows]
-                   for kind in ("easy", "hard", "junk")}} for query in queries]
-    evaluated = {"imlist": list(kept), "qimlist": [truth["qimlist"][query] for query in queries],
-                 "gnd": entries}
-    table = {image: landmark if is_trained(image) else None for image, landmark in landmark_of.items()}
+    table = {image: landmark if str(landmark) in trained and landmark is not None else None
+             for image, landmark in landmark_of.items()}
+    seen = {image for image, landmark in table.items() if landmark is not None}
+    evaluated = drop_images(truth, seen, seen)
     os.makedirs(split_dir, exist_ok=True)
     paths = os.path.join(split_dir, "gnd.json"), os.path.join(split_dir, "landmarks.json")
     atomic_file.write_json(paths[0], evaluated)
