@@ -12,50 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_prep import image_headers, shards
+from data_prep.build_config import BuildConfig
 from data_prep.labels import LabelledImages, assign_classes, split_images
 from data_prep.sources import folder, gldv2, landmarks, revisited
 from data_prep.sources.image_names import path_finder
 
-DATASETS = ("gldv2", "revisited", "folder", "landmarks")
 _MAX_FILE_BYTES = 1 << 28  # chosen; an example may not reach 2 GiB
 _STAT_THREADS = 16  # the wait is for the file system, not for the processor
 _STAT_CHUNK = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class BuildConfig:
-    """One build of TFRecord shards."""
-
-    dataset: str
-    images_dir: str
-    output_dir: str
-    num_shards: int = 0  # per split, never more than it has images; 0: about 128 MB each
-    validation_fraction: float = 0.2  # of the images of the training classes; the 80/20 of the DELG paper
-    heldout_class_fraction: float = 0.0  # of the classes, kept from training to judge retrieval
-    seed: int = 0
-    num_workers: int = 0  # threads; 0: one per processor
-    max_bad_fraction: float = 0.05  # of all images; more bad ones stop the build
-    max_pixels: int = image_headers.MAX_PIXELS  # per image; larger ones are left out
-    train_csv: str = ""  # gldv2
-    train_clean_csv: str = ""  # gldv2
-    ground_truth: str = ""  # revisited
-    landmarks_json: str = ""  # landmarks; empty: the landmarks.json of the images' folder
-
-    def __post_init__(self):
-        if self.dataset not in DATASETS:
-            raise ValueError(f"`dataset` must be one of {', '.join(DATASETS)}. "
-                             f"Received: dataset={self.dataset!r}.")
-        for name, least in (("num_shards", 0), ("seed", 0), ("num_workers", 0), ("max_pixels", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}.")
-        if self.num_shards > 99_999:
-            raise ValueError(f"`num_shards` must be below 100000. Received: num_shards={self.num_shards}.")
-        if not 0 <= self.max_bad_fraction <= 1:
-            raise ValueError("`max_bad_fraction` must be in [0, 1]. "
-                             f"Received: max_bad_fraction={self.max_bad_fraction}.")
-        if self.dataset == "revisited" and not self.ground_truth:
-            raise ValueError("dataset=revisited needs `ground_truth`. Received: none.")
 
 
 class ImageSplit(NamedTuple):
