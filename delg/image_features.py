@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from data_prep import augment, image_headers
+from data_prep import image_headers, intake
 from delg import export
 from delg.config import ExtractConfig
 from delg.features_io import LocalFeatures
@@ -47,11 +47,10 @@ class PreparedImage(NamedTuple):
 
 
 def decode(encoded: bytes) -> np.ndarray:
-    """Pixels of a JPEG or PNG, uint8 [h, w, 3] RGB. Raises BadImageError where there are none."""
+    """Pixels of an image file, uint8 [h, w, 3] RGB. Raises BadImageError where there are none."""
     try:
-        image_headers.check_image(encoded)
-        return augment.decode_image(tf.constant(encoded)).numpy()
-    except (tf.errors.OpError, ValueError) as error:
+        return intake.decode_pixels(encoded, image_headers.check_image(encoded).format)
+    except ValueError as error:
         raise BadImageError(" ".join(str(error).split())[:200]) from error
 
 

@@ -1,6 +1,7 @@
 """Small encoded images for the tests, each made from its arguments alone."""
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -24,6 +25,13 @@ def encode(image: np.ndarray, image_format: str = "JPEG", mode: str = "RGB", **o
 def jpeg(seed: int = 0, **options) -> bytes:
     """A JPEG file of 64 x 48 pixels."""
     return encode(pixels(seed=seed), "JPEG", **options)
+
+
+def exif(orientation: int, little_endian: bool = True) -> bytes:
+    """EXIF data that says nothing but an orientation."""
+    order = "<" if little_endian else ">"
+    return b"Exif\0\0" + (b"II" if little_endian else b"MM") + struct.pack(
+        order + "HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
 def with_size(encoded: bytes, height: int, width: int) -> bytes:

@@ -13,11 +13,23 @@ class ReadHeaderTest(unittest.TestCase):
                 ("JPEG", "RGB", {}, 3), ("JPEG", "RGB", {"progressive": True}, 3), ("JPEG", "L", {}, 1),
                 ("JPEG", "CMYK", {}, 4), ("JPEG", "RGB", {"comment": b"\xff\xd9\xff\xc0" * 9}, 3),
                 ("PNG", "RGB", {}, 3), ("PNG", "L", {}, 1), ("PNG", "P", {}, 1), ("PNG", "LA", {}, 2),
-                ("PNG", "RGBA", {}, 4)):
+                ("PNG", "RGBA", {}, 4), ("GIF", "RGB", {}, 1), ("WEBP", "RGB", {}, 3),
+                ("WEBP", "RGB", {"lossless": True}, 3), ("WEBP", "RGBA", {}, 3)):
             with self.subTest(format=image_format, mode=mode, **options):
                 encoded = photographs.encode(image, image_format, mode, **options)
-                self.assertEqual(image_headers.read_header(encoded), (image_format, 48, 64, channels))
-                self.assertEqual(image_headers.check_image(encoded), (image_format, 48, 64, channels))
+                self.assertEqual(image_headers.read_header(encoded), (image_format, 48, 64, channels, 1))
+                self.assertEqual(image_headers.check_image(encoded), (image_format, 48, 64, channels, 1))
+
+    def test_orientation(self):
+        for orientation in range(1, 9):
+            for little in (True, False):
+                encoded = photographs.jpeg(exif=photographs.exif(orientation, little))
+                self.assertEqual(image_headers.read_header(encoded).orientation, orientation)
+
+    def test_damaged_exif_says_nothing(self):
+        exif = photographs.exif(6)
+        for damaged in (exif[:-9], exif[:8], exif[:6] + b"XX" + exif[8:], photographs.exif(9)):
+            self.assertEqual(image_headers.read_header(photographs.jpeg(exif=damaged)).orientation, 1)
 
     def test_fill_bytes_before_a_marker(self):
         encoded = photographs.jpeg()
@@ -33,10 +45,10 @@ class CheckImageTest(unittest.TestCase):
         self.assert_refused(b"", "^zero bytes$")
 
     def test_refuses_text(self):
-        self.assert_refused(b"<html>not found</html>", "^neither JPEG nor PNG: starts with b'<html>no'$")
+        self.assert_refused(b"<html>not found</html>", "^none of JPEG, PNG, GIF, WebP: starts with b'<html>no'$")
 
     def test_refuses_truncated_data(self):
-        for image_format in ("JPEG", "PNG"):
+        for image_format in ("JPEG", "PNG", "GIF", "WEBP"):
             encoded = photographs.encode(photographs.pixels(), image_format)
             for share in (0.9, 0.999):
                 self.assert_refused(encoded[:int(share * len(encoded))], f"^truncated {image_format}: no end")
@@ -80,6 +92,18 @@ class CheckImageTest(unittest.TestCase):
     def test_refuses_thousands_of_scans(self):
         encoded = photographs.jpeg(progressive=True)
         self.assert_refused(encoded[:-2] + b"\xff\xda\x00\x02" * 500 + encoded[-2:], "^JPEG of 500 scans")
+
+    def test_refuses_kinds_that_no_decoder_reads(self):
+        encoded = photographs.jpeg()
+        start = encoded.index(b"\xff\xc0")
+        self.assert_refused(encoded[:start + 1] + b"\xc3" + encoded[start + 2:],
+                            "^JPEG of a kind that is not decoded: frame 0xc3, 8 bits$")
+        self.assert_refused(encoded[:start + 4] + b"\x0c" + encoded[start + 5:],
+                            "^JPEG of a kind that is not decoded: frame 0xc0, 12 bits$")
+
+    def test_refuses_webp_of_unknown_kind(self):
+        encoded = photographs.encode(photographs.pixels(), "WEBP").replace(b"VP8 ", b"VP9 ")
+        self.assert_refused(encoded, "^broken WebP: first chunk b'VP9 '$")
 
     def test_refuses_png_of_unknown_kind(self):
         encoded = bytearray(photographs.encode(photographs.pixels(), "PNG"))

@@ -66,7 +66,7 @@ class DecodeTest(unittest.TestCase):
             image_features.decode(encoded[:-40])
 
     def test_refuses_another_kind_of_file(self):
-        with self.assertRaisesRegex(BadImageError, "neither JPEG nor PNG"):
+        with self.assertRaisesRegex(BadImageError, "none of JPEG, PNG, GIF, WebP"):
             image_features.decode(b"GIF89a")
 
 
