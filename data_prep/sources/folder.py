@@ -7,8 +7,7 @@ import os
 import numpy as np
 
 from data_prep.labels import LabelledImages
-
-SUFFIXES = (".jpg", ".jpeg", ".png")  # in any case; other files are not looked at
+from data_prep.sources.image_names import SUFFIXES, find_images, ids_of_paths
 
 
 def read_images(images_dir: str) -> LabelledImages:
@@ -18,23 +17,10 @@ def read_images(images_dir: str) -> LabelledImages:
         ValueError: if there is no folder with an image, or two images differ only in their suffix.
         FileNotFoundError: if `images_dir` does not exist.
     """
-    if not os.path.isdir(images_dir):
-        raise FileNotFoundError(f"`images_dir` must be a folder. Received: images_dir={images_dir}.")
-    paths: dict[str, str] = {}
-    for folder, folders, names in os.walk(images_dir):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = os.path.relpath(folder, images_dir)
-        for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if inside == "." or name.startswith(".") or suffix.lower() not in SUFFIXES:
-                continue
-            image_id = "/".join([*inside.split(os.sep), stem])
-            if image_id in paths:
-                raise ValueError("Images of a folder must differ in more than their suffix. Received: "
-                                 f"{os.path.join(images_dir, paths[image_id])} and {name}.")
-            paths[image_id] = os.path.join(inside, name)
-    if not paths:
+    paths = (path for path in find_images(images_dir) if os.sep in path)
+    path_of = ids_of_paths(paths, images_dir)
+    if not path_of:
         raise ValueError("`images_dir` must have a folder per class with images "
                          f"({', '.join(SUFFIXES)}) in it. Received: none in {images_dir}.")
-    landmarks = np.array([image_id.split("/", 1)[0] for image_id in paths])
-    return LabelledImages(list(paths), landmarks, paths.__getitem__)
+    landmarks = np.array([image_id.split("/", 1)[0] for image_id in path_of])
+    return LabelledImages(list(path_of), landmarks, path_of.__getitem__)

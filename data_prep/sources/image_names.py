@@ -1,11 +1,17 @@
-"""Images known by name, as in jpg/NAME.jpg."""
+"""Names of images and of their files: as in jpg/NAME.jpg, or as found below a folder.
+
+A file name need not be UTF-8. Such an image is taken like any other: its path opens the file, and its id
+shows the odd bytes written out, as in `caf\\xe9`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+import pandas as pd
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")  # in any case; other files are not looked at
 
 
 def check_names(names: Iterable[str], source: str) -> None:
@@ -25,6 +31,19 @@ def check_names(names: Iterable[str], source: str) -> None:
         seen.add(name)
 
 
+def check_unique(ids: Iterable[str], table: str) -> None:
+    """Refuses a column of ids in which one occurs twice.
+
+    Raises:
+        ValueError: naming the id and the table.
+    """
+    column = pd.Series(ids, dtype=object)
+    repeated = column.duplicated().to_numpy()
+    if repeated.any():
+        twice = column[repeated.argmax()]
+        raise ValueError(f"Image ids of {table} must be unique. Received: {twice!r} twice.")
+
+
 def path_finder(images_dir: str) -> Callable[[str], str]:
     """A function from an image's name, with or without suffix, to its path relative to `images_dir`.
 
@@ -35,9 +54,52 @@ def path_finder(images_dir: str) -> Callable[[str], str]:
 
     def find(name: str) -> str:
         stem = os.path.join(folder, name)
-        if stem.lower().endswith(_SUFFIXES):
+        if stem.lower().endswith(SUFFIXES):
             return stem
-        paths = [stem + suffix for suffix in _SUFFIXES]
+        paths = [stem + suffix for suffix in SUFFIXES]
         return next((path for path in paths if os.path.exists(os.path.join(images_dir, path))), paths[0])
 
     return find
+
+
+def find_images(images_dir: str) -> Iterator[str]:
+    """Paths of the images below a folder, relative to it, in order; hidden files and folders are passed by.
+
+    Raises:
+        FileNotFoundError: if `images_dir` is not a folder.
+        OSError: for a folder that cannot be read.
+    """
+    if not os.path.isdir(images_dir):
+        raise FileNotFoundError(f"`images_dir` must be a folder. Received: images_dir={images_dir}.")
+    for folder, folders, names in os.walk(images_dir, onerror=_fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = os.path.relpath(folder, images_dir)
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+                yield name if inside == "." else os.path.join(inside, name)
+
+
+def ids_of_paths(paths: Iterable[str], images_dir: str) -> dict[str, str]:
+    """Image id -> path; the id of an image is its path without suffix.
+
+    Raises:
+        ValueError: naming two files that differ only in their suffix.
+    """
+    path_of: dict[str, str] = {}
+    for path in paths:
+        image_id = printable(os.path.splitext(path)[0]).replace(os.sep, "/")
+        if image_id in path_of:
+            first = printable(os.path.join(images_dir, path_of[image_id]))
+            raise ValueError("Images of a folder must differ in more than their suffix. "
+                             f"Received: {first} and {printable(os.path.basename(path))}.")
+        path_of[image_id] = path
+    return path_of
+
+
+def printable(path: str) -> str:
+    """A file's path with each byte that is not UTF-8 written out, as in `caf\\xe9.jpg`."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _fail(error: OSError) -> None:
+    raise error

@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 
 
-def read_table(path: str, columns: dict[str, Any]) -> pd.DataFrame:
+def read_table(path: str, columns: dict[str, Any], optional: dict[str, Any] | None = None) -> pd.DataFrame:
     """The named columns of a CSV file with a header.
 
     Args:
         path: the file.
         columns: dtype of each wanted column.
+        optional: dtype of columns that the table need not have; those that it has are read too.
 
     Raises:
         ValueError: naming the file, if it is no CSV, lacks a column, has no rows, or has a value that is
@@ -24,6 +25,7 @@ def read_table(path: str, columns: dict[str, Any]) -> pd.DataFrame:
         missing = [name for name in columns if name not in found]
         if missing:
             raise ValueError(f"must have the columns {', '.join(columns)}. Received: {', '.join(found)}")
+        columns = {**columns, **{name: dtype for name, dtype in (optional or {}).items() if name in found}}
         table = pd.read_csv(path, usecols=list(columns), dtype=str, keep_default_na=False)
         for name, dtype in columns.items():
             try:

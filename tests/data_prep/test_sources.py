@@ -3,30 +3,15 @@
 import json
 import os
 import pickle
-import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 from scipy import io
 
-from data_prep.sources import folder, gldv2, landmarks, revisited, tables
+from data_prep.sources import folder, landmarks, revisited, tables
 from data_prep.sources.image_names import check_names, path_finder
-
-
-class FilesTest(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-
-    def path(self, name: str) -> str:
-        return os.path.join(self.directory, *name.split("/"))
-
-    def write(self, name: str, content="") -> str:
-        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
-        with open(self.path(name), "wb") as file:
-            file.write(content if isinstance(content, bytes) else content.encode())
-        return self.path(name)
+from tests.data_prep.temporary_files import FilesTest
 
 
 class TablesTest(FilesTest):
@@ -46,6 +31,11 @@ class TablesTest(FilesTest):
         with self.assertRaisesRegex(ValueError, "t.csv must hold int in column landmark_id. .*'seven'"):
             self.read("id,landmark_id\na,seven\n")
 
+    def test_optional_columns(self):
+        path = self.write("t.csv", "id,b\n1,2\n")
+        self.assertEqual(tables.read_table(path, {"id": str}, {"b": int, "c": str}).to_dict("list"),
+                         {"id": ["1"], "b": [2]})
+
     def test_refuses_no_rows(self):
         with self.assertRaisesRegex(ValueError, "Table .*t.csv must have at least one row. Received: none."):
             self.read("id,landmark_id\n")
@@ -54,48 +44,6 @@ class TablesTest(FilesTest):
         for content in ("", b"\xff\xd8\xff\xe0 image \x00\x80"):
             with self.subTest(content), self.assertRaisesRegex(ValueError, "Table .*t.csv must"):
                 self.read(content)
-
-
-class GLDv2Test(FilesTest):
-    ALL = "id,url,landmark_id\nabc1,u,5\nabc2,u,9\nabc3,u,9\nabc4,u,2\n"
-
-    def read(self, train="", clean=""):
-        return gldv2.read_images(self.write("train.csv", train) if train else "",
-                                 self.write("clean.csv", clean) if clean else "")
-
-    def test_all_images(self):
-        images = self.read(self.ALL)
-        self.assertEqual(images.ids, ["abc1", "abc2", "abc3", "abc4"])
-        self.assertEqual(images.landmarks.tolist(), [5, 9, 9, 2])
-        self.assertEqual(images.path_of("abc1"), "a/b/c/abc1.jpg")
-
-    def test_clean_images(self):
-        for train in (self.ALL, ""):
-            images = self.read(train, "landmark_id,images\n9,abc3 abc2\n5,abc1\n")
-            self.assertEqual((images.ids, images.landmarks.tolist()), (["abc3", "abc2", "abc1"], [9, 9, 5]))
-
-    def test_refuses_tables_that_contradict_each_other(self):
-        with self.assertRaisesRegex(ValueError, "clean.csv must agree with .*train.csv. Received: "
-                                                "image abc1 of landmark 9, against landmark 5"):
-            self.read(self.ALL, "landmark_id,images\n9,abc1\n")
-        with self.assertRaisesRegex(ValueError, "image abc8 of landmark 9, against landmark None"):
-            self.read(self.ALL, "landmark_id,images\n9,abc8\n")
-
-    def test_refuses_ids_that_lead_elsewhere(self):
-        with self.assertRaisesRegex(ValueError, "three letters or digits or more. Received: '../../x'"):
-            self.read("id,landmark_id\n../../x,1\n")
-
-    def test_refuses_an_id_listed_twice(self):
-        with self.assertRaisesRegex(ValueError, "train.csv must be unique. Received: 'abc1' twice"):
-            self.read("id,landmark_id\nabc2,1\nabc1,1\nabc1,2\n")
-
-    def test_refuses_no_table(self):
-        with self.assertRaisesRegex(ValueError, "needs `train_csv` or `train_clean_csv`. Received: neither"):
-            self.read()
-
-    def test_refuses_an_empty_clean_list(self):
-        with self.assertRaisesRegex(ValueError, "clean.csv must list at least one image"):
-            self.read(clean="landmark_id,images\n9,\n")
 
 
 class FolderTest(FilesTest):
@@ -111,6 +59,17 @@ class FolderTest(FilesTest):
     def test_refuses_a_folder_without_classes(self):
         self.write("top.jpg")
         with self.assertRaisesRegex(ValueError, "a folder per class with images .* Received: none in"):
+            folder.read_images(self.directory)
+
+    def test_a_name_that_is_not_utf_8(self):
+        self.write(os.fsdecode(b"caf\xe9/\xff.jpg"))
+        images = folder.read_images(self.directory)
+        self.assertEqual((images.ids, images.landmarks.tolist()), ([r"caf\xe9/\xff"], [r"caf\xe9"]))
+        self.assertTrue(os.path.exists(self.path(images.path_of(images.ids[0]))))
+
+    def test_refuses_a_folder_it_cannot_read(self):  # rather than lose a class
+        with mock.patch.object(os, "scandir", side_effect=PermissionError(13, "Permission denied", "b")), \
+                self.assertRaisesRegex(OSError, "Permission denied: 'b'"):
             folder.read_images(self.directory)
 
     def test_refuses_names_that_differ_in_suffix_only(self):
