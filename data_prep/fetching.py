@@ -178,6 +178,7 @@ class Fetcher:
                 raise FileFailed(f"{url} must have a valid certificate. Received: {error}.") from error
             except (_PassingError, requests.ConnectionError, requests.Timeout,
                     requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError) as error:
+                self._check_going()
                 failures = 1 if reached() > furthest else failures + 1
                 furthest = max(furthest, reached())
                 if failures >= self._patience.num_attempts:
