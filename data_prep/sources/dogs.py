@@ -1,0 +1,89 @@
+"""Stanford Dogs as published: train_list.mat and test_list.mat, here or in lists/, and Images/<class>/."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from data_prep.collection import ImageCollection
+from data_prep.sources.class_splits import split_classes
+from data_prep.sources.image_names import check_names, ids_of_paths
+
+TABLES = ("train_list.mat", "test_list.mat")
+
+
+def find_tables(images_dir: str) -> list[str]:
+    """Paths of the two lists, in `images_dir` or in lists/ in it.
+
+    Raises:
+        FileNotFoundError: if there is none in either folder.
+    """
+    tables = []
+    for name in TABLES:
+        places = [os.path.join(images_dir, "lists", name), os.path.join(images_dir, name)]
+        found = [place for place in places if os.path.isfile(place)]
+        if not found:
+            raise FileNotFoundError(f"dataset=dogs needs {' and '.join(TABLES)} in `images_dir` or in lists/ "
+                                    f"in it. Received: no file {places[0]}.")
+        tables.append(found[0])
+    return tables
+
+
+def read_collection(images_dir: str, class_split: str) -> ImageCollection:
+    """The splits `train` and `test`; the id of an image is `class/name`.
+
+    The label of an image is the number of its class in the lists and the name of its folder, such as
+    `001.n02085620-Chihuahua`.
+
+    Args:
+        images_dir: the folder of Images/ and of the lists.
+        class_split: see `split_classes`.
+
+    Raises:
+        ValueError: if a list is not as published, or the lists disagree.
+        FileNotFoundError: if a list does not exist.
+    """
+    tables = find_tables(images_dir)
+    lists = [_read(path) for path in tables]
+    names = [name for listed, _ in lists for name in listed]
+    labels = np.concatenate([listed for _, listed in lists])
+    check_names(names, " and ".join(tables))
+    class_names = _class_names(names, labels, tables)
+    path_of = ids_of_paths(names, "Images")
+    is_train = np.arange(len(names)) < len(lists[0][0])
+    return split_classes(list(path_of), labels, class_names, is_train, class_split,
+                         lambda image_id: os.path.join("Images", path_of[image_id]))
+
+
+def _class_names(names: list[str], labels: np.ndarray, tables: list[str]) -> list[str]:
+    folder_of: dict[int, str] = {}
+    for name, label in zip(names, labels.tolist()):
+        folder = name.rsplit("/", 1)[0] if "/" in name else ""
+        if folder_of.setdefault(label, folder) != folder or not folder:
+            raise ValueError(f"Images of {' and '.join(tables)} must lie in one folder a class. Received: "
+                             f"{name!r} in class {label} of folder {folder_of[label]!r}.")
+    outside = [label for label in folder_of if not 1 <= label <= len(folder_of)]
+    if outside or len(set(folder_of.values())) < len(folder_of):
+        raise ValueError(f"Labels of {' and '.join(tables)} must be 1, 2, ..., one for each of the folders. "
+                         f"Received: {len(set(folder_of.values()))} folders, labels from {min(folder_of)} to "
+                         f"{max(folder_of)}.")
+    return [f"{label:03d}.{folder_of[label]}" for label in range(1, len(folder_of) + 1)]
+
+
+def _read(path: str) -> tuple[list[str], np.ndarray]:
+    from scipy import io  # takes a while, and only this format needs it
+    try:
+        stored = io.loadmat(path, variable_names=("file_list", "labels"))
+        names = [np.ravel(name).item() for name in np.ravel(stored["file_list"])]
+        labels = np.ravel(stored["labels"])
+    except Exception as error:  # a damaged file makes the reader fail in any way
+        raise ValueError(f"{path} must be a MATLAB 5 file with file_list and labels. "
+                         f"Received: {type(error).__name__}: {error}.") from error
+    if not names or len(names) != len(labels) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path} must have the name of at least one file and a label for each. "
+                         f"Received: {len(names)} entries of file_list, {len(labels)} labels.")
+    if labels.dtype.kind not in "iuf" or not np.array_equal(labels, labels.astype(np.int64)):
+        raise ValueError(f"Labels of {path} must be integers. Received: {labels.dtype} values such as "
+                         f"{labels[0]}.")
+    return names, labels.astype(np.int64)
