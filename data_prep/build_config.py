@@ -17,7 +17,7 @@ SETTINGS_OF = {
     "recognition_solution_csv": ("gldv2",), "retrieval_solution_csv": ("gldv2",),
     "ground_truth": ("revisited",), "class_split": ("cub", "dogs"), "test_fraction": ("day_night",),
     "pair_frames": ("day_night",), "landmarks_json": ("landmarks",), "image_list": ("list", "distractors"),
-    "from_tars": ("gldv2", "list"),
+    "from_tars": ("gldv2", "list", "distractors"),
 }
 # Tables of gldv2, and the parts they belong to.
 _PARTS_OF = {
@@ -43,7 +43,7 @@ class BuildConfig:
     max_pixels: int = image_headers.MAX_PIXELS  # per image; larger ones are left out
     upright: bool = True  # turn images by their EXIF orientation; see turns_upright
     decode_check: bool = False  # decode every JPEG fully, instead of checking headers and structure
-    from_tars: str = ""  # gldv2, list: glob of tar files with the images, instead of images_dir
+    from_tars: str = ""  # gldv2, list, distractors: glob of tars with the images
     part: str = "train"  # gldv2: one of PARTS
     train_csv: str = ""  # gldv2
     train_clean_csv: str = ""  # gldv2
@@ -107,6 +107,8 @@ class BuildConfig:
             raise ValueError("`heldout_class_fraction` must be 0 for dataset=day_night, which splits by "
                              "sequence. Received: heldout_class_fraction="
                              f"{self.heldout_class_fraction}.")
+        if self.dataset == "distractors" and self.from_tars:
+            self._need("image_list", "dataset=distractors with `from_tars`")
         needed = {"revisited": "ground_truth", "list": "image_list"}
         if self.dataset in needed:
             self._need(needed[self.dataset], f"dataset={self.dataset}")

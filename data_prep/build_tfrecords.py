@@ -35,7 +35,7 @@ _HELP = {
     "max_pixels": "Images of more pixels are left out.",
     "upright": "Turn images by their EXIF orientation; never for revisited, whose boxes mean stored pixels.",
     "decode_check": "Decode every JPEG fully, instead of checking headers and structure only.",
-    "from_tars": "gldv2, list: glob of tar files to read the images from, instead of images_dir.",
+    "from_tars": "gldv2, list, distractors: glob of tar files with the images, instead of images_dir.",
     "part": "gldv2: the part of the set.",
     "train_csv": "gldv2 train: table with columns id and landmark_id.",
     "train_clean_csv": "gldv2 train: table with columns landmark_id and images; only those images are taken.",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from data_prep.build_config import BuildConfig
 from data_prep.collection import ImageCollection, SplitImages
 from data_prep.labels import LabelledImages
-from data_prep.sources import folder, gldv2, landmarks, revisited
+from data_prep.sources import (
+    cub,
+    day_night,
+    distractors,
+    dogs,
+    folder,
+    gldv2,
+    gldv2_evaluation,
+    image_list,
+    landmarks,
+    revisited,
+)
 from data_prep.sources.image_names import path_finder
 
 
@@ -33,11 +45,20 @@ def source_files(config: BuildConfig) -> dict[str, str]:
     files = {name: getattr(config, name) for name in names if getattr(config, name)}
     if config.dataset == "landmarks" and not config.landmarks_json:
         files["landmarks_json"] = landmarks.find_table(config.images_dir)
+    own = {"cub": [os.path.join(config.images_dir, name) for name in cub.TABLES],
+           "dogs": dogs.find_tables(config.images_dir) if config.dataset == "dogs" else (),
+           "day_night": [os.path.join(config.images_dir, day_night.TABLE)]}.get(config.dataset, ())
+    files.update({os.path.basename(path): path for path in own if os.path.isfile(path)})
     return files
 
 
 def _gldv2(config: BuildConfig) -> ImageCollection:
-    return _to_train(gldv2.read_images(config.train_csv, config.train_clean_csv))
+    if config.part == "index":
+        return gldv2_evaluation.read_index(config.index_csv, config.index_labels_csv)
+    if config.part == "test":
+        return gldv2_evaluation.read_test(config.test_csv, config.recognition_solution_csv,
+                                          config.retrieval_solution_csv, config.index_csv)
+    return _to_train(gldv2.read_images(config.train_csv, config.train_clean_csv, config.exclude_csv))
 
 
 def _revisited(config: BuildConfig) -> ImageCollection:
@@ -48,13 +69,14 @@ def _revisited(config: BuildConfig) -> ImageCollection:
                            path_finder(config.images_dir), ground_truth=ground_truth)
 
 
+def _day_night(config: BuildConfig) -> ImageCollection:
+    return day_night.read_collection(config.images_dir, config.validation_fraction, config.test_fraction,
+                                     config.seed, config.pair_frames)
+
+
 def _landmarks(config: BuildConfig) -> ImageCollection:
     table = config.landmarks_json or landmarks.find_table(config.images_dir)
     return _to_train(landmarks.read_images(config.images_dir, table))
-
-
-def _folder(config: BuildConfig) -> ImageCollection:
-    return _to_train(folder.read_images(config.images_dir))
 
 
 def _to_train(images: LabelledImages) -> ImageCollection:
@@ -62,4 +84,13 @@ def _to_train(images: LabelledImages) -> ImageCollection:
 
 
 _READERS: dict[str, Callable[[BuildConfig], ImageCollection]] = {
-    "gldv2": _gldv2, "revisited": _revisited, "landmarks": _landmarks, "folder": _folder}
+    "gldv2": _gldv2,
+    "revisited": _revisited,
+    "distractors": lambda config: distractors.read_collection(config.images_dir, config.image_list),
+    "cub": lambda config: cub.read_collection(config.images_dir, config.class_split),
+    "dogs": lambda config: dogs.read_collection(config.images_dir, config.class_split),
+    "day_night": _day_night,
+    "landmarks": _landmarks,
+    "folder": lambda config: _to_train(folder.read_images(config.images_dir)),
+    "list": lambda config: image_list.read_collection(config.images_dir, config.image_list),
+}

@@ -144,8 +144,8 @@ class GLDv2EvaluationTest(FilesTest):
         self.assertEqual([scores[part]["mAP@100"] for part in truth["retrieval"]], [100, 100])
 
     def test_refuses_an_index_image_without_label(self):
-        with self.assertRaisesRegex(ValueError, "labels.csv must have a landmark for every image of .*index.csv"
-                                                ". Received: none for 'idx2'"):
+        with self.assertRaisesRegex(ValueError, "labels.csv must have a landmark for every image of .*csv. "
+                                                "Received: none for 'idx2'"):
             self.read_index("id,landmark_id\nidx1,6\nidx3,6\n")
 
     def test_refuses_labels_listed_twice(self):
