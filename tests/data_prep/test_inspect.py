@@ -1,0 +1,30 @@
+"""The script prints what is in a dataset and draws a sheet."""
+
+import subprocess
+import sys
+import unittest
+
+import cv2
+
+from tests.data_prep.datasets import DatasetTest
+
+
+class InspectTest(DatasetTest):
+    def test_tables_and_sheet(self):
+        self.settings["left_out"] = ({"image": "bad.jpg", "reason": "zero bytes"},)
+        self.settings["sources"] = {"train_csv": {"path": "tables/train.csv", "sha256": "ab" * 32}}
+        self.write()
+        sheet = self.path("sheet.png")
+        command = [sys.executable, "-m", "data_prep.inspect", f"--dataset_dir={self.folder}",
+                   f"--output={sheet}", "--num_images=16"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for line in (r"dataset=folder, seed=0, 3 classes to train on", r"\n +train +query +index",
+                     r"\n +images +6 +2 +3 ", r"\n +x +0 +2 +- +-", r"train_csv +tables/train.csv +abab",
+                     r"Left out: 1", r"zero bytes +1 +bad.jpg", r"Contact sheet of \d+ x \d+ pixels"):
+            self.assertRegex(done.stdout, line)
+        self.assertGreater(cv2.imread(sheet).std(), 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
