@@ -30,8 +30,12 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def write_json(path: str, value: Any) -> None:
-    """Writes `value` as JSON, one key of the outermost object a line, whole or not at all."""
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    """Writes `value` as JSON, one key of the outermost object a line, whole or not at all.
+
+    File names that are not UTF-8 keep the escapes by which Python knows them, in a form that JSON reads back.
+    """
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8",
+                                            errors="backslashreplace") as file:
         if isinstance(value, dict):
             lines = (f"{json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}"
                      for key, entry in value.items())

@@ -1,8 +1,8 @@
 """The TFRecord example that every shard is made of: its keys, and how to write and read one.
 
 The keys and their spelling are those of the reference implementation of DELG, so that shards of either
-serve the other; `image/query/bbox` and `image/domain` are ours. `image/encoded` holds the file as it was
-found (JPEG or PNG, any number of channels); whoever decodes it asks for three.
+serve the other; `image/query/bbox`, `image/domain` and `image/pair` are ours. `image/encoded` holds a JPEG
+or PNG file of any number of channels, as it was found where possible; whoever decodes it asks for three.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ENCODED = "image/encoded"
 LABEL = "image/class/label"
 QUERY_BBOX = "image/query/bbox"
 DOMAIN = "image/domain"
+PAIR = "image/pair"
 
 FORMATS = ("JPEG", "PNG")
 NO_LABEL = -1
@@ -34,12 +35,13 @@ _FEATURES = {
     WIDTH: tf.io.FixedLenFeature([], tf.int64, 0),
     QUERY_BBOX: tf.io.FixedLenFeature([4], tf.float32, NO_BBOX),
     DOMAIN: tf.io.FixedLenFeature([], tf.string, ""),
+    PAIR: tf.io.FixedLenFeature([], tf.string, ""),
 }
 
 
 def encode_example(encoded: bytes, image_id: str, image_format: str, height: int, width: int,
                    label: int | None = None, query_bbox: Sequence[float] | None = None,
-                   domain: str | None = None) -> bytes:
+                   domain: str | None = None, pair: str | None = None) -> bytes:
     """One image as a serialized tf.train.Example; equal arguments give equal bytes.
 
     Args:
@@ -50,6 +52,7 @@ def encode_example(encoded: bytes, image_id: str, image_format: str, height: int
         label: class, from 0; None for none.
         query_bbox: x1, y1, x2, y2 in pixels; None for none.
         domain: such as "day" or "night"; None for none.
+        pair: equal for the two images of a pair, which lie next to each other; None for none.
     """
     if image_format not in FORMATS:
         raise ValueError(f"`image_format` must be one of {', '.join(FORMATS)}. "
@@ -64,6 +67,8 @@ def encode_example(encoded: bytes, image_id: str, image_format: str, height: int
         features[QUERY_BBOX] = tf.train.Feature(float_list=tf.train.FloatList(value=query_bbox))
     if domain is not None:
         features[DOMAIN] = _bytes(domain.encode())
+    if pair is not None:
+        features[PAIR] = _bytes(pair.encode())
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)
 
@@ -73,12 +78,13 @@ def parse_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 
     Returns:
         `encoded` string [], `id` string [], `label` int64 [] (-1: none), `height` and `width` int64 [] in
-        pixels, `query_bbox` float32 [4] as x1, y1, x2, y2 in pixels (all -1: none), `domain` string []
-        (empty: none).
+        pixels, `query_bbox` float32 [4] as x1, y1, x2, y2 in pixels (all -1: none), `domain` and `pair`
+        string [] (empty: none).
     """
     fields = tf.io.parse_single_example(serialized, _FEATURES)
     return {"encoded": fields[ENCODED], "id": fields[ID], "label": fields[LABEL], "height": fields[HEIGHT],
-            "width": fields[WIDTH], "query_bbox": fields[QUERY_BBOX], "domain": fields[DOMAIN]}
+            "width": fields[WIDTH], "query_bbox": fields[QUERY_BBOX], "domain": fields[DOMAIN],
+            "pair": fields[PAIR]}
 
 
 def _int64(value: int) -> tf.train.Feature:

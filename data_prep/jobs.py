@@ -26,6 +26,8 @@ _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"  # 
 _FAILURE = ".failure"  # file in the folder of results: its presence makes every worker leave off
 _ERRORS = {"ValueError": ValueError, "OSError": OSError}
 _POLL_SECONDS = 0.2
+_working = threading.Condition()  # guards the number below
+_num_working = 0  # items at work in this process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,8 @@ def run(title: str, function: Callable[[str], Any], items: Sequence[str], result
             _run_pipeline(functools.partial(_run_item, function, results_dir), items, config)
         except BaseException as error:
             _leave_off(results_dir, error)
+            with _working:  # what runs in this process must not write on after the job has ended
+                _working.wait_for(lambda: _num_working == 0)
             raise
     return {item: _read_result(results_dir, item) for item in items}
 
@@ -93,12 +97,27 @@ class Stopped(Exception):
 
 def _run_item(function: Callable[[str], Any], results_dir: str, item: str) -> None:
     try:
-        check_not_stopped(results_dir)
-        atomic_file.write_json(os.path.join(results_dir, _result_name(item)), function(item))
+        with _at_work():
+            check_not_stopped(results_dir)
+            result = function(item)
+            atomic_file.write_json(os.path.join(results_dir, _result_name(item)), result)
     except Stopped:
         pass
     except (ValueError, OSError) as error:
         _leave_off(results_dir, error)
+
+
+@contextlib.contextmanager
+def _at_work() -> Iterator[None]:
+    global _num_working
+    with _working:
+        _num_working += 1
+    try:
+        yield
+    finally:
+        with _working:
+            _num_working -= 1
+            _working.notify_all()
 
 
 def _run_pipeline(function: Callable[[str], None], items: Sequence[str], config: JobConfig) -> None:

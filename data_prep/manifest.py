@@ -8,6 +8,8 @@
      "ground_truth": {"imlist": [...], "qimlist": [...],
                       "gnd": [{"bbx": [4], "easy": [...], "hard": [...], "junk": [...]}]} or null,
      "sources": {flag: {"path", "sha256"}},
+     "settings": {flag: value},     of data_prep.build_tfrecords, to build it again
+     "unlisted": {"count", "examples"},  images on the disk that no table lists
      "left_out": [{"image", "reason"}, ...]}
 
 It is written last: shards without it are of a build that did not finish.
@@ -60,6 +62,8 @@ class Manifest:
     ground_truth: dict[str, Any] | None = None
     sources: dict[str, Any] = dataclasses.field(default_factory=dict)
     left_out: tuple[dict[str, str], ...] = ()
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    unlisted: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def select(self, paths: Sequence[str]) -> Split:
         """The given shard files as one split; `label_range` covers those of all splits they belong to.
@@ -114,7 +118,8 @@ def load_manifest(path: str) -> Manifest:
         return Manifest(path=path, dataset=stored["dataset"], seed=stored["seed"],
                         num_classes=stored["num_classes"], labels=tuple(stored["labels"]), splits=splits,
                         ground_truth=stored["ground_truth"], sources=stored["sources"],
-                        left_out=tuple(stored["left_out"]))
+                        left_out=tuple(stored["left_out"]), settings=stored.get("settings", {}),
+                        unlisted=stored.get("unlisted", {}))
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} must describe a dataset as data_prep.build_tfrecords writes it. "
                          f"Received: a file with {type(error).__name__}: {error}.") from error

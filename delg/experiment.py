@@ -12,7 +12,7 @@ import numpy as np
 import rich.console
 
 from data_prep import atomic_file, building
-from data_prep.build_plan import BuildConfig
+from data_prep.build_config import BuildConfig
 from data_prep.manifest import load_manifest
 from data_prep.sources.landmarks import read_landmarks
 from data_prep.sources.revisited import drop_images, read_ground_truth

@@ -26,7 +26,7 @@ import tensorflow as tf
 from absl import flags
 
 from data_prep import building, command_line, pipeline
-from data_prep.build_plan import BuildConfig
+from data_prep.build_config import BuildConfig
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "JPEGs to generate.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 321, "Side of the images read, pixels.")

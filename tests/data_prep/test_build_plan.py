@@ -3,7 +3,7 @@
 import unittest
 
 from data_prep import build_plan
-from data_prep.build_plan import BuildConfig
+from data_prep.build_config import BuildConfig
 
 
 class BuildConfigTest(unittest.TestCase):

@@ -14,13 +14,14 @@ from unittest import mock
 
 from absl import logging
 
-from data_prep import building, pipeline
-from data_prep.build_plan import BuildConfig
+from data_prep import building, pipeline, shard_building
+from data_prep.build_config import BuildConfig
+from data_prep.jobs import JobConfig
 from tests.data_prep import photographs
 
 PNG = photographs.encode(photographs.pixels(), "PNG")
 BAD = {"empty.jpg": (b"", "zero bytes"),
-       "text.jpg": (b"<html>not found</html>", "neither JPEG nor PNG: starts with b'<html>no'"),
+       "text.jpg": (b"<html>not found</html>", "none of JPEG, PNG, GIF, WebP: starts with b'<html>no'"),
        "truncated.jpg": (photographs.jpeg()[:-100], "truncated JPEG: no end marker in "),
        "cut_off.png": (PNG[:-40], "truncated PNG: no end marker"),
        "huge.jpg": (photographs.with_size(photographs.jpeg(), 60_000, 60_000), "60000 x 60000 pixels, more"),
@@ -48,9 +49,10 @@ class BuildTest(unittest.TestCase):
             self.write(f"class{number // size}/{number}.jpg", photographs.jpeg(seed=number))
 
     def build(self, **settings):
+        job = JobConfig(num_workers=settings.pop("num_workers", 2))
         return building.build(BuildConfig(**{
             "dataset": "folder", "images_dir": self.images_dir, "output_dir": self.output_dir,
-            "num_shards": 3, "num_workers": 2, **settings}))
+            "num_shards": 3, **settings}), job)
 
     def shard_files(self) -> dict:
         """Name -> content and time of writing."""
@@ -119,7 +121,7 @@ class TrainingTest(BuildTest):
         for number in range(2):
             self.write(f"class1/bad{number}.jpg", b"text")
         message = (r"At most 0.05 of the 26 images may be bad \(`max_bad_fraction`\). "
-                   r"Received: 2 bad ones so far, such as .*bad\d.jpg: neither JPEG")
+                   r"Received: 2 bad ones so far, such as .*bad\d.jpg: none of JPEG")
         with self.assertRaisesRegex(ValueError, message):
             self.build()
         self.assertFalse(os.path.exists(os.path.join(self.output_dir, "dataset.json")))
@@ -144,7 +146,7 @@ class TrainingTest(BuildTest):
         self.assertEqual(manifest.left_out, ({"image": "a/b/c/abc07.jpg", "reason": "missing"},))
         self.assertEqual(manifest.labels, (0, 10, 20))
         self.assertEqual(manifest.sources["train_csv"]["path"], table)
-        with self.assertRaisesRegex(ValueError, "At least one image must exist below .* none of the 30"):
+        with self.assertRaisesRegex(OSError, "one image must exist below .* none of 30 looked for, such as"):
             self.build(dataset="gldv2", train_csv=table, images_dir=os.path.join(self.images_dir, "a"))
 
     def test_never_more_shards_than_images(self):
@@ -191,7 +193,7 @@ class ResumeTest(BuildTest):
 
     def test_interrupt_keeps_finished_shards_and_no_half_one(self):
         shutil.rmtree(self.output_dir)
-        encode, calls = building.encode_example, []
+        encode, calls = shard_building.encode_example, []
 
         def press_ctrl_c_at_tenth(*arguments, **settings):
             calls.append(None)
@@ -200,7 +202,7 @@ class ResumeTest(BuildTest):
                 time.sleep(0.2)  # a slow image, during which the main thread hears of it
             return encode(*arguments, **settings)
 
-        with mock.patch.object(building, "encode_example", press_ctrl_c_at_tenth), \
+        with mock.patch.object(shard_building, "encode_example", press_ctrl_c_at_tenth), \
                 self.assertRaises(KeyboardInterrupt):
             self.build(num_workers=1)
         left = self.shard_files()
@@ -214,7 +216,7 @@ class ResumeTest(BuildTest):
 
     def test_there_is_no_description_while_shards_change(self):
         os.remove(self.shard("train-00000-of-00003"))
-        with mock.patch.object(building, "encode_example", side_effect=OSError("disk broke")), \
+        with mock.patch.object(shard_building, "encode_example", side_effect=OSError("disk broke")), \
                 self.assertRaisesRegex(OSError, "disk broke"):
             self.build()
         self.assertFalse(os.path.exists(self.shard("dataset.json")))

@@ -11,11 +11,11 @@ from data_prep import example
 class ExampleTest(unittest.TestCase):
     def test_round_trip(self):
         serialized = example.encode_example(b"file", "0a1b", "JPEG", 48, 64, label=7,
-                                            query_bbox=[1.5, 2, 30, 40], domain="night")
+                                            query_bbox=[1.5, 2, 30, 40], domain="night", pair="frame 3")
         fields = {name: value.numpy() for name, value in example.parse_example(serialized).items()}
         np.testing.assert_array_equal(fields.pop("query_bbox"), np.float32([1.5, 2, 30, 40]))
         self.assertEqual(fields, {"encoded": b"file", "id": b"0a1b", "label": 7, "height": 48, "width": 64,
-                                  "domain": b"night"})
+                                  "domain": b"night", "pair": b"frame 3"})
 
     def test_what_is_absent_reads_as_none(self):
         fields = example.parse_example(example.encode_example(b"file", "a", "PNG", 1, 2))

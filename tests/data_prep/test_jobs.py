@@ -1,4 +1,4 @@
-"""A job runs every item once, ends with the first error, and gives the same on a runner outside the process."""
+"""A job runs every item once, ends with the first error, and runs the same outside the process."""
 
 import functools
 import os
@@ -39,8 +39,9 @@ class RunTest(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.results_dir = os.path.join(directory.name, "results")
 
-    def run_job(self, function, items, config=JobConfig(num_workers=2), **arguments):
-        return jobs.run("Working", function, items, self.results_dir, config, **arguments)
+    def run_job(self, function, items, config=None, **arguments):
+        return jobs.run("Working", function, items, self.results_dir, config or JobConfig(num_workers=2),
+                        **arguments)
 
     def test_every_item_once(self):
         results = self.run_job(functools.partial(double, 1), [str(number) for number in range(9)])
@@ -83,7 +84,8 @@ class RunTest(unittest.TestCase):
     def test_a_runner_outside_this_process(self):
         """Beam's own job service and worker pool stand in for those of a cluster."""
         service, pool = (_free_port() for _ in range(2))
-        environment = {**os.environ, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
+        environment = {**os.environ,
+                       "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
                        "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
         for module, port in (("portability.local_job_service_main", f"--port={service}"),
                              ("worker.worker_pool_main", f"--service_port={pool}")):
