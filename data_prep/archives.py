@@ -18,7 +18,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from data_prep import atomic_file
@@ -41,7 +41,8 @@ class _Member(NamedTuple):
     source: Any = None  # what the archive knows it by
 
 
-def unpack(archives: Mapping[str, str], directory: str, flat: bool = False) -> bool:
+def unpack(archives: Mapping[str, str], directory: str, flat: bool = False,
+           tick: Callable[[int], None] = lambda count: None) -> bool:
     """Unpacks archives into one folder, which appears under its name only when it is whole.
 
     What an earlier call unpacked there stays and is not unpacked again; archives may be added. An interrupted
@@ -51,6 +52,7 @@ def unpack(archives: Mapping[str, str], directory: str, flat: bool = False) -> b
         archives: SHA-256 of each archive by its path.
         directory: the folder.
         flat: drop the folders inside the archives, keep the files' names.
+        tick: called with the bytes that each archive unpacks to, as far as it has come.
 
     Returns:
         False if nothing was left to do.
@@ -74,8 +76,11 @@ def unpack(archives: Mapping[str, str], directory: str, flat: bool = False) -> b
     os.makedirs(stage, exist_ok=True)
     _check_disk(parent, [path for path, sha256 in pending.items()
                          if not os.path.isdir(os.path.join(stage, sha256))])
-    for path, sha256 in pending.items():
-        _unpack_one(path, os.path.join(stage, sha256), flat)
+    for path, sha256 in archives.items():
+        if path in pending and not os.path.isdir(os.path.join(stage, sha256)):
+            _unpack_one(path, os.path.join(stage, sha256), flat, tick)
+        else:
+            tick(unpacked_size(path))
     if os.path.exists(directory):
         os.rename(directory, merged)
     os.makedirs(merged, exist_ok=True)
@@ -121,20 +126,18 @@ def _check_disk(directory: str, paths: list[str]) -> None:
                       f"Received: {free / 1e9:.2f} GB free.")
 
 
-def _unpack_one(path: str, directory: str, flat: bool) -> None:
-    if os.path.isdir(directory):
-        return  # whole: it has its final name
+def _unpack_one(path: str, directory: str, flat: bool, tick: Callable[[int], None]) -> None:
     temporary = f"{directory}.part"
     shutil.rmtree(temporary, ignore_errors=True)
     os.makedirs(temporary)
     try:
         if path.endswith(".zip"):
             with _open_zip(path) as archive:
-                _write_members(_zip_members(archive, path), archive.open, temporary, path, flat)
+                _write_members(_zip_members(archive, path), archive.open, temporary, path, flat, tick)
         elif path.endswith(SUFFIXES):
             with _open_tar(path) as archive:
                 _write_members(_tar_members(archive, path, temporary), archive.extractfile, temporary, path,
-                               flat)
+                               flat, tick)
         else:
             raise ValueError(f"Archives must be {', '.join(SUFFIXES)} files. Received: {path}.")
         os.rename(temporary, directory)
@@ -147,7 +150,7 @@ def _unpack_one(path: str, directory: str, flat: bool) -> None:
 
 
 def _write_members(members: Iterator[_Member], open_member: Any, directory: str, path: str,
-                   flat: bool) -> None:
+                   flat: bool, tick: Callable[[int], None]) -> None:
     limit = _SLACK + _MAX_RATIO * os.path.getsize(path)
     total = 0
     written: dict[str, str] = {}  # file of each member's name
@@ -170,6 +173,7 @@ def _write_members(members: Iterator[_Member], open_member: Any, directory: str,
                 with open_member(member.source) as source, open(target, "xb") as file:
                     shutil.copyfileobj(source, file, _COPY)
             written[name] = target
+            tick(member.size)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             raise ValueError(f"Archive {path} must hold each name once, capitals or not. Received: "
                              f"{member.name!r} a second time.") from None

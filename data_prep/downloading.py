@@ -86,9 +86,12 @@ def download(files: Sequence[PublicFile], config: DownloadConfig, unpack_dir: st
         if pending:
             _Download(config, checksums).run(pending, bool(unpack_dir))
         if unpack_dir:
-            archives.unpack({config.path(file): checksums.of(file)["sha256"] for file in files
-                             if file.path.endswith(archives.SUFFIXES)},
-                            os.path.join(config.output_dir, unpack_dir), flat)
+            packed = {config.path(file): checksums.of(file)["sha256"] for file in files
+                      if file.path.endswith(archives.SUFFIXES)}
+            with _progress(of_bytes=True) as bar:
+                row = bar.add_task("Unpacking", total=sum(map(archives.unpacked_size, packed)))
+                archives.unpack(packed, os.path.join(config.output_dir, unpack_dir), flat,
+                                functools.partial(bar.advance, row))
 
 
 def list_missing(files: Sequence[PublicFile], config: DownloadConfig) -> list[PublicFile]:
@@ -138,14 +141,13 @@ class _Download:
         self._sizes: dict[str, int] = {}  # bytes, as the servers give them
 
     def run(self, files: list[PublicFile], unpack: bool) -> None:
-        with _progress(progress.MofNCompleteColumn()) as bar:
+        with _progress(of_bytes=False) as bar:
             unknown = [file for file in files if file.size is None]
             row = bar.add_task("Asking for sizes", total=len(unknown))
             self._in_parallel(unknown, self._ask_size, lambda _: None, lambda: bar.advance(row))
         self._raise_failures()
         self._check_disk(files, unpack)
-        with _progress(progress.DownloadColumn(), progress.TransferSpeedColumn(),
-                       progress.TimeRemainingColumn()) as bar:
+        with _progress(of_bytes=True) as bar:
             row = bar.add_task(f"0 of {len(files)} files", total=sum(map(self._size_of, files)))
             done = itertools.count(1)
             self._in_parallel(files, self._bring, functools.partial(bar.advance, row), lambda: bar.update(
@@ -265,7 +267,9 @@ def published(file: PublicFile) -> Expected:
     return Expected(file.size, file.md5, file.sha256)
 
 
-def _progress(*columns: progress.ProgressColumn) -> progress.Progress:
+def _progress(of_bytes: bool) -> progress.Progress:
+    columns = ((progress.DownloadColumn(), progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
+               if of_bytes else (progress.MofNCompleteColumn(),))
     shown = os.isatty(2)
     return progress.Progress("[progress.description]{task.description}", progress.BarColumn(), *columns,
                              console=console.Console(stderr=True, quiet=not shown), disable=not shown)

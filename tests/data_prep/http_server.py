@@ -23,6 +23,9 @@ class Fault:
     stall_after: int = -1  # bytes of the body, then nothing until the server stops
     content: bytes | None = None  # sent in place of the file's
     ignores_range: bool = False
+    ignores_if_range: bool = False
+    wrong_range: bool = False  # answers with one byte too late
+    encoding: str = ""  # claimed in the headers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Request:
     path: str
     range: str
     if_range: str
+    encodings: str
 
 
 class FaultyServer:
@@ -111,9 +115,10 @@ def _handler(server: FaultyServer) -> type[http.server.BaseHTTPRequestHandler]:
                 self.end_headers()
                 return
             etag = f'"{hashlib.md5(content).hexdigest()}"'
-            start, unchanged = 0, self.headers.get("If-Range", etag) == etag
+            start = 0
+            unchanged = fault.ignores_if_range or self.headers.get("If-Range", etag) == etag
             if "Range" in self.headers and unchanged and not fault.ignores_range:
-                start = int(self.headers["Range"][len("bytes="):].rstrip("-"))
+                start = int(self.headers["Range"][len("bytes="):].rstrip("-")) + fault.wrong_range
                 if start >= len(content):
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -126,6 +131,8 @@ def _handler(server: FaultyServer) -> type[http.server.BaseHTTPRequestHandler]:
                 self.send_response(200)
             if server.etags:
                 self.send_header("ETag", etag)
+            if fault.encoding:
+                self.send_header("Content-Encoding", fault.encoding)
             body = content[start:]
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -146,7 +153,8 @@ def _handler(server: FaultyServer) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _note(self):
             server.requests.append(Request(self.command, self.path, self.headers.get("Range", ""),
-                                           self.headers.get("If-Range", "")))
+                                           self.headers.get("If-Range", ""),
+                                           self.headers.get("Accept-Encoding", "")))
 
         def log_message(self, *_):
             pass

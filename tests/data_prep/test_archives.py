@@ -97,6 +97,13 @@ class UnpackTest(ArchivesTest):
         self.unpack(*paths)
         self.assertEqual(self.unpacked(), {"d/a.jpg": b"a", "d/b.jpg": b"b", "c.txt": b"c"})
 
+    def test_progress_counts_bytes(self):
+        paths, ticks = [self.tar((f"{name}.jpg", bytes(10_000)), name=f"{name}.tar") for name in "12"], []
+        self.unpack(paths[0], tick=ticks.append)
+        self.assertEqual(ticks, [10_000])
+        self.unpack(*paths, tick=ticks.append)
+        self.assertEqual(ticks[1:], [os.path.getsize(paths[0]), 10_000])  # the first was there
+
     def test_a_second_call_has_nothing_to_do(self):
         path = self.tar(("a.jpg", b"a"))
         self.unpack(path)

@@ -83,6 +83,7 @@ class DownloadTest(DownloadingTest):
         path = self.serve("a.bin")
         self.download()
         os.utime(path, (1, 1))
+        self.assertEqual(downloading.list_missing(self.files, DownloadConfig(self.directory)), self.files)
         self.server.requests.clear()
         self.download()
         self.assertEqual(self.server.gets("/a.bin"), [])

@@ -67,6 +67,12 @@ class FetchTest(FetchingTest):
     def test_fetches(self):
         self.fetch(warns=False, size=len(CONTENT), md5=MD5)
         self.assertEqual(self.ranges(), [""])
+        self.assertEqual(self.server.requests[0].encodings, "identity")
+
+    def test_an_encoded_body_is_refused(self):
+        self.faults(Fault(encoding="gzip"))
+        with self.assertRaisesRegex(OSError, f"{self.url} must come as it is. Rec.*-Encoding gzip"):
+            self.fetcher.fetch(self.url, self.path, Expected())
 
     def test_an_empty_file(self):
         self.server.files["/a.bin"] = b""
@@ -121,6 +127,19 @@ class FetchTest(FetchingTest):
         self.server.files["/a.bin"] = CONTENT
         self.fetch(warns=False, md5=MD5)
         self.assertEqual(len(self.ranges()), 1)
+
+    def test_a_file_that_changed_starts_anew_where_the_server_does_not_look_at_if_range(self):
+        self.leave_part(OTHER)
+        self.server.files["/a.bin"] = CONTENT
+        self.faults(Fault(ignores_if_range=True))
+        self.fetch()
+        self.assertEqual(self.ranges()[1:], [""])
+
+    def test_an_answer_with_another_range_starts_the_file_anew(self):
+        self.leave_part()
+        self.faults(Fault(wrong_range=True))
+        self.fetch()
+        self.assertEqual(self.ranges()[1:], [""])
 
     def test_a_file_that_changed_size_where_there_are_no_etags_starts_anew(self):
         self.server.etags = False
