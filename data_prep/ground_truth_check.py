@@ -18,13 +18,16 @@ _KIND = "ground truth"
 _MAX_NAMED = 100  # images of one sort that are named; the others are counted in one line
 
 
-def check_ground_truth(truth: Any, tables: dict[str, IdTable]) -> Iterator[Problem]:
+def check_ground_truth(manifest: Manifest, tables: dict[str, IdTable]) -> Iterator[Problem]:
     """Names without an image, images without a name, and places that point nowhere.
 
+    Of either form, revisited or GLDv2, the parts that are there are checked.
+
     Args:
-        truth: of dataset.json; None, or an object of which the parts that are there are checked.
+        manifest: with the ground truth, or without.
         tables: the ids of each split.
     """
+    truth = manifest.ground_truth
     if truth is None:
         return
     if not isinstance(truth, dict):
@@ -35,6 +38,11 @@ def check_ground_truth(truth: Any, tables: dict[str, IdTable]) -> Iterator[Probl
             yield from _check_names(truth[key], key, split, tables.get(split) or IdTable("", [], []))
     if "gnd" in truth:
         yield from _check_entries(truth)
+    left_out = {image_id for entry in manifest.left_out
+                for image_id in _possible_ids(entry, manifest.dataset)}
+    for task in ("recognition", "retrieval"):
+        if task in truth:
+            yield from _check_solution(truth[task], task, tables, left_out)
 
 
 def check_left_out(manifest: Manifest, tables: dict[str, IdTable]) -> Iterator[Problem]:
@@ -82,6 +90,26 @@ def _check_names(names: Any, key: str, split: str, table: IdTable) -> Iterator[P
                         (len(unknown), f"images of split {split!r} that {key} does not name")):
         if count > _MAX_NAMED:
             yield Problem(_KIND, f"{count - _MAX_NAMED} more {what}")
+
+
+def _check_solution(solution: Any, task: str, tables: dict[str, IdTable],
+                    left_out: set[str]) -> Iterator[Problem]:
+    """Test images, and those to be retrieved where the dataset has an index, that are nowhere."""
+    try:
+        ids = [image_id for answers in solution.values() for image_id in answers]
+        wanted = sorted({image_id for answers in solution.values() for answer in answers.values()
+                         for image_id in answer}) if task == "retrieval" and "index" in tables else []
+    except (AttributeError, TypeError) as error:
+        yield Problem(_KIND, f"{task} must have lists by usage and test image. Received: {error}")
+        return
+    for split, names in (("test", ids), ("index", wanted)):
+        table = tables.get(split) or IdTable("", [], [])
+        rows = np.flatnonzero(table.rows_of(names) < 0)
+        missing = [names[row] for row in rows if names[row] not in left_out]
+        for name in missing[:_MAX_NAMED]:
+            yield Problem(_KIND, f"{task} names it; split {split!r} has no such image", image_id=name)
+        if len(missing) > _MAX_NAMED:
+            yield Problem(_KIND, f"{len(missing) - _MAX_NAMED} more names of {task} without an image")
 
 
 def _check_entries(truth: dict[str, Any]) -> Iterator[Problem]:

@@ -46,14 +46,14 @@ class IdTable:
 
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
         """Row of each id, counted over all files; -1: the split does not hold it."""
-        wanted = hash_ids(image_id.encode() for image_id in ids)
+        wanted = _hash_names(ids)
         places = np.searchsorted(self._hashes, wanted, sorter=self._order)
         rows = self._order[np.minimum(places, len(self) - 1)] if len(self) else np.zeros(len(ids), np.int64)
         return np.where(self._hashes[rows] == wanted, rows, -1) if len(self) else rows - 1
 
     def rows_besides(self, ids: Sequence[str]) -> np.ndarray:
         """Rows of the readable records whose id is not among `ids`."""
-        known = np.isin(self._hashes, hash_ids(image_id.encode() for image_id in ids))
+        known = np.isin(self._hashes, _hash_names(ids))
         return np.flatnonzero(~known & (self._hashes != 0))
 
     def find_duplicates(self, limit: int) -> tuple[list[tuple[str, list[Place]]], int]:
@@ -90,3 +90,7 @@ class IdTable:
                     found.append((image_id.decode("utf-8", "backslashreplace"),
                                   Place(self._files[part], record, start - record_file.HEAD_BYTES)))
         return found
+
+
+def _hash_names(names: Sequence[str]) -> np.ndarray:
+    return hash_ids(name.encode("utf-8", "backslashreplace") for name in names)  # any name a disk may hold

@@ -187,6 +187,9 @@ def _check_image(encoded: bytes, image_format: bytes, size: tuple[int, int], exp
     if image_format != header.format.encode():
         stated = image_format[:20].decode(errors="replace")
         add("wrong format", f"format {stated!r}, the image is a {header.format}")
+    if header.format not in example.FORMATS:
+        add("wrong format", f"readers take {', '.join(example.FORMATS)}, the image is a {header.format}")
+        return
     height, width = header.height, header.width
     if expected.decode:
         try:

@@ -47,6 +47,21 @@ class Report:
         """Files, sorted, in which something is wrong."""
         return sorted({problem.file for problem in self.problems if problem.file})
 
+    def lines(self, max_lines: int) -> list[str]:
+        """The report to be read: at most `max_lines` problems of each kind, and a summary as last line."""
+        rate = self.num_images / max(self.seconds, 1e-9)
+        size = (f"{self.num_images:,} images in {self.num_shards:,} shards, {self.num_bytes / 1e6:,.1f} MB, "
+                f"{self.seconds:.1f} s, {rate:,.0f} images/s")
+        if not self.num_problems:
+            return [f"Nothing is wrong in {self.dataset_dir}: {size}."]
+        lines = []
+        for kind, count in self.counts.items():
+            listed = [problem for problem in self.problems if problem.kind == kind][:max_lines]
+            lines += [f"{kind}: {count:,}", *(f"  {problem}" for problem in listed)]
+            if count > len(listed):
+                lines.append(f"  ... and {count - len(listed):,} more")
+        return [*lines, f"{self.num_problems:,} problems in {self.dataset_dir}: {size}."]
+
     def as_json(self) -> dict[str, Any]:
         """The report as JSON can hold it."""
         kinds = {kind: {"count": count, "problems": [
@@ -89,8 +104,7 @@ def validate(dataset_dir: str, decode: bool = True, job: jobs.JobConfig | None =
 
 def _expected_shards(manifest: Manifest, decode: bool) -> dict[str, Expected]:
     """What each shard is to be like, by file name."""
-    settings = getattr(manifest, "settings", None) or {}
-    max_pixels = max(settings.get("max_pixels", 0), image_headers.MAX_PIXELS)
+    max_pixels = max(manifest.settings.get("max_pixels", 0), image_headers.MAX_PIXELS)
     truth = manifest.ground_truth or {}
     has_boxes = bool(truth.get("gnd")) and all("bbx" in entry for entry in truth["gnd"])
     return {shard.file: Expected(shard, split.label_range, has_boxes and name == "query", max_pixels, decode)
@@ -125,7 +139,7 @@ def _report(manifest: Manifest, checked: dict[str, tuple[Shard, ShardContent]]) 
         problems += found
         counts.update(problem.kind for problem in found)
         counts.update({"duplicate id": num_more} if num_more else {})
-    rest = [*ground_truth_check.check_ground_truth(manifest.ground_truth, tables),
+    rest = [*ground_truth_check.check_ground_truth(manifest, tables),
             *ground_truth_check.check_left_out(manifest, tables)]
     problems += rest
     counts.update(problem.kind for problem in rest)

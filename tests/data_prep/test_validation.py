@@ -36,6 +36,32 @@ class GoodTest(DatasetTest):
             validation.validate(self.folder)
 
 
+class ReportTest(DatasetTest):
+    def test_one_line_if_nothing_is_wrong(self):
+        self.write()
+        line, = validation.validate(self.folder).lines(max_lines=2)
+        self.assertRegex(line, rf"^Nothing is wrong in {self.folder}: 11 images in 4 shards, 0.0 MB, "
+                               r"\d+.\d s, [\d,]+ images/s\.$")
+
+    def test_problems_are_grouped_and_counted(self):
+        self.examples["train"][0] = [encode(f"t{row}", 5 + row) for row in range(3)]
+        self.write()
+        os.remove(self.path("query-00000-of-00001"))
+        report = validation.validate(self.folder)
+        lines = report.lines(max_lines=2)
+        start = lines.index("bad label: 3")
+        self.assertEqual(lines[start + 1], "  train-00000-of-00002 record 0 at byte 0 (t0): "
+                                           "label 5 must be in [0, 3)")
+        self.assertEqual(lines[start + 3], "  ... and 1 more")
+        self.assertIn("  query-00000-of-00001: the file does not exist", lines)
+        self.assertRegex(lines[-1], f"^7 problems in {self.folder}: 9 images in 4 shards")
+        kinds = report.as_json()["kinds"]
+        self.assertEqual(kinds["bad label"]["problems"][2]["id"], "t2")
+        self.assertEqual(kinds["missing shard"], {"count": 1, "problems": [
+            {"shard": "query-00000-of-00001", "record": None, "byte": None, "id": None,
+             "text": "the file does not exist"}]})
+
+
 class SetTest(DatasetTest):
     def test_an_id_used_twice_in_two_shards(self):
         self.examples["train"][1][2] = encode("t1", 2)
@@ -97,6 +123,21 @@ class SetTest(DatasetTest):
         truth["imlist"] = "i0"
         self.write()
         self.assertRegex(self.problems()["ground truth"][0], "imlist must be a list of names")
+
+    def test_solutions_of_gldv2(self):
+        self.examples["test"] = [[encode(f"s{row}", None) for row in range(2)]]
+        self.settings["left_out"] = ({"image": "s7.jpg", "reason": "missing"},)
+        self.settings["ground_truth"] = {
+            "recognition": {"Public": {"s0": [4], "s7": []}, "Private": {"s8": [5]}},
+            "retrieval": {"Public": {"s1": ["i0", "i9"]}}}
+        self.write()
+        self.assertEqual(self.problems()["ground truth"],
+                         ["(s8): recognition names it; split 'test' has no such image",
+                          "(i9): retrieval names it; split 'index' has no such image"])
+        self.settings["ground_truth"]["retrieval"] = ["s1"]
+        self.write()
+        self.assertRegex(self.problems()["ground truth"][1],
+                         "retrieval must have lists by usage and test image")
 
     def test_a_left_out_image_that_is_there(self):
         self.settings["left_out"] = ({"image": "jpg/t4.jpg", "reason": "zero bytes"},

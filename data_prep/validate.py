@@ -1,0 +1,55 @@
+"""Checks a finished dataset: every byte, record and image of its shards, its ids, labels and ground truth.
+
+    python -m data_prep.validate --dataset_dir=build/train
+    python -m data_prep.validate --dataset_dir=build/train --rebuild_bad_shards
+
+Says what is wrong by shard and record, and exits with 1; if nothing is, one line says so. Decoding takes most
+of the time, 2 ms of one processor for an image of 640 x 480; --nodecode reads as fast as the disk does.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from absl import flags
+
+from data_prep import atomic_file, command_line, jobs, repair, validation
+
+_DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "Folder of shards and dataset.json.", required=True)
+_DECODE = flags.DEFINE_bool("decode", True, "Decode every image; otherwise look at its header only.")
+_REBUILD_BAD_SHARDS = flags.DEFINE_bool(
+    "rebuild_bad_shards", False, "Build what is bad again from the images it was built from, leave out "
+    "images that do not decode, and check again.")
+_IMAGES_DIR = flags.DEFINE_string(
+    "images_dir", "", "For --rebuild_bad_shards: where the images lie now, if not where they lay.")
+_OUTPUT = flags.DEFINE_string("output", "", "JSON file to write the full report to.")
+_MAX_LINES = flags.DEFINE_integer("max_lines", 10, "Lines to print of each kind of problem.", lower_bound=1)
+_RUNNER = flags.DEFINE_string("runner", jobs.JobConfig.runner, "embedded, or a Beam runner.")
+_RUNNER_OPTIONS = flags.DEFINE_multi_string("runner_options", [], "Option of the Beam runner; repeatable.")
+_NUM_WORKERS = flags.DEFINE_integer("num_workers", jobs.JobConfig.num_workers,
+                                    "Threads of the embedded runner; 0: one per processor.")
+
+
+def main(_: list[str]) -> None:
+    job = jobs.JobConfig(_RUNNER.value, tuple(_RUNNER_OPTIONS.value), _NUM_WORKERS.value)
+    report = validation.validate(_DATASET_DIR.value, _DECODE.value, job)
+    if report.num_problems and _REBUILD_BAD_SHARDS.value:
+        _print(report)
+        rebuilt = repair.rebuild_bad_shards(report, _IMAGES_DIR.value, job)
+        print(f"\nBuilt again: {', '.join(rebuilt.shards) or 'dataset.json'}.")
+        for path, reason in rebuilt.left_out.items():
+            print(f"Left out from now on: {path}: {reason}")
+        report = validation.validate(_DATASET_DIR.value, _DECODE.value, job, earlier=report)
+    if _OUTPUT.value:
+        atomic_file.write_json(_OUTPUT.value, report.as_json())
+    _print(report)
+    if report.num_problems:
+        sys.exit(1)
+
+
+def _print(report: validation.Report) -> None:
+    print("\n".join(report.lines(_MAX_LINES.value)))
+
+
+if __name__ == "__main__":
+    command_line.run(main)
