@@ -38,7 +38,6 @@ class BuildConfig:
     validation_fraction: float = 0.2  # of the images of the training classes; the 80/20 of the DELG paper
     heldout_class_fraction: float = 0.0  # of the classes, kept from training to judge retrieval
     seed: int = 0
-    num_workers: int = 0  # threads; 0: one per processor
     max_bad_fraction: float = 0.05  # of all images; more bad ones stop the build
     max_pixels: int = image_headers.MAX_PIXELS  # per image; larger ones are left out
     upright: bool = True  # turn images by their EXIF orientation; see turns_upright
@@ -65,7 +64,7 @@ class BuildConfig:
             if getattr(self, name) not in choices:
                 raise ValueError(f"`{name}` must be one of {', '.join(choices)}. "
                                  f"Received: {name}={getattr(self, name)!r}.")
-        for name, least in (("num_shards", 0), ("seed", 0), ("num_workers", 0), ("max_pixels", 1)):
+        for name, least in (("num_shards", 0), ("seed", 0), ("max_pixels", 1)):
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}.")

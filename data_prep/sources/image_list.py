@@ -45,7 +45,7 @@ def read_entries(image_list: str, images_dir: str) -> tuple[list[str], list[str]
         raise ValueError(f"All lines of {image_list} must have a label, or none. Received: "
                          f"{printable(lines[odd][1])!r}, without one, in line {lines[odd][0]}.")
     paths = [_relative(path, images_dir) for path, _ in entries]
-    check_names(map(printable, paths), image_list)
+    check_names(paths, image_list)
     return paths, [printable(label) for _, label in entries] if num_labelled else None
 
 
@@ -58,7 +58,7 @@ def _split(line: str) -> tuple[str, str | None]:
 
 
 def _relative(path: str, images_dir: str) -> str:
-    inside = os.path.abspath(images_dir) + os.sep
+    inside = os.path.join(os.path.abspath(images_dir), "")
     return path[len(inside):] if images_dir and path.startswith(inside) else path
 
 

@@ -7,12 +7,37 @@ import sys
 import tempfile
 import unittest
 
+from data_prep.build_config import BuildConfig
+from data_prep.jobs import JobConfig
 from tests.data_prep import photographs
 
 
 def run_script(*flags: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "data_prep.build_tfrecords", *flags], capture_output=True,
                           text=True, check=False, timeout=120)
+
+
+def read_flags(*flags: str) -> subprocess.CompletedProcess:
+    """The settings that flags lead to, on stdout, without a build."""
+    code = ("from absl import app\nfrom data_prep import build_flags\nbuild_flags.define_flags()\n"
+            "app.run(lambda _: print(*build_flags.configs_from_flags()))")
+    return subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True, check=False,
+                          timeout=120)
+
+
+class BuildFlagsTest(unittest.TestCase):
+    def test_settings_of_set_and_job(self):
+        done = read_flags("--dataset=cub", "--images_dir=in", "--output_dir=out", "--class_split=unseen",
+                          "--noupright", "--runner=FlinkRunner", "--runner_options=--flink_master=host:1",
+                          "--runner_options=--experiments=a,b", "--num_workers=3")
+        config = BuildConfig("cub", "in", "out", class_split="unseen", upright=False)
+        job = JobConfig("FlinkRunner", ("--flink_master=host:1", "--experiments=a,b"), 3)
+        self.assertEqual(done.stdout, f"{config} {job}\n", done.stderr)
+
+    def test_defaults_are_those_of_the_settings(self):
+        done = read_flags("--dataset=gldv2", "--from_tars=*.tar", "--output_dir=out", "--train_csv=t.csv")
+        config = BuildConfig("gldv2", "", "out", from_tars="*.tar", train_csv="t.csv")
+        self.assertEqual(done.stdout, f"{config} {JobConfig()}\n", done.stderr)
 
 
 class BuildTFRecordsTest(unittest.TestCase):

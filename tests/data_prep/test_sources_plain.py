@@ -30,6 +30,8 @@ class ImageListTest(FilesTest):
 
     def test_whole_paths_into_the_folder(self):
         self.assertEqual(self.read(f"{self.path('a/1.jpg')}\n").splits[0].ids, ["a/1.jpg"])
+        collection = image_list.read_collection("/", self.write("list.txt", "/tmp/a.jpg\n"))
+        self.assertEqual(collection.splits[0].ids, ["tmp/a.jpg"])
 
     def test_a_name_that_is_not_utf_8(self):
         collection = self.read(b"caf\xe9.jpg,caf\xe9\n")
