@@ -1,26 +1,30 @@
 """Shards in, batches of images out.
 
-Training order: each epoch shuffles the shard files, reads several side by side and shuffles records in a
-buffer of still encoded images. Everything random comes from (seed, epoch) or (seed, number of the example),
-never from state, so a run can be taken up at any step.
+What is read when is arithmetic on record numbers (`record_order`, `class_batches`), so that a run can be
+taken up at any step without reading what came before, and memory holds only the images on their way.
+Everything random comes from (seed, epoch) or (seed, place in the training), never from state. Records are
+read by a Python function, a few dozen at a time: the process that trains must see the shards.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from data_prep import augment, shards
+from data_prep import augment, shards, strong_augment
+from data_prep.class_batches import ClassBatches
 from data_prep.example import NO_LABEL, parse_example
 from data_prep.manifest import Split, manifest_beside
+from data_prep.record_order import RecordOrder, Stretch
+from data_prep.record_reading import RecordReader, read_details
 
-AUGMENTATIONS = ("paper", "none")
-_FILES_AT_ONCE = 16
-_READ_BYTES = 1 << 20  # buffer of one open shard
+AUGMENTATIONS = ("paper", "strong", "none")
+_READ_AT_ONCE = 32  # records; chosen
+_READ_BYTES = 1 << 20  # buffer of a shard that is read from start to end
 
 
 class Example(NamedTuple):
@@ -37,7 +41,8 @@ class Example(NamedTuple):
 
 def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, training: bool,
                  augmentation: str = "paper", shuffle_buffer: int = 10_000, start_step: int = 0,
-                 min_crop_area: float = augment.MIN_CROP_AREA) -> tf.data.Dataset:
+                 min_crop_area: float = augment.MIN_CROP_AREA, images_per_class: int = 0,
+                 worker_index: int = 0, num_workers: int = 1) -> tf.data.Dataset:
     """Batches of images and labels from the shards that match a pattern.
 
     Training: endless, shuffled anew each epoch, every batch full. Otherwise: one pass in the order of the
@@ -46,13 +51,18 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
     Args:
         pattern: glob of shards; dataset.json lies beside them.
         image_size: side of the images, pixels.
-        batch_size: images per batch, over all replicas.
+        batch_size: images per batch; of this worker.
         seed: same seed, same batches.
         training: whether to shuffle, augment and repeat.
-        augmentation: "paper", a random crop; "none", the whole image.
-        shuffle_buffer: encoded images held for shuffling.
+        augmentation: "paper", a random crop; "strong", a random crop of changed colours, sharpness and shape,
+            see `strong_augment`; "none", the whole image.
+        shuffle_buffer: records shuffled together; this takes no memory.
         start_step: batches to skip: the dataset goes on exactly where one from step 0 would be.
         min_crop_area: of the random crop, as a share of the image's area, in (0, 1].
+        images_per_class: for training, K images of each of `batch_size` / K classes in every batch, see
+            `class_batches`; 0: any images.
+        worker_index: of this worker, from 0, in training.
+        num_workers: that share each epoch, with equal `batch_size`; each example is read by one of them.
 
     Returns:
         Pairs of images, uint8 [batch, image_size, image_size, 3] RGB, and labels, int32 [batch] (-1: none).
@@ -66,37 +76,45 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         raise ValueError(f"`augmentation` must be one of {', '.join(AUGMENTATIONS)}. "
                          f"Received: augmentation={augmentation!r}.")
     for name, value, least in (("image_size", image_size, 1), ("batch_size", batch_size, 1),
-                               ("shuffle_buffer", shuffle_buffer, 1), ("start_step", start_step, 0)):
+                               ("shuffle_buffer", shuffle_buffer, 1), ("start_step", start_step, 0),
+                               ("images_per_class", images_per_class, 0)):
         if value < least:
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}.")
+    if images_per_class and batch_size % images_per_class:
+        raise ValueError("`batch_size` must be a multiple of `images_per_class`. Received: "
+                         f"batch_size={batch_size}, images_per_class={images_per_class}.")
+    if not training and (images_per_class or num_workers > 1):
+        raise ValueError("`images_per_class` and `num_workers` must be left alone when not training. "
+                         f"Received: images_per_class={images_per_class}, num_workers={num_workers}.")
     files, split = _open(pattern)
     if training and split.label_range is None:
         raise ValueError(f"Training needs labelled shards. Received: {pattern!r}, which has no labels.")
     if not 0 < min_crop_area <= 1:
         raise ValueError(f"`min_crop_area` must be in (0, 1]. Received: min_crop_area={min_crop_area}.")
-    skip = start_step * batch_size
-    if training:
-        records = _shuffled_records(files, split.num_examples, seed, shuffle_buffer, skip)
-    else:
-        records = tf.data.TFRecordDataset(files, buffer_size=_READ_BYTES).skip(skip)
 
-    def to_pixels(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    if training and images_per_class:
+        batches = ClassBatches(read_details(files, split.shards).labels, batch_size // images_per_class,
+                               images_per_class, seed, worker_index, num_workers)
+        records = _records(files, split, batches.take, start_step)
+    elif training:
+        order = RecordOrder([shard.num_examples for shard in split.shards], seed, shuffle_buffer,
+                            worker_index, num_workers)
+        skip = start_step * batch_size
+        records = _records(files, split, lambda step: order.take(skip + step * _READ_AT_ONCE, _READ_AT_ONCE))
+    else:
+        records = tf.data.TFRecordDataset(files, buffer_size=_READ_BYTES).skip(start_step * batch_size)
+        records = records.enumerate()
+
+    def to_pixels(place: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = parse_example(serialized)
         label = _checked_label(fields, pattern, split)
-        if training and augmentation == "paper":
-            image = augment.random_crop(fields["encoded"], image_size, tf.stack([seed, number]),
-                                        min_crop_area)
-        else:
-            image = augment.resize_whole(fields["encoded"], image_size)
-        return image, label
+        example_seed = tf.stack([tf.constant(seed, tf.int64), place])
+        if not training or augmentation == "none":
+            return augment.resize_whole(fields["encoded"], image_size), label
+        image = augment.random_crop(fields["encoded"], image_size, example_seed, min_crop_area)
+        return (strong_augment.distort(image, example_seed) if augmentation == "strong" else image), label
 
-    dataset = records.enumerate(start=skip)
-    dataset = dataset.map(to_pixels, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=training)
-    options = tf.data.Options()
-    options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+    return _batched(records.map(to_pixels, num_parallel_calls=tf.data.AUTOTUNE), batch_size, training)
 
 
 def read_examples(pattern: str) -> tf.data.Dataset:
@@ -134,24 +152,29 @@ def _open(pattern: str) -> tuple[list[str], Split]:
     return files, split
 
 
-def _shuffled_records(files: list[str], num_examples: int, seed: int, shuffle_buffer: int,
-                      skip: int) -> tf.data.Dataset:
-    """Endless serialized examples, epoch after epoch, from example number `skip` on."""
-    first_epoch, skip_in_epoch = divmod(skip, num_examples)
+def _records(files: list[str], split: Split, take: Callable[[int], Stretch],
+             start: int = 0) -> tf.data.Dataset:
+    """Places and serialized examples of the stretches `take(start)`, `take(start + 1)`, ..., endless."""
+    reader = RecordReader(files, split.shards)
 
-    def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
-        tf.random.set_seed(1)  # of this function's graph only: the caller's global seed must not matter
-        epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
-        shuffled = tf.random.experimental.stateless_shuffle(tf.constant(files), seed=epoch_seed)
-        records = tf.data.Dataset.from_tensor_slices(shuffled).interleave(
-            lambda file: tf.data.TFRecordDataset(file, buffer_size=_READ_BYTES),
-            cycle_length=min(_FILES_AT_ONCE, len(files)), num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True)
-        buffer_seed = tf.random.stateless_uniform([], epoch_seed, 0, 2**31 - 1, tf.int64)
-        records = records.shuffle(min(shuffle_buffer, num_examples), seed=buffer_seed)
-        return records.skip(tf.where(epoch == first_epoch, tf.constant(skip_in_epoch, tf.int64), 0))
+    def read(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        stretch = take(int(step))
+        return stretch.places, reader.read(stretch.numbers)
 
-    return tf.data.Dataset.counter(start=first_epoch).flat_map(epoch_records)
+    def stretches(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        places, examples = tf.numpy_function(read, [step], (tf.int64, tf.string))
+        return tf.ensure_shape(places, [None]), tf.ensure_shape(examples, [None])
+
+    steps = tf.data.Dataset.counter(start=start)
+    return steps.map(stretches, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+
+
+def _batched(examples: tf.data.Dataset, batch_size: int, training: bool) -> tf.data.Dataset:
+    dataset = examples.batch(batch_size, drop_remainder=training)
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
 def _checked_label(fields: dict[str, tf.Tensor], pattern: str, split: Split) -> tf.Tensor:

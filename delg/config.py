@@ -14,6 +14,7 @@ STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")
 WHITENING_INITS = ("none", "identity", "pca")
 AUTOENCODER_INITS = ("none", "pca")
+AUGMENTATIONS = ("paper", "strong", "none")
 LOCAL_DTYPES = ("float16", "float32")
 MATCHERS = ("mutual", "ratio", "threshold")
 VERIFIERS = ("usac", "paper", "none")
@@ -93,9 +94,9 @@ class TrainConfig:
     # Data.
     image_size: int = 321  # pixels, square
     batch_size: int = 32  # images per step, over all replicas
-    augmentation: str = "paper"  # paper | none
+    augmentation: str = "paper"  # paper: random crop | strong: also turned, blurred, other colours | none
     min_crop_area: float = 0.08  # of the random crop, share of the image; the reference's value
-    shuffle_buffer: int = 10_000  # examples
+    shuffle_buffer: int = 10_000  # examples shuffled together; takes no memory
     # Optimisation.
     num_steps: int = 500_000
     optimizer: str = "sgd"
@@ -119,7 +120,7 @@ class TrainConfig:
         for name, allowed in (("backbone", BACKBONES), ("global_loss", GLOBAL_LOSSES),
                               ("schedule", SCHEDULES), ("optimizer", OPTIMIZERS),
                               ("strategy", STRATEGIES), ("mixed_precision", PRECISIONS),
-                              ("augmentation", ("paper", "none")), ("whitening_init", WHITENING_INITS),
+                              ("augmentation", AUGMENTATIONS), ("whitening_init", WHITENING_INITS),
                               ("autoencoder_init", AUTOENCODER_INITS)):
             _require_member(name, getattr(self, name), allowed)
         _require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)

@@ -80,6 +80,35 @@ class PipelineTest(unittest.TestCase):
         all_images, all_labels = next(dataset.as_numpy_iterator())
         self.assertLess(seen, {(label, image.tobytes()) for label, image in zip(all_labels, all_images)})
 
+    def test_strong_augmentation_changes_the_crops_and_goes_on_where_it_was_left(self):
+        whole = self.batches(4, augmentation="strong")
+        self.assert_same(self.batches(2, start_step=2, augmentation="strong"), whole[2:])
+        for (strong, labels), (paper, paper_labels) in zip(whole, self.batches(4)):
+            np.testing.assert_array_equal(labels, paper_labels)
+            self.assertTrue((strong != paper).any(axis=(1, 2, 3)).all())
+
+    def test_class_balanced_batches(self):
+        whole = self.batches(9, batch_size=6, images_per_class=2)
+        for images, labels in whole:
+            self.assertEqual(sorted(Counter(labels.tolist()).values()), [2, 2, 2])
+            self.assertEqual(len({image.tobytes() for image in images}), 6)
+        self.assertEqual(Counter(np.concatenate([labels for _, labels in whole[:7]]).tolist()),
+                         Counter(list(range(7)) * 6))
+        self.assert_same(self.batches(5, start_step=4, batch_size=6, images_per_class=2), whole[4:])
+
+    def test_workers_share_the_epochs_of_one(self):  # 23 images: 7, 8 and 8
+        alone = self.batches(46, batch_size=1)
+        for index, (first, end) in enumerate(((0, 7), (7, 15), (15, 23))):
+            expected = alone[first:end] + alone[23 + first:23 + end]
+            self.assert_same(self.batches(2 * (end - first), batch_size=1, worker_index=index, num_workers=3),
+                             expected)
+
+    def test_workers_share_class_balanced_batches(self):
+        alone = self.batches(6, batch_size=6, images_per_class=2)
+        for index in range(2):
+            found = self.batches(3, batch_size=6, images_per_class=2, worker_index=index, num_workers=2)
+            self.assert_same(found, alone[index::2])
+
     def test_evaluation_is_one_pass_in_order(self):
         for start_step, expected in ((0, list(range(23))), (2, list(range(20, 23)))):
             dataset = pipeline.make_dataset(self.pattern, 8, 10, 0, training=False, start_step=start_step)
@@ -114,7 +143,16 @@ class PipelineTest(unittest.TestCase):
                              ("`min_crop_area` must be in .0, 1.. Received: min_crop_area=0",
                               {"min_crop_area": 0}),
                              ("`start_step` must be at least 0. Received: start_step=-1", {"start_step": -1}),
-                             ("one of paper, none. Received: augmentation='flip'", {"augmentation": "flip"})):
+                             ("`images_per_class` must be at least 0", {"images_per_class": -1}),
+                             ("multiple of `images_per_class`. Received: batch_size=4, images_per_class=3",
+                              {"images_per_class": 3}),
+                             ("left alone when not training. Received: .*num_workers=2",
+                              {"training": False, "num_workers": 2}),
+                             ("A batch of 10 classes .* Received: 7 classes",
+                              {"batch_size": 20, "images_per_class": 2}),
+                             ("`worker_index` must be .* worker_index=3", {"worker_index": 3}),
+                             ("one of paper, strong, none. Received: augmentation='flip'",
+                              {"augmentation": "flip"})):
             with self.subTest(message), self.assertRaisesRegex(ValueError, message):
                 pipeline.make_dataset(**{**good, **bad})
 
@@ -161,6 +199,14 @@ class OtherShardsTest(unittest.TestCase):
         os.remove(os.path.join(self.folder, "dataset.json"))
         with self.assertRaisesRegex(FileNotFoundError, "dataset.json does not exist"):
             self.make_dataset(True)
+
+    def test_a_damaged_record_stops_training(self):
+        write_split(self.folder, "train", [2])
+        with open(os.path.join(self.folder, "train-00000-of-00001"), "r+b") as file:
+            file.seek(300)
+            file.write(b"\0\0\0")
+        with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "00000-of-00001 must be whole.*byte 12 "):
+            list(self.make_dataset(True).take(1))
 
     def test_refuses_a_truncated_shard(self):
         write_split(self.folder, "train", [2])
