@@ -8,10 +8,9 @@ import os
 import re
 from collections.abc import Iterable
 
-import tensorflow as tf
-
 from data_prep import atomic_file
 from data_prep.manifest import Shard
+from data_prep.record_file import write_record
 
 _NAME = re.compile(r"(?P<split>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})")
 _BLOCK = 1 << 22  # bytes read at a time
@@ -50,13 +49,13 @@ def find_shards(pattern: str) -> list[str]:
 
 def write_shard(path: str, examples: Iterable[bytes]) -> Shard:
     """Writes serialized examples to a TFRecord file, whole or not at all, and describes it."""
-    num_examples = 0
+    num_examples, num_bytes, digest = 0, 0, hashlib.sha256()
     with atomic_file.replacing(path) as temporary:
-        with tf.io.TFRecordWriter(temporary) as writer:
+        with open(temporary, "wb", buffering=0) as file:
             for example in examples:
-                writer.write(example)
+                num_bytes += write_record(file, example, digest)
                 num_examples += 1
-        return Shard(os.path.basename(path), num_examples, os.path.getsize(temporary), sha256_of(temporary))
+        return Shard(os.path.basename(path), num_examples, num_bytes, digest.hexdigest())
 
 
 def check_shard(path: str, shard: Shard) -> None:
