@@ -41,11 +41,14 @@ def read_light_features(descriptor: int, start: int, length: int) -> tf.train.Fe
             window = os.pread(descriptor, max(size, min(_WINDOW, end - position)), position)
         return window[position - window_start:position - window_start + size]
 
-    position = start + _read_head(read(start, _LONGEST_HEAD))[1]
     entries = []
+    position = part_end = start
     while position < end:
         head = read(position, _LONGEST_HEAD)
         size, head_size = _read_head(head)
+        if position == part_end:  # an example may come in parts, each with some of the entries
+            position, part_end = position + head_size, position + head_size + size
+            continue
         if not head.startswith(_IMAGE_KEY, head_size):
             entries.append(read(position, head_size + size))
         position += head_size + size

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,8 @@ from data_prep.manifest import Shard
 _MAX_LISTED = 200  # problems of one kind that a shard lists; the others are counted
 _KINDS_OF_FEATURE = {example.ENCODED: "bytes_list", example.ID: "bytes_list", example.FORMAT: "bytes_list",
                      example.HEIGHT: "int64_list", example.WIDTH: "int64_list", example.LABEL: "int64_list",
-                     example.QUERY_BBOX: "float_list", example.DOMAIN: "bytes_list"}
+                     example.QUERY_BBOX: "float_list", example.DOMAIN: "bytes_list",
+                     example.PAIR: "bytes_list"}
 _REQUIRED = (example.ENCODED, example.ID, example.FORMAT, example.HEIGHT, example.WIDTH)
 
 DAMAGED_IMAGE = "damaged image"
@@ -67,7 +68,7 @@ class ShardContent(NamedTuple):
     labels: np.ndarray  # int64 [number of classes], distinct
 
 
-def hash_ids(ids: Iterator[bytes]) -> np.ndarray:
+def hash_ids(ids: Iterable[bytes]) -> np.ndarray:
     """An 8-byte hash of each id: uint64 [number of ids], never 0."""
     digests = b"".join(hashlib.blake2b(image_id, digest_size=8).digest() for image_id in ids)
     return np.maximum(np.frombuffer(digests, "<u8"), np.uint64(1))
@@ -115,6 +116,8 @@ class _Findings:
         self.rows: list[int] = []  # records with an id
         self.ids: list[bytes] = []
         self.labels: set[int] = set()
+        self.pairs: set[bytes] = set()
+        self.last_pair = b""  # of the record before
 
     def add(self, kind: str, text: str, record: record_file.Record | None = None, image_id: str = "") -> None:
         self.counts[kind] += 1
@@ -165,6 +168,13 @@ def _check_record(record: record_file.Record, expected: Expected, findings: _Fin
     if not low <= label < high:
         wanted = f"in [{low}, {high})" if expected.label_range else "absent, as dataset.json has no range"
         add("bad label", f"label {label} must be {wanted}")
+    pair = features.get(example.PAIR, [b""])[0]
+    if pair and pair != findings.last_pair:
+        if pair in findings.pairs:
+            add("split pair", "it must stand next to the others of its pair, "
+                              f"{pair.decode(errors='replace')!r}")
+        findings.pairs.add(pair)
+    findings.last_pair = pair
     size = features[example.HEIGHT][0], features[example.WIDTH][0]
     box = features.get(example.QUERY_BBOX)
     if box is not None and list(box) != list(example.NO_BBOX):

@@ -113,15 +113,18 @@ class LightFieldsTest(DatasetTest):
         encoded = bytes(1_000_000)
         path = self.path("file")
         for image_id in ("short", "x" * 5000):
-            serialized = encode(image_id, 7, encoded, query_bbox=[1, 2, 3, 4], domain="day")
-            with open(path, "wb") as file:
-                file.write(b"before" + serialized + b"after")
-            with open(path, "rb") as file, mock.patch.object(os, "pread", wraps=os.pread) as pread:
-                found = light_fields.read_light_features(file.fileno(), 6, len(serialized))
-            self.assertLess(sum(call.args[1] for call in pread.call_args_list), 20_000)
-            expected = tf.train.Example.FromString(serialized).features
-            del expected.feature["image/encoded"]
-            self.assertEqual(found, expected)
+            written = encode(image_id, 7, encoded, query_bbox=[1, 2, 3, 4], domain="day")
+            example = tf.train.Example.FromString(written)
+            in_one_part = example.SerializeToString(deterministic=True)
+            self.assertNotEqual(written, in_one_part)  # there the image stands among the others
+            del example.features.feature["image/encoded"]
+            for serialized in (written, in_one_part):
+                with open(path, "wb") as file:
+                    file.write(b"before" + serialized + b"after")
+                with open(path, "rb") as file, mock.patch.object(os, "pread", wraps=os.pread) as pread:
+                    found = light_fields.read_light_features(file.fileno(), 6, len(serialized))
+                self.assertLess(sum(call.args[1] for call in pread.call_args_list), 20_000)
+                self.assertEqual(found, example.features)
 
     def test_refuses_what_is_no_example(self):
         path = self.path("file")

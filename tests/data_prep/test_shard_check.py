@@ -142,6 +142,15 @@ class RecordTest(DatasetTest):
             found = self.wrong(encode("q1", None, query_bbox=box), "query")
             self.assertRegex(found["bad box"][0], text)
 
+    def test_pairs_stand_together(self):
+        self.examples["train"][0] = [encode(f"t{row}", row, pair="a" if row != 1 else "") for row in range(3)]
+        self.write()
+        self.assertRegex(self.problems()["split pair"][0], r"record 2 .*\(t2\): it must stand next to the "
+                                                           "others of its pair, 'a'")
+        self.examples["train"][0] = [encode(f"t{row}", row, pair="ab"[row // 2]) for row in range(3)]
+        self.write()
+        self.assertEqual(self.problems(), {})
+
     def test_ids(self):
         self.assert_line(self.wrong(encode("", 1)), "bad id", "an id must be text in UTF-8, is b''", "")
         stored = tf.train.Example.FromString(encode("t1", 1))
