@@ -24,6 +24,7 @@ from data_prep.record_reading import RecordReader, read_details
 
 AUGMENTATIONS = ("paper", "strong", "none")
 _READ_AT_ONCE = 32  # records; chosen
+_READS_AHEAD = 8  # times as many; enough to hide the delay of a disk on the network; chosen
 _READ_BYTES = 1 << 20  # buffer of a shard that is read from start to end
 
 
@@ -135,6 +136,27 @@ def iterate_examples(pattern: str) -> Iterator[Example]:
                       domain=fields["domain"].decode())
 
 
+def read_pairs(pattern: str) -> tf.data.Dataset:
+    """Every pair of the matching shards once, in order: two dicts of `example.parse_example`.
+
+    The images of a pair share their `pair` and lie next to each other in one shard; the first of a pair comes
+    first. Images without a neighbour of their pair are left out.
+    """
+    files, _ = _open(pattern)
+
+    def of_file(file: tf.Tensor) -> tf.data.Dataset:
+        fields = tf.data.TFRecordDataset(file, buffer_size=_READ_BYTES).map(parse_example)
+        pairs = tf.data.Dataset.zip((fields, fields.skip(1)))
+        return pairs.filter(lambda one, other: (one["pair"] != "") & (one["pair"] == other["pair"]))
+
+    return tf.data.Dataset.from_tensor_slices(files).flat_map(of_file).prefetch(tf.data.AUTOTUNE)
+
+
+def of_domain(examples: tf.data.Dataset, domain: str) -> tf.data.Dataset:
+    """Those of `read_examples` that have this domain, such as "day" or "night"."""
+    return examples.filter(lambda fields: fields["domain"] == domain)
+
+
 def count_examples(pattern: str) -> int:
     """Number of examples in the matching shards, by dataset.json."""
     return _open(pattern)[1].num_examples
@@ -166,7 +188,7 @@ def _records(files: list[str], split: Split, take: Callable[[int], Stretch],
         return tf.ensure_shape(places, [None]), tf.ensure_shape(examples, [None])
 
     steps = tf.data.Dataset.counter(start=start)
-    return steps.map(stretches, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+    return steps.map(stretches, num_parallel_calls=_READS_AHEAD).unbatch()
 
 
 def _batched(examples: tf.data.Dataset, batch_size: int, training: bool) -> tf.data.Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from typing import NamedTuple
 
@@ -136,14 +136,19 @@ def _small_features(descriptor: int, offset: int, length: int) -> dict[str, tf.t
             start, block = place, os.pread(descriptor, max(size, min(_LOOK, length - place)), offset + place)
         return block[place - start:place - start + size]
 
+    def fields(place: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Start, start of the contents and end of each field, all of which have a length."""
+        while place < end:
+            size, size_bytes = _varint(at(place + 1, min(10, length - place - 1)))
+            inside = place + 1 + size_bytes
+            yield place, inside, inside + size
+            place = inside + size
+
     kept = []
-    place = 1 + _varint(at(1, min(10, length - 1)))[1]  # the tag and length of the only field, the features
-    while place < length:
-        size, size_bytes = _varint(at(place + 1, min(10, length - place - 1)))
-        whole = 1 + size_bytes + size
-        if whole <= _SMALL:
-            kept.append(at(place, whole))
-        place += whole
+    for _, inside, end in fields(0, length):  # the features, in one message or in several to be merged
+        for entry, _, entry_end in fields(inside, end):
+            if entry_end - entry <= _SMALL:
+                kept.append(at(entry, entry_end - entry))
     features = tf.train.Features.FromString(b"".join(kept))
     return dict(features.feature)
 

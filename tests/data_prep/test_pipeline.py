@@ -1,5 +1,6 @@
 """Batches are full, shuffled, reproducible, and can be taken up at any step."""
 
+import itertools
 import os
 import tempfile
 import unittest
@@ -19,18 +20,25 @@ KINDS = (("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "P"))
 def write_split(folder: str, split: str, sizes: list, labels=lambda number: number % NUM_CLASSES,
                 label_range=(0, NUM_CLASSES), bbox=None) -> None:
     """Shards of given sizes, and their dataset.json; image number i is called i."""
-    number, written = 0, []
-    for index, size in enumerate(sizes):
+    numbers = iter(range(sum(sizes)))
+    shards_of_examples = []
+    for size in sizes:
         examples = []
-        for _ in range(size):
+        for number in itertools.islice(numbers, size):
             image_format, mode = KINDS[number % len(KINDS)]
             encoded = photographs.encode(photographs.pixels(24, 32, seed=number), image_format, mode)
             examples.append(encode_example(encoded, str(number), image_format, 24, 32, labels(number), bbox))
-            number += 1
-        path = os.path.join(folder, shards.shard_name(split, index, len(sizes)))
-        written.append(shards.write_shard(path, examples))
+        shards_of_examples.append(examples)
+    write_examples(folder, shards_of_examples, split, label_range)
+
+
+def write_examples(folder: str, shards_of_examples: list, split="train", label_range=(0, NUM_CLASSES)):
+    """Shards of given examples, and their dataset.json."""
+    written = [shards.write_shard(os.path.join(folder, shards.shard_name(split, index, len(
+        shards_of_examples))), examples) for index, examples in enumerate(shards_of_examples)]
+    count = sum(map(len, shards_of_examples))
     manifest.save_manifest(manifest.Manifest("", "folder", 0, NUM_CLASSES, tuple(range(NUM_CLASSES)), {
-        split: manifest.Split(number, NUM_CLASSES, label_range, tuple(written))}), folder)
+        split: manifest.Split(count, NUM_CLASSES, label_range, tuple(written))}), folder)
 
 
 class PipelineTest(unittest.TestCase):
@@ -188,6 +196,18 @@ class OtherShardsTest(unittest.TestCase):
         self.assertEqual((first.label, first.query_bbox.tolist()), (-1, [1, 2, 30.5, 20]))
         with self.assertRaisesRegex(ValueError, "Training needs labelled shards. Received: '.*train"):
             self.make_dataset(True)
+
+    def test_pairs_and_domains(self):
+        rows = [["a", "a", "b", "b", None, "c"], ["c", None, "d", "d"]]  # c is torn apart
+        write_examples(self.folder, [[encode_example(
+            photographs.jpeg(), f"{part}{place}", "JPEG", 48, 64, 0, domain=("day", "night")[place % 2],
+            pair=pair) for place, pair in enumerate(pairs)] for part, pairs in enumerate(rows)])
+        found = [(one["id"].decode(), other["id"].decode())
+                 for one, other in pipeline.read_pairs(self.pattern).as_numpy_iterator()]
+        self.assertEqual(found, [("00", "01"), ("02", "03"), ("12", "13")])
+        night = pipeline.of_domain(pipeline.read_examples(self.pattern), "night")
+        self.assertEqual([fields["id"].decode() for fields in night.as_numpy_iterator()],
+                         ["01", "03", "05", "11", "13"])
 
     def test_refuses_empty_shards(self):
         write_split(self.folder, "train", [0])

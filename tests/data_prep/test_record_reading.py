@@ -69,6 +69,15 @@ class RecordReadingTest(unittest.TestCase):
             pass  # a file where the folder should be
         self.assertEqual(len(record_reading.read_details(self.files, self.shards).labels), 11)
 
+    def test_fields_in_several_messages(self):  # which protocol buffers merge
+        example = tf.train.Example.FromString(self.expected[1])
+        parts = [tf.train.Example(features=tf.train.Features(feature={name: feature})).SerializeToString()
+                 for name, feature in sorted(example.features.feature.items(), reverse=True)]
+        path = os.path.join(self.folder, shards.shard_name("other", 0, 1))
+        written = shards.write_shard(path, [b"".join(parts)])
+        details = record_reading.read_details([path], [written])
+        self.assertEqual([column.tolist() for column in details], [[1000], [b"night"], [b"pair 0"]])
+
     def test_fields_in_another_order(self):
         example = tf.train.Example.FromString(self.expected[1])
         one = tf.train.Features(feature={"image/encoded": example.features.feature["image/encoded"]})
