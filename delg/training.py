@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -129,13 +129,29 @@ def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[t
     return runs
 
 
-def _training_batches(config: TrainConfig, start_step: int = 0, seed: int | None = None,
-                      augmentation: str | None = None) -> tf.data.Dataset:
-    return pipeline.make_dataset(
-        config.train_pattern, config.image_size, config.batch_size,
-        config.seed if seed is None else seed, training=True,
-        augmentation=augmentation or config.augmentation, min_crop_area=config.min_crop_area,
-        shuffle_buffer=config.shuffle_buffer, start_step=start_step)
+def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
+    """Batches of the training images from step 0 on; `changes` are of arguments of `make_dataset`."""
+    return pipeline.make_dataset(**{
+        "pattern": config.train_pattern, "image_size": config.image_size, "batch_size": config.batch_size,
+        "seed": config.seed, "training": True, "augmentation": config.augmentation,
+        "min_crop_area": config.min_crop_area, "shuffle_buffer": config.shuffle_buffer, **changes})
+
+
+def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
+    """Batches with targets, to fit to; of several workers each reads its own share of every epoch."""
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return with_targets(_training_batches(config, start_step=start_step), config.use_autoencoder)
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        num_workers = context.num_input_pipelines
+        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
+        batches = _training_batches(
+            config, batch_size=context.get_per_replica_batch_size(config.batch_size),
+            start_step=start_step * replicas, worker_index=context.input_pipeline_id, num_workers=num_workers)
+        return with_targets(batches, config.use_autoencoder)
+
+    return strategy.distribute_datasets_from_function(of_worker)
 
 
 def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
@@ -193,9 +209,9 @@ class _Run:
         events = self._callbacks() if runs else []
         for first_epoch, end_epoch, num_steps in runs:
             self.trained.fit(
-                with_targets(_training_batches(config, start_step=self.step), config.use_autoencoder),
-                initial_epoch=first_epoch, epochs=end_epoch, steps_per_epoch=num_steps,
-                validation_data=validation, callbacks=events, verbose=1 if sys.stdout.isatty() else 2)
+                _shared_batches(config, self.step), initial_epoch=first_epoch, epochs=end_epoch,
+                steps_per_epoch=num_steps, validation_data=validation, callbacks=events,
+                verbose=1 if sys.stdout.isatty() else 2)
 
     def finish(self) -> None:
         """Loads the best weights, learns the attention threshold of them and writes both down."""

@@ -10,9 +10,11 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import h5py
 import numpy as np
+import tensorflow as tf
 
 from delg import model_files, training
 from delg.config import TrainConfig
@@ -169,6 +171,22 @@ class TrainTest(unittest.TestCase):
     def test_multi_worker_needs_addresses(self):
         with self.assertRaisesRegex(ValueError, "`strategy=multi_worker` needs .* TF_CONFIG"):
             training.train(_plain(_base, "alone", strategy="multi_worker"))
+
+
+class WorkersTest(unittest.TestCase):
+    def test_each_worker_reads_its_own_share(self):  # two workers of two replicas each: batches of 2
+        strategy = mock.create_autospec(tf.distribute.MultiWorkerMirroredStrategy, instance=True)
+        strategy.num_replicas_in_sync = 4
+        with mock.patch.object(tf.distribute, "get_strategy", return_value=strategy):
+            training._shared_batches(_base, start_step=3)
+        of_worker, = strategy.distribute_datasets_from_function.call_args.args
+        for index in range(2):
+            found = of_worker(tf.distribute.InputContext(2, index, 4)).take(5)
+            expected = training._training_batches(_base, batch_size=2, start_step=6, worker_index=index,
+                                                  num_workers=2).take(5)
+            for (images, targets), (expected_images, labels) in zip(found, expected):
+                np.testing.assert_array_equal(images, expected_images)
+                np.testing.assert_array_equal(targets["global_cosines"], labels)
 
 
 class PlanEpochsTest(unittest.TestCase):
