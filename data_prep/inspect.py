@@ -3,8 +3,8 @@
     python -m data_prep.inspect --dataset_dir=build/train --output=sheet.png
 
 Prints tables; the sheet has rows of one class each, so that wrong labels catch the eye, and queries with
-their box beside images they should find. Images that are not shown are not read: a million records take about a
-minute from a local disk.
+their box beside images they should find. Images that are not shown are not read: a million records take
+about a minute from a local disk.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ def main(_: list[str]) -> None:
                   inspection_views.sources_table(manifest), inspection_views.left_out_table(manifest)):
         if table is not None:
             screen.print(table)
+    if manifest.unlisted.get("count"):
+        screen.print(f"{manifest.unlisted['count']:,} more images lay there, but in no table, such as "
+                     f"{manifest.unlisted['examples'][0]}\n", markup=False)
     if _OUTPUT.value:
         sections = inspection_views.make_sections(manifest, tables, _NUM_IMAGES.value, _SEED.value)
         width, height = contact_sheet.draw(_OUTPUT.value, sections)
