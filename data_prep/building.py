@@ -24,6 +24,7 @@ from data_prep.build_plan import BuildPlan, PlannedSplit, make_plan, pieces
 from data_prep.jobs import JobConfig
 from data_prep.manifest import FILE_NAME, Manifest, Shard, Split, load_manifest, save_manifest
 from data_prep.shard_building import RECORDS_DIR, RESULTS_DIR, SUSPECTS_NAME
+from data_prep.sources.image_names import printable
 from data_prep.sources.revisited import drop_images
 from data_prep.tar_members import find_members
 from data_prep.unlisted import find_unlisted
@@ -51,7 +52,7 @@ def build(config: BuildConfig, job: JobConfig | None = None) -> Manifest:
     records_dir = os.path.join(config.output_dir, RECORDS_DIR)
     plan = None if config.from_tars else make_plan(config)  # before anything is made on the disk
     os.makedirs(records_dir, exist_ok=True)
-    with _locked(config.output_dir):
+    with locked(config.output_dir):
         if plan is None:
             plan = make_plan(config, find_members(config.from_tars, os.path.join(records_dir, "tars"), job))
         _check_output_dir(config, plan)
@@ -63,19 +64,8 @@ def build(config: BuildConfig, job: JobConfig | None = None) -> Manifest:
     return manifest
 
 
-def leave_out(output_dir: str, reasons: dict[str, str]) -> None:
-    """Has the next build decode some images before it takes them, and leave them out if that fails.
-
-    Args:
-        output_dir: folder of the shards.
-        reasons: what is wrong with each image, by its path in the folder of images.
-    """
-    suspects = shard_building.read_suspects(output_dir) | set(reasons)
-    atomic_file.write_json(os.path.join(output_dir, RECORDS_DIR, SUSPECTS_NAME), sorted(suspects))
-
-
 @contextlib.contextmanager
-def _locked(output_dir: str) -> Iterator[None]:
+def locked(output_dir: str) -> Iterator[None]:
     """Keeps other builds out of a folder; a killed build holds no lock."""
     path = os.path.join(output_dir, RECORDS_DIR, _LOCK_NAME)
     with open(path, "w", encoding="utf-8") as file:
@@ -85,6 +75,17 @@ def _locked(output_dir: str) -> Iterator[None]:
             raise OSError("`output_dir` must be written by one build at a time. Received: "
                           f"output_dir={output_dir}, where another one is at work.") from None
         yield
+
+
+def leave_out(output_dir: str, reasons: dict[str, str]) -> None:
+    """Has the next build decode some images before it takes them, and leave them out if that fails.
+
+    Args:
+        output_dir: folder of the shards.
+        reasons: what is wrong with each image, by its path in the folder of images.
+    """
+    suspects = shard_building.read_suspects(output_dir) | set(reasons)
+    atomic_file.write_json(os.path.join(output_dir, RECORDS_DIR, SUSPECTS_NAME), sorted(suspects))
 
 
 def _check_output_dir(config: BuildConfig, plan: BuildPlan) -> None:
@@ -165,7 +166,7 @@ def _describe(config: BuildConfig, plan: BuildPlan, results: dict[str, dict[str,
         logging.warning("Left out %d of %d images; dataset.json lists them.", len(left_out), plan.num_images)
     if unlisted["count"]:
         logging.warning("%d images below %s are in no table, such as %s.", unlisted["count"],
-                        config.images_dir, unlisted["examples"][0])
+                        config.images_dir, printable(unlisted["examples"][0]))
     settings = dataclasses.asdict(config)
     del settings["output_dir"]  # is where dataset.json lies
     return save_manifest(Manifest(

@@ -151,7 +151,7 @@ def _watching(title: str, items: Sequence[str], results_dir: str, sizes: Sequenc
     finished = threading.Event()
     bar = progress.Progress("[progress.description]{task.description}", progress.BarColumn(),
                             progress.MofNCompleteColumn(), _Rate(), progress.TimeRemainingColumn(),
-                            console=console.Console(stderr=True), disable=not os.isatty(2))
+                            console=console.Console(stderr=True, quiet=not os.isatty(2)))
     row = bar.add_task(title, total=sum(sizes))
 
     def collect() -> None:

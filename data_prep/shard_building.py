@@ -20,6 +20,7 @@ from data_prep.build_config import BuildConfig
 from data_prep.example import encode_example
 from data_prep.intake import TakenImage, take_image
 from data_prep.manifest import FILE_NAME, Shard
+from data_prep.sources.image_names import printable
 from data_prep.sources.revisited import check_box
 
 RECORDS_DIR = ".build"
@@ -89,7 +90,7 @@ def read_suspects(output_dir: str) -> set[str]:
 def check_bad(left_out: list[dict[str, Any]], config: BuildConfig, num_images: int) -> None:
     """Raises ValueError if too large a share of a build's images has been left out."""
     if len(left_out) > config.max_bad_fraction * num_images:
-        examples = "; ".join(f"{entry['image']}: {entry['reason']}" for entry in left_out[:3])
+        examples = "; ".join(f"{printable(entry['image'])}: {entry['reason']}" for entry in left_out[:3])
         raise ValueError(f"At most {config.max_bad_fraction:g} of the {num_images} images may be bad "
                          f"(`max_bad_fraction`). Received: {len(left_out)} bad ones so far, such as "
                          f"{examples}.")
@@ -118,7 +119,6 @@ def _examples(config: BuildConfig, rows: list[dict[str, Any]], states: list[list
                 raise ValueError(problem)
             image = take_image(_read(config, row), config.max_pixels, config.turns_upright,
                                config.decode_check or row["path"] in suspects)
-            row["id"].encode()  # a file name that is not UTF-8 gives no id
         except (ValueError, OSError) as error:
             left_out.append({"id": row["id"], "image": row["path"], "reason": _reason(error),
                              "label": row.get("label")})
@@ -165,6 +165,4 @@ def _read(config: BuildConfig, row: dict[str, Any]) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeEncodeError):
-        return "name is not UTF-8"
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -90,5 +90,5 @@ def _list_members(tars: list[str], place: str) -> dict[str, list]:
                 offsets.append(member.offset_data)
                 sizes.append(member.size)
     except tarfile.TarError as error:
-        raise ValueError(f"{path} must be a tar file that is not compressed. Received: {error}.") from error
+        raise ValueError(f"{path} must be a whole tar file, not compressed. Received: {error}.") from error
     return {"names": names, "offsets": offsets, "sizes": sizes}
