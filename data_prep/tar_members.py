@@ -15,6 +15,9 @@ import pandas as pd
 from data_prep import jobs
 
 
+_END_BYTES = 1024  # zeros that end a tar file; POSIX.1, pax interchange format
+
+
 class TarMembers(NamedTuple):
     """The files in a set of tar files."""
 
@@ -77,18 +80,19 @@ def find_members(pattern: str, results_dir: str, job: jobs.JobConfig) -> TarMemb
 def _list_members(tars: list[str], place: str) -> dict[str, list]:
     path = tars[int(place)]
     names, offsets, sizes = [], [], []
-    end = os.path.getsize(path)
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 if not member.isfile():
                     continue
-                if member.offset_data + member.size > end:
-                    raise ValueError(f"{path} must be whole. Received: {end} bytes, which end inside "
-                                     f"{member.name!r}.")
                 names.append(posixpath.normpath(member.name))
                 offsets.append(member.offset_data)
                 sizes.append(member.size)
     except tarfile.TarError as error:
         raise ValueError(f"{path} must be a whole tar file, not compressed. Received: {error}.") from error
+    with open(path, "rb") as file:  # tarfile takes a file that was cut short for one that ends there
+        file.seek(-min(_END_BYTES, os.path.getsize(path)), os.SEEK_END)
+        if file.read() != bytes(_END_BYTES):
+            raise ValueError(f"{path} must be a whole tar file, not compressed. Received: one whose last "
+                             f"{_END_BYTES} bytes are not the end of an archive.")
     return {"names": names, "offsets": offsets, "sizes": sizes}

@@ -190,8 +190,9 @@ class TarTest(FaultsTest):
     def test_image_that_no_tar_has(self):
         pattern = self.write_tars()
         os.remove(self.path("images_001.tar"))
-        manifest = building.build(self.config(dataset="gldv2", train_csv=self.path("train.csv"), images_dir="",
-                                              from_tars=pattern, max_bad_fraction=0.5))
+        manifest = building.build(self.config(
+            dataset="gldv2", train_csv=self.path("train.csv"), images_dir="", from_tars=pattern,
+            max_bad_fraction=0.5))
         self.assertEqual({entry["reason"] for entry in manifest.left_out}, {"missing"})
         self.assertEqual(sum(split.num_examples for split in manifest.splits.values()), 8)
 
@@ -208,10 +209,9 @@ class TarTest(FaultsTest):
 
     def test_refuses_truncated_files(self):
         pattern = self.write_tars()
-        for size, message in ((2000, "images_002.tar must be whole. Received: 2000 bytes, which end inside"),
-                              (700, "images_002.tar must be a whole tar file")):
+        for size in (2000, 700, 512):
             os.truncate(self.path("images_002.tar"), size)
-            with self.assertRaisesRegex(ValueError, message):
+            with self.assertRaisesRegex(ValueError, "images_002.tar must be a whole tar file"):
                 self.find(pattern)
 
     def test_refuses_a_name_in_two_files(self):

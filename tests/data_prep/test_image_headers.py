@@ -45,7 +45,8 @@ class CheckImageTest(unittest.TestCase):
         self.assert_refused(b"", "^zero bytes$")
 
     def test_refuses_text(self):
-        self.assert_refused(b"<html>not found</html>", "^none of JPEG, PNG, GIF, WebP: starts with b'<html>no'$")
+        self.assert_refused(b"<html>not found</html>",
+                            "^none of JPEG, PNG, GIF, WebP: starts with b'<html>no'$")
 
     def test_refuses_truncated_data(self):
         for image_format in ("JPEG", "PNG", "GIF", "WEBP"):
