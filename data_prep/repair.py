@@ -55,6 +55,9 @@ def rebuild_bad_shards(report: Report, images_dir: str = "", job: jobs.JobConfig
         if suspects:
             building.leave_out(config.output_dir, suspects)
         rebuilt = building.build(config, job)
+    for file in known:  # what a repair that was killed had set aside
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(config.output_dir, file + BAD_SUFFIX))
     before = {entry["image"] for entry in manifest.left_out}
     return Rebuilt(tuple(bad), {entry["image"]: entry["reason"] for entry in rebuilt.left_out
                                 if entry["image"] not in before})
@@ -124,13 +127,13 @@ def _set_aside(manifest_path: str, files: Sequence[str]) -> Iterator[None]:
         yield
     except BaseException:
         for path in paths:
-            if not os.path.exists(path):
+            if os.path.exists(path):  # it was built before the failure
+                os.remove(path + BAD_SUFFIX)
+            else:
                 os.replace(path + BAD_SUFFIX, path)
         if not os.path.exists(manifest_path):
             with atomic_file.replacing(manifest_path) as temporary, open(temporary, "wb") as file:
                 file.write(description)
         raise
-    finally:
-        for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(path + BAD_SUFFIX)
+    for path in paths:
+        os.remove(path + BAD_SUFFIX)

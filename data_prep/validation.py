@@ -36,7 +36,7 @@ class Report:
     num_images: int
     num_shards: int
     num_bytes: int
-    seconds: float
+    seconds: float  # of reading all the shards, with those of an earlier report that this one builds on
     checked: dict[str, tuple[Shard, ShardContent]] = dataclasses.field(repr=False)  # by file name
 
     @property
@@ -60,7 +60,8 @@ class Report:
             lines += [f"{kind}: {count:,}", *(f"  {problem}" for problem in listed)]
             if count > len(listed):
                 lines.append(f"  ... and {count - len(listed):,} more")
-        return [*lines, f"{self.num_problems:,} problems in {self.dataset_dir}: {size}."]
+        plural = "s" * (self.num_problems != 1)
+        return [*lines, f"{self.num_problems:,} problem{plural} in {self.dataset_dir}: {size}."]
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON can hold it."""
@@ -99,7 +100,8 @@ def validate(dataset_dir: str, decode: bool = True, job: jobs.JobConfig | None =
     pending = {file: entry for file, entry in expected.items() if file not in contents}
     contents.update(_check_shards(manifest, pending, job or jobs.JobConfig()))
     report = _report(manifest, {file: (entry.shard, contents[file]) for file, entry in expected.items()})
-    return dataclasses.replace(report, seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started + (earlier.seconds if earlier is not None else 0)
+    return dataclasses.replace(report, seconds=seconds)
 
 
 def _expected_shards(manifest: Manifest, decode: bool) -> dict[str, Expected]:

@@ -74,6 +74,8 @@ class RepairTest(unittest.TestCase):
     def test_damaged_and_missing_shards_get_their_bytes_back(self):
         self.damage()
         os.remove(self.path("validation-00000-of-00002"))
+        with open(self.path("train-00000-of-00002.bad"), "wb"):
+            pass  # of a repair that was killed
         rebuilt = self.repair()
         self.assertEqual(rebuilt, ((_SHARD, "validation-00000-of-00002"), {}))
         self.assertEqual(self.contents(), self.before)
