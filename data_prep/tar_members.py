@@ -14,7 +14,6 @@ import pandas as pd
 
 from data_prep import jobs
 
-
 _END_BYTES = 1024  # zeros that end a tar file; POSIX.1, pax interchange format
 
 
