@@ -81,6 +81,16 @@ class RunTest(unittest.TestCase):
         self.run_job(functools.partial(double, 0), ["1"])
         self.assertEqual(self.run_job(functools.partial(double, 5), ["1"])["1"]["value"], 7)
 
+    def test_a_large_job_runs_in_processes(self):
+        sizes = [100_000] * 3
+        results = self.run_job(functools.partial(double, 1), ["1", "2", "3"], sizes=sizes)
+        self.assertEqual([result["value"] for result in results.values()], [3, 5, 7])
+        self.assertNotIn(os.getpid(), {result["process"] for result in results.values()})
+        with self.assertRaisesRegex(OSError, "^item 3 is bad$"):
+            self.run_job(functools.partial(refuse_three, OSError), ["1", "2", "3"], sizes=sizes)
+        with self.assertRaisesRegex(ValueError, "^stop$"):  # or this test takes 100 s
+            self.run_job(functools.partial(wait_for_stop, self.results_dir), ["0", "1"], sizes=sizes[:2])
+
     def test_a_runner_outside_this_process(self):
         """Beam's own job service and worker pool stand in for those of a cluster."""
         service, pool = (_free_port() for _ in range(2))
