@@ -5,12 +5,16 @@ EXIF orientation is left alone, as in the reference, so that boxes and keypoints
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
 
 # Source: the reference training of DELG (specs/delg.md 1.4); no horizontal flip, no colour change.
 MIN_CROP_AREA = 0.08  # of the image
 _CROP_ASPECT = (3 / 4, 4 / 3)  # width over height
 _CROP_ATTEMPTS = 100
+_RATIOS = (1, 2, 4, 8)  # by which the JPEG decoder can shrink
 _WHOLE_IMAGE = (((0.0, 0.0, 1.0, 1.0),),)
 
 
@@ -28,7 +32,8 @@ def random_crop(encoded: tf.Tensor, image_size: int, seed: tf.Tensor,
     """The paper's augmentation: a random part of the image, made square.
 
     The part has `min_area` to 1 of the image's area and an aspect between 3/4 and 4/3. Of a JPEG only that
-    part is decoded. The same arguments give the same pixels.
+    part is decoded, shrunk by the decoder where it has twice `image_size` or more. The same arguments give
+    the same pixels.
 
     Args:
         encoded: string []; JPEG or PNG.
@@ -39,30 +44,54 @@ def random_crop(encoded: tf.Tensor, image_size: int, seed: tf.Tensor,
     Returns:
         uint8 [image_size, image_size, 3].
     """
-    def of_jpeg() -> tf.Tensor:
-        window = _random_window(tf.io.extract_jpeg_shape(encoded), seed, min_area)
-        return tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
+    def of_jpeg(ratio: int) -> tf.Tensor:  # windows are in pixels of the scaled image
+        return tf.io.decode_and_crop_jpeg(encoded, window // ratio, channels=3, ratio=ratio)
 
     def of_png() -> tf.Tensor:
-        image = decode_image(encoded)
-        y, x, height, width = tf.unstack(_random_window(tf.shape(image), seed, min_area))
-        return image[y:y + height, x:x + width]
+        y, x, height, width = tf.unstack(window)
+        return decode_image(encoded)[y:y + height, x:x + width]
 
-    crop = tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_png)
+    window = _random_window(_shape(encoded), seed, min_area)
+    choice = _choose_ratio(window[2:], image_size)
+    ratio = tf.gather(_RATIOS, choice)
+    window = window // ratio * ratio  # on whole pixels of the scaled image
+    crop = _decode_scaled(encoded, choice, of_jpeg, of_png)
     return _to_uint8(tf.image.resize(crop, [image_size, image_size], method="area"), image_size)
 
 
 def resize_whole(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
     """The whole image made square, its aspect not kept: uint8 [image_size, image_size, 3].
 
-    Shrinking averages over all pixels; an image with a side below `image_size` is resized bilinearly.
+    Shrinking averages over all pixels; a JPEG of twice the size or more begins with that as it is decoded. An
+    image with a side below `image_size` is resized bilinearly.
     """
-    image = decode_image(encoded)
+    image = _decode_scaled(encoded, _choose_ratio(_shape(encoded)[:2], image_size),
+                           lambda ratio: tf.io.decode_jpeg(encoded, channels=3, ratio=ratio),
+                           lambda: decode_image(encoded))
     size = [image_size, image_size]
     shrinks = tf.reduce_min(tf.shape(image)[:2]) >= image_size
     resized = tf.cond(shrinks, lambda: tf.image.resize(image, size, method="area"),  # 3 times faster
                       lambda: tf.image.resize(image, size, antialias=True))
     return _to_uint8(resized, image_size)
+
+
+def _shape(encoded: tf.Tensor) -> tf.Tensor:
+    """Height, width and channels of a JPEG or PNG that decodes to three channels, int32 [3]."""
+    return tf.cond(tf.io.is_jpeg(encoded), lambda: tf.io.extract_jpeg_shape(encoded),
+                   lambda: tf.shape(decode_image(encoded)))
+
+
+def _choose_ratio(size: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Place in `_RATIOS` of the largest by which both sides of `size` shrink to `image_size` at least."""
+    return tf.reduce_sum(tf.cast(tf.reduce_min(size) // image_size >= _RATIOS[1:], tf.int32))
+
+
+def _decode_scaled(encoded: tf.Tensor, choice: tf.Tensor, of_jpeg: Callable[[int], tf.Tensor],
+                   of_png: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """What one of the functions decodes; that for a JPEG is given the ratio chosen."""
+    choice = tf.where(tf.io.is_jpeg(encoded), choice, len(_RATIOS))
+    pixels = tf.switch_case(choice, [*(functools.partial(of_jpeg, ratio) for ratio in _RATIOS), of_png])
+    return tf.ensure_shape(pixels, [None, None, 3])
 
 
 def _random_window(shape: tf.Tensor, seed: tf.Tensor, min_area: float) -> tf.Tensor:

@@ -50,6 +50,34 @@ class ResizeWholeTest(unittest.TestCase):
         self.assertEqual(small[5, 0].tolist() + small[5, 9].tolist(), [0, 0, 0, 240, 240, 240])
 
 
+class DecoderScalingTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        pixels = photographs.pixels(60, 80).repeat(10, 0).repeat(10, 1)
+        cls.jpeg, cls.png = (photographs.encode(pixels, image_format) for image_format in ("JPEG", "PNG"))
+
+    def assert_close(self, one: tf.Tensor, other: tf.Tensor):
+        difference = np.abs(one.numpy().astype(float) - other.numpy())
+        self.assertLess(difference.mean(), 3)
+
+    def test_whole_images_look_the_same(self):  # 600 x 800: ratios 1, 1, 2, 4 and 8
+        for size in (599, 301, 300, 120, 40):
+            with self.subTest(size=size):
+                self.assert_close(augment.resize_whole(self.jpeg, size), augment.resize_whole(self.png, size))
+
+    def test_crops_look_the_same(self):
+        for size in (200, 64, 32):
+            for number in range(8):
+                with self.subTest(size=size, number=number):
+                    self.assert_close(augment.random_crop(self.jpeg, size, [1, number], 0.5),
+                                      augment.random_crop(self.png, size, [1, number], 0.5))
+
+    def test_only_what_is_large_enough_is_shrunk(self):
+        for size, expected in ((599, 1), (301, 1), (300, 2), (151, 2), (150, 4), (75, 8), (10, 8)):
+            choice = augment._choose_ratio(tf.constant([600, 800]), size)
+            self.assertEqual(augment._RATIOS[int(choice)], expected)
+
+
 class RandomCropTest(unittest.TestCase):
     def test_every_kind(self):
         for image_format, mode in KINDS:
