@@ -24,13 +24,16 @@ again after an interruption: finished shards stay.
 
 from __future__ import annotations
 
-from data_prep import build_flags, building, command_line
+from data_prep import build_flags, command_line
 
 build_flags.define_flags()
 
 
 def main(_: list[str]) -> None:
-    manifest = building.build(*build_flags.configs_from_flags())
+    configs = build_flags.configs_from_flags()
+    from data_prep import building  # imports TensorFlow, for which a wrong flag need not wait
+
+    manifest = building.build(*configs)
     for name, split in manifest.splits.items():
         classes = f" of {split.num_classes} classes" if split.label_range else ""
         print(f"{name}: {split.num_examples} images{classes} in {len(split.shards)} shards")

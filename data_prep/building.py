@@ -153,7 +153,8 @@ def _describe(config: BuildConfig, plan: BuildPlan, results: dict[str, dict[str,
     for split in plan.splits:
         found = [results[name] for name in split.shard_names()]
         bad = [entry for result in found for entry in result["left_out"]]
-        left_out += bad
+        left_out += [{"split": split.name, "id": entry["id"], "image": entry["image"],
+                      "reason": entry["reason"]} for entry in bad]
         dropped[split.name] = {entry["id"] for entry in bad}
         parts = tuple(Shard(**result["shard"]) for result in found)
         splits[split.name] = Split(sum(shard.num_examples for shard in parts),
@@ -172,7 +173,7 @@ def _describe(config: BuildConfig, plan: BuildPlan, results: dict[str, dict[str,
     return save_manifest(Manifest(
         path="", dataset=config.dataset, seed=config.seed, num_classes=plan.num_classes,
         labels=tuple(plan.labels), splits=splits, ground_truth=ground_truth, sources=plan.sources,
-        left_out=tuple({"image": entry["image"], "reason": entry["reason"]} for entry in left_out),
+        left_out=tuple(left_out),
         settings=settings, unlisted=unlisted), config.output_dir)
 
 

@@ -10,7 +10,7 @@
      "sources": {flag: {"path", "sha256"}},
      "settings": {flag: value},     of data_prep.build_tfrecords, to build it again
      "unlisted": {"count", "examples"},  images on the disk that no table lists
-     "left_out": [{"image", "reason"}, ...]}
+     "left_out": [{"split", "id", "image", "reason"}, ...]}
 
 It is written last: shards without it are of a build that did not finish.
 """

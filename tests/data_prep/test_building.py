@@ -94,6 +94,14 @@ class TrainingTest(BuildTest):
         labels = [example.label for example in pipeline.iterate_examples(pattern)]
         self.assertGreater(len(set(labels[:8])), 3)
 
+    def test_images_of_every_folder_go_to_every_shard(self):
+        self.write_classes(num_classes=4, size=30)
+        self.build(validation_fraction=0)
+        for shard in range(3):
+            pattern = os.path.join(self.output_dir, f"train-0000{shard}*")
+            labels = {example.label for example in pipeline.iterate_examples(pattern)}
+            self.assertEqual(labels, {0, 1, 2, 3})
+
     def test_same_seed_same_bytes_whatever_the_workers(self):
         self.write_classes()
         self.build(num_workers=1)
@@ -143,7 +151,10 @@ class TrainingTest(BuildTest):
             rows = (f"abc{number:02d},{number % 3 * 10}" for number in range(30))
             file.write("\n".join(["id,landmark_id", *rows]))
         manifest = self.build(dataset="gldv2", train_csv=table)
-        self.assertEqual(manifest.left_out, ({"image": "a/b/c/abc07.jpg", "reason": "missing"},))
+        split = manifest.left_out[0]["split"]
+        self.assertIn(split, ("train", "validation"))
+        self.assertEqual(manifest.left_out, (
+            {"split": split, "id": "abc07", "image": "a/b/c/abc07.jpg", "reason": "missing"},))
         self.assertEqual(manifest.labels, (0, 10, 20))
         self.assertEqual(manifest.sources["train_csv"]["path"], table)
         with self.assertRaisesRegex(OSError, "one image must exist below .* none of 30 looked for, such as"):
