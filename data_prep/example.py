@@ -103,14 +103,14 @@ def _varint(value: int) -> bytes:
 
 
 def parse_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The fields of one serialized example, as tensors.
+    """The fields of a serialized example, string [], as tensors; of n, string [n], with n in front.
 
     Returns:
         `encoded` string [], `id` string [], `label` int64 [] (-1: none), `height` and `width` int64 [] in
         pixels, `query_bbox` float32 [4] as x1, y1, x2, y2 in pixels (all -1: none), `domain` and `pair`
         string [] (empty: none).
     """
-    fields = tf.io.parse_single_example(serialized, _FEATURES)
+    fields = tf.io.parse_example(serialized, _FEATURES)
     return {"encoded": fields[ENCODED], "id": fields[ID], "label": fields[LABEL], "height": fields[HEIGHT],
             "width": fields[WIDTH], "query_bbox": fields[QUERY_BBOX], "domain": fields[DOMAIN],
             "pair": fields[PAIR]}

@@ -25,6 +25,7 @@ from data_prep.record_reading import RecordReader, read_details
 AUGMENTATIONS = ("paper", "strong", "none")
 _READ_AT_ONCE = 32  # records; chosen
 _READS_AHEAD = 8  # times as many; enough to hide the delay of a disk on the network; chosen
+_CROPPED_AT_ONCE = 8  # images, at most; chosen
 _READ_BYTES = 1 << 20  # buffer of a shard that is read from start to end
 
 
@@ -106,16 +107,26 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         records = tf.data.TFRecordDataset(files, buffer_size=_READ_BYTES).skip(start_step * batch_size)
         records = records.enumerate()
 
-    def to_pixels(place: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def whole(_: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = parse_example(serialized)
-        label = _checked_label(fields, pattern, split)
-        example_seed = tf.stack([tf.constant(seed, tf.int64), place])
-        if not training or augmentation == "none":
-            return augment.resize_whole(fields["encoded"], image_size), label
-        image = augment.random_crop(fields["encoded"], image_size, example_seed, min_crop_area)
-        return (strong_augment.distort(image, example_seed) if augmentation == "strong" else image), label
+        return augment.resize_whole(fields["encoded"], image_size), _checked_labels(fields, pattern, split)
 
-    return _batched(records.map(to_pixels, num_parallel_calls=tf.data.AUTOTUNE), batch_size, training)
+    def crops(places: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        fields = parse_example(serialized)
+        seeds = tf.stack([tf.fill([chunk], tf.constant(seed, tf.int64)), places], axis=1)
+        images = augment.random_crops(fields["encoded"], image_size, seeds, min_crop_area)
+        if augmentation == "strong":
+            images = tf.stack([strong_augment.distort(images[number], seeds[number])
+                               for number in range(chunk)])
+        return images, _checked_labels(fields, pattern, split)
+
+    if not training or augmentation == "none":
+        return _batched(records.map(whole, num_parallel_calls=tf.data.AUTOTUNE), batch_size, training)
+    chunk = max(size for size in range(1, _CROPPED_AT_ONCE + 1) if batch_size % size == 0)
+    records = records.batch(chunk, drop_remainder=True)
+    chunks = _batched(records.map(crops, num_parallel_calls=tf.data.AUTOTUNE), batch_size // chunk, training)
+    return chunks.map(lambda images, labels: (
+        tf.reshape(images, [batch_size, image_size, image_size, 3]), tf.reshape(labels, [batch_size])))
 
 
 def read_examples(pattern: str) -> tf.data.Dataset:
@@ -199,12 +210,15 @@ def _batched(examples: tf.data.Dataset, batch_size: int, training: bool) -> tf.d
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-def _checked_label(fields: dict[str, tf.Tensor], pattern: str, split: Split) -> tf.Tensor:
-    label = fields["label"]
+def _checked_labels(fields: dict[str, tf.Tensor], pattern: str, split: Split) -> tf.Tensor:
+    """Labels of one example, int32 [], or of several, int32 [n]."""
+    labels = fields["label"]
     low, high = split.label_range or (NO_LABEL, NO_LABEL + 1)
+    wrong = (labels < low) | (labels >= high)
     check = tf.debugging.Assert(
-        (low <= label) & (label < high),
+        ~tf.reduce_any(wrong),
         [f"Labels of {pattern!r} must be in [{low}, {high}), as its dataset.json says. Received: label=",
-         label, "of image", fields["id"]])
+         tf.boolean_mask(tf.reshape(labels, [-1]), tf.reshape(wrong, [-1])), "of image",
+         tf.boolean_mask(tf.reshape(fields["id"], [-1]), tf.reshape(wrong, [-1]))])
     with tf.control_dependencies([check]):
-        return tf.cast(label, tf.int32)
+        return tf.cast(labels, tf.int32)

@@ -1,4 +1,4 @@
-"""Speed of the reader and of the builder against their peers, measured in the same run.
+"""Speed of the reader against its peers, measured in the same run.
 
     python -m tests.benchmarks.bench_reader
 
@@ -103,7 +103,7 @@ def main(_: list[str]) -> None:
         files = sorted(glob.glob(os.path.join(images_dir, "*", "*.jpg")))
         kilobytes = statistics.mean(map(os.path.getsize, files)) / 1e3
         config = BuildConfig("folder", images_dir, output_dir, validation_fraction=0)
-        built = timed(lambda: building.build(config).splits["train"].num_examples)
+        building.build(config)
         pattern = os.path.join(output_dir, "train*")
         crops, whole = (pipeline.make_dataset(pattern, size, batch, 0, True, augmentation, len(files))
                         for augmentation in ("paper", "none"))
@@ -120,12 +120,11 @@ def main(_: list[str]) -> None:
     speeds = {name: Speed(*map(statistics.median, zip(*rounds))) for name, rounds in found.items()}
     print(f"{len(files)} JPEGs of {kilobytes:.0f} KB, {NUM_PROCESSORS} processors, "
           f"load {os.getloadavg()[0]:.1f}")
-    for name, speed in {"builder": built, **speeds}.items():
+    for name, speed in speeds.items():
         print(f"{name:22s} {speed.rate:6.0f} images/s  {speed.cost:5.2f} ms of processor time per image")
     reader, bare = speeds["reader, paper's crops"], speeds["cv2.imdecode alone"]
     for name, one, other in (("reader / cv2.imdecode alone", reader, bare),
-                             ("reader / reference arrangement", reader, speeds["reference arrangement"]),
-                             ("builder / cv2.imdecode alone", built, bare)):
+                             ("reader / reference arrangement", reader, speeds["reference arrangement"])):
         print(f"{name:31s} {one.rate / other.rate:.2f} by the clock, "
               f"{other.cost / one.cost:.2f} by processor time")
 
