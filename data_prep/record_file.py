@@ -35,24 +35,10 @@ def masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def write_record(file: Any, data: bytes, digest: Any) -> int:
-    """Appends a record to an unbuffered binary file; returns its length in bytes, framing included.
-
-    Args:
-        file: has a file descriptor; nothing else writes to it.
-        data: of the record.
-        digest: object of hashlib that is updated with what is written.
-    """
+def record_parts(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """What a file has for a record: these three, one after the other."""
     length = struct.pack("<Q", len(data))
-    head = length + struct.pack("<I", masked_crc(length))
-    tail = struct.pack("<I", masked_crc(data))
-    for part in (head, data, tail):
-        digest.update(part)
-    size = HEAD_BYTES + len(data) + TAIL_BYTES
-    written = os.writev(file.fileno(), (head, data, tail))  # no copy of the data is made
-    if written < size:  # a signal came, or the disk is full, which the rest will tell
-        file.write((head + data + tail)[written:])
-    return size
+    return length + struct.pack("<I", masked_crc(length)), data, struct.pack("<I", masked_crc(data))
 
 
 def read_records(path: str, digest: Any = None) -> Iterator[Record]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterable
 
 from data_prep import atomic_file
 from data_prep.manifest import Shard
-from data_prep.record_file import write_record
+from data_prep.record_file import record_parts
 
 _NAME = re.compile(r"(?P<split>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})")
 _BLOCK = 1 << 22  # bytes read at a time
@@ -50,11 +51,26 @@ def find_shards(pattern: str) -> list[str]:
 def write_shard(path: str, examples: Iterable[bytes]) -> Shard:
     """Writes serialized examples to a TFRecord file, whole or not at all, and describes it."""
     num_examples, num_bytes, digest = 0, 0, hashlib.sha256()
+    parts: list[bytes] = []
+    num_waiting = 0
+
+    def write(file: io.FileIO) -> int:
+        block = b"".join(parts)
+        parts.clear()
+        digest.update(block)
+        file.write(block)
+        return len(block)
+
     with atomic_file.replacing(path) as temporary:
-        with open(temporary, "wb", buffering=0) as file:
+        with open(temporary, "wb") as file:
             for example in examples:
-                num_bytes += write_record(file, example, digest)
+                parts += record_parts(example)
                 num_examples += 1
+                num_waiting += len(example)
+                if num_waiting >= _BLOCK:  # larger pieces mean less waiting for Python's lock among threads
+                    num_bytes += write(file)
+                    num_waiting = 0
+            num_bytes += write(file)
         return Shard(os.path.basename(path), num_examples, num_bytes, digest.hexdigest())
 
 

@@ -62,13 +62,18 @@ class FaultsTest(unittest.TestCase):
 
 class KillTest(FaultsTest):
     def test_killed_at_random_moments_it_ends_with_the_same_bytes(self):
-        """In processes forked from this one, which has its imports behind it."""
         self.write_images(2000)
-        context = multiprocessing.get_context("fork")
+        # Forks of a process that has its imports behind it, and no threads yet.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["data_prep.building", "apache_beam"])
+        first = context.Process(target=building.build, args=(self.config("first"),))
+        first.start()  # waits for the imports
+        first.join(60)
         start = time.monotonic()
         whole = context.Process(target=building.build, args=(self.config("whole"),))
         whole.start()
-        whole.join()
+        whole.join(60)
+        self.assertEqual(whole.exitcode, 0)
         seconds = time.monotonic() - start
         moments, num_killed = random.Random(0), 0
         for _ in range(NUM_KILLS):
