@@ -6,6 +6,7 @@ Makes JPEGs of 512 pixels and, round after round, (a) reads and header-checks th
 writes them one after the other into files as large as shards, which is the least that any builder does,
 (c) builds shards, embedded in Beam, (d) builds them in a pool of processes without Beam. Each goes over the
 files in a random order, once from the disk and once from memory. Prints images/s, and the ratios of (c).
+The pool is measured once with its processes up and running, and once with their start, as a script has it.
 Takes a few minutes and 4 GB of disk.
 """
 
@@ -96,6 +97,12 @@ def build_in_processes(config: BuildConfig, pool: futures.ProcessPoolExecutor) -
     list(pool.map(functools.partial(shard_building.bring_up_to_date, config, plan.num_images), names))
 
 
+def build_in_new_processes(config: BuildConfig) -> None:
+    """The same, the start of the pool included."""
+    with futures.ProcessPoolExecutor(_WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+        build_in_processes(config, pool)
+
+
 def main(_: list[str]) -> None:
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(dir=".") as directory, \
@@ -107,7 +114,8 @@ def main(_: list[str]) -> None:
         works = {"read and check": lambda: in_threads(check, paths),
                  "read, check, write": lambda: in_threads(check, paths, output_dir),
                  _OURS: lambda: building.build(config),
-                 "build, pool of processes": lambda: build_in_processes(config, pool)}
+                 "build, running pool": lambda: build_in_processes(config, pool),
+                 "build, pool and its start": lambda: build_in_new_processes(config)}
         rates: dict[tuple[str, str], list[float]] = {}
         for number in range(-1, _NUM_ROUNDS.value):  # the first round warms up: imports, processes
             for name, work in works.items():
