@@ -1,0 +1,90 @@
+import os
+import unittest
+
+import h5py
+import numpy as np
+
+from delg import features_io
+from delg.features_io import LocalFeatures
+from tests.delg.shard_folder import ShardFolderTest
+
+
+class FeatureShardTest(ShardFolderTest):
+    def test_reads_back_what_was_written(self):
+        written = self.write("a.h5", ["x", "ü"], [2, 0])
+        read = features_io.read_feature_shard(self.path("a.h5"))
+        self.assertEqual(read.ids, ["x", "ü"])
+        self.assertEqual(read.config, written.config)
+        self.assertEqual(read.descriptors.dtype, np.float16)
+        for name in ("global_descriptors", "image_sizes", "offsets", "keypoints_yx", "descriptors", "scores",
+                     "scales"):
+            np.testing.assert_array_equal(getattr(read, name), getattr(written, name), name)
+
+    def test_an_interrupted_writer_leaves_nothing(self):
+        with self.assertRaises(KeyboardInterrupt), features_io.FeatureShardWriter(
+                self.path("a.h5"), {}, global_dim=3, local_dim=4):
+            raise KeyboardInterrupt
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_failed_replacement_keeps_the_old_shard(self):
+        self.write("a.h5", ["old"], [1])
+        with self.assertRaises(RuntimeError), features_io.FeatureShardWriter(
+                self.path("a.h5"), {}, global_dim=3, local_dim=4):
+            raise RuntimeError
+        self.assertEqual(features_io.read_feature_shard(self.path("a.h5")).ids, ["old"])
+        self.assertEqual(os.listdir(self.folder), ["a.h5"])
+
+    def append(self, global_descriptor=(1.0, 0.0, 0.0), local_dim=4):
+        local = LocalFeatures(np.zeros((2, 2)), np.ones((2, local_dim)), np.ones(2), np.ones(2))
+        with features_io.FeatureShardWriter(self.path("a.h5"), {}, global_dim=3, local_dim=4) as writer:
+            writer.append("x", np.array(global_descriptor), (8, 8), local)
+
+    def test_writer_refuses_a_wrong_shape(self):
+        with self.assertRaisesRegex(ValueError, r"`descriptors` of image x .*\(2, 4\).*\(2, 5\)"):
+            self.append(local_dim=5)
+
+    def test_writer_refuses_nan(self):
+        with self.assertRaisesRegex(ValueError, "`global_descriptors` of image x must be finite"):
+            self.append(global_descriptor=(np.nan, 0, 0))
+
+    def test_refuses_a_missing_file(self):
+        with self.assertRaisesRegex(FileNotFoundError, "No feature shard at .*none.h5"):
+            features_io.read_feature_shard(self.path("none.h5"))
+
+    def test_refuses_a_truncated_file(self):
+        self.write("a.h5", ["x"], [100])
+        with open(self.path("a.h5"), "r+b") as file:
+            file.truncate(500)
+        with self.assertRaisesRegex(ValueError, "a.h5 must be a feature shard .HDF5.. It cannot be opened"):
+            features_io.read_feature_shard(self.path("a.h5"))
+
+    def test_refuses_a_missing_dataset(self):
+        self.write("a.h5", ["x"], [1])
+        self.alter("a.h5", scales=None)
+        with self.assertRaisesRegex(ValueError, "a.h5 must hold the dataset `scales`"):
+            features_io.read_feature_shard(self.path("a.h5"))
+
+    def test_refuses_a_foreign_format(self):
+        self.write("a.h5", ["x"], [1])
+        with h5py.File(self.path("a.h5"), "r+") as file:
+            file.attrs["format"] = 7
+        with self.assertRaisesRegex(ValueError, "`format` = 1. It has: format=7"):
+            features_io.read_feature_shard(self.path("a.h5"))
+
+    def test_refuses_contradicting_shapes(self):
+        for datasets, message in (
+                ({"global_descriptors": np.zeros((2, 3))},
+                 r"`global_descriptors` in .* must have 2 axes and 1 rows, .* It has shape \(2, 3\)"),
+                ({"descriptors": np.zeros((5, 4))}, "`descriptors` in .* 1 rows, for 1 ids and 1 scores"),
+                ({"scores": np.zeros((1, 1))}, r"`scores` in .* 1 axes .* It has shape \(1, 1\)"),
+                ({"image_sizes": np.zeros((1, 3))}, "`image_sizes` in .* must have 2 columns. It has 3"),
+                ({"offsets": np.array([0, 2])}, "`offsets` in .* must rise from 0 to 1. They go from 0")):
+            with self.subTest(message=message):
+                self.write("a.h5", ["x"], [1])
+                self.alter("a.h5", **datasets)
+                with self.assertRaisesRegex(ValueError, message):
+                    features_io.read_feature_shard(self.path("a.h5"))
+
+
+if __name__ == "__main__":
+    unittest.main()
