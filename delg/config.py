@@ -17,7 +17,7 @@ AUTOENCODER_INITS = ("none", "pca")
 AUGMENTATIONS = ("paper", "strong", "none")
 LOCAL_DTYPES = ("float16", "float32")
 MATCHERS = ("mutual", "ratio", "threshold")
-VERIFIERS = ("usac", "paper", "none")
+VERIFIERS = ("usac", "scale", "paper", "none")
 TRANSFORMS = ("homography", "affine")
 
 

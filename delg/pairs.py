@@ -51,7 +51,8 @@ def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig
     threshold = config.inlier_threshold * (1 if paper else max(query_size) / THRESHOLD_IMAGE_SIZE)
     transform, inliers = verification.verify_matches(
         query.keypoints_yx[matches.query_rows], index.keypoints_yx[matches.index_rows], config.verifier,
-        config.transform, threshold, config.max_iterations, config.seed)
+        config.transform, threshold, config.max_iterations, config.seed,
+        query.scales[matches.query_rows], index.scales[matches.index_rows])
     query_rows, index_rows = matches.query_rows[inliers], matches.index_rows[inliers]
     if inliers.any() and config.guided_neighbors and not paper:
         mapped = verification.project(transform, index.keypoints_yx[:, ::-1])

@@ -12,7 +12,9 @@ import numpy as np
 from skimage import measure
 from skimage import transform as geometry
 
-VERIFIERS = ("usac", "paper")
+from delg import scale_verification
+
+VERIFIERS = ("usac", "scale", "paper")
 TRANSFORMS = ("homography", "affine")
 MAX_SCALE = 10.0  # of lengths, between the two images; chosen
 MAX_STRETCH = 6.0  # longest over shortest image of a unit circle: a plane seen 80 degrees aslant; chosen
@@ -91,12 +93,23 @@ def _paper(query_xy: np.ndarray, index_xy: np.ndarray, threshold: float, max_ite
     return None if found is None else found.params
 
 
+def _checked(name: str, scales: np.ndarray | None, num_matches: int) -> np.ndarray:
+    scales = np.ones(num_matches) if scales is None else np.asarray(scales, np.float64)
+    if scales.shape != (num_matches,) or not np.all((scales > 0) & np.isfinite(scales)):
+        raise ValueError(f"`{name}` must be one positive number per match, {num_matches} here. "
+                         f"Received: shape {scales.shape}, least {scales.min(initial=np.inf):g}.")
+    return scales
+
+
 def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "usac",
                    transform: str = "homography", threshold: float = 20.0, max_iterations: int = 1000,
-                   seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+                   seed: int = 0, query_scales: np.ndarray | None = None,
+                   index_scales: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The transform most matches agree on, and which do; equal input and seed give equal output.
 
     - `usac`: homography (4 points) or affine; implausible transforms count as none.
+    - `scale`: the same transforms, grown from single matches and their keypoint scales; nothing is sampled,
+      and the images must be about upright. Implausible transforms count as none.
     - `paper`: affine, whatever `transform` says, without a check of plausibility.
 
     Args:
@@ -105,34 +118,44 @@ def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "
         verifier: one of VERIFIERS.
         transform: one of TRANSFORMS.
         threshold: pixels of the query; the largest distance of an inlier from its mapped partner.
-        max_iterations: samples tried.
+        max_iterations: samples tried; `scale` takes none.
         seed: of the sampling.
+        query_scales: float, [k], positive, sizes of the query's keypoints, for `scale`; None: all equal.
+        index_scales: float, [k], positive, sizes of the index image's keypoints in the same unit.
 
     Returns:
         transform: float64, [3, 3], from index (x, y, 1) to the query; all NaN when none was found.
         inliers: bool, [k]; all False when none was found, or with fewer matches than a sample takes.
 
     Raises:
-        ValueError: if an argument is not one of those named.
+        ValueError: if an argument is not one of those named, or a scale that `scale` uses is not positive.
     """
     if verifier not in VERIFIERS or transform not in TRANSFORMS:
         raise ValueError(f"`verifier` must be one of {', '.join(VERIFIERS)} and `transform` one of "
                          f"{', '.join(TRANSFORMS)}. "
                          f"Received: verifier={verifier!r}, transform={transform!r}.")
+    if verifier == "scale":
+        query_scales = _checked("query_scales", query_scales, len(query_yx))
+        index_scales = _checked("index_scales", index_scales, len(query_yx))
     # The reference asks for four matches though an affine sample takes three.
     none = np.full((3, 3), np.nan), np.zeros(len(query_yx), bool)
-    if len(query_yx) < 4 - (verifier == "usac" and transform == "affine"):
+    if len(query_yx) < 4 - (verifier != "paper" and transform == "affine"):
         return none
     query_xy = np.ascontiguousarray(query_yx[:, ::-1], np.float64)
     index_xy = np.ascontiguousarray(index_yx[:, ::-1], np.float64)
-    found = (_paper(query_xy, index_xy, threshold, max_iterations, seed) if verifier == "paper"
-             else _usac(query_xy, index_xy, transform, threshold, max_iterations, seed))
+    if verifier == "scale":
+        found = scale_verification.find_transform(query_xy, index_xy, query_scales, index_scales, transform,
+                                                  threshold)
+    elif verifier == "usac":
+        found = _usac(query_xy, index_xy, transform, threshold, max_iterations, seed)
+    else:
+        found = _paper(query_xy, index_xy, threshold, max_iterations, seed)
     if found is None:
         return none
     if index_xy.mean(axis=0) @ found[2, :2] + found[2, 2] < 0:
         found = -found  # the same transform; depth is positive where the matches are
     inliers = np.linalg.norm(project(found, index_xy) - query_xy, axis=1) <= threshold
-    if not inliers.any() or (verifier == "usac" and not is_plausible(found, index_xy[inliers])):
+    if not inliers.any() or (verifier != "paper" and not is_plausible(found, index_xy[inliers])):
         return none
     return found, inliers
 

@@ -68,11 +68,13 @@ class VerifyMatchesTest(unittest.TestCase):
     def test_chance_gives_few_inliers(self):
         for seed in range(5):
             query, index, _ = planted(HOMOGRAPHY, 0, 300, seed)
-            _, inliers = verification.verify_matches(query, index, threshold=10)
-            self.assertLessEqual(np.count_nonzero(inliers), 12)
+            for verifier in ("usac", "scale"):
+                _, inliers = verification.verify_matches(query, index, verifier, threshold=10)
+                self.assertLessEqual(np.count_nonzero(inliers), 12, verifier)
 
     def test_too_few_matches_are_no_match(self):
         for verifier, transform, fewest in (("usac", "homography", 4), ("usac", "affine", 3),
+                                            ("scale", "homography", 4), ("scale", "affine", 3),
                                             ("paper", "affine", 4)):
             query, index, _ = planted(AFFINE, fewest - 1, 0)
             found, inliers = verification.verify_matches(query, index, verifier, transform)
@@ -93,6 +95,8 @@ class VerifyMatchesTest(unittest.TestCase):
         for transform in verification.TRANSFORMS:
             _, inliers = verification.verify_matches(query, index, transform=transform)
             self.assertFalse(inliers.any(), transform)
+            _, inliers = verification.verify_matches(query, index, "scale", transform)
+            self.assertLess(np.count_nonzero(inliers), 8, transform)  # single hypotheses never turn or mirror
 
     def test_refuses_unknown_verifier_and_transform(self):
         points = np.zeros((5, 2))
@@ -100,6 +104,13 @@ class VerifyMatchesTest(unittest.TestCase):
             verification.verify_matches(points, points, "magic")
         with self.assertRaisesRegex(ValueError, "transform='rigid'"):
             verification.verify_matches(points, points, transform="rigid")
+
+    def test_refuses_scales_that_are_not_one_positive_number_per_match(self):
+        points, ones = np.zeros((5, 2)), np.ones(5)
+        with self.assertRaisesRegex(ValueError, r"`query_scales` must be .* 5 here. Received: shape \(4,\)"):
+            verification.verify_matches(points, points, "scale", query_scales=ones[:4], index_scales=ones)
+        with self.assertRaisesRegex(ValueError, r"`index_scales` must be .* least 0"):
+            verification.verify_matches(points, points, "scale", query_scales=ones, index_scales=0 * ones)
 
 
 class PlausibleTest(unittest.TestCase):
