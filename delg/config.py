@@ -19,6 +19,7 @@ LOCAL_DTYPES = ("float16", "float32")
 MATCHERS = ("mutual", "ratio", "threshold")
 VERIFIERS = ("usac", "scale", "paper", "none")
 TRANSFORMS = ("homography", "affine")
+RERANKERS = ("alpha_qe", "dba", "diffusion", "neighbor_refinement")
 
 
 def _require(holds: bool, rule: str, **received: Any) -> None:
@@ -177,6 +178,18 @@ class SearchConfig:
     """Global search, then geometric verification of the first results."""
 
     num_neighbors: int = 0  # results kept per query; 0: the whole index
+    rerankers: str = ""  # of the global search, in order: alpha_qe, dba, diffusion, neighbor_refinement
+    qe_neighbors: int = 10  # results the query moves towards, for alpha_qe; chosen
+    qe_alpha: float = 3.0  # a neighbour weighs cosine^alpha, for alpha_qe and dba; TPAMI 2018
+    dba_neighbors: int = 10  # index images each index image moves towards, for dba; chosen
+    diffusion_images: int = 2000  # results of a query that make the graph; chosen, 1000 or more published
+    diffusion_neighbors: int = 50  # nearest neighbours of an image in the graph; CVPR 2017
+    diffusion_seeds: int = 10  # results where the walk starts; CVPR 2017
+    diffusion_gamma: float = 3.0  # affinity is cosine^gamma; CVPR 2017
+    diffusion_alpha: float = 0.99  # chance of walking on; CVPR 2017
+    refined_images: int = 400  # results that neighbor_refinement compares again; SuperGlobal, ICCV 2023
+    refined_neighbors: int = 9  # neighbours each is smoothed over
+    refined_beta: float = 0.15  # weight of a neighbour of cosine 1
     num_rerank: int = 100  # results verified per query
     matcher: str = "mutual"
     ratio: float = 0.9  # first over second distance, for matcher=ratio
@@ -200,3 +213,19 @@ class SearchConfig:
         for name in ("inlier_threshold", "max_iterations", "max_distance"):
             _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
         _require(0 < self.ratio <= 1, "`ratio` must be in (0, 1].", ratio=self.ratio)
+        _require(set(self.reranker_names) <= set(RERANKERS) and "dba" not in self.reranker_names[1:],
+                 f"`rerankers` must be names among {', '.join(RERANKERS)}, with commas between them, dba "
+                 "first as it changes the index.", rerankers=self.rerankers)
+        for name in ("qe_neighbors", "dba_neighbors", "diffusion_images", "diffusion_neighbors",
+                     "diffusion_seeds", "diffusion_gamma", "refined_images", "refined_neighbors"):
+            _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
+        for name in ("qe_alpha", "refined_beta"):
+            _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
+                     **{name: getattr(self, name)})
+        _require(0 <= self.diffusion_alpha < 1, "`diffusion_alpha` must be in [0, 1).",
+                 diffusion_alpha=self.diffusion_alpha)
+
+    @property
+    def reranker_names(self) -> tuple[str, ...]:
+        """The re-rankers of the global search, in order."""
+        return tuple(name.strip() for name in self.rerankers.split(",")) if self.rerankers else ()

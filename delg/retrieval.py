@@ -19,7 +19,7 @@ import rich.console
 import rich.progress
 from absl import logging
 
-from delg import pairs, reranking, verification
+from delg import pairs, rerankers, reranking, verification
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from delg.index import ExactIndex, load_index
@@ -35,7 +35,7 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 def search(query_features: str, index_features: str, index_dir: str, output: str,
            config: SearchConfig, num_workers: int = 0) -> Ranking:
-    """Ranks the index images for every query, verifies the first and writes the ranking.
+    """Ranks the index images for every query, re-ranks and verifies the first and writes the ranking.
 
     Every pair is verified once, whatever protocols it serves later. A finished ranking of the same inputs
     and settings is kept.
@@ -67,8 +67,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         if config.verifier == "paper":
             config = dataclasses.replace(config, matcher="threshold", transform="affine", guided_neighbors=0,
                                          inlier_weight=0.0, min_inliers=max(1, config.min_inliers),
-                                         expand_query=False)
-        ranks, similarities = index.search(queries.global_descriptors, config.num_neighbors)
+                                         expand_query=False, rerankers="")
+        ranks, similarities = _global_search(queries.global_descriptors, index, config)
         num_verified = 0 if config.verifier == "none" else min(config.num_rerank, ranks.shape[1])
         num_inliers = np.full(ranks.shape, -1, np.int32)
         transforms = np.full((len(ranks), num_verified, 3, 3), np.nan, np.float32)
@@ -131,6 +131,13 @@ def _finished(output: str, requested: dict[str, Any], inputs: str) -> Ranking | 
     return ranking if same else None
 
 
+def _global_search(queries: np.ndarray, index: ExactIndex,
+                   config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
+    if not config.rerankers:
+        return index.search(queries, config.num_neighbors)
+    return rerankers.rerank(queries, index.descriptors, config, index.search)
+
+
 def _pairs_far_down(ranks: np.ndarray, num_index: int, config: SearchConfig) -> list[np.ndarray]:
     """Per query, random index rows outside the first half of its ranking: next to none of them match."""
     generator = np.random.default_rng(config.seed)
@@ -163,8 +170,11 @@ def _rerank(ranks: np.ndarray, similarities: np.ndarray, num_inliers: np.ndarray
         verified = np.s_[:num_verified]
         if config.expand_query:
             descriptors = index.descriptors[ranks[query]]
-            by_global = descriptors @ reranking.expand_query(
+            expanded = reranking.expand_query(
                 queries[query], descriptors[verified], num_inliers[query, verified], config.min_inliers)
+            by_global = descriptors @ expanded
+            if config.rerankers:  # their scores move by as much as the cosines do
+                by_global += similarities[query] - descriptors @ queries[query]
         scores = verification.verified_scores(by_global[verified], num_inliers[query, verified],
                                               config.min_inliers, config.inlier_weight)
         first = np.argsort(-scores, kind="stable")

@@ -9,7 +9,7 @@ import unittest
 import h5py
 import numpy as np
 
-from delg import index, pairs, retrieval
+from delg import index, pairs, rerankers, retrieval
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from tests.delg import planar_world
@@ -80,6 +80,20 @@ class SearchTest(unittest.TestCase):
             np.testing.assert_array_equal(expanded.similarities[query],
                                           [by_row[row] for row in expanded.ranks[query]])
             np.testing.assert_array_equal(expanded.global_ranks()[query], plain.global_ranks()[query])
+
+    def test_rerankers_act_on_the_global_search_before_verification(self):
+        names = "alpha_qe,neighbor_refinement"
+        for expand_query in (False, True):
+            config = SearchConfig(num_rerank=12, min_inliers=12, rerankers=names, expand_query=expand_query)
+            ranking = self.search(config, "reranked.h5")
+            with FeatureReader(self.queries) as queries, FeatureReader(self.images) as images:
+                ranks, similarities = rerankers.rerank(queries.global_descriptors, images.global_descriptors,
+                                                       config)
+            np.testing.assert_array_equal(ranking.global_ranks(), ranks)
+            np.testing.assert_array_equal(np.sort(ranking.similarities), np.sort(similarities))
+            for query, positives in enumerate(self.positives):
+                self.assertEqual(set(ranking.ranks[query, :2]), set(positives))
+        self.assertEqual(ranking.search_config, config)
 
     def test_paper_recipe(self):
         ranking = self.search(SearchConfig(verifier="paper", num_rerank=8, max_iterations=30), "paper.h5")

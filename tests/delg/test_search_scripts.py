@@ -35,7 +35,8 @@ class SearchScriptsTest(unittest.TestCase):
                                       "index_dir": paths["index"]}),
                 ("delg.search_images", {"query_features": self.folder / "query-*.h5",
                                         "index_features": self.folder / "index-*.h5", "min_inliers": 12,
-                                        "index_dir": paths["index"], "output": paths["ranking.h5"]}),
+                                        "index_dir": paths["index"], "output": paths["ranking.h5"],
+                                        "rerankers": "alpha_qe,diffusion"}),
                 ("delg.evaluate", {"ranking": paths["ranking.h5"], "ground_truth": self.folder / "gnd.json",
                                    "output": paths["metrics.json"]})):
             finished = run(module, **flags)
@@ -45,6 +46,7 @@ class SearchScriptsTest(unittest.TestCase):
         self.assertEqual(scores["verified"]["medium"]["mAP"], 100)
         self.assertLess(scores["global"]["medium"]["mAP"], 50)
         self.assertEqual(scores["config"]["min_inliers"], 12)
+        self.assertEqual(scores["config"]["rerankers"], "alpha_qe,diffusion")
 
     def test_errors_are_one_line(self):
         finished = run("delg.evaluate", ranking=self.folder / "no.h5", ground_truth="gnd.json",
