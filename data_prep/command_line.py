@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
@@ -12,8 +12,11 @@ INTERRUPTED = 130  # exit status of a process ended by Ctrl-C: 128 + SIGINT
 _DEBUG = flags.DEFINE_bool("debug", False, "On an error, show the traceback instead of one line.")
 
 
-def run(main: Callable[[list[str]], None]) -> None:
+def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> None:
     """Parses the flags, calls `main(argv)` and exits.
+
+    A script takes as many arguments without a `--name` as `positional` has names for them, which the error
+    message shows; they are `argv[1:]`.
 
     The errors a user can cause (ValueError, OSError, lack of memory, a failed TensorFlow operation)
     and Ctrl-C become one line on stderr; `--debug` lets them through with their traceback. Any other
@@ -21,9 +24,10 @@ def run(main: Callable[[list[str]], None]) -> None:
     """
     def guarded(argv: list[str]) -> None:
         try:
-            if len(argv) > 1:
-                raise ValueError("Settings are given as --name=value. "
-                                 f"Received: {' '.join(map(repr, argv[1:]))}.")
+            if len(argv) - 1 != len(positional):
+                needed = f"Give {' '.join(positional)}; other settings" if positional else "Settings"
+                raise ValueError(f"{needed} are given as --name=value. "
+                                 f"Received: {' '.join(map(repr, argv[1:])) or 'nothing'}.")
             main(argv)
         except KeyboardInterrupt:
             if _DEBUG.value:

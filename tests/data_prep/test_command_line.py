@@ -7,11 +7,11 @@ import unittest
 from data_prep import command_line
 
 
-def run_script(body: str, *arguments: str) -> subprocess.CompletedProcess:
+def run_script(body: str, *arguments: str, positional: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """Runs a script whose `main` has the given body."""
     source = ("from data_prep import command_line\n"
               f"def main(argv):\n    {body}\n"
-              "command_line.run(main)\n")
+              f"command_line.run(main, {positional})\n")
     return subprocess.run([sys.executable, "-c", source, *arguments], capture_output=True, text=True,
                           check=False, timeout=60)
 
@@ -49,6 +49,17 @@ class RunTest(unittest.TestCase):
         done = run_script("pass", "output_dir=build")
         self.assertEqual((done.returncode, done.stderr),
                          (1, "Error: Settings are given as --name=value. Received: 'output_dir=build'.\n"))
+
+    def test_positional_arguments_reach_main(self):
+        done = run_script("print(argv[1:])", "a.jpg", "--debug", "b.jpg", positional=("FIRST", "SECOND"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "['a.jpg', 'b.jpg']\n", ""))
+
+    def test_refuses_another_number_of_positional_arguments(self):
+        for arguments, received in (((), "nothing"), (("a", "b", "c"), "'a' 'b' 'c'")):
+            done = run_script("pass", *arguments, positional=("FIRST", "SECOND"))
+            self.assertEqual((done.returncode, done.stderr), (
+                1, "Error: Give FIRST SECOND; other settings are given as --name=value. "
+                f"Received: {received}.\n"))
 
 
 class OneLineTest(unittest.TestCase):

@@ -1,0 +1,55 @@
+"""Compare two photos: count the local features that agree and draw them.
+
+    python -m delg.match_images A.jpg B.jpg --saved_model=build/demo/saved_model --output=matches.png
+
+Prints the matches, the inliers and the similarity of the global descriptors, and writes the two photos side
+by side with a line per inlier. Loading the model takes seconds, and so does each photo of 1024 pixels.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg.config import MATCHERS, TRANSFORMS, VERIFIERS, ExtractConfig, SearchConfig
+
+_CHANCE_INLIERS = 12  # photos of different scenes seldom have more, at 20 pixels
+_SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "The picture to write, .png or .jpg.", required=True)
+_MAX_IMAGE_SIZE = flags.DEFINE_integer(
+    "max_image_size", ExtractConfig.max_image_size,
+    "Pixels; photos of a longer side above it are shrunk. 0: never.")
+_MAX_NUM_FEATURES = flags.DEFINE_integer(
+    "max_num_features", ExtractConfig.max_num_features, "Local features kept per photo.")
+_SCORE_THRESHOLD = flags.DEFINE_float(
+    "score_threshold", ExtractConfig.score_threshold,
+    "Least attention score of a local feature. Unset: the one that the model learnt.")
+_MATCHER = flags.DEFINE_enum("matcher", SearchConfig.matcher, MATCHERS, "How looks are matched.")
+_VERIFIER = flags.DEFINE_enum("verifier", SearchConfig.verifier, VERIFIERS, "How the transform is found.")
+_TRANSFORM = flags.DEFINE_enum("transform", SearchConfig.transform, TRANSFORMS, "Kind of the transform.")
+_INLIER_THRESHOLD = flags.DEFINE_float(
+    "inlier_threshold", SearchConfig.inlier_threshold,
+    "Pixels, on a first photo whose longer side is 1024 pixels.")
+
+
+def main(argv: list[str]) -> None:
+    extraction = ExtractConfig(max_image_size=_MAX_IMAGE_SIZE.value, max_num_features=_MAX_NUM_FEATURES.value,
+                               score_threshold=_SCORE_THRESHOLD.value)
+    config = SearchConfig(matcher=_MATCHER.value, verifier=_VERIFIER.value, transform=_TRANSFORM.value,
+                          inlier_threshold=_INLIER_THRESHOLD.value)
+    from delg import image_features, image_matching  # after the settings: TensorFlow takes seconds to load
+
+    image_matching.check_picture_path(_OUTPUT.value)
+    first, second = (image_matching.read_image_file(path) for path in argv[1:])
+    describer = image_features.ImageDescriber(_SAVED_MODEL.value, extraction)
+    match = image_matching.match_images(describer, first, second, config)
+    image_matching.write_picture(_OUTPUT.value, image_matching.draw_match(first, second, match))
+    print(f"{match.num_inliers} inliers, {match.num_matches} matches of {match.num_features[0]} and "
+          f"{match.num_features[1]} local features, similarity {match.similarity:.3f}; drawn in "
+          f"{_OUTPUT.value}.")
+    if match.num_inliers <= _CHANCE_INLIERS:
+        print(f"Up to {_CHANCE_INLIERS} inliers come by chance: these need not show the same place.")
+
+
+if __name__ == "__main__":
+    command_line.run(main, positional=("FIRST_IMAGE", "SECOND_IMAGE"))
