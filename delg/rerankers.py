@@ -42,19 +42,22 @@ def rerank(queries: np.ndarray, descriptors: np.ndarray, config: SearchConfig,
     Args:
         queries: float32, [Q, D], unit norm.
         descriptors: float32, [N, D], unit norm; may be memory-mapped.
-        config: names and constants; `num_neighbors` results are returned, 0: all N.
-        search: of `descriptors`, from (queries, K) to (rows, similarities) as `nearest`; None: exact.
+        config: names and constants; `num_neighbors` results are returned, 0: as many as `search` gives.
+        search: of `descriptors`, from (queries, K) to (rows, similarities) as `nearest`, K of 0: all it
+            gives; None: exact.
 
     Returns:
         ranks: int32, [Q, K], best first; the lower row first among equals.
         similarities: float32, [Q, K].
     """
     queries = np.asarray(queries, np.float32)
-    num_results = min(config.num_neighbors, len(descriptors)) or len(descriptors)
-    depth = min(len(descriptors), max(num_results, *(_depth(name, config) for name in
-                                                     ("", *config.reranker_names))))
     search = search or _exact_search(descriptors)
-    state = _State(queries, descriptors, *search(queries, depth), search)
+    needed = min(len(descriptors), max([1, *(_depth(name, config) for name in config.reranker_names)]))
+    ranks, similarities = search(queries, config.num_neighbors and max(config.num_neighbors, needed))
+    num_results = min(config.num_neighbors or ranks.shape[1], len(descriptors))
+    if ranks.shape[1] < needed:  # an approximate index asked for all results gives its candidates
+        ranks, similarities = search(queries, needed)
+    state = _State(queries, descriptors, ranks, similarities, search)
     for name in config.reranker_names:
         state = _RERANKERS[name](state, config)
     return state.ranks[:, :num_results], state.similarities[:, :num_results]
@@ -67,7 +70,7 @@ def _depth(name: str, config: SearchConfig) -> int:
 
 
 def _exact_search(descriptors: np.ndarray) -> Search:
-    return lambda queries, count: nearest(queries, descriptors, count)
+    return lambda queries, count: nearest(queries, descriptors, count or len(descriptors))
 
 
 def _alpha_qe(state: _State, config: SearchConfig) -> _State:

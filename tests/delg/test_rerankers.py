@@ -96,6 +96,17 @@ class RerankTest(unittest.TestCase):
         rerankers.rerank(self.queries, self.descriptors, config, search)
         self.assertEqual(depths, [7, 7])  # of the query and of the moved query, as deep as needed
 
+    def test_as_many_results_as_an_approximate_index_gives(self):
+        def search(queries, count):
+            return nearest(queries, self.descriptors, count or 12)  # asked for all, it has 12 candidates
+
+        for names, images in (("alpha_qe", 400), ("neighbor_refinement", 20)):
+            config = SearchConfig(rerankers=names, refined_images=images)
+            ranks, similarities = rerankers.rerank(self.queries, self.descriptors, config, search)
+            self.assertEqual((ranks.shape, similarities.shape), ((6, 12), (6, 12)))
+        expected, _ = self.rerank("neighbor_refinement", refined_images=20)
+        np.testing.assert_array_equal(ranks, expected[:, :12])  # all that are compared again were found
+
     def test_no_image_is_reached(self):  # the walk starts nowhere: the order stays
         config = SearchConfig(rerankers="diffusion")
         ranks, _ = rerankers.rerank(-np.eye(3, dtype=np.float32)[:1], np.eye(3, dtype=np.float32), config)
