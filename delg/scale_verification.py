@@ -13,6 +13,7 @@ import numpy as np
 MIN_INLIERS = 3  # what an affine map takes, at different places
 _NUM_REFINED = (48, 8, 4)  # hypotheses refined to affine maps, then again, then to homographies; chosen
 # Each fit is to the inliers of the one before, at first within so many thresholds, so that they may grow.
+_MAX_RATIO_STEP = 0.75  # octaves between the scale ratios of a hypothesis and of its inliers; chosen
 _HYPOTHESIS_GROWTH = 1.5  # keypoint scales are rough; chosen
 _AFFINE_GROWTHS = ((1.5, 1.5, 1), (1, 1, 1))  # chosen
 _HOMOGRAPHY_GROWTHS = (2, 1.5, 1, 1, 1)  # chosen
@@ -23,6 +24,8 @@ _ENTRIES_PER_BLOCK = 1 << 20  # of the table of hypotheses x matches
 def count_hypotheses(query_xy: np.ndarray, index_xy: np.ndarray, ratios: np.ndarray,
                      threshold: float) -> np.ndarray:
     """How many matches agree with the shift and magnification that each single match implies.
+
+    They agree when they lie where it puts them and their own magnification is nearly the same.
 
     The squared error is a product of what the hypothesis and what the match contributes, so that the whole
     table is one matrix product: |r x + t - u|^2 = r^2 x.x + t.t + u.u + 2 r x.t - 2 r x.u - 2 t.u.
@@ -42,8 +45,11 @@ def count_hypotheses(query_xy: np.ndarray, index_xy: np.ndarray, ratios: np.ndar
     matches = np.column_stack([np.sum(index_xy**2, axis=1), np.ones(len(ratios)), np.sum(query_xy**2, axis=1),
                                index_xy, np.sum(index_xy * query_xy, axis=1), query_xy]).T
     rows = max(1, _ENTRIES_PER_BLOCK // len(ratios))
-    return np.concatenate([np.count_nonzero(hypotheses[start:start + rows] @ matches <= threshold**2, axis=1)
-                           for start in range(0, len(ratios), rows)])
+    steps = np.log2(ratios)
+    return np.concatenate([np.count_nonzero(
+        (hypotheses[start:start + rows] @ matches <= threshold**2)
+        & (np.abs(steps[start:start + rows, None] - steps) <= _MAX_RATIO_STEP), axis=1)
+        for start in range(0, len(ratios), rows)])
 
 
 def _affine_products(query_xy: np.ndarray, index_xy: np.ndarray) -> np.ndarray:
@@ -95,43 +101,50 @@ def _fit_homographies(products: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.concatenate([solved, np.ones((len(solved), 1))], axis=1).reshape(-1, 3, 3)
 
 
-def _inliers_of(transforms: np.ndarray, query_xy: np.ndarray, index_xy: np.ndarray,
-                threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Inliers, bool, and depths of transforms [h, 2 or 3, 3]: both [h, k]."""
+def _inliers_of(transforms: np.ndarray, query_xy: np.ndarray, index_xy: np.ndarray, threshold: float,
+                alike: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which matches, of those `alike` [h, k], agree with transforms [h, 2 or 3, 3]; and their depths: [h, k].
+
+    A transform that shrinks puts many index keypoints on few query keypoints, where chance agrees more often;
+    its threshold shrinks by the root of its magnification (chosen).
+    """
     homogeneous = np.vstack([index_xy.T, np.ones(len(index_xy))])
+    determinant = transforms[:, 0, 0] * transforms[:, 1, 1] - transforms[:, 0, 1] * transforms[:, 1, 0]
+    threshold = threshold * np.minimum(1, np.abs(determinant) ** 0.25)[:, None]
     depth = transforms[:, 2] @ homogeneous if transforms.shape[1] == 3 else 1.0
     off_x = transforms[:, 0] @ homogeneous - query_xy[:, 0] * depth
     off_y = transforms[:, 1] @ homogeneous - query_xy[:, 1] * depth
-    return (off_x**2 + off_y**2 <= (threshold * depth) ** 2) & (depth > 0), depth
+    return alike & (off_x**2 + off_y**2 <= (threshold * depth) ** 2) & (depth > 0), depth
 
 
 def _best_affine(query_xy: np.ndarray, index_xy: np.ndarray, ratios: np.ndarray,
-                 threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The affine maps [h, 2, 3] with the most inliers, best first, and these, bool [h, k]."""
+                 threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The affine maps [h, 2, 3] with the most inliers, best first; these, and what may be: bool [h, k]."""
     first = _HYPOTHESIS_GROWTH * threshold
     counts = count_hypotheses(query_xy, index_xy, ratios, first)
     chosen = np.argsort(-counts, kind="stable")[:_NUM_REFINED[0]]
     affine = np.zeros((len(chosen), 2, 3))
     affine[:, 0, 0] = affine[:, 1, 1] = ratios[chosen]
     affine[:, :, 2] = query_xy[chosen] - ratios[chosen, None] * index_xy[chosen]
-    inliers, _ = _inliers_of(affine, query_xy, index_xy, first)
+    alike = np.abs(np.log2(ratios[chosen, None] / ratios)) <= _MAX_RATIO_STEP
+    inliers, _ = _inliers_of(affine, query_xy, index_xy, first, alike)
     products = _affine_products(query_xy, index_xy)
     for growths, num_kept in zip(_AFFINE_GROWTHS, _NUM_REFINED[1:]):
         for growth in growths:
             affine = _fit_affine(products, inliers, ratios[chosen], threshold**2)
-            inliers, _ = _inliers_of(affine, query_xy, index_xy, growth * threshold)
+            inliers, _ = _inliers_of(affine, query_xy, index_xy, growth * threshold, alike)
         kept = np.argsort(-np.count_nonzero(inliers, axis=1), kind="stable")[:num_kept]
-        affine, chosen, inliers = affine[kept], chosen[kept], inliers[kept]
-    return affine, inliers
+        affine, chosen, inliers, alike = affine[kept], chosen[kept], inliers[kept], alike[kept]
+    return affine, inliers, alike
 
 
 def _bent(query_xy: np.ndarray, index_xy: np.ndarray, transform: np.ndarray, inliers: np.ndarray,
-          threshold: float) -> tuple[np.ndarray, np.ndarray]:
+          alike: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """The best homography grown from inliers [h, k], or `transform`, of the first, where none has more."""
     products, weights, most = _homography_products(query_xy, index_xy), inliers, inliers[0]
     for growth in _HOMOGRAPHY_GROWTHS:
         found = _fit_homographies(products, weights)
-        inliers, depth = _inliers_of(found, query_xy, index_xy, growth * threshold)
+        inliers, depth = _inliers_of(found, query_xy, index_xy, growth * threshold, alike)
         weights = inliers / np.maximum(depth, _MIN_DEPTH) ** 2  # errors in pixels, not pixels x depth
         best = np.count_nonzero(inliers, axis=1).argmax()
         if growth == 1 and np.count_nonzero(inliers[best]) > np.count_nonzero(most):
@@ -161,10 +174,10 @@ def find_transform(query_xy: np.ndarray, index_xy: np.ndarray, query_scales: np.
     unit = max(np.abs(query_xy).max(), np.abs(index_xy).max(), threshold)  # coordinates of order one
     query_xy, index_xy = query_xy / unit, index_xy / unit
     ratios = np.asarray(query_scales, np.float64) / index_scales
-    affine, inliers = _best_affine(query_xy, index_xy, ratios, threshold / unit)
+    affine, inliers, alike = _best_affine(query_xy, index_xy, ratios, threshold / unit)
     best, agreeing = np.vstack([affine[0], [0, 0, 1]]), inliers[0]
     if transform == "homography" and np.count_nonzero(agreeing) > 4:
-        best, agreeing = _bent(query_xy, index_xy, best, inliers, threshold / unit)
+        best, agreeing = _bent(query_xy, index_xy, best, inliers, alike, threshold / unit)
     for places_xy in (query_xy[agreeing], index_xy[agreeing]):
         if len(np.unique(places_xy @ [1, 1j])) < MIN_INLIERS:
             return None

@@ -43,15 +43,17 @@ class CountHypothesesTest(unittest.TestCase):
         # The first doubles and shifts by 1 along x: it puts (1, 0) at (3, 0), the second's partner.
         index_xy = np.array([[0.0, 0], [1, 0], [0, 5]])
         query_xy = np.array([[1.0, 0], [3, 0], [9, 9]])
-        counts = scale_verification.count_hypotheses(query_xy, index_xy, np.array([2.0, 1, 1]), 0.5)
-        np.testing.assert_array_equal(counts, [2, 1, 1])
+        for second, expected in ((2.0, [2, 2, 1]), (1.3, [2, 1, 1]), (1.0, [1, 1, 1])):
+            counts = scale_verification.count_hypotheses(query_xy, index_xy, np.array([2.0, second, 1]), 0.5)
+            np.testing.assert_array_equal(counts, expected)  # at 1.0 they differ by an octave
 
     def test_agrees_with_a_slow_loop(self):
         query_xy, index_xy, query_scales, index_scales, _ = planted(SIMILARITY, 30, 60)
         query_xy, index_xy = (points / 1000 for points in (query_xy, index_xy))
         ratios = query_scales / index_scales
-        expected = [sum(np.linalg.norm(query_xy[i] + ratios[i] * (x - index_xy[i]) - u) <= 0.03
-                        for u, x in zip(query_xy, index_xy)) for i in range(90)]
+        expected = [sum(np.linalg.norm(query_xy[i] + ratio * (x - index_xy[i]) - u) <= 0.03
+                        and abs(np.log2(ratio / other)) <= 0.75
+                        for u, x, other in zip(query_xy, index_xy, ratios)) for i, ratio in enumerate(ratios)]
         counts = scale_verification.count_hypotheses(query_xy, index_xy, ratios, 0.03)
         np.testing.assert_array_equal(counts, expected)
         self.assertGreater(counts.max(), 3)
