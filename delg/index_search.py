@@ -1,0 +1,100 @@
+"""Nearest global descriptors: exactly, or among candidates that are then compared exactly.
+
+Similarity is the cosine by construction: descriptors are scaled to unit norm when they enter an index, and
+queries when they are searched. Descriptors stay in files and are mapped into memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from delg import exact_search
+from delg.binary_codes import BinaryCodes
+from delg.descriptor_store import DescriptorStore
+from delg.faiss_indexes import ReducedIndex
+
+
+class ExactIndex:
+    """All index descriptors are compared with; the answer is the true one.
+
+    Args:
+        descriptors: float32 array [N, D] or a DescriptorStore, unit norm; may be memory-mapped.
+        ids: N image ids.
+        fingerprint: of the model that made the descriptors.
+    """
+
+    def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str = ""):
+        if descriptors.ndim != 2 or len(descriptors) != len(ids):
+            raise ValueError("`descriptors` must be [N, D] with one row per id. "
+                             f"Received: shape {descriptors.shape}, {len(ids)} ids.")
+        self.descriptors, self.ids, self.fingerprint = descriptors, list(ids), fingerprint
+        self._store = (descriptors if isinstance(descriptors, DescriptorStore)
+                       else DescriptorStore([descriptors]))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        """The most similar index images of every query.
+
+        Args:
+            queries: float32, [Q, D]; scaled to unit norm.
+            num_neighbors: results per query; 0, or more than N: all N.
+
+        Returns:
+            rows: int32, [Q, K], best first; the lower row first among equals.
+            similarities: float32, [Q, K]; cosines in [-1, 1].
+
+        Raises:
+            ValueError: if the dimensions differ, or a query is zero or not finite.
+        """
+        queries = self._checked(queries)
+        kept = min(num_neighbors, len(self)) or len(self)
+        if not len(queries) or not kept:
+            return np.empty((len(queries), kept), np.int32), np.empty((len(queries), kept), np.float32)
+        return exact_search.nearest(queries, self._store, kept)
+
+    def _checked(self, queries: np.ndarray) -> np.ndarray:
+        queries = np.asarray(queries, np.float32)
+        dimension = self.descriptors.shape[1]
+        if queries.ndim != 2 or queries.shape[1] != dimension:
+            raise ValueError(f"`queries` must be [Q, {dimension}] as the index descriptors are. "
+                             f"Received: shape {queries.shape}.")
+        return exact_search.unit_vectors(queries, "`queries`")
+
+
+class ApproximateIndex(ExactIndex):
+    """A few hundred candidates are found by short codes and compared exactly.
+
+    Args:
+        descriptors, ids, fingerprint: as of `ExactIndex`.
+        finder: finds the candidates.
+        num_candidates: per query; as many as there are results, where more of these are asked for.
+    """
+
+    def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str,
+                 finder: BinaryCodes | ReducedIndex, num_candidates: int):
+        super().__init__(descriptors, ids, fingerprint)
+        if finder.num_places != self._store.num_places:
+            raise ValueError("Codes and descriptors must be of the same images. "
+                             f"Received: {finder.num_places} codes, {self._store.num_places} descriptors.")
+        self.finder, self._num_candidates = finder, num_candidates
+
+    def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `ExactIndex.search`, among candidates; `num_neighbors` 0: as many as there are candidates.
+
+        The similarities are true. A query for which too few candidates are found is searched exactly.
+        """
+        queries = self._checked(queries)
+        wanted = min(num_neighbors or self._num_candidates, len(self))
+        if not len(queries) or not wanted:
+            return np.empty((len(queries), wanted), np.int32), np.empty((len(queries), wanted), np.float32)
+        places = self.finder.candidates(
+            queries, min(len(self), max(wanted, self._num_candidates)), self._store.kept)
+        candidates = places if self._store.kept is None else np.where(
+            places < 0, -1, np.searchsorted(self._store.kept, places))
+        rows, similarities = exact_search.rescore(queries, self._store, candidates, wanted)
+        too_few = np.count_nonzero(candidates >= 0, axis=1) < wanted
+        if too_few.any():
+            rows[too_few], similarities[too_few] = exact_search.nearest(queries[too_few], self._store, wanted)
+        return rows, similarities

@@ -1,0 +1,42 @@
+"""Add images to an index and remove others, without building it again.
+
+    python -m delg.update_index --index_dir=build/demo/index --add_features='new/index-*.h5' \\
+        --remove_ids=00ab,00cd
+
+Takes seconds, and reads of the index only what changes. The features to add must be of the same model and
+settings. Images are replaced by removing and adding them in one call. Removed descriptors keep their place
+on disk until the index is built again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from absl import flags
+
+from data_prep import command_line
+from delg import index
+
+_INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_index.", required=True)
+_ADD_FEATURES = flags.DEFINE_string("add_features", "", "Folder or glob of feature shards to add.")
+_REMOVE_IDS = flags.DEFINE_list("remove_ids", [], "Ids of images to remove, with commas between them.")
+_REMOVE_IDS_FILE = flags.DEFINE_string("remove_ids_file", "", "Text file of ids to remove, one a line.")
+
+
+def main(_: list[str]) -> None:
+    remove_ids = set(_REMOVE_IDS.value)
+    if _REMOVE_IDS_FILE.value:
+        if not os.path.exists(_REMOVE_IDS_FILE.value):
+            raise FileNotFoundError("`remove_ids_file` must be a file of ids, one a line. "
+                                    f"Received: {_REMOVE_IDS_FILE.value!r}.")
+        with open(_REMOVE_IDS_FILE.value, encoding="utf-8") as file:
+            remove_ids.update(line for line in file.read().splitlines() if line)
+    if not remove_ids and not _ADD_FEATURES.value:
+        raise ValueError("One of `add_features`, `remove_ids` and `remove_ids_file` must be given. "
+                         "Received: none.")
+    changed = index.update_index(_INDEX_DIR.value, _ADD_FEATURES.value, remove_ids)
+    print(f"{len(changed)} images in {_INDEX_DIR.value}, {len(remove_ids)} removed.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
