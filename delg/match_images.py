@@ -25,7 +25,9 @@ _SCORE_THRESHOLD = flags.DEFINE_float(
     "score_threshold", ExtractConfig.score_threshold,
     "Least attention score of a local feature. Unset: the one that the model learnt.")
 _MATCHER = flags.DEFINE_enum("matcher", SearchConfig.matcher, MATCHERS, "How looks are matched.")
-_VERIFIER = flags.DEFINE_enum("verifier", SearchConfig.verifier, VERIFIERS, "How the transform is found.")
+_VERIFIER = flags.DEFINE_enum(
+    "verifier", SearchConfig.verifier, [name for name in VERIFIERS if name != "none"],
+    "How the transform is found.")
 _TRANSFORM = flags.DEFINE_enum("transform", SearchConfig.transform, TRANSFORMS, "Kind of the transform.")
 _INLIER_THRESHOLD = flags.DEFINE_float(
     "inlier_threshold", SearchConfig.inlier_threshold,

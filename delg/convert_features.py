@@ -1,0 +1,77 @@
+"""Carry features between our shards and the files of others.
+
+    python -m delg.convert_features --input='features/*.h5' --format=hloc --output=features.h5 \\
+        --pairs=pairs.txt --matches=matches.h5
+    python -m delg.convert_features --input='features/*.h5' --format=colmap --output=database.db \\
+        --pairs=pairs.txt
+    python -m delg.convert_features --input_format=delg --input=delg_features --format=shards \\
+        --output=features/index-00000-of-00001.h5
+    python -m delg.convert_features --input='features/index-*.h5' --query_input='features/query-*.h5' \\
+        --format=mat --ground_truth=gnd_roxford5k.pkl --output=features.mat
+
+Formats: shards, delg (.delg_global, .delg_local), delf, hloc, mat (of ROxf/RPar), and colmap to write. From
+`mat`, `--output` is the folder of the shards. A thousand images of 1000 features take seconds to minutes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from absl import flags
+
+from data_prep import command_line
+from delg import feature_conversion, hloc_files
+from delg.config import SearchConfig
+from delg.features_io import FeatureReader
+
+_INPUT = flags.DEFINE_string("input", None, "File, folder, or glob of shards.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "File or folder to write.", required=True)
+_FORMAT = flags.DEFINE_enum("format", None, feature_conversion.FORMATS, "To write.", required=True)
+_INPUT_FORMAT = flags.DEFINE_enum("input_format", "shards", feature_conversion.INPUT_FORMATS, "To read.")
+_PAIRS = flags.DEFINE_string("pairs", None, "Lines of two ids; with colmap and hloc: pairs to match.")
+_MATCHES = flags.DEFINE_string("matches", None, "With hloc and --pairs: the file of matches to write.")
+_QUERY_INPUT = flags.DEFINE_string("query_input", None, "To write mat: glob of the queries' shards.")
+_GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With mat: the file that names images in order.")
+_LOCAL_DTYPE = flags.DEFINE_enum("local_dtype", "float16", ("float16", "float32"),
+                                 "Type of local descriptors in shards and hloc files.")
+_FINGERPRINT = flags.DEFINE_string("fingerprint", "converted", "Of the model, for shards: what one model "
+                                   "made has one fingerprint; others are not searched together.")
+
+
+def _check() -> None:
+    source, target = _INPUT_FORMAT.value, _FORMAT.value
+    for holds, rule in (
+            ("shards" in (source, target) and source != target, "From or to shards, not both"),
+            (bool(_GROUND_TRUTH.value) == ("mat" in (source, target)), "--ground_truth goes with mat"),
+            (bool(_QUERY_INPUT.value) == (target == "mat"), "--query_input goes with --format=mat"),
+            (not _PAIRS.value or target in ("colmap", "hloc"), "--pairs goes with --format=colmap or hloc"),
+            (bool(_MATCHES.value) == (target == "hloc" and bool(_PAIRS.value)),
+             "--matches goes with --format=hloc and --pairs")):
+        if not holds:
+            raise ValueError(f"{rule}. Received: --input_format={source} --format={target}.")
+
+
+def main(_: list[str]) -> None:
+    _check()
+    named = hloc_files.read_pairs(_PAIRS.value) if _PAIRS.value else []
+    source, target, output = _INPUT.value, _FORMAT.value, _OUTPUT.value
+    os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
+    config = {"fingerprint": _FINGERPRINT.value, "converted_from": _INPUT_FORMAT.value}
+    images = feature_conversion.read_images(source, _INPUT_FORMAT.value)
+    if target == "mat":
+        count = feature_conversion.write_mat(output, source, _QUERY_INPUT.value, _GROUND_TRUTH.value)
+    elif _INPUT_FORMAT.value == "mat":
+        count = feature_conversion.read_mat(source, _GROUND_TRUTH.value, output, config)
+    elif target == "colmap":
+        with FeatureReader(source) as reader:
+            count = feature_conversion.write_colmap(
+                output, images, feature_conversion.match_pairs(reader, named, SearchConfig()))
+    else:
+        count = feature_conversion.write_images(output, target, images, config, _LOCAL_DTYPE.value)
+    if _MATCHES.value:
+        feature_conversion.write_hloc_matches(_MATCHES.value, source, named, SearchConfig())
+    print(f"{count} images and {len(named)} pairs in {output}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
