@@ -32,8 +32,7 @@ def expand_queries(queries: np.ndarray, descriptors: np.ndarray, neighbors: np.n
 def augment_descriptors(descriptors: np.ndarray, num_neighbors: int, alpha: float) -> np.ndarray:
     """Every index descriptor moved towards its nearest neighbours in the index, as a query is.
 
-    All pairs are compared, in blocks: time grows with N squared (a minute for some 50,000 images of 2048),
-    memory with N alone.
+    All pairs are compared, in blocks: memory grows with N, time with N squared.
     Source: database-side feature augmentation, Arandjelovic and Zisserman, "Three things everyone should
     know to improve object retrieval", CVPR 2012, section 4; with weighted neighbours in Gordo et al.,
     "End-to-end Learning of Deep Visual Representations for Image Retrieval", IJCV 2017. The weights here are

@@ -27,7 +27,7 @@ class Ranking:
     query_ids: list[str]
     index_ids: list[str]
     ranks: np.ndarray  # int32 [Q, K], rows of index_ids, best first
-    similarities: np.ndarray  # float32 [Q, K], cosines of the global descriptors
+    similarities: np.ndarray  # float32 [Q, K], cosines of the global descriptors, or a re-ranker's scores
     num_inliers: np.ndarray  # int32 [Q, K]; -1: not verified
     transforms: np.ndarray  # float32 [Q, V, 3, 3]; NaN: none found
     config: dict[str, Any]
