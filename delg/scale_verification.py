@@ -18,7 +18,7 @@ _HYPOTHESIS_GROWTH = 1.5  # keypoint scales are rough; chosen
 _AFFINE_GROWTHS = ((1.5, 1.5, 1), (1, 1, 1))  # chosen
 _HOMOGRAPHY_GROWTHS = (2, 1.5, 1, 1, 1)  # chosen
 _MIN_DEPTH = 0.1  # in the weights of a homography's fit, where the middle of the matches has depth 1; chosen
-_ENTRIES_PER_BLOCK = 1 << 20  # of the table of hypotheses x matches
+_ENTRIES_PER_BLOCK = 1 << 16  # of the table of hypotheses x matches, few enough for the cache
 
 
 def count_hypotheses(query_xy: np.ndarray, index_xy: np.ndarray, ratios: np.ndarray,
@@ -31,7 +31,7 @@ def count_hypotheses(query_xy: np.ndarray, index_xy: np.ndarray, ratios: np.ndar
     table is one matrix product: |r x + t - u|^2 = r^2 x.x + t.t + u.u + 2 r x.t - 2 r x.u - 2 t.u.
 
     Args:
-        query_xy: float64, [k, 2], near the origin, or digits are lost.
+        query_xy: float64, [k, 2], of order one, or digits are lost.
         index_xy: float64, [k, 2], the same.
         ratios: float64, [k], length in the query over length in the index image, of each match.
         threshold: in units of `query_xy`.
@@ -41,15 +41,17 @@ def count_hypotheses(query_xy: np.ndarray, index_xy: np.ndarray, ratios: np.ndar
     """
     shifts = query_xy - ratios[:, None] * index_xy
     hypotheses = np.column_stack([ratios**2, np.sum(shifts**2, axis=1), np.ones(len(ratios)),
-                                  2 * ratios[:, None] * shifts, -2 * ratios, -2 * shifts])
+                                  2 * ratios[:, None] * shifts, -2 * ratios, -2 * shifts]).astype(np.float32)
     matches = np.column_stack([np.sum(index_xy**2, axis=1), np.ones(len(ratios)), np.sum(query_xy**2, axis=1),
-                               index_xy, np.sum(index_xy * query_xy, axis=1), query_xy]).T
-    rows = max(1, _ENTRIES_PER_BLOCK // len(ratios))
-    steps = np.log2(ratios)
-    return np.concatenate([np.count_nonzero(
-        (hypotheses[start:start + rows] @ matches <= threshold**2)
-        & (np.abs(steps[start:start + rows, None] - steps) <= _MAX_RATIO_STEP), axis=1)
-        for start in range(0, len(ratios), rows)])
+                               index_xy, np.sum(index_xy * query_xy, axis=1), query_xy]).T.astype(np.float32)
+    steps = np.log2(ratios).astype(np.float32)
+    counts, num_rows = np.empty(len(ratios), np.int64), max(1, _ENTRIES_PER_BLOCK // len(ratios))
+    for start in range(0, len(ratios), num_rows):
+        rows = np.s_[start:start + num_rows]
+        apart = np.abs(steps[rows, None] - steps)
+        counts[rows] = np.count_nonzero((hypotheses[rows] @ matches <= np.float32(threshold**2))
+                                        & (apart <= np.float32(_MAX_RATIO_STEP)), axis=1)
+    return counts
 
 
 def _affine_products(query_xy: np.ndarray, index_xy: np.ndarray) -> np.ndarray:

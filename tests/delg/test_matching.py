@@ -76,13 +76,30 @@ class OneToOneTest(unittest.TestCase):
 
 class GuidedMatchesTest(unittest.TestCase):
     def test_second_nearest_matches_where_the_transform_puts_it(self):
-        # Query 0 looks most like index 1, which lies elsewhere; index 0 is its second and in place.
-        cosines = on_circle(0, 90) @ on_circle(10, 5, 85).T
-        query = np.array([[0.0, 0.0], [100.0, 0.0]])
-        mapped = np.array([[1.0, 0.0], [500.0, 0.0], [101.0, 0.0]])
-        self.assertEqual(len(matching.guided_matches(cosines, query, mapped, 5.0, num_neighbors=1)), 1)
+        # Query 0 and index 0 are each other's second: their nearest are index 1 and query 1, elsewhere.
+        cosines = np.array([[0.8, 0.9], [0.9, 0.1]], np.float32)
+        query, mapped = np.array([[0.0, 0.0], [300.0, 0.0]]), np.array([[1.0, 0.0], [500.0, 0.0]])
+        self.assertEqual(len(matching.guided_matches(cosines, query, mapped, 5.0, num_neighbors=1)), 0)
         matches = matching.guided_matches(cosines, query, mapped, 5.0, num_neighbors=2)
-        self.assertEqual(sorted(zip(matches.query_rows, matches.index_rows)), [(0, 0), (1, 2)])
+        self.assertEqual(list(zip(matches.query_rows, matches.index_rows)), [(0, 0)])
+
+    def test_agrees_with_a_slow_loop(self):
+        generator = np.random.default_rng(0)
+        cosines = generator.uniform(-1, 1, (40, 50)).astype(np.float32)
+        query, mapped = generator.uniform(0, 10, (40, 2)), generator.uniform(0, 10, (50, 2))
+        before = cosines.copy()
+        matches = matching.guided_matches(cosines, query, mapped, 3.0, num_neighbors=3)
+        np.testing.assert_array_equal(cosines, before)
+        allowed = {}
+        for i in range(40):
+            for j in range(50):
+                ranks = np.sum(cosines[i] > cosines[i, j]), np.sum(cosines[:, j] > cosines[i, j])
+                if max(ranks) < 3 and np.linalg.norm(query[i] - mapped[j]) <= 3:
+                    allowed[i, j] = cosines[i, j]
+        expected = {(i, j) for (i, j), alike in allowed.items()
+                    if alike == max(value for (a, b), value in allowed.items() if a == i or b == j)}
+        self.assertEqual(set(zip(matches.query_rows, matches.index_rows)), expected)
+        self.assertEqual(len(matches), len(expected))
 
     def test_one_to_one(self):
         cosines = np.array([[0.9, 0.8], [0.95, 0.1]], np.float32)
