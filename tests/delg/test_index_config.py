@@ -16,13 +16,18 @@ class IndexConfigTest(unittest.TestCase):
             self.assertEqual(IndexConfig().resolved(num_images).num_lists, expected)
         self.assertEqual(IndexConfig(num_lists=7).resolved(10**6).num_lists, 7)
 
+    def test_number_of_candidates(self):
+        for index_type, expected in (("ivf", 400), ("hnsw", 400), ("binary", 800)):
+            self.assertEqual(IndexConfig(index_type=index_type).resolved(10).num_candidates, expected)
+        self.assertEqual(IndexConfig(num_candidates=50).resolved(10).num_candidates, 50)
+
     def test_refuses_what_cannot_be(self):
         with self.assertRaisesRegex(ValueError, "`index_type` must be one of auto, exact.*index_type='tree'"):
             IndexConfig(index_type="tree")
         with self.assertRaisesRegex(ValueError, "`descriptor_dtype` must be one of.*'int8'"):
             IndexConfig(descriptor_dtype="int8")
-        with self.assertRaisesRegex(ValueError, "`num_candidates` must be at least 1. Received: .*=0"):
-            IndexConfig(num_candidates=0)
+        with self.assertRaisesRegex(ValueError, "`num_probes` must be at least 1. Received: .*=0"):
+            IndexConfig(num_probes=0)
 
 
 if __name__ == "__main__":
