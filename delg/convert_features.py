@@ -3,7 +3,7 @@
     python -m delg.convert_features --input='features/*.h5' --format=hloc --output=features.h5 \\
         --pairs=pairs.txt --matches=matches.h5
     python -m delg.convert_features --input='features/*.h5' --format=colmap --output=database.db \\
-        --pairs=pairs.txt
+        --pairs=pairs.txt --name_suffix=.jpg
     python -m delg.convert_features --input_format=delg --input=delg_features --format=shards \\
         --output=features/index-00000-of-00001.h5
     python -m delg.convert_features --input='features/index-*.h5' --query_input='features/query-*.h5' \\
@@ -28,12 +28,13 @@ _INPUT = flags.DEFINE_string("input", None, "File, folder, or glob of shards.", 
 _OUTPUT = flags.DEFINE_string("output", None, "File or folder to write.", required=True)
 _FORMAT = flags.DEFINE_enum("format", None, feature_conversion.FORMATS, "To write.", required=True)
 _INPUT_FORMAT = flags.DEFINE_enum("input_format", "shards", feature_conversion.INPUT_FORMATS, "To read.")
+_NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id, such as .jpg: hloc and COLMAP name "
+                                   "images by their files.")
 _PAIRS = flags.DEFINE_string("pairs", None, "Lines of two ids; with colmap and hloc: pairs to match.")
 _MATCHES = flags.DEFINE_string("matches", None, "With hloc and --pairs: the file of matches to write.")
 _QUERY_INPUT = flags.DEFINE_string("query_input", None, "To write mat: glob of the queries' shards.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With mat: the file that names images in order.")
-_LOCAL_DTYPE = flags.DEFINE_enum("local_dtype", "float16", ("float16", "float32"),
-                                 "Type of local descriptors in shards and hloc files.")
+_LOCAL_DTYPE = flags.DEFINE_enum("local_dtype", "float16", ("float16", "float32"), "In shards and hloc.")
 _FINGERPRINT = flags.DEFINE_string("fingerprint", "converted", "Of the model, for shards: what one model "
                                    "made has one fingerprint; others are not searched together.")
 
@@ -54,10 +55,11 @@ def _check() -> None:
 def main(_: list[str]) -> None:
     _check()
     named = hloc_files.read_pairs(_PAIRS.value) if _PAIRS.value else []
-    source, target, output = _INPUT.value, _FORMAT.value, _OUTPUT.value
+    source, target, output, suffix = _INPUT.value, _FORMAT.value, _OUTPUT.value, _NAME_SUFFIX.value
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     config = {"fingerprint": _FINGERPRINT.value, "converted_from": _INPUT_FORMAT.value}
-    images = feature_conversion.read_images(source, _INPUT_FORMAT.value)
+    images = feature_conversion.with_suffix(
+        feature_conversion.read_images(source, _INPUT_FORMAT.value), suffix)
     if target == "mat":
         count = feature_conversion.write_mat(output, source, _QUERY_INPUT.value, _GROUND_TRUTH.value)
     elif _INPUT_FORMAT.value == "mat":
@@ -65,11 +67,11 @@ def main(_: list[str]) -> None:
     elif target == "colmap":
         with FeatureReader(source) as reader:
             count = feature_conversion.write_colmap(
-                output, images, feature_conversion.match_pairs(reader, named, SearchConfig()))
+                output, images, feature_conversion.match_pairs(reader, named, SearchConfig(), suffix))
     else:
         count = feature_conversion.write_images(output, target, images, config, _LOCAL_DTYPE.value)
     if _MATCHES.value:
-        feature_conversion.write_hloc_matches(_MATCHES.value, source, named, SearchConfig())
+        feature_conversion.write_hloc_matches(_MATCHES.value, source, named, SearchConfig(), suffix)
     print(f"{count} images and {len(named)} pairs in {output}.")
 
 

@@ -155,9 +155,20 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config: SearchConfig
-                ) -> Iterator[PairMatches]:
+def with_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[DescribedImage]:
+    """The images with `suffix` after their ids: hloc and COLMAP name images by their files, `.jpg` and all."""
+    return (dataclasses.replace(image, id=image.id + suffix) for image in images)
+
+
+def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config: SearchConfig,
+                suffix: str = "") -> Iterator[PairMatches]:
     """Matches and inliers of pairs of images, the first of each as the query.
+
+    Args:
+        reader: the features of all the images.
+        named: pairs of ids.
+        config: matcher, verifier and their settings.
+        suffix: comes after the ids in what is returned, as by `with_suffix`.
 
     Raises:
         ValueError: if an id is not among the features.
@@ -175,17 +186,17 @@ def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config:
             one.descriptors, other.descriptors, config.matcher, config.ratio, config.max_distance))
         matches, inliers = (np.stack([chosen.query_rows, chosen.index_rows], axis=1)
                             for chosen in (found, verified))
-        yield PairMatches(first, second, len(one), matches, 1 - found.distances / 2, inliers,
-                          verified.transform)
+        yield PairMatches(first + suffix, second + suffix, len(one), matches, 1 - found.distances / 2,
+                          inliers, verified.transform)
 
 
 def write_hloc_matches(path: str, features: str, named: Iterable[tuple[str, str]],
-                       config: SearchConfig) -> int:
+                       config: SearchConfig, suffix: str = "") -> int:
     """Writes the putative matches of pairs of images in feature shards; returns how many pairs."""
     with FeatureReader(features) as reader:
         return hloc_files.write_matches(path, (
             (pair.first, pair.second, pair.num_keypoints, pair.matches, pair.scores)
-            for pair in match_pairs(reader, named, config)))
+            for pair in match_pairs(reader, named, config, suffix)))
 
 
 def write_colmap(path: str, images: Iterable[DescribedImage], pair_matches: Iterable[PairMatches]) -> int:

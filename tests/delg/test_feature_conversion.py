@@ -158,10 +158,11 @@ class ConversionTest(unittest.TestCase):
         positive = INDEX[self.positives[0][0]]
         hloc_files.write_pairs(self.path("pairs.txt"), [("q0", positive)])
         done = self.run_script(input=self.world / "*.h5", format="hloc", output=self.path("new/f.h5"),
-                               pairs=self.path("pairs.txt"), matches=self.path("m.h5"))
+                               pairs=self.path("pairs.txt"), matches=self.path("m.h5"), name_suffix=".jpg")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("15 images and 1 pairs in ", done.stdout)
-        rows, scores = hloc_files.read_matches(self.path("m.h5"), "q0", positive)
+        self.assertEqual(next(hloc_files.read_features(self.path("new/f.h5"))).id, "i0.jpg")
+        rows, scores = hloc_files.read_matches(self.path("m.h5"), "q0.jpg", f"{positive}.jpg")
         self.assertGreater(len(rows), 50)
         self.assertTrue(np.all((scores > 0.5) & (scores <= 1)))
 
