@@ -156,7 +156,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def with_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[DescribedImage]:
-    """The images with `suffix` after their ids: hloc and COLMAP name images by their files, `.jpg` and all."""
+    """The images with `suffix` after their ids: hloc and COLMAP name images by their files, with `.jpg`."""
     return (dataclasses.replace(image, id=image.id + suffix) for image in images)
 
 
