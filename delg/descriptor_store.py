@@ -71,15 +71,20 @@ class DescriptorStore:
         begin = int(self._starts[number])
         return np.asarray(self.segments[number][start - begin:end + 1 - begin], np.float32)
 
-    def blocks(self, num_rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """(first row, float32 [at most `num_rows`, D]) over all rows, cut where the segments are cut."""
+    def spans(self, num_rows: int) -> Iterator[tuple[int, int]]:
+        """(first, last + 1) of at most `num_rows` rows each, over all rows; cut where segments are cut."""
         ends = self._starts[1:] if self.kept is None else np.searchsorted(self.kept, self._starts[1:])
         first = 0
         for end in map(int, ends):
             while first < end:
-                block = self[first:min(end, first + num_rows)]
-                yield first, block
-                first += len(block)
+                last = min(end, first + num_rows)
+                yield first, last
+                first = last
+
+    def blocks(self, num_rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """(first row, float32 [at most `num_rows`, D]) of each of the spans."""
+        for first, last in self.spans(num_rows):
+            yield first, self[first:last]
 
     def inner_products(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Products of every query with some rows of its own.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+
 import faiss
 import numpy as np
 
@@ -9,7 +11,7 @@ from delg.descriptor_store import DescriptorStore
 
 _MAX_SCANNED = 1024  # neighbours up to which a scan with selection wins over sorting all similarities
 _SPARE = 16  # places kept beyond the last, to see whether it is tied
-_SCAN_ROWS = 2**17  # index rows per scan
+_SCAN_ROWS = 2**14  # index rows a thread scans at once
 _BLOCK_ROWS = 2**14  # index rows per matrix product of a full ranking
 _MAX_SIMILARITIES = 2**26  # held at once by a full ranking, 256 MiB of float32
 _LOW_HALF = np.uint64(0xFFFFFFFF)
@@ -105,15 +107,26 @@ def _scan(queries: np.ndarray, store: DescriptorStore,
     kept = num_neighbors + _SPARE
     keys = np.empty((len(queries), 0), np.uint64)
     best_left_out = np.full(len(queries), -np.inf, np.float32)
-    for first, block in store.blocks(_SCAN_ROWS):
+
+    def best_of(span: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
+        first, block = span[0], store[slice(*span)]
         found, rows = faiss.knn(queries, block, min(kept, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
-        if len(block) > kept:
-            np.maximum(best_left_out, found[:, -1], out=best_left_out)
-        keys = np.concatenate([keys, _sort_keys(found, rows + first)], axis=1)
-        if keys.shape[1] > num_neighbors:
-            keys = np.partition(keys, num_neighbors - 1, axis=1)[:, :num_neighbors]
+        return _sort_keys(found, rows + first), found[:, -1] if len(block) > kept else None
+
+    with _one_thread_each() as threads:  # of faiss: its own threads wait for one another in every product
+        for found, worst in threads.map(best_of, store.spans(_SCAN_ROWS)):
+            if worst is not None:
+                np.maximum(best_left_out, worst, out=best_left_out)
+            keys = np.concatenate([keys, found], axis=1)
+            if keys.shape[1] > num_neighbors:
+                keys = np.partition(keys, num_neighbors - 1, axis=1)[:, :num_neighbors]
     rows, similarities = _from_sort_keys(np.sort(keys, axis=1))
     return rows, similarities, best_left_out >= similarities[:, -1]
+
+
+def _one_thread_each() -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(
+        faiss.omp_get_max_threads(), initializer=faiss.omp_set_num_threads, initargs=(1,))
 
 
 def _rank_all(queries: np.ndarray, store: DescriptorStore,
