@@ -16,7 +16,7 @@ class IndexConfig:
 
     index_type: str = "auto"  # exact, binary, ivf, hnsw; auto: exact below a million images, else ivf
     descriptor_dtype: str = "float32"  # as stored; float16: half the file, several times slower if exact
-    num_candidates: int = 0  # images re-scored exactly per query; 0: 400, or 800 if binary
+    num_candidates: int = 800  # images re-scored exactly per query; not for exact
     reduced_dimension: int = 256  # principal components searched by ivf and hnsw; 0: all dimensions
     num_lists: int = 0  # of ivf; 0: the power of two nearest to 4 * sqrt(images)
     num_probes: int = 64  # of ivf: lists looked at per query
@@ -31,7 +31,7 @@ class IndexConfig:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"`{name}` must be one of {', '.join(allowed)}. "
                                  f"Received: {name}={getattr(self, name)!r}.")
-        for name, least in (("num_candidates", 0), ("reduced_dimension", 0), ("num_lists", 0),
+        for name, least in (("num_candidates", 1), ("reduced_dimension", 0), ("num_lists", 0),
                             ("num_probes", 1), ("num_links", 2), ("search_breadth", 1),
                             ("num_training_images", 1), ("seed", 0)):
             if getattr(self, name) < least:
@@ -46,6 +46,4 @@ class IndexConfig:
         if num_lists == 0:
             num_lists = 1 << round(math.log2(4 * max(1, num_images)**0.5))
         num_lists = min(num_lists, max(1, num_images // 4))
-        num_candidates = self.num_candidates or (800 if index_type == "binary" else 400)
-        return dataclasses.replace(self, index_type=index_type, num_lists=num_lists,
-                                   num_candidates=num_candidates)
+        return dataclasses.replace(self, index_type=index_type, num_lists=num_lists)

@@ -140,16 +140,16 @@ def _peers(folder: str, rounds: int) -> dict[str, np.ndarray]:
         [_seconds(way) for way in ways.values()] for _ in range(rounds))))}
 
 
-def _write(folder: str) -> None:
+def _write(folder: str, num_images: int, dimension: int, num_queries: int) -> None:
     images = np.lib.format.open_memmap(os.path.join(folder, "images.npy"), "w+", np.float32,
-                                       (_NUM_IMAGES.value, _DIMENSION.value))
-    *_, queries = (block for block in _placed(images))
+                                       (num_images, dimension))
+    *_, queries = _placed(images, num_queries)
     np.save(os.path.join(folder, "queries.npy"), queries)
 
 
-def _placed(images: np.ndarray):
+def _placed(images: np.ndarray, num_queries: int):
     first = 0
-    for block in make_descriptors(*images.shape, _NUM_QUERIES.value):
+    for block in make_descriptors(*images.shape, num_queries):
         if first < len(images):
             images[first:first + len(block)] = block
             first += len(block)
@@ -160,7 +160,7 @@ def _placed(images: np.ndarray):
 def main(_) -> None:
     console = rich.console.Console()
     with tempfile.TemporaryDirectory(dir=_WORK_DIR.value) as folder:
-        _write(folder)
+        _in_process(_write, folder, _NUM_IMAGES.value, _DIMENSION.value, _NUM_QUERIES.value)
         title = f"{_NUM_QUERIES.value} queries, {_NUM_IMAGES.value} images of {_DIMENSION.value}, top {_KEPT}"
         seconds = _in_process(_peers, folder, _NUM_ROUNDS.value)
         table = rich.table.Table("", "median, s", "least, s", title=title)

@@ -16,11 +16,6 @@ class IndexConfigTest(unittest.TestCase):
             self.assertEqual(IndexConfig().resolved(num_images).num_lists, expected)
         self.assertEqual(IndexConfig(num_lists=7).resolved(10**6).num_lists, 7)
 
-    def test_number_of_candidates(self):
-        for index_type, expected in (("ivf", 400), ("hnsw", 400), ("binary", 800)):
-            self.assertEqual(IndexConfig(index_type=index_type).resolved(10).num_candidates, expected)
-        self.assertEqual(IndexConfig(num_candidates=50).resolved(10).num_candidates, 50)
-
     def test_refuses_what_cannot_be(self):
         with self.assertRaisesRegex(ValueError, "`index_type` must be one of auto, exact.*index_type='tree'"):
             IndexConfig(index_type="tree")
