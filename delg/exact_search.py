@@ -8,14 +8,13 @@ import faiss
 import numpy as np
 
 from delg.descriptor_store import DescriptorStore
+from delg.sort_keys import from_sort_keys, sort_keys
 
 _MAX_SCANNED = 1024  # neighbours up to which a scan with selection wins over sorting all similarities
 _SPARE = 16  # places kept beyond the last, to see whether it is tied
 _SCAN_ROWS = 2**14  # index rows a thread scans at once
 _BLOCK_ROWS = 2**14  # index rows per matrix product of a full ranking
 _MAX_SIMILARITIES = 2**26  # held at once by a full ranking, 256 MiB of float32
-_LOW_HALF = np.uint64(0xFFFFFFFF)
-_SIGN = np.uint32(0x80000000)
 
 
 def unit_vectors(vectors: np.ndarray, name: str) -> np.ndarray:
@@ -44,25 +43,6 @@ def unit_vectors(vectors: np.ndarray, name: str) -> np.ndarray:
     return vectors
 
 
-def _sort_keys(similarities: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """uint64 keys that ascend as similarity descends, then as the row ascends.
-
-    The bits of a float32 order like an integer once negative numbers are turned over; the row in the lower
-    half breaks ties and comes out again after the sort. Sorting integers is several times faster than a
-    stable argsort.
-    """
-    bits = (similarities + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0, its equal
-    ascending = np.where(bits >> 31, ~bits, bits | _SIGN)
-    return (~ascending).astype(np.uint64) << np.uint64(32) | rows.astype(np.uint64)
-
-
-def _from_sort_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int32 rows and float32 similarities that made the keys."""
-    ascending = ~(keys >> np.uint64(32)).astype(np.uint32)
-    bits = np.where(ascending >> 31, ascending ^ _SIGN, ~ascending)
-    return (keys & _LOW_HALF).astype(np.int32), bits.view(np.float32)
-
-
 def rank_by_similarity(similarities: np.ndarray, num_neighbors: int) -> np.ndarray:
     """Rows of the largest similarities, best first; the lower row first among equals.
 
@@ -77,7 +57,7 @@ def rank_by_similarity(similarities: np.ndarray, num_neighbors: int) -> np.ndarr
     if num_neighbors < similarities.size:
         least = np.partition(similarities, similarities.size - num_neighbors)[-num_neighbors]
         rows = np.flatnonzero(similarities >= least)  # more than K only where the last place is tied
-    return _from_sort_keys(np.sort(_sort_keys(similarities[rows], rows))[:num_neighbors])[0]
+    return from_sort_keys(np.sort(sort_keys(similarities[rows], rows))[:num_neighbors])[0]
 
 
 def nearest(queries: np.ndarray, store: DescriptorStore,
@@ -111,7 +91,7 @@ def _scan(queries: np.ndarray, store: DescriptorStore,
     def best_of(span: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
         first, block = span[0], store[slice(*span)]
         found, rows = faiss.knn(queries, block, min(kept, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
-        return _sort_keys(found, rows + first), found[:, -1] if len(block) > kept else None
+        return sort_keys(found, rows + first), found[:, -1] if len(block) > kept else None
 
     with _one_thread_each() as threads:  # of faiss: its own threads wait for one another in every product
         for found, worst in threads.map(best_of, store.spans(_SCAN_ROWS)):
@@ -120,7 +100,7 @@ def _scan(queries: np.ndarray, store: DescriptorStore,
             keys = np.concatenate([keys, found], axis=1)
             if keys.shape[1] > num_neighbors:
                 keys = np.partition(keys, num_neighbors - 1, axis=1)[:, :num_neighbors]
-    rows, similarities = _from_sort_keys(np.sort(keys, axis=1))
+    rows, similarities = from_sort_keys(np.sort(keys, axis=1))
     return rows, similarities, best_left_out >= similarities[:, -1]
 
 
@@ -159,5 +139,5 @@ def rescore(queries: np.ndarray, store: DescriptorStore, candidates: np.ndarray,
         As `nearest`.
     """
     similarities = np.where(candidates >= 0, store.inner_products(queries, candidates), -np.inf)
-    keys = np.sort(_sort_keys(similarities.astype(np.float32), np.maximum(candidates, 0)), axis=1)
-    return _from_sort_keys(keys[:, :num_neighbors])
+    keys = np.sort(sort_keys(similarities.astype(np.float32), np.maximum(candidates, 0)), axis=1)
+    return from_sort_keys(keys[:, :num_neighbors])

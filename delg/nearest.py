@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from delg.sort_keys import from_sort_keys, sort_keys
+
 _BLOCK_ROWS = 16_384  # index rows per matrix product
 _MAX_PRODUCTS = 2**24  # similarities held at once, 64 MiB of float32
-_LOW_HALF = np.uint64(0xFFFFFFFF)
-_SIGN = np.uint32(0x80000000)
 
 
 def best_columns(scores: np.ndarray, num_best: int) -> np.ndarray:
@@ -20,8 +20,8 @@ def best_columns(scores: np.ndarray, num_best: int) -> np.ndarray:
     Returns:
         int64, [M, K].
     """
-    keys = np.sort(_smallest(_sort_keys(scores, np.arange(scores.shape[1])), num_best), axis=1)
-    return (keys & _LOW_HALF).astype(np.int64)
+    keys = np.sort(_smallest(sort_keys(scores, np.arange(scores.shape[1])), num_best), axis=1)
+    return from_sort_keys(keys)[0].astype(np.int64)
 
 
 def nearest(queries: np.ndarray, descriptors: np.ndarray,
@@ -45,26 +45,10 @@ def nearest(queries: np.ndarray, descriptors: np.ndarray,
         best = np.empty((len(some), 0), np.uint64)
         for first in range(0, len(descriptors), _BLOCK_ROWS):
             block = np.asarray(descriptors[first:first + _BLOCK_ROWS], np.float32)
-            found = _sort_keys(some @ block.T, np.arange(first, first + len(block)))
+            found = sort_keys(some @ block.T, np.arange(first, first + len(block)))
             best = _smallest(np.concatenate([best, _smallest(found, kept)], axis=1), kept)
         keys[start:start + step] = np.sort(best, axis=1)
-    return (keys & _LOW_HALF).astype(np.int32), _similarities(keys)
-
-
-def _sort_keys(similarities: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """uint64 keys that ascend as similarity descends, then as the row ascends.
-
-    The bits of a float32 order like an integer once negative numbers are turned over; the row in the lower
-    half breaks ties. Partial sorts of integers need no stable variant and give the row back.
-    """
-    bits = (np.asarray(similarities, np.float32) + np.float32(0)).view(np.uint32)  # -0.0 equals 0.0
-    ascending = np.where(bits & _SIGN, ~bits, bits | _SIGN)
-    return (~ascending).astype(np.uint64) << np.uint64(32) | rows.astype(np.uint64)
-
-
-def _similarities(keys: np.ndarray) -> np.ndarray:
-    ascending = ~(keys >> np.uint64(32)).astype(np.uint32)
-    return np.where(ascending & _SIGN, ascending ^ _SIGN, ~ascending).view(np.float32)
+    return from_sort_keys(keys)
 
 
 def _smallest(keys: np.ndarray, count: int) -> np.ndarray:

@@ -1,0 +1,24 @@
+"""Sorted keys give the order of a stable sort, and give back what made them."""
+
+import unittest
+
+import numpy as np
+
+from delg.sort_keys import from_sort_keys, sort_keys
+
+
+class SortKeysTest(unittest.TestCase):
+    def test_order_of_a_stable_sort(self):
+        similarities = np.float32([0.5, -0.0, 1, 0.0, -1, 0.5, -0.25])
+        rows, found = from_sort_keys(np.sort(sort_keys(similarities, np.arange(7))))
+        self.assertEqual(rows.tolist(), [2, 0, 5, 1, 3, 6, 4])
+        self.assertEqual(found.tolist(), [1, 0.5, 0.5, 0, 0, -0.25, -1])
+
+    def test_several_queries(self):
+        similarities = np.random.default_rng(0).normal(size=(3, 50)).round(1).astype(np.float32)
+        rows, _ = from_sort_keys(np.sort(sort_keys(similarities, np.arange(50)), axis=1))
+        np.testing.assert_array_equal(rows, np.argsort(-similarities, axis=1, kind="stable"))
+
+
+if __name__ == "__main__":
+    unittest.main()
