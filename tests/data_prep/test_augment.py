@@ -118,6 +118,12 @@ class RandomCropTest(unittest.TestCase):
         self.assertGreater(min(aspects), 0.72)
         self.assertLess(max(aspects), 1.39)
 
+    def test_shrinking_averages(self):
+        rows, columns = np.mgrid[0:200, 0:200]
+        chequers = np.repeat(((rows + columns) % 2 * 255).astype(np.uint8)[..., None], 3, -1)
+        crop = random_crop(photographs.encode(chequers, "PNG"), 60, [0, 0], 1.0).numpy().astype(float)
+        self.assertLess(np.std(crop), 20)  # bilinear interpolation alone: 38
+
     def test_never_mirrored(self):
         rows, columns = np.mgrid[0:240, 0:240]
         encoded = photographs.encode(np.stack([columns, rows, 0 * rows], -1).astype(np.uint8), "PNG")
