@@ -55,7 +55,7 @@ def read_light_features(descriptor: int, start: int, length: int) -> tf.train.Fe
     try:
         return tf.train.Features.FromString(b"".join(entries))
     except message.DecodeError as error:
-        raise ValueError("A record must hold a tf.train.Example. "
+        raise ValueError("A record must be a serialized example. "
                          "Received: bytes that do not parse.") from error
 
 
@@ -67,4 +67,4 @@ def _read_head(head: bytes) -> tuple[int, int]:
             size |= (byte & 0x7F) << 7 * place
             if byte < 0x80:
                 return size, place + 2
-    raise ValueError("A record must hold a tf.train.Example. Received: one that starts differently.")
+    raise ValueError("A record must be a serialized example. Received: one that starts differently.")

@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from data_prep import atomic_file
 from data_prep.example import DOMAIN, LABEL, NO_LABEL, PAIR
+from data_prep.light_fields import read_light_features
 from data_prep.manifest import Shard
 from data_prep.record_file import TAIL_BYTES, masked_crc, record_spans
 
 _DETAILS_DIR = ".details"
-_SMALL = 4096  # bytes of a field at most that is looked into; longer ones are images
-_LOOK = 512  # bytes read at a time while looking for fields
 _WORKERS = 8  # shards looked into at a time
 
 
@@ -103,7 +101,7 @@ def _details_of(path: str, shard: Shard) -> Details:
     rows = []
     with open(path, "rb", buffering=0) as file:
         for offset, length in _checked_spans(path, shard.num_examples):
-            features = _small_features(file.fileno(), int(offset), int(length))
+            features = read_light_features(file.fileno(), int(offset), int(length)).feature
             label = features[LABEL].int64_list.value if LABEL in features else ()
             texts = (features[name].bytes_list.value if name in features else () for name in (DOMAIN, PAIR))
             rows.append((label[0] if label else NO_LABEL, *(text[0] if text else b"" for text in texts)))
@@ -124,40 +122,3 @@ def _checked_spans(path: str, count: int) -> np.ndarray:
         raise ValueError(f"{path} must hold the {count} records that its dataset.json says. "
                          f"Received: {len(spans)} records.")
     return spans
-
-
-def _small_features(descriptor: int, offset: int, length: int) -> dict[str, tf.train.Feature]:
-    """The features of a serialized example but for the long ones, which are not read."""
-    start, block = 0, b""
-
-    def at(place: int, size: int) -> bytes:
-        nonlocal start, block
-        if not start <= place <= place + size <= start + len(block):
-            start, block = place, os.pread(descriptor, max(size, min(_LOOK, length - place)), offset + place)
-        return block[place - start:place - start + size]
-
-    def fields(place: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Start, start of the contents and end of each field, all of which have a length."""
-        while place < end:
-            size, size_bytes = _varint(at(place + 1, min(10, length - place - 1)))
-            inside = place + 1 + size_bytes
-            yield place, inside, inside + size
-            place = inside + size
-
-    kept = []
-    for _, inside, end in fields(0, length):  # the features, in one message or in several to be merged
-        for entry, _, entry_end in fields(inside, end):
-            if entry_end - entry <= _SMALL:
-                kept.append(at(entry, entry_end - entry))
-    features = tf.train.Features.FromString(b"".join(kept))
-    return dict(features.feature)
-
-
-def _varint(data: bytes) -> tuple[int, int]:
-    """A number of protocol buffers at the start of `data`, and how many bytes it takes."""
-    value = 0
-    for index, byte in enumerate(data):
-        value |= (byte & 0x7F) << 7 * index
-        if byte < 0x80:
-            return value, index + 1
-    raise ValueError(f"A record must be a serialized example. Received: {data!r} where a length should be.")
