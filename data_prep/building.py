@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import os
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from absl import logging
 
-from data_prep import atomic_file, jobs, shard_building, shards
+from data_prep import atomic_file, folder_lock, jobs, shard_building, shards
 from data_prep.build_config import BuildConfig
 from data_prep.build_plan import BuildPlan, PlannedSplit, make_plan, pieces
 from data_prep.jobs import JobConfig
@@ -64,17 +62,11 @@ def build(config: BuildConfig, job: JobConfig | None = None) -> Manifest:
     return manifest
 
 
-@contextlib.contextmanager
-def locked(output_dir: str) -> Iterator[None]:
+def locked(output_dir: str) -> contextlib.AbstractContextManager[None]:
     """Keeps other builds out of a folder; a killed build holds no lock."""
-    path = os.path.join(output_dir, RECORDS_DIR, _LOCK_NAME)
-    with open(path, "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError("`output_dir` must be written by one build at a time. Received: "
-                          f"output_dir={output_dir}, where another one is at work.") from None
-        yield
+    return folder_lock.locked(os.path.join(output_dir, RECORDS_DIR, _LOCK_NAME),
+                              "`output_dir` must be written by one build at a time. Received: "
+                              f"output_dir={output_dir}, where another one is at work.")
 
 
 def leave_out(output_dir: str, reasons: dict[str, str]) -> None:

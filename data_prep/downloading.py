@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import itertools
 import json
@@ -19,13 +18,13 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import logging
 from rich import console, progress
 
-from data_prep import archives, atomic_file, partial_file
+from data_prep import archives, atomic_file, folder_lock, partial_file
 from data_prep.fetching import Expected, Fetcher, FileFailed, Patience, Stopped
 from data_prep.public_sets import PublicFile
 
@@ -275,13 +274,8 @@ def _progress(of_bytes: bool) -> progress.Progress:
                              console=console.Console(stderr=True, quiet=not shown), disable=not shown)
 
 
-@contextlib.contextmanager
-def _only_download(directory: str) -> Iterator[None]:
+def _only_download(directory: str) -> contextlib.AbstractContextManager[None]:
     """Keeps other downloads out of the folder; the lock ends with the process, however that ends."""
-    with open(os.path.join(directory, _LOCK_NAME), "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError("`output_dir` must be used by one download at a time. Received: "
-                          f"{directory}, where another one works.") from None
-        yield
+    return folder_lock.locked(os.path.join(directory, _LOCK_NAME),
+                              "`output_dir` must be used by one download at a time. Received: "
+                              f"{directory}, where another one works.")
