@@ -162,9 +162,7 @@ def _pairs_together(images: SplitImages, rows: np.ndarray,
     """The same order, but that images of one pair follow the first of them."""
     if images.pairs is None:
         return rows, labels
-    groups = _groups(images, rows)
-    _, first = np.unique(groups, return_index=True)
-    _, group_of = np.unique(groups, return_inverse=True)
+    _, first, group_of = np.unique(_groups(images, rows), return_index=True, return_inverse=True)
     order = np.argsort(first[group_of], kind="stable")
     return rows[order], None if labels is None else labels[order]
 
