@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import os
 import shutil
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,14 @@ def locked(output_dir: str) -> contextlib.AbstractContextManager[None]:
                               f"output_dir={output_dir}, where another one is at work.")
 
 
-def leave_out(output_dir: str, reasons: dict[str, str]) -> None:
+def leave_out(output_dir: str, paths: Collection[str]) -> None:
     """Has the next build decode some images before it takes them, and leave them out if that fails.
 
     Args:
         output_dir: folder of the shards.
-        reasons: what is wrong with each image, by its path in the folder of images.
+        paths: of the images, in the folder of images.
     """
-    suspects = shard_building.read_suspects(output_dir) | set(reasons)
+    suspects = shard_building.read_suspects(output_dir).union(paths)
     atomic_file.write_json(os.path.join(output_dir, RECORDS_DIR, SUSPECTS_NAME), sorted(suspects))
 
 

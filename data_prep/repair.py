@@ -105,13 +105,13 @@ def _read_sources(config: BuildConfig, manifest: Manifest, bad: Sequence[str]) -
     return collection
 
 
-def _suspects(report: Report, collection: ImageCollection) -> dict[str, str]:
-    """Path and reason of the images that do not decode in a shard that is as it was written."""
+def _suspects(report: Report, collection: ImageCollection) -> set[str]:
+    """Paths of the images that do not decode in a shard that is as it was written."""
     changed = {problem.file for problem in report.problems if problem.kind in ("wrong size", "wrong SHA-256")}
-    damaged = {problem.image_id: problem.text for problem in report.problems
+    damaged = {problem.image_id for problem in report.problems
                if problem.kind == DAMAGED_IMAGE and problem.file not in changed}
-    return {collection.path_of(image_id): damaged[image_id] for split in collection.splits
-            for image_id in split.ids if image_id in damaged}
+    return {collection.path_of(image_id) for split in collection.splits for image_id in split.ids
+            if image_id in damaged}
 
 
 @contextlib.contextmanager
