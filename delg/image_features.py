@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-import os
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
 from data_prep import image_headers, intake
-from delg import export
 from delg.config import ExtractConfig
+from delg.exported_models import ExportedModel
 from delg.features_io import LocalFeatures
 
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
-_INPUTS = ("input_image", "input_scales", "input_max_feature_num", "input_abs_thres",
-           "input_global_scales_ind")
-_OUTPUTS = ("boxes", "features", "scales", "scores", "global_descriptors")
 _SAME_SCALE = 1e-4  # relative; 0.7071 on a command line is 2**-0.5
 
 
@@ -93,8 +87,8 @@ class ImageDescriber:
     """An exported model with its settings; maps images to features. May be called from several threads.
 
     Args:
-        saved_model: folder of a SavedModel with the `serving_default` of `extraction_module`; one made
-            elsewhere will do, with an explicit `score_threshold`.
+        saved_model: folder of a SavedModel that `exported_models` opens; one made elsewhere needs an
+            explicit `score_threshold`.
         config: how features are taken.
 
     Attributes:
@@ -104,31 +98,22 @@ class ImageDescriber:
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
-        ValueError: if it lacks the signature, or has no threshold and none is given.
+        ValueError: if it is of no known form, or has no threshold and none is given.
     """
 
     def __init__(self, saved_model: str, config: ExtractConfig):
-        if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
-            raise FileNotFoundError("`saved_model` must be the folder of a SavedModel, as delg.export_model "
-                                    f"makes it. No saved_model.pb in: {saved_model}.")
-        exported = export.read_export_config(saved_model)
-        self._module = tf.saved_model.load(saved_model)  # held: its variables live as long as it does
-        self._run = self._module.signatures.get("serving_default")
-        found = sorted(self._run.structured_input_signature[1]) if self._run else None
-        if found is None or found != sorted(_INPUTS):
-            raise ValueError(f"{saved_model} must have a signature `serving_default` with the inputs "
-                             f"{', '.join(_INPUTS)}. Received: {found}.")
+        self._model = ExportedModel(saved_model)
         threshold = config.score_threshold
         if threshold is None:
-            if not hasattr(self._module, "attention_threshold"):
-                raise ValueError(f"{saved_model} holds no attention threshold: give `score_threshold`.")
-            threshold = float(self._module.attention_threshold.numpy())
+            threshold = self._model.attention_threshold
+        if threshold is None:
+            raise ValueError(f"{saved_model} holds no attention threshold: give `score_threshold`.")
         self._config = config
-        self._threshold = tf.constant(threshold, tf.float32)
+        self._threshold = threshold
         self.settings = {**dataclasses.asdict(config), "score_threshold": threshold,
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
-                         "fingerprint": exported["fingerprint"] if exported else _files_hash(saved_model)}
+                         "fingerprint": self._model.fingerprint}
         del self.settings["max_bad_fraction"]
         grey = prepare_image(np.full((_MIN_SIDE, _MIN_SIDE, 3), 128, np.uint8), 0)
         probe = self._outputs(grey, config.global_scales[:1], [0], 0)
@@ -171,12 +156,8 @@ class ImageDescriber:
 
     def _outputs(self, prepared: PreparedImage, scales, global_places, max_num_features
                  ) -> dict[str, np.ndarray]:
-        outputs = self._run(
-            input_image=tf.constant(prepared.image),
-            input_scales=tf.constant(np.multiply(scales, prepared.limit), tf.float32),
-            input_max_feature_num=tf.constant(max_num_features, tf.int32), input_abs_thres=self._threshold,
-            input_global_scales_ind=tf.constant(list(global_places), tf.int32))
-        return {name: outputs[name].numpy() for name in _OUTPUTS}
+        return self._model.extract(prepared.image, np.multiply(scales, prepared.limit), global_places,
+                                   max_num_features, self._threshold)
 
 
 def _local_features(outputs: dict[str, np.ndarray], prepared: PreparedImage) -> LocalFeatures:
@@ -192,15 +173,3 @@ def _no_local_features(dim: int) -> LocalFeatures:
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def _files_hash(saved_model: str) -> str:
-    """SHA-256 of a SavedModel's graph and variables."""
-    digest = hashlib.sha256()
-    variables = os.path.join(saved_model, "variables")
-    names = [os.path.join(variables, name) for name in sorted(os.listdir(variables))]
-    for path in (os.path.join(saved_model, "saved_model.pb"), *names):
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):  # noqa: B023
-                digest.update(block)
-    return digest.hexdigest()

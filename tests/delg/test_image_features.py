@@ -154,16 +154,6 @@ class ImageDescriberTest(unittest.TestCase):
         describer = self.describer()
         self.assertEqual((describer.global_dim, describer.local_dim), (3, 3))
 
-    def test_refuses_a_folder_without_a_model(self):
-        with self.assertRaisesRegex(FileNotFoundError, "No saved_model.pb in: .*nowhere"):
-            ImageDescriber(os.path.join(self.folder, "nowhere"), ExtractConfig())
-
-    def test_refuses_a_model_without_the_signature(self):
-        path = os.path.join(self.folder, "other")
-        tf.saved_model.save(tf.Module(), path)
-        with self.assertRaisesRegex(ValueError, "`serving_default` with the inputs input_image,.*None"):
-            ImageDescriber(path, ExtractConfig())
-
     def test_a_model_without_threshold_needs_one_given(self):
         path = os.path.join(self.folder, "published")
         published = tf.Module()
