@@ -45,6 +45,15 @@ def description_digest(description: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
+def content_digest(description: dict[str, Any]) -> str:
+    """SHA-256 over the settings and the files' contents: equal for an index and one built again alike."""
+    sha256 = {name: facts["sha256"] for name, facts in description["files"].items()}
+    contents = [[sha256[name] for name in description["segments"]],
+                {stem: sha256[name] for stem, name in description["arrays"].items()}]
+    entries = [description["type"], description["fingerprint"], description["config"], contents]
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
 class IndexWriter:
     """Writes files beside those of a finished index, which stays valid until `finish`.
 

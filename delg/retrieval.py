@@ -23,6 +23,7 @@ from delg import pairs, rerankers, reranking, verification
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from delg.index import ExactIndex, load_index
+from delg.index_files import content_digest, read_description
 from delg.ranking_io import Ranking, read_ranking, write_ranking
 
 CALIBRATION_PAIRS = 1000
@@ -42,8 +43,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
 
     Args:
         query_features: glob or folder of the queries' feature shards.
-        index_features: glob or folder of the index images' feature shards.
-        index_dir: written by delg.build_index from `index_features`.
+        index_features: glob or folder of the feature shards of the index images, and maybe of others.
+        index_dir: written by delg.build_index from features of the same model.
         output: path of ranking.h5.
         config: settings; with `verifier` "paper" the matcher, transform and guidance are the reference's.
         num_workers: processes that verify; 0: one per processor where the work is worth it.
@@ -53,12 +54,14 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
 
     Raises:
         FileNotFoundError: if an input is missing.
-        ValueError: if there are no queries, or queries, index features and index are not of one model.
+        ValueError: if there are no queries, queries, index features and index are not of one model, or the
+            features lack an image of the index.
     """
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
         index = load_index(index_dir)
         _check_inputs(queries, query_features, images, index_features, index, index_dir)
-        inputs = _digest(queries, images)
+        feature_rows = _rows_of(index.ids, images.ids, index_features)
+        inputs = _digest(queries, images, index_dir)
         requested = dataclasses.asdict(config)
         kept = _finished(output, requested, inputs)
         if kept is not None:
@@ -76,8 +79,9 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             with _verifiers(query_features, index_features, config, num_workers, ranks[:, :num_verified].size,
                             queries, images) as verify:
                 if config.min_inliers == 0:
-                    config = _calibrated(config, verify, _pairs_far_down(ranks, len(index), config))
-                results = verify("Verifying", ranks[:, :num_verified])
+                    far_down = _pairs_far_down(ranks, len(index), config)
+                    config = _calibrated(config, verify, [feature_rows[rows] for rows in far_down])
+                results = verify("Verifying", feature_rows[ranks[:, :num_verified]])
                 for query, (counts, found) in enumerate(results):
                     num_inliers[query, :num_verified] = counts
                     transforms[query] = found
@@ -86,7 +90,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                 "query_features": query_features, "index_features": index_features,
                 "min_inliers_calibrated": requested["min_inliers"] == 0 != config.min_inliers,
                 "requested": requested, "inputs": inputs}
-    ranking = Ranking(queries.ids, images.ids, ranks, similarities, num_inliers, transforms, settings)
+    ranking = Ranking(queries.ids, index.ids, ranks, similarities, num_inliers, transforms, settings)
     write_ranking(output, ranking)
     return ranking
 
@@ -106,15 +110,21 @@ def _check_inputs(queries: FeatureReader, query_features: str, images: FeatureRe
         raise ValueError("`index_dir` and `index_features` must be of one model. "
                          f"Received: {index_dir!r} of model {index.fingerprint!r}, {index_features!r} of "
                          f"model {fingerprint!r}.")
-    if index.ids != images.ids:
-        different = next((pair for pair in zip(index.ids, images.ids) if pair[0] != pair[1]),
-                         (len(index.ids), len(images.ids)))
-        raise ValueError(f"`index_dir` must be built from `index_features`. Received: {index_dir!r} with "
-                         f"{different[0]!r} where {index_features!r} has {different[1]!r}.")
 
 
-def _digest(queries: FeatureReader, images: FeatureReader) -> str:
-    digest = hashlib.sha256()
+def _rows_of(index_ids: list[str], feature_ids: list[str], index_features: str) -> np.ndarray:
+    """Row in the features of every image of the index; features may hold more, in another order."""
+    row_of = {image_id: row for row, image_id in enumerate(feature_ids)}
+    missing = [image_id for image_id in index_ids if image_id not in row_of]
+    if missing:
+        raise ValueError("`index_features` must hold every image of the index. Received: "
+                         f"{index_features!r}, which lacks {len(missing)} of {len(index_ids)}: "
+                         f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}.")
+    return np.array([row_of[image_id] for image_id in index_ids], np.int64)
+
+
+def _digest(queries: FeatureReader, images: FeatureReader, index_dir: str) -> str:
+    digest = hashlib.sha256(content_digest(read_description(index_dir)).encode())
     for reader in (queries, images):
         digest.update(json.dumps([reader.ids, reader.config], sort_keys=True).encode())
         digest.update(np.ascontiguousarray(reader.global_descriptors))
@@ -218,7 +228,7 @@ def _verify_in_worker(query: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
 @contextlib.contextmanager
 def _verifiers(query_features: str, index_features: str, config: SearchConfig, num_workers: int,
                num_pairs: int, queries: FeatureReader, images: FeatureReader) -> Iterator:
-    """A function from (title, index rows of every query) to an iterator over (counts, transforms)."""
+    """A function from (title, rows of `images` for every query) to an iterator over (counts, transforms)."""
     if num_workers == 0:
         num_workers = min(os.cpu_count() or 1, len(queries.ids)) if num_pairs >= _PAIRS_WORTH_A_POOL else 1
     if num_workers == 1:

@@ -132,12 +132,38 @@ class SearchTest(unittest.TestCase):
                         index_features=str(folder / "index-*.h5"))
         self.assertFalse((self.folder / "x.h5").exists())
 
-    def test_index_of_other_images_is_refused(self):
+    def test_features_that_lack_an_indexed_image_are_refused(self):
         folder = self.folder / "fewer"
         folder.mkdir()
         planar_world.write_world(folder, num_others=2)
-        with self.assertRaisesRegex(ValueError, "must be built from `index_features`.*with 12 where.*has 8"):
+        with self.assertRaisesRegex(ValueError, "must hold every image.*lacks 4 of 12: i8, i9, i10, [.]{4}"):
             self.search(output="x.h5", index_features=str(folder / "index-*.h5"))
+
+    def test_index_may_hold_some_of_the_features_images_in_another_order(self):
+        index_dir = str(self.folder / "some")
+        with FeatureReader(self.images) as images:
+            rows = np.array([11, 0, 10, 6, 7, 3])  # both views of scenes 2 and 0, and two others
+            ids = [images.ids[row] for row in rows]
+            index.save_index(index.ExactIndex(images.global_descriptors[rows], ids, "model-a"), index_dir)
+        for num_workers in (1, 2):
+            ranking = self.search(output=f"some{num_workers}.h5", index_dir=index_dir,
+                                  num_workers=num_workers)
+            self.assertEqual(ranking.index_ids, ids)
+            self.assertEqual([set(ranking.ranks[query, :2]) for query in (0, 2)], [{3, 4}, {0, 2}])
+            self.assertTrue(np.all(ranking.num_inliers[[0, 2], :2] > 40))
+            self.assertTrue(np.all(ranking.num_inliers[1] < 12))
+
+    def test_another_index_of_the_same_features_is_searched_anew(self):
+        index_dir = str(self.folder / "changed")
+        self.build(self.images, index_dir)
+        self.search(output="changed.h5", index_dir=index_dir)
+        path = self.folder / "changed.h5"
+        os.utime(path, (1, 1))
+        self.build(self.images, index_dir)  # the same once more
+        self.search(output="changed.h5", index_dir=index_dir)
+        self.assertEqual(os.path.getmtime(path), 1)
+        index.update_index(index_dir, remove_ids=["i0"])
+        self.assertEqual(self.search(output="changed.h5", index_dir=index_dir).ranks.shape, (3, 11))
 
     def test_empty_query_set_is_refused(self):
         folder = self.folder / "empty"
