@@ -15,7 +15,7 @@ SPLITS = ("train", "eval")
 NUM_ANONYMOUS = 48  # buildings of a split that are no landmark
 NUM_THINGS = 14  # variants of each kind of clutter
 _KEPT_LANDMARKS = 4  # in memory at a time; a landmark takes about 10 MB
-_STYLE, _LANDMARK, _ANONYMOUS, _THING, _GROUND = range(5)  # what a seed is for
+_STYLE, _LANDMARK, _ANONYMOUS, _THING, _GROUND, _SURROUNDINGS = range(6)  # what a seed is for
 
 
 class City:
@@ -49,6 +49,10 @@ class City:
             while len(self._landmarks) > _KEPT_LANDMARKS:
                 self._landmarks.popitem(last=False)
         return self._landmarks[number]
+
+    def surroundings(self, number: int) -> np.random.Generator:
+        """The random numbers of what stands around a landmark."""
+        return self.generator(_SURROUNDINGS, number)
 
     def anonymous(self, number: int) -> Building:
         """A building that is no landmark, of NUM_ANONYMOUS."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
-from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from absl import logging
-from rich import progress
 
 from data_prep import atomic_file
-from data_prep.world import tables
+from data_prep.world import making, tables
 from data_prep.world.city import City
 from data_prep.world.landmark_ground_truth import EASY_PIXEL_SHARE, EASY_VISIBLE_FRACTION, View
 from data_prep.world.scene import Photograph, photograph_landmark, photograph_street
@@ -95,12 +90,7 @@ def make_world(config: WorldConfig) -> None:
     _claim_folder(config)
     todo = [job for job in _jobs(config) if not _is_finished(config, job)]
     logging.info("%d jobs to do in %s.", len(todo), config.output_dir)
-    workers = min(config.num_workers or os.cpu_count() or 1, max(1, len(todo)))
-    bar = progress.Progress(*progress.Progress.get_default_columns(), progress.MofNCompleteColumn())
-    with bar:
-        images = bar.add_task("World", total=sum(job.count for job in todo))
-        for job in _done(config, todo, workers):
-            bar.advance(images, job.count)
+    making.run(functools.partial(_do, config), todo, [job.count for job in todo], config.num_workers)
     facts = {job: _read_part(config, job) for job in _jobs(config)}
     tables.write_tables(config.output_dir, config.seed, config.num_landmarks, config.num_eval_landmarks,
                         [fact for job, part in facts.items() if job.split == "train" for fact in part],
@@ -110,21 +100,8 @@ def make_world(config: WorldConfig) -> None:
 def _claim_folder(config: WorldConfig) -> None:
     settings = {"format": _FORMAT, **dataclasses.asdict(config)}
     del settings["output_dir"], settings["num_workers"]
-    path = os.path.join(config.output_dir, "world.json")
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        if found != settings:
-            other = sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key))
-            raise ValueError(
-                f"{config.output_dir} holds a world of other settings; give another --output_dir "
-                f"or delete it. Differing: "
-                + ", ".join(f"{key}={found.get(key)} there, {settings.get(key)} asked" for key in other)
-                + "."
-            )
-    else:
-        os.makedirs(os.path.join(config.output_dir, _PARTS), exist_ok=True)
-        atomic_file.write_json(path, settings)
+    making.claim_folder(config.output_dir, settings)
+    os.makedirs(os.path.join(config.output_dir, _PARTS), exist_ok=True)
 
 
 def _jobs(config: WorldConfig) -> list[Job]:
@@ -148,32 +125,10 @@ def _jobs(config: WorldConfig) -> list[Job]:
     return jobs
 
 
-def _done(config: WorldConfig, jobs: list[Job], workers: int) -> Iterator[Job]:
-    """Does the jobs, in this process or in others, and gives each when its files are written."""
-    if workers <= 1:
-        for job in jobs:
-            yield _do(config, job)
-        return
-    context = multiprocessing.get_context("spawn")  # forking a process that runs TensorFlow may hang
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
-        running = [pool.submit(_do, config, job) for job in jobs]
-        try:
-            for future in concurrent.futures.as_completed(running):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the parent, which lets running jobs end
-    cv2.setNumThreads(1)
-
-
 _cities: dict[tuple, City] = {}  # of this process; textures are made once
 
 
-def _do(config: WorldConfig, job: Job) -> Job:
+def _do(config: WorldConfig, job: Job) -> None:
     key = (config.seed, job.split, config.siblings, config.texture_size)
     if key not in _cities:
         _cities.clear()
@@ -199,7 +154,6 @@ def _do(config: WorldConfig, job: Job) -> Job:
             }
         )
     atomic_file.write_json(_part_path(config, job), {"images": facts})
-    return job
 
 
 def _photograph(config: WorldConfig, city: City, job: Job,

@@ -69,6 +69,47 @@ def photograph_landmark(city: City, number: int, image_size: int, rng: np.random
     return Photograph(develop(frame.colour, light, rng), view, homographies, frame.owner)
 
 
+def photograph_day_and_night(city: City, number: int, image_size: int,
+                             rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """A random view of a landmark, taken once by day and once by night.
+
+    Between the two the camera is moved a little, people and cars go, and another lamp falls on everything.
+    What stands around the landmark is the same in all its views.
+
+    Args:
+        city: the split's buildings.
+        number: of the landmark.
+        image_size: pixels of the longer side.
+        rng: everything about this view.
+
+    Returns:
+        "day" and "night" to uint8 [height, width, 3], RGB.
+    """
+    building = city.landmark(number)
+    around = city.surroundings(number)
+    others = _neighbours(city, building, around) + _skyline(city, building, around)
+    ground = int(around.integers(clutter.GROUND_KINDS))
+    camera, _ = _stand_before(building, image_size, rng, clear=True)
+    standing = [thing for thing in _things(city, camera, rng, crowd=1.0) if thing.name in ("tree", "lamp")]
+    images = {}
+    for kind in ("day", "night"):
+        light = lights.draw_light(rng, kind)
+        here = _moved(camera, rng)
+        passing = [thing for thing in _things(city, here, rng, crowd=0.4) if thing.name in ("person", "car")]
+        frame = _render(city, here, light, ground, building, others, standing + passing, rng)
+        images[kind] = develop(frame.colour, light, rng)
+    return images
+
+
+def _moved(camera: Camera, rng) -> Camera:
+    """The camera as one who comes back sets it up: about 1 % of the distance and half a degree away."""
+    distance = float(np.hypot(camera.position[0], camera.position[2]))
+    position = camera.position + rng.normal(0, 0.007 * distance, 3) * (1, 0.2, 1)
+    target = camera.position + camera.rotation[2] * distance + rng.normal(0, 0.006 * distance, 3)
+    roll = np.arctan2(-camera.rotation[0, 1], -camera.rotation[1, 1]) + rng.normal(0, np.radians(0.3))
+    return look_at(position, target, camera.focal, camera.width, camera.height, roll)
+
+
 def photograph_street(city: City, image_size: int, rng: np.random.Generator) -> Photograph:
     """A random picture without a landmark: one anonymous building, a street, a park or mostly sky."""
     light = lights.draw_light(rng, str(rng.choice(lights.KINDS, p=_LIGHT_SHARES)))

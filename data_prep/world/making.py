@@ -1,0 +1,82 @@
+"""How worlds of any kind are written: one folder for one world, jobs in parallel, progress."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import cv2
+from rich import progress
+
+from data_prep import atomic_file
+
+_Job = TypeVar("_Job")
+_SETTINGS = "world.json"
+
+
+def claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
+    """Makes a folder that of the world of these settings, and writes them into world.json.
+
+    Raises:
+        ValueError: if the folder holds a world of other settings.
+    """
+    path = os.path.join(output_dir, _SETTINGS)
+    if not os.path.exists(path):
+        os.makedirs(output_dir, exist_ok=True)
+        atomic_file.write_json(path, settings)
+        return
+    with open(path, encoding="utf-8") as file:
+        found = json.load(file)
+    if found != settings:
+        other = sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key))
+        raise ValueError(f"{output_dir} holds a world of other settings; give another --output_dir or delete "
+                         "it. Differing: " + ", ".join(
+                             f"{key}={found.get(key)} there, {settings.get(key)} asked" for key in other)
+                         + ".")
+
+
+def run(do: Callable[[_Job], None], jobs: Sequence[_Job], num_images: Sequence[int],
+        num_workers: int) -> None:
+    """Does the jobs, in this process or in others.
+
+    Args:
+        do: writes the images of a job; for several processes, one that can be pickled.
+        jobs: to be done.
+        num_images: of each job, for the progress bar.
+        num_workers: processes; 0: one per core.
+    """
+    workers = min(num_workers or os.cpu_count() or 1, max(1, len(jobs)))
+    bar = progress.Progress(*progress.Progress.get_default_columns(), progress.MofNCompleteColumn())
+    with bar:
+        images = bar.add_task("World", total=sum(num_images))
+        for place in _done(do, jobs, workers):
+            bar.advance(images, num_images[place])
+
+
+def _done(do: Callable[[_Job], None], jobs: Sequence[_Job], workers: int) -> Iterator[int]:
+    """The place of each job when its files are written."""
+    if workers <= 1:
+        for place, job in enumerate(jobs):
+            do(job)
+            yield place
+        return
+    context = multiprocessing.get_context("spawn")  # forking a process that runs TensorFlow may hang
+    with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
+        running = {pool.submit(do, job): place for place, job in enumerate(jobs)}
+        try:
+            for future in concurrent.futures.as_completed(running):
+                future.result()
+                yield running[future]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the parent, which lets running jobs end
+    cv2.setNumThreads(1)
