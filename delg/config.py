@@ -19,6 +19,7 @@ LOCAL_DTYPES = ("float16", "float32")
 MATCHERS = ("mutual", "ratio", "threshold")
 VERIFIERS = ("usac", "scale", "paper", "none")
 TRANSFORMS = ("homography", "affine")
+FINAL_ORDERS = ("fused", "inliers")
 RERANKERS = ("alpha_qe", "dba", "diffusion", "neighbor_refinement")
 
 
@@ -201,11 +202,13 @@ class SearchConfig:
     guided_neighbors: int = 3  # ranks of looks that may match once the transform is known; 0: off
     min_inliers: int = 0  # fewer inliers count as none; 0: calibrated on pairs far down the rankings
     expand_query: bool = False  # move the query's global descriptor towards the verified results, then sort
-    inlier_weight: float = 0.2  # final order by similarity + weight * log(inliers / floor); 0: by inliers
+    final_order: str = "fused"  # of the verified: fused: similarity and inliers | inliers: as the reference
+    inlier_weight: float = 0.2  # of log(inliers / floor) beside the similarity; 0: inliers change nothing
     seed: int = 0
 
     def __post_init__(self):
-        for name, allowed in (("matcher", MATCHERS), ("verifier", VERIFIERS), ("transform", TRANSFORMS)):
+        for name, allowed in (("matcher", MATCHERS), ("verifier", VERIFIERS), ("transform", TRANSFORMS),
+                              ("final_order", FINAL_ORDERS)):
             _require_member(name, getattr(self, name), allowed)
         for name in ("num_neighbors", "num_rerank", "guided_neighbors", "min_inliers", "inlier_weight"):
             _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",

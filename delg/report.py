@@ -81,7 +81,7 @@ def _text(name: str) -> str:
 
 
 def _verified_order(ranking: Ranking) -> str:
-    if ranking.config.get("inlier_weight", 0) > 0:
+    if ranking.config.get("final_order") == "fused":
         return "by similarity and inliers together"
     floor = ranking.config.get("min_inliers", 0)
     return f"by inliers{f', fewer than {floor} counting as none' if floor > 1 else ''}, then similarity"

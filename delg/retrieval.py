@@ -69,7 +69,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             return kept
         if config.verifier == "paper":
             config = dataclasses.replace(config, matcher="threshold", transform="affine", guided_neighbors=0,
-                                         inlier_weight=0.0, min_inliers=max(1, config.min_inliers),
+                                         final_order="inliers", min_inliers=max(1, config.min_inliers),
                                          expand_query=False, rerankers="")
         ranks, similarities = _global_search(queries.global_descriptors, index, config)
         num_verified = 0 if config.verifier == "none" else min(config.num_rerank, ranks.shape[1])
@@ -176,22 +176,12 @@ def _rerank(ranks: np.ndarray, similarities: np.ndarray, num_inliers: np.ndarray
     """Puts each query's results into their final order, the verified before the others; in place."""
     num_verified = transforms.shape[1]
     for query in range(len(ranks)):
-        by_global = similarities[query]
-        verified = np.s_[:num_verified]
-        if config.expand_query:
-            descriptors = index.descriptors[ranks[query]]
-            expanded = reranking.expand_query(
-                queries[query], descriptors[verified], num_inliers[query, verified], config.min_inliers)
-            by_global = descriptors @ expanded
-            if config.rerankers:  # their scores move by as much as the cosines do
-                by_global += similarities[query] - descriptors @ queries[query]
-        scores = verification.verified_scores(by_global[verified], num_inliers[query, verified],
-                                              config.min_inliers, config.inlier_weight)
-        first = np.argsort(-scores, kind="stable")
-        order = np.concatenate([first, num_verified + np.argsort(-by_global[num_verified:], kind="stable")])
+        descriptors = index.descriptors[ranks[query]] if config.expand_query else None
+        order = reranking.verified_order(similarities[query], num_inliers[query], num_verified, config,
+                                         queries[query], descriptors)
         for array in (ranks, similarities, num_inliers):
             array[query] = array[query, order]
-        transforms[query] = transforms[query, first]
+        transforms[query] = transforms[query, order[:num_verified]]
 
 
 class _QueryVerifier:

@@ -167,25 +167,29 @@ def log_inlier_ratio(num_inliers: np.ndarray, min_inliers: int) -> np.ndarray:
 
 
 def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inliers: int,
-                    inlier_weight: float = 0.2) -> np.ndarray:
+                    inlier_weight: float = 0.2, final_order: str = "fused") -> np.ndarray:
     """What the verified results are sorted by, largest first.
 
     Inliers up to `min_inliers` count as none, since chance brings a few to any pair: without the floor,
-    verification makes a good global ranking worse. Above it, each doubling adds the same (chosen; on real
-    photographs a sum that starts at the floor beats both the order by inliers and a sum of log(1 + inliers)).
+    verification makes a good global ranking worse.
+
+    - `fused`: similarity + weight * log(inliers / floor) above the floor: each doubling adds the same
+      (chosen; on real photographs a sum that starts at the floor beats both the order by inliers and a sum
+      of log(1 + inliers)).
+    - `inliers`: by inliers, ties by similarity, as in DELG's reference implementation.
 
     Args:
         similarities: float, [..., V], cosines in [-1, 1].
         num_inliers: int, [..., V], at least 0.
         min_inliers: the floor; 0 is taken as 1.
-        inlier_weight: above 0: similarity + weight * log(inliers / floor) above the floor; 0: by inliers,
-            ties by similarity, as in DELG's reference implementation.
+        inlier_weight: for `fused`; 0: the similarities as they are.
+        final_order: "fused" or "inliers".
 
     Returns:
         float64, [..., V].
     """
     similarities = np.asarray(similarities, np.float64)
-    if inlier_weight > 0:
+    if final_order == "fused":
         return similarities + inlier_weight * log_inlier_ratio(num_inliers, min_inliers)
     inliers = np.asarray(num_inliers, np.float64)
     return np.where(inliers >= min_inliers, inliers, 0) + similarities / 4  # less than half an inlier

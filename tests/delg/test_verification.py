@@ -131,16 +131,20 @@ class PlausibleTest(unittest.TestCase):
 class ScoresTest(unittest.TestCase):
     def test_below_the_floor_similarity_decides(self):
         scores = verification.verified_scores([0.9, 0.5, 0.7, 0.6], [3, 20, 9, 20], min_inliers=10,
-                                              inlier_weight=0)
+                                              final_order="inliers")
         np.testing.assert_array_equal(np.argsort(-scores), [3, 1, 0, 2])
 
     def test_one_more_inlier_outweighs_any_similarity(self):
-        low, high = verification.verified_scores([1.0, -1.0], [10, 11], min_inliers=10, inlier_weight=0)
+        low, high = verification.verified_scores([1.0, -1.0], [10, 11], min_inliers=10, final_order="inliers")
         self.assertLess(low, high)
 
     def test_weighted_sum_by_hand(self):
         scores = verification.verified_scores([0.5, 0.4, 0.3], [9, 30, 10], min_inliers=10, inlier_weight=0.1)
         np.testing.assert_allclose(scores, [0.5, 0.4 + 0.1 * np.log(3), 0.3])
+
+    def test_weight_of_zero_leaves_the_similarities(self):
+        scores = verification.verified_scores([0.5, 0.4], [9, 500], min_inliers=10, inlier_weight=0)
+        np.testing.assert_array_equal(scores, [0.5, 0.4])
 
     def test_floor_follows_an_exponential_tail(self):
         # A tenth of the counts for each step of 4: 90 % below 4, 99 % below 8, so 99.99 % below 16.

@@ -83,7 +83,7 @@ def make_search(folder: str, verifier: str = "usac", num_rerank: int = 4) -> Non
     ranking = os.path.join(folder, "ranking.h5")
     retrieval.search(os.path.join(folder, "query-*.h5"), os.path.join(folder, "index-*.h5"),
                      os.path.join(folder, "index_dir"), ranking,
-                     SearchConfig(num_rerank=num_rerank, min_inliers=15, inlier_weight=0,
+                     SearchConfig(num_rerank=num_rerank, min_inliers=15, final_order="inliers",
                                   verifier=verifier))
     atomic_file.write_json(os.path.join(folder, "metrics.json"),
                            evaluation.evaluate(ranking, os.path.join(folder, "gnd.json")))
