@@ -15,7 +15,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 WHITENING_INITS = ("none", "identity", "pca")
 AUTOENCODER_INITS = ("none", "pca")
 AUGMENTATIONS = ("paper", "strong", "none")
-LOCAL_DTYPES = ("float16", "float32")
+LOCAL_DTYPES = ("float32", "float16", "int8", "binary")  # the finest first
 MATCHERS = ("mutual", "ratio", "threshold")
 VERIFIERS = ("usac", "scale", "paper", "none")
 TRANSFORMS = ("homography", "affine")
@@ -156,7 +156,7 @@ class ExtractConfig:
     local_scales: tuple[float, ...] = (0.25, 2**-1.5, 0.5, 2**-0.5, 1.0, 2**0.5, 2.0)  # empty: global only
     max_num_features: int = 1000  # local features kept per image
     score_threshold: float | None = None  # attention score; None: the threshold the model learnt
-    local_dtype: str = "float16"
+    local_dtype: str = "float16"  # of stored local descriptors
     max_bad_fraction: float = 0.05  # of all images; more bad ones stop the job
 
     def __post_init__(self):

@@ -21,7 +21,7 @@ from absl import flags
 
 from data_prep import command_line
 from delg import feature_conversion, hloc_files
-from delg.config import SearchConfig
+from delg.config import LOCAL_DTYPES, SearchConfig
 from delg.features_io import FeatureReader
 
 _INPUT = flags.DEFINE_string("input", None, "File, folder, or glob of shards.", required=True)
@@ -34,7 +34,7 @@ _PAIRS = flags.DEFINE_string("pairs", None, "Lines of two ids; with colmap and h
 _MATCHES = flags.DEFINE_string("matches", None, "With hloc and --pairs: the file of matches to write.")
 _QUERY_INPUT = flags.DEFINE_string("query_input", None, "To write mat: glob of the queries' shards.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With mat: the file that names images in order.")
-_LOCAL_DTYPE = flags.DEFINE_enum("local_dtype", "float16", ("float16", "float32"), "In shards and hloc.")
+_LOCAL_DTYPE = flags.DEFINE_enum("local_dtype", "float16", LOCAL_DTYPES, "In shards; floats alone in hloc.")
 _FINGERPRINT = flags.DEFINE_string("fingerprint", "converted", "Of the model, for shards: what one model "
                                    "made has one fingerprint; others are not searched together.")
 

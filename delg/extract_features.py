@@ -33,7 +33,8 @@ _SCORE_THRESHOLD = flags.DEFINE_float(
     "score_threshold", ExtractConfig.score_threshold,
     "Least attention score of a local feature. Unset: the one that the model learnt.")
 _LOCAL_DTYPE = flags.DEFINE_enum(
-    "local_dtype", ExtractConfig.local_dtype, LOCAL_DTYPES, "Type local descriptors are stored in.")
+    "local_dtype", ExtractConfig.local_dtype, LOCAL_DTYPES, "Type local descriptors are stored in: "
+    "int8 is half the size of float16, binary (a sign bit a dimension) a sixteenth.")
 _MAX_BAD_FRACTION = flags.DEFINE_float(
     "max_bad_fraction", ExtractConfig.max_bad_fraction, "Of all images; more bad ones stop the job.")
 

@@ -7,13 +7,15 @@ A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each
     image_sizes         [N, 2]  int32, height and width of the original image
     offsets             [N + 1] int64, rows offsets[i]:offsets[i + 1] of the arrays below are image i
     keypoints_yx        [M, 2]  float32, pixels of the original image
-    descriptors         [M, d]  float16 or float32, unit norm
+    descriptors         [M, c]  float32, float16, int8, or uint8 for packed bits: see `local_codes`;
+                                the attribute `dimension` is d, and c is d but for packed bits
     scores              [M]     float32, attention, best first within an image
     scales              [M]     float32, 1 / scale of the image the feature was found at
 
 and the attributes `format` (int), `config` (JSON: the extraction's settings, and the `fingerprint` of the
 model; all shards of one set carry the same) and `notes` (JSON: what concerns this shard alone, such as its
-source and the images left out).
+source and the images left out). Format 1, of which shards are still read, had float32 and float16 alone and
+no attribute `dimension`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-FORMAT = 1
+from delg import local_codes
+
+FORMAT = 2
+_READABLE_FORMATS = (1, FORMAT)
 _ROWS_PER_CHUNK = 1024
 _PER_IMAGE = ("global_descriptors", "image_sizes")
 _NUM_AXES = {"ids": 1, "offsets": 1, "global_descriptors": 2, "image_sizes": 2, "keypoints_yx": 2,
@@ -100,7 +105,7 @@ class FeatureShardWriter:
         config: settings of the extraction and the `fingerprint` of its model; JSON-able.
         global_dim: D.
         local_dim: d.
-        local_dtype: of the stored descriptors, float16 or float32.
+        local_dtype: of the stored descriptors, one of LOCAL_DTYPES.
 
     Attributes:
         notes: dict, JSON-able, stored when the shard is finished.
@@ -109,6 +114,8 @@ class FeatureShardWriter:
     def __init__(self, path: str, config: dict[str, Any], global_dim: int, local_dim: int,
                  local_dtype: str = "float16"):
         self.notes: dict[str, Any] = {}
+        stored_dtype = local_codes.stored_dtype(local_dtype)
+        self._local_dim, self._local_dtype = local_dim, local_dtype
         self._path = os.fspath(path)
         self._temporary_path = f"{self._path}.{os.getpid()}.tmp"
         self._config = json.dumps(config, sort_keys=True)
@@ -120,8 +127,10 @@ class FeatureShardWriter:
                 name, (0, *tail), dtype, maxshape=(None, *tail), chunks=(_ROWS_PER_CHUNK, *tail))
             for name, tail, dtype in (
                 ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
-                ("keypoints_yx", (2,), "float32"), ("descriptors", (local_dim,), local_dtype),
+                ("keypoints_yx", (2,), "float32"),
+                ("descriptors", (local_codes.num_columns(local_dim, stored_dtype),), stored_dtype),
                 ("scores", (), "float32"), ("scales", (), "float32"))}
+        self._arrays["descriptors"].attrs["dimension"] = local_dim
 
     def append(self, image_id: str, global_descriptor: np.ndarray, image_size: tuple[int, int],
                local: LocalFeatures) -> None:
@@ -140,12 +149,14 @@ class FeatureShardWriter:
                 "keypoints_yx": local.keypoints_yx, "descriptors": local.descriptors,
                 "scores": local.scores, "scales": local.scales}
         for name, values in rows.items():
-            expected = (1 if name in _PER_IMAGE else len(local), *self._arrays[name].shape[1:])
+            tail = (self._local_dim,) if name == "descriptors" else self._arrays[name].shape[1:]
+            expected = (1 if name in _PER_IMAGE else len(local), *tail)
             if values.shape != expected:
                 raise ValueError(f"`{name}` of image {image_id} must have shape {expected}. "
                                  f"Received: {values.shape}.")
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"`{name}` of image {image_id} must be finite. Received: nan or inf.")
+        rows["descriptors"] = local_codes.encode(local.descriptors, self._local_dtype)
         for name, values in rows.items():
             array = self._arrays[name]
             end = array.shape[0]
@@ -174,7 +185,7 @@ class FeatureShardWriter:
 
 
 def write_feature_shard(path: str, shard: FeatureShard) -> None:
-    """Writes a whole shard at once, in the dtype of its `descriptors`; replaces the file if there."""
+    """Writes a whole shard at once, descriptors in the type they have; replaces the file if there."""
     with FeatureShardWriter(path, shard.config, shard.global_descriptors.shape[1],
                             shard.descriptors.shape[1], str(shard.descriptors.dtype)) as writer:
         for row, image_id in enumerate(shard.ids):
@@ -204,8 +215,8 @@ def _check(path: str, file: h5py.File) -> None:
     missing = [name for name in _NUM_AXES if name not in file]
     if missing:
         raise ValueError(f"{path} must hold the dataset `{missing[0]}`. It holds: {', '.join(file)}.")
-    if file.attrs.get("format") != FORMAT or "config" not in file.attrs:
-        raise ValueError(f"{path} must have the attributes `config` and `format` = {FORMAT}. "
+    if file.attrs.get("format") not in _READABLE_FORMATS or "config" not in file.attrs:
+        raise ValueError(f"{path} must have the attributes `config` and `format` = 1 or {FORMAT}. "
                          f"It has: format={file.attrs.get('format')}.")
     num_images, num_keypoints = file["ids"].size, file["scores"].size
     for name, num_axes in _NUM_AXES.items():
@@ -218,14 +229,24 @@ def _check(path: str, file: h5py.File) -> None:
     for name in ("keypoints_yx", "image_sizes"):
         if file[name].shape[1] != 2:
             raise ValueError(f"`{name}` in {path} must have 2 columns. It has {file[name].shape[1]}.")
+    descriptors, dim = file["descriptors"], local_dimension(file)
+    if descriptors.shape[1] != local_codes.num_columns(dim, descriptors.dtype):
+        raise ValueError(f"`descriptors` in {path} must have the columns of {dim} dimensions as "
+                         f"{descriptors.dtype}. It has {descriptors.shape[1]}.")
     offsets = file["offsets"][:]
     if offsets[0] != 0 or offsets[-1] != num_keypoints or np.any(np.diff(offsets) < 0):
         raise ValueError(f"`offsets` in {path} must rise from 0 to {num_keypoints}. "
                          f"They go from {offsets[0]} to {offsets[-1]}.")
 
 
+def local_dimension(file: h5py.File) -> int:
+    """d, the dimensions of the local descriptors of an open shard."""
+    descriptors = file["descriptors"]
+    return int(descriptors.attrs.get("dimension", descriptors.shape[1]))
+
+
 def read_feature_shard(path: str) -> FeatureShard:
-    """The shard at `path`, all of it in memory, descriptors in the dtype of the file.
+    """The shard at `path`, all of it in memory; descriptors float16 where the file has that, else float32.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -234,6 +255,8 @@ def read_feature_shard(path: str) -> FeatureShard:
     with open_checked(path) as file:
         arrays = {field.name: file[field.name][:] for field in dataclasses.fields(FeatureShard)
                   if field.name not in ("ids", "config")}
+        if arrays["descriptors"].dtype.kind != "f":
+            arrays["descriptors"] = local_codes.decode(arrays["descriptors"], local_dimension(file))
         return FeatureShard(ids=list(file["ids"].asstr()[:]), config=json.loads(file.attrs["config"]),
                             **arrays)
 

@@ -14,7 +14,7 @@ import re
 import h5py
 import numpy as np
 
-from delg import feature_shards
+from delg import feature_shards, local_codes
 from delg.feature_shards import (
     FeatureShard,
     FeatureShardWriter,
@@ -113,17 +113,16 @@ class FeatureReader:
         return len(self.ids)
 
     def local_features(self, row: int) -> LocalFeatures:
-        """Local features of image `row`, best first. Descriptors are float32 whatever the file holds."""
+        """Local features of image `row`, best first; unit float32 descriptors whatever the file holds."""
         if not 0 <= row < len(self.ids):
             raise IndexError(f"`row` must be in [0, {len(self.ids)}). Received: row={row}.")
         shard = bisect.bisect_right(self._starts, row) - 1
         local_row = row - self._starts[shard]
         start, end = (int(offset) for offset in self._offsets[shard][local_row : local_row + 2])
         file = self._files[shard]
-        descriptors = file["descriptors"][start:end].astype(np.float32)
-        norms = np.linalg.norm(descriptors, axis=1, keepdims=True)  # float16 leaves them at 1 +- 5e-4
-        return LocalFeatures(file["keypoints_yx"][start:end], descriptors / np.maximum(norms, 1e-12),
-                             file["scores"][start:end], file["scales"][start:end])
+        descriptors = local_codes.decode(file["descriptors"][start:end], feature_shards.local_dimension(file))
+        return LocalFeatures(file["keypoints_yx"][start:end], descriptors, file["scores"][start:end],
+                             file["scales"][start:end])
 
     def close(self) -> None:
         """Closes the files; local features can no longer be read."""

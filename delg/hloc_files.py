@@ -26,6 +26,7 @@ from delg.feature_shards import DescribedImage, LocalFeatures, no_local_features
 
 MAX_VALUES = 2**27  # of one array; 1000 descriptors of 128 dimensions have 128,000
 NO_MATCH = -1
+LOCAL_DTYPES = ("float16", "float32")
 _NUM_AXES = {"keypoints": 2, "descriptors": 2, "scores": 1, "scales": 1, "image_size": 1,
              "global_descriptor": 1}
 
@@ -36,11 +37,15 @@ def write_features(path: str, images: Iterable[DescribedImage], local_dtype: str
     Args:
         path: of the file, replaced if there.
         images: their ids become the names of groups; a `/` in one makes groups within groups, as in hloc.
-        local_dtype: of the stored local descriptors; hloc itself stores float16.
+        local_dtype: of the stored local descriptors, float16 or float32; hloc itself stores float16.
 
     Raises:
-        ValueError: if an id cannot be the name of a group, or one image's stands within another's.
+        ValueError: if `local_dtype` is another, an id cannot be the name of a group, or one image's stands
+            within another's.
     """
+    if local_dtype not in LOCAL_DTYPES:
+        raise ValueError(f"`local_dtype` must be one of {', '.join(LOCAL_DTYPES)} in files of hloc. "
+                         f"Received: local_dtype={local_dtype!r}.")
     num_images = 0
     with atomic_file.replacing(path) as temporary, h5py.File(temporary, "w") as file:
         for image in images:

@@ -4,7 +4,7 @@ import unittest
 import h5py
 import numpy as np
 
-from delg import features_io
+from delg import features_io, local_codes
 from delg.features_io import LocalFeatures
 from tests.delg.shard_folder import ShardFolderTest
 
@@ -33,6 +33,33 @@ class FeatureShardTest(ShardFolderTest):
             raise RuntimeError
         self.assertEqual(features_io.read_feature_shard(self.path("a.h5")).ids, ["old"])
         self.assertEqual(os.listdir(self.folder), ["a.h5"])
+
+    def test_small_types_are_read_as_unit_vectors(self):
+        for local_dtype, columns in (("int8", 10), ("binary", 2)):
+            vectors = np.random.default_rng(0).normal(size=(3, 10))
+            with features_io.FeatureShardWriter(self.path("a.h5"), {}, 3, 10, local_dtype) as writer:
+                for rows in (slice(0, 2), slice(2, 3)):
+                    writer.append(str(rows.start), np.array([1.0, 0.0, 0.0]), (8, 8), LocalFeatures(
+                        np.zeros((3, 2))[rows], vectors[rows], np.ones(3)[rows], np.ones(3)[rows]))
+            with h5py.File(self.path("a.h5")) as file:
+                self.assertEqual(file["descriptors"].shape, (3, columns))
+                self.assertEqual(file["descriptors"].attrs["dimension"], 10)
+            expected = local_codes.decode(local_codes.encode(vectors, local_dtype), 10)
+            read = features_io.read_feature_shard(self.path("a.h5"))
+            np.testing.assert_array_equal(read.descriptors, expected)
+            with features_io.FeatureReader(self.path("a.h5")) as reader:
+                np.testing.assert_array_equal(reader.local_features(0).descriptors, expected[:2])
+                np.testing.assert_array_equal(reader.local_features(1).descriptors, expected[2:])
+
+    def test_shards_of_the_first_format_are_read(self):
+        written = self.write("a.h5", ["x"], [3])
+        with h5py.File(self.path("a.h5"), "r+") as file:
+            file.attrs["format"] = 1
+            del file["descriptors"].attrs["dimension"]
+        np.testing.assert_array_equal(features_io.read_feature_shard(self.path("a.h5")).descriptors,
+                                      written.descriptors)
+        with features_io.FeatureReader(self.path("a.h5")) as reader:
+            np.testing.assert_allclose(reader.local_features(0).descriptors, written.descriptors, atol=1e-3)
 
     def append(self, global_descriptor=(1.0, 0.0, 0.0), local_dim=4):
         local = LocalFeatures(np.zeros((2, 2)), np.ones((2, local_dim)), np.ones(2), np.ones(2))
@@ -68,7 +95,7 @@ class FeatureShardTest(ShardFolderTest):
         self.write("a.h5", ["x"], [1])
         with h5py.File(self.path("a.h5"), "r+") as file:
             file.attrs["format"] = 7
-        with self.assertRaisesRegex(ValueError, "`format` = 1. It has: format=7"):
+        with self.assertRaisesRegex(ValueError, "`format` = 1 or 2. It has: format=7"):
             features_io.read_feature_shard(self.path("a.h5"))
 
     def test_refuses_contradicting_shapes(self):
@@ -78,6 +105,8 @@ class FeatureShardTest(ShardFolderTest):
                 ({"descriptors": np.zeros((5, 4))}, "`descriptors` in .* 1 rows, for 1 ids and 1 scores"),
                 ({"scores": np.zeros((1, 1))}, r"`scores` in .* 1 axes .* It has shape \(1, 1\)"),
                 ({"image_sizes": np.zeros((1, 3))}, "`image_sizes` in .* must have 2 columns. It has 3"),
+                ({"descriptors": np.zeros((1, 4), np.uint8)},
+                 "`descriptors` in .* columns of 4 dimensions as uint8. It has 4"),
                 ({"offsets": np.array([0, 2])}, "`offsets` in .* must rise from 0 to 1. They go from 0")):
             with self.subTest(message=message):
                 self.write("a.h5", ["x"], [1])

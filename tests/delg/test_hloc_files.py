@@ -66,6 +66,10 @@ class FeaturesTest(HlocFolderTest):
         self.assertEqual((image.image_size, len(image.local)), ((480, 640), 0))
         self.assertEqual(image.global_descriptor.tolist(), [1] * 5)
 
+    def test_refuses_types_that_hloc_does_not_know(self):
+        with self.assertRaisesRegex(ValueError, "float16, float32 in files of hloc. Received: .*='binary'"):
+            hloc_files.write_features(self.path, [described("a", 2)], "binary")
+
     def test_refuses_ids_that_are_no_names(self):
         for image_id in ("../a", "/a", "", "a//b"):
             with self.assertRaisesRegex(ValueError, "features.h5 must be relative paths or names"):
