@@ -152,7 +152,7 @@ class ExtractConfig:
     """How features are taken from images. Defaults: DELG paper, section 4.1, and its released settings."""
 
     max_image_size: int = 1024  # pixels, longer side; larger images are shrunk first; 0: never
-    global_scales: tuple[float, ...] = (2**-0.5, 1.0, 2**0.5)
+    global_scales: tuple[float, ...] = (2**-0.5, 1.0, 2**0.5)  # empty: local only
     local_scales: tuple[float, ...] = (0.25, 2**-1.5, 0.5, 2**-0.5, 1.0, 2**0.5, 2.0)  # empty: global only
     max_num_features: int = 1000  # local features kept per image
     score_threshold: float | None = None  # attention score; None: the threshold the model learnt
@@ -164,8 +164,9 @@ class ExtractConfig:
         for name in ("global_scales", "local_scales"):
             scales = getattr(self, name)
             _require(all(scale > 0 for scale in scales), f"`{name}` must be positive.", **{name: scales})
-        _require(len(self.global_scales) > 0, "`global_scales` must name at least one scale.",
-                 global_scales=self.global_scales)
+        _require(len(self.global_scales) + len(self.local_scales) > 0,
+                 "`global_scales` and `local_scales` must not both be empty.",
+                 global_scales=self.global_scales, local_scales=self.local_scales)
         _require(self.max_image_size >= 0, "`max_image_size` must not be negative.",
                  max_image_size=self.max_image_size)
         _require(self.max_num_features > 0, "`max_num_features` must be positive.",

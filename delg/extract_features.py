@@ -6,6 +6,8 @@
 Writes a feature shard (HDF5) per TFRecord shard and the list of images left out, and skips what is finished;
 split a large job by giving each process its own part of the pattern. With the defaults (seven scales of
 up to 1024 pixels) an image takes seconds on a processor; `--local_scales= ` extracts global features only.
+Published DELG and DELF models are opened too, in either SavedModel form; those with local features need
+`--score_threshold` (175 for r50delg_gld, 454.6 for r50delg_gldv2clean, 357.48 for r101delg_gldv2clean).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from absl import flags
 from data_prep import command_line
 from delg.config import LOCAL_DTYPES, ExtractConfig
 
-_SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model.", required=True)
+_SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model, or of a "
+                                  "published DELG or DELF model.", required=True)
 _PATTERN = flags.DEFINE_string("pattern", None, "Glob of TFRecord shards.", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the feature shards.", required=True)
 _MAX_IMAGE_SIZE = flags.DEFINE_integer(
@@ -23,7 +26,7 @@ _MAX_IMAGE_SIZE = flags.DEFINE_integer(
     "Pixels; images of a longer side above it are shrunk. 0: never.")
 _GLOBAL_SCALES = flags.DEFINE_list(
     "global_scales", [str(scale) for scale in ExtractConfig.global_scales],
-    "Factors to resize an image by for its global descriptor.")
+    "Factors to resize an image by for its global descriptor; empty: none.")
 _LOCAL_SCALES = flags.DEFINE_list(
     "local_scales", [str(scale) for scale in ExtractConfig.local_scales],
     "Factors to resize an image by for its local features; empty: none.")

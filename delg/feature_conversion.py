@@ -7,8 +7,8 @@
     colmap  a database: keypoints, and matches and two-view geometries of given pairs; it is only written
     mat     X and Q of the ROxf/RPar benchmark: global descriptors alone, ids from its ground truth
 
-What a format does not hold has a stand-in: an image's size is the smallest that holds its keypoints, and
-where no image has a global descriptor, all get one of a single 1.
+What a format does not hold has a stand-in: an image's size is the smallest that holds its keypoints. Where
+no image has a global descriptor, those of the shard have no dimensions, and no index can be made of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ INPUT_FORMATS = ("shards", "delg", "delf", "hloc", "mat")
 FORMATS = (*INPUT_FORMATS, "colmap")
 _LOCAL_SUFFIXES = {"delg": ".delg_local", "delf": ".delf"}
 _GLOBAL_SUFFIX = ".delg_global"
-_NO_GLOBAL = np.ones(1, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,17 +127,17 @@ def _write_shard(path: str, images: Iterable[DescribedImage], config: dict, loca
     if not path.endswith(".h5") or not first:
         raise ValueError(f"`output` must be NAME.h5, for one image or more. "
                          f"Received: output={path!r}, {len(first)} images.")
-    local_dim = max(1, first[-1].local.descriptors.shape[1])
+    local_dim = first[-1].local.descriptors.shape[1]
     global_dim = first[0].global_descriptor.size
     num_images = 0
-    with FeatureShardWriter(path, config, max(1, global_dim), local_dim, local_dtype) as writer:
+    with FeatureShardWriter(path, config, global_dim, local_dim, local_dtype) as writer:
         for image in itertools.chain(first, images):
             if image.global_descriptor.size != global_dim:
                 raise ValueError(f"Global descriptors of {path} must have one dimension. "
                                  f"Received: {global_dim} of {first[0].id!r}, "
                                  f"{image.global_descriptor.size} of {image.id!r}.")
-            writer.append(image.id, _unit(image.global_descriptor) if global_dim else _NO_GLOBAL,
-                          image.image_size, _best_first(image.local, local_dim))
+            writer.append(image.id, _unit(image.global_descriptor), image.image_size,
+                          _best_first(image.local, local_dim))
             num_images += 1
     return num_images
 
@@ -224,6 +223,9 @@ def write_mat(path: str, index_features: str, query_features: str, ground_truth:
             if missing:
                 raise ValueError(f"{pattern} must have features of every image of {ground_truth}. "
                                  f"Received: none of {missing[0]!r} and {len(missing) - 1} more.")
+            if not reader.global_descriptors.size:
+                raise ValueError(f"{pattern} must have global descriptors to be written as {path}. "
+                                 "Received: local features alone.")
             matrices.append(reader.global_descriptors[[rows[image_id] for image_id in ids]])
     matlab_features.write_descriptors(path, *matrices)
     return sum(map(len, matrices))

@@ -3,12 +3,13 @@
 A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each:
 
     ids                 [N]     UTF-8 strings
-    global_descriptors  [N, D]  float32, unit norm
+    global_descriptors  [N, D]  float32, unit norm; D is 0 where there are local features alone
     image_sizes         [N, 2]  int32, height and width of the original image
     offsets             [N + 1] int64, rows offsets[i]:offsets[i + 1] of the arrays below are image i
     keypoints_yx        [M, 2]  float32, pixels of the original image
     descriptors         [M, c]  float32, float16, int8, or uint8 for packed bits: see `local_codes`;
-                                the attribute `dimension` is d, and c is d but for packed bits
+                                the attribute `dimension` is d, and c is d but for packed bits; M and d
+                                may be 0
     scores              [M]     float32, attention, best first within an image
     scales              [M]     float32, 1 / scale of the image the feature was found at
 
@@ -103,8 +104,8 @@ class FeatureShardWriter:
     Args:
         path: final name of the shard; its folder exists.
         config: settings of the extraction and the `fingerprint` of its model; JSON-able.
-        global_dim: D.
-        local_dim: d.
+        global_dim: D; may be 0.
+        local_dim: d; may be 0.
         local_dtype: of the stored descriptors, one of LOCAL_DTYPES.
 
     Attributes:
@@ -124,7 +125,8 @@ class FeatureShardWriter:
         self._file = h5py.File(self._temporary_path, "w")
         self._arrays = {
             name: self._file.create_dataset(
-                name, (0, *tail), dtype, maxshape=(None, *tail), chunks=(_ROWS_PER_CHUNK, *tail))
+                name, (0, *tail), dtype, maxshape=(None, *tail),
+                chunks=(_ROWS_PER_CHUNK, *tail) if all(tail) else True)
             for name, tail, dtype in (
                 ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
                 ("keypoints_yx", (2,), "float32"),

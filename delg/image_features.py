@@ -25,7 +25,7 @@ class BadImageError(ValueError):
 class ImageFeatures(NamedTuple):
     """What is known of an image in the end."""
 
-    global_descriptor: np.ndarray  # float32 [D], unit norm
+    global_descriptor: np.ndarray  # float32 [D], unit norm; D is 0 without global scales
     local: LocalFeatures
     image_size: tuple[int, int]  # height and width of the original, pixels
 
@@ -92,32 +92,35 @@ class ImageDescriber:
         config: how features are taken.
 
     Attributes:
-        global_dim, local_dim: dimensions of the descriptors.
+        global_dim, local_dim: dimensions of the descriptors; 0 for what the model does not give.
         settings: JSON-able dict of all that decides the values of features, `fingerprint` of the model
-            included; equal settings and images give equal features.
+            included; equal settings and images give equal features. Scales of what the model does not give
+            are not among them.
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
-        ValueError: if it is of no known form, or has no threshold and none is given.
+        ValueError: if it is of no known form, has no threshold and none is given, or does not go with the
+            scales.
     """
 
     def __init__(self, saved_model: str, config: ExtractConfig):
         self._model = ExportedModel(saved_model)
+        config = _for_model(config, self._model, saved_model)
         threshold = config.score_threshold
         if threshold is None:
             threshold = self._model.attention_threshold
-        if threshold is None:
+        if threshold is None and config.local_scales:
             raise ValueError(f"{saved_model} holds no attention threshold: give `score_threshold`.")
         self._config = config
-        self._threshold = threshold
+        self._threshold = threshold or 0.0
         self.settings = {**dataclasses.asdict(config), "score_threshold": threshold,
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}
         del self.settings["max_bad_fraction"]
         grey = prepare_image(np.full((_MIN_SIDE, _MIN_SIDE, 3), 128, np.uint8), 0)
-        probe = self._outputs(grey, config.global_scales[:1], [0], 0)
-        self.global_dim = probe["global_descriptors"].shape[1]
+        probe = self._outputs(grey, (1.0,), [0] if config.global_scales else [], 0)
+        self.global_dim = probe["global_descriptors"].shape[1] if config.global_scales else 0
         self.local_dim = probe["features"].shape[1]
 
     def describe(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> ImageFeatures:
@@ -151,6 +154,8 @@ class ImageDescriber:
         if global_only:
             rows.append(self._outputs(prepared, global_only, range(len(global_only)), 0)[
                 "global_descriptors"])
+        if not config.global_scales:
+            return ImageFeatures(np.zeros(0, np.float32), local, prepared.image_size)
         mean = _unit(np.concatenate(rows)).mean(axis=0)
         return ImageFeatures(_unit(mean), local, prepared.image_size)
 
@@ -158,6 +163,20 @@ class ImageDescriber:
                  ) -> dict[str, np.ndarray]:
         return self._model.extract(prepared.image, np.multiply(scales, prepared.limit), global_places,
                                    max_num_features, self._threshold)
+
+
+def _for_model(config: ExtractConfig, model: ExportedModel, saved_model: str) -> ExtractConfig:
+    """The settings without the scales of what the model does not give."""
+    global_scales = config.global_scales if model.has_global else ()
+    local_scales = config.local_scales if model.has_local else ()
+    if not global_scales and not local_scales:
+        raise ValueError(f"{saved_model} gives {'global' if model.has_global else 'local'} features alone: "
+                         f"they need scales. Received: global_scales={config.global_scales}, "
+                         f"local_scales={config.local_scales}.")
+    if not model.takes_scales and global_scales != (1.0,):
+        raise ValueError(f"{saved_model} has its scales inside: `global_scales` must be 1. "
+                         f"Received: {global_scales}.")
+    return dataclasses.replace(config, global_scales=global_scales, local_scales=local_scales)
 
 
 def _local_features(outputs: dict[str, np.ndarray], prepared: PreparedImage) -> LocalFeatures:

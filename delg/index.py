@@ -229,6 +229,9 @@ def _write_segments(pieces: Iterable[Piece], writer: IndexWriter, ids: list[str]
             continue
         found = {"dimension": int(descriptors.shape[1]), "fingerprint": features.get("fingerprint", ""),
                  "features": _global_settings(features)}
+        if not found["dimension"]:
+            raise ValueError("Features must have global descriptors to be indexed. Received: local features "
+                             f"alone from image {piece_ids[0]!r} on.")
         for name in found:
             if facts.setdefault(name, found[name]) != found[name]:
                 raise ValueError(f"Features must have the {name} of the others in the index. Received: "

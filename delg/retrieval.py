@@ -73,6 +73,10 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                                          expand_query=False, rerankers="")
         ranks, similarities = _global_search(queries.global_descriptors, index, config)
         num_verified = 0 if config.verifier == "none" else min(config.num_rerank, ranks.shape[1])
+        if num_verified and not (queries.num_local_features.any() and images.num_local_features.any()):
+            logging.warning("No local features in %s: results are not verified.",
+                            index_features if queries.num_local_features.any() else query_features)
+            num_verified = 0
         num_inliers = np.full(ranks.shape, -1, np.int32)
         transforms = np.full((len(ranks), num_verified, 3, 3), np.nan, np.float32)
         if num_verified:

@@ -20,6 +20,16 @@ class FeatureShardTest(ShardFolderTest):
                      "scales"):
             np.testing.assert_array_equal(getattr(read, name), getattr(written, name), name)
 
+    def test_either_kind_of_descriptor_may_be_missing(self):
+        for local_dtype in local_codes.LOCAL_DTYPES:
+            with features_io.FeatureShardWriter(self.path("a.h5"), {}, 0, 0, local_dtype) as writer:
+                writer.append("x", np.zeros(0), (8, 9), LocalFeatures(*(
+                    np.zeros((0, *tail)) for tail in ((2,), (0,), (), ()))))
+            with features_io.FeatureReader(self.path("a.h5")) as reader:
+                self.assertEqual((reader.global_descriptors.shape, reader.image_sizes.tolist()),
+                                 ((1, 0), [[8, 9]]))
+                self.assertEqual(reader.local_features(0).descriptors.shape, (0, 0))
+
     def test_an_interrupted_writer_leaves_nothing(self):
         with self.assertRaises(KeyboardInterrupt), features_io.FeatureShardWriter(
                 self.path("a.h5"), {}, global_dim=3, local_dim=4):

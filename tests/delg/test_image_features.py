@@ -154,6 +154,16 @@ class ImageDescriberTest(unittest.TestCase):
         describer = self.describer()
         self.assertEqual((describer.global_dim, describer.local_dim), (3, 3))
 
+    def test_without_global_scales_there_are_local_features_alone(self):
+        describer = self.describer(global_scales=())
+        features = describer.describe(as_png(block_image(32, 32, (4, 8), (8, 12))))
+        self.assertEqual((features.global_descriptor.shape, describer.global_dim), ((0,), 0))
+        np.testing.assert_array_equal(features.local.keypoints_yx, [[5.5, 9.5]])
+
+    def test_refuses_settings_that_ask_for_nothing(self):
+        with self.assertRaisesRegex(ValueError, r"`local_scales` must not both be empty.*global_scales=\(\)"):
+            ExtractConfig(global_scales=(), local_scales=())
+
     def test_a_model_without_threshold_needs_one_given(self):
         path = os.path.join(self.folder, "published")
         published = tf.Module()
