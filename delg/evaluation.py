@@ -32,10 +32,10 @@ def evaluate(ranking_path: str, ground_truth_path: str) -> dict[str, Any]:
     """
     ranking = read_ranking(ranking_path)
     truth = load_ground_truth(ground_truth_path)
-    before = _scores(ranking, truth, ranking.global_ranks(), ranking_path, ground_truth_path)
+    before = score_ranks(ranking, truth, ranking.global_ranks(), ranking_path, ground_truth_path)
     result = {"global": _summary(before)}
     if ranking.num_verified:
-        after = _scores(ranking, truth, ranking.ranks, ranking_path, ground_truth_path)
+        after = score_ranks(ranking, truth, ranking.ranks, ranking_path, ground_truth_path)
         result["verified"] = _summary(after)
         result["gain"] = {protocol: _mean_and_interval(after[protocol].average_precision
                                                        - before[protocol].average_precision)
@@ -43,9 +43,19 @@ def evaluate(ranking_path: str, ground_truth_path: str) -> dict[str, Any]:
     return {**result, "num_queries": len(truth.query_ids), "config": ranking.config}
 
 
-def _scores(ranking: Ranking, truth: GroundTruth, ranks: np.ndarray, ranking_path: str,
-            ground_truth_path: str) -> dict[str, metrics.ProtocolScores]:
-    """Scores of the queries of the ground truth; index images it does not know are distractors."""
+def score_ranks(ranking: Ranking, truth: GroundTruth, ranks: np.ndarray, ranking_path: str,
+                ground_truth_path: str) -> dict[str, metrics.ProtocolScores]:
+    """Scores of the queries of the ground truth; index images it does not know are distractors.
+
+    Args:
+        ranking: whose queries and index images `ranks` are of.
+        truth: what each query should find.
+        ranks: int, [Q, K]; rows of the index, best first, a row for each query of `ranking`.
+        ranking_path: named in errors, as `ground_truth_path` is.
+
+    Raises:
+        ValueError: if ranking and ground truth are not of the same queries, or index images are missing.
+    """
     queries = {image: row for row, image in enumerate(ranking.query_ids)}
     images = {image: row for row, image in enumerate(ranking.index_ids)}
     for kind, needed, present in (("query", truth.query_ids, queries), ("index", truth.index_ids, images)):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep import command_line
-from delg import config_flags, retrieval
+from delg import calibration, config_flags, retrieval
 from delg.config import SearchConfig
 
 _QUERY_FEATURES = flags.DEFINE_string(
@@ -26,12 +26,17 @@ _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_i
 _OUTPUT = flags.DEFINE_string("output", None, "The ranking to write, ranking.h5.", required=True)
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
+_CALIBRATION = flags.DEFINE_string(
+    "calibration", "", "File made by delg.fit_verification: sets --inlier_weight and --expand_query.")
 _search_config = config_flags.define_flags(SearchConfig)
 
 
 def main(_: list[str]) -> None:
+    config = _search_config()
+    if _CALIBRATION.value:
+        config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value)
     ranking = retrieval.search(_QUERY_FEATURES.value, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
-                               _search_config(), _NUM_WORKERS.value)
+                               config, _NUM_WORKERS.value)
     print(f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
           f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "
           f"in {_OUTPUT.value}.")

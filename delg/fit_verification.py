@@ -1,0 +1,47 @@
+"""Choose, on queries with known answers, how much verification may change a ranking.
+
+    python -m delg.fit_verification --ranking=validation/ranking.h5 \\
+        --ground_truth=validation/gnd.json --query_features='validation/features/query-*.h5' \\
+        --index_features='validation/features/index-*.h5' --output=validation/calibration.json
+    python -m delg.search_images --calibration=validation/calibration.json ...
+
+The ranking is one that delg.search_images has verified; what it was sorted by does not matter. Tried are
+weights of the inliers, with and without `expand_query`, by the mean of Medium and Hard average precision.
+"Inliers change nothing" is taken unless the best is clearly better, then the default unless it is clearly
+worse than the best. Take other landmarks than those you report on. A second.
+"""
+
+from __future__ import annotations
+
+import rich.console
+import rich.table
+from absl import flags
+
+from data_prep import atomic_file, command_line
+from delg import calibration
+
+_RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, verified.", required=True)
+_GROUND_TRUTH = flags.DEFINE_string(
+    "ground_truth", None, "A .mat, .pkl or .json of revisited form, or dataset.json.", required=True)
+_QUERY_FEATURES = flags.DEFINE_string(
+    "query_features", None, "Glob or folder of the queries' feature shards.", required=True)
+_INDEX_FEATURES = flags.DEFINE_string(
+    "index_features", None, "Glob or folder of the index images' feature shards.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "The calibration to write, JSON.", required=True)
+
+
+def main(_: list[str]) -> None:
+    fitted = calibration.fit(_RANKING.value, _GROUND_TRUTH.value, _QUERY_FEATURES.value,
+                             _INDEX_FEATURES.value)
+    atomic_file.write_json(_OUTPUT.value, fitted)
+    validation, names = fitted["validation"], tuple(calibration.CANDIDATES[0])
+    table = rich.table.Table(*names, *calibration.PROTOCOLS, "",
+                             title=f"{validation['num_queries']} queries, mAP, percent")
+    for row in validation["candidates"]:
+        is_chosen = all(row[name] == fitted[name] for name in names)
+        table.add_row(*map(str, row.values()), "chosen" if is_chosen else "")
+    rich.console.Console().print(table)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
