@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from data_prep import matlab_file
 from data_prep.collection import ImageCollection
 from data_prep.sources.class_splits import split_classes
 from data_prep.sources.image_names import check_names, ids_of_paths
@@ -72,14 +73,8 @@ def _class_names(names: list[str], labels: np.ndarray, tables: list[str]) -> lis
 
 
 def _read(path: str) -> tuple[list[str], np.ndarray]:
-    from scipy import io  # takes a while, and only this format needs it
-    try:
-        stored = io.loadmat(path, variable_names=("file_list", "labels"))
-        names = [np.ravel(name).item() for name in np.ravel(stored["file_list"])]
-        labels = np.ravel(stored["labels"])
-    except Exception as error:  # a damaged file makes the reader fail in any way
-        raise ValueError(f"{path} must be a MATLAB 5 file with file_list and labels. "
-                         f"Received: {type(error).__name__}: {error}.") from error
+    stored = matlab_file.read_variables(path, ("file_list", "labels"))
+    names, labels = list(stored["file_list"]), np.ravel(stored["labels"])
     if not names or len(names) != len(labels) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{path} must have the name of at least one file and a label for each. "
                          f"Received: {len(names)} entries of file_list, {len(labels)} labels.")

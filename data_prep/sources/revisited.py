@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from data_prep import matlab_file
 from data_prep.sources.image_names import check_names
 from data_prep.sources.plain_pickle import read_pickle
 
@@ -110,14 +111,14 @@ def _read_json(path: str) -> Any:
 
 
 def _read_mat(path: str) -> dict[str, Any]:
-    from scipy import io  # takes a while, and only this format needs it
+    stored = matlab_file.read_variables(path, ("imlist", "qimlist", "gnd"))
     try:
-        stored = io.loadmat(path, squeeze_me=True, struct_as_record=False)
-        gnd = [{"bbx": np.ravel(entry.bbx), **{level: np.ravel(getattr(entry, level)).astype(np.int64) - 1
-                                               for level in LEVELS}}
-               for entry in np.atleast_1d(stored["gnd"])]
-        return {"imlist": np.atleast_1d(stored["imlist"]).tolist(),
-                "qimlist": np.atleast_1d(stored["qimlist"]).tolist(), "gnd": gnd}
-    except Exception as error:  # a damaged file makes the reader fail in any way
-        raise ValueError(f"Ground truth {path} must be a MATLAB 5 file with imlist, qimlist and gnd. "
+        gnd = [{"bbx": np.ravel(entry["bbx"]), **{level: np.ravel(entry[level]).astype(np.int64) - 1
+                                                  for level in LEVELS}}
+               for entry in stored["gnd"]]
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"gnd of {path} must be structs with bbx, {', '.join(LEVELS)}. "
                          f"Received: {type(error).__name__}: {error}.") from error
+    imlist, qimlist = ([names] if isinstance(names := stored[key], str) else list(names)
+                       for key in ("imlist", "qimlist"))
+    return {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
