@@ -1,4 +1,4 @@
-"""Codes without training a network: signs of principal components, plain or turned by ITQ (FAISS)."""
+"""Codes without training a network: signs of principal components, plain or turned by ITQ."""
 
 from __future__ import annotations
 
@@ -41,15 +41,24 @@ def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
     pca = faiss.PCAMatrix(dimension, code_size)
     pca.train(training - mean)
     components = pca.apply(training - mean)
-    rotation = np.eye(code_size, dtype=np.float32)
-    if method == "itq":
-        itq = faiss.ITQMatrix(code_size)
-        itq.max_iter, itq.seed = _ITQ_ITERATIONS, seed
-        itq.train(components)
-        rotation = faiss.vector_to_array(itq.A).reshape(code_size, code_size).T.copy()
+    rotation = _itq_rotation(components, seed) if method == "itq" else np.eye(code_size, dtype=np.float32)
 
     def encode(descriptors: np.ndarray) -> np.ndarray:
         centred = np.ascontiguousarray(descriptors, np.float32) - mean
         return codes.binarize(pca.apply(np.ascontiguousarray(centred)) @ rotation)
 
     return encode
+
+
+def _itq_rotation(components: np.ndarray, seed: int) -> np.ndarray:
+    """Rotation that brings float32 [N, K] nearest to their signs, by turns: signs, then the best rotation.
+
+    FAISS has one too (ITQMatrix), which did not converge: on points at the corners of a turned cube it left
+    a mean squared error of 0.34, this one 0.002 to 0.15.
+    """
+    size = components.shape[1]
+    rotation, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((size, size)))
+    for _ in range(_ITQ_ITERATIONS):
+        left, _, right = np.linalg.svd(components.T @ np.sign(components @ rotation))
+        rotation = left @ right
+    return rotation.astype(np.float32)
