@@ -1,6 +1,6 @@
 """Strong augmentation: what light, weather, cameras and hands do to a photograph.
 
-The one module that imports tensorflow-addons, which has ended development. To replace it: `transform`, whose
+Of tensorflow-addons, which has ended development, it uses four functions. To replace them: `transform`, whose
 core is tf.raw_ops.ImageProjectiveTransformV3, by that operation; `gaussian_filter2d` by
 tf.nn.depthwise_conv2d with a Gaussian kernel; `adjust_hsv_in_yiq` by a product with a 3 x 3 matrix.
 
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import functools
 import math
-import types
-import warnings
 
 import tensorflow as tf
+
+from data_prep.addons import tensorflow_addons
 
 # All chosen. Ranges are symmetric around no change.
 _MAX_ANGLE = math.radians(12)
@@ -43,7 +43,7 @@ def distort(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     seed = tf.cast(seed, tf.int64) ^ tf.constant([_SEED_MARK, 0], tf.int64)
     angle, shear_x, shear_y, hue, saturation, contrast, brightness, blur = tf.unstack(
         tf.random.stateless_uniform([8], seed, -1.0, 1.0))
-    addons = _addons()
+    addons = tensorflow_addons()
     pixels = tf.cast(image, tf.float32) / 255.0
     pixels = addons.image.transform(
         pixels, _turn(angle * _MAX_ANGLE, shear_x * _MAX_SHEAR, shear_y * _MAX_SHEAR, image.shape[0]),
@@ -57,7 +57,7 @@ def distort(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def _turn(angle: tf.Tensor, shear_x: tf.Tensor, shear_y: tf.Tensor, size: int) -> tf.Tensor:
     """Rotation and shear about the centre, as a projective transform [1, 8]."""
-    addons = _addons()
+    addons = tensorflow_addons()
     centre = (size - 1) / 2
     shear = tf.stack([1.0, shear_x, -shear_x * centre, shear_y, 1.0, -shear_y * centre, 0.0, 0.0])
     rotation = addons.image.angles_to_projective_transforms(angle, float(size), float(size))
@@ -69,7 +69,7 @@ def _blur(pixels: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     def by(deviation: float) -> tf.Tensor:
         if not deviation:
             return pixels
-        return _addons().image.gaussian_filter2d(pixels, _BLUR_WIDTH, deviation)
+        return tensorflow_addons().image.gaussian_filter2d(pixels, _BLUR_WIDTH, deviation)
 
     count = len(_BLUR_DEVIATIONS)
     choice = tf.cast((draw + 1) / 2 * count, tf.int32)
@@ -80,13 +80,3 @@ def _blur(pixels: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
 def _within(span: tuple[float, float], draw: tf.Tensor) -> tf.Tensor:
     """From the first to the second of `span`, as `draw` goes from -1 to 1."""
     return span[0] + (draw + 1) / 2 * (span[1] - span[0])
-
-
-@functools.lru_cache(maxsize=1)
-def _addons() -> types.ModuleType:
-    """tensorflow_addons, without the notice of its end of life and without its compiled operations."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import tensorflow_addons
-    tensorflow_addons.options.disable_custom_kernel()
-    return tensorflow_addons
