@@ -53,7 +53,7 @@ class StopOnBadLoss(keras.callbacks.Callback):
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             raise ValueError(f"The loss must stay finite; it was {loss} by step {self._step}. Lower "
-                             "`learning_rate` or raise `warmup_steps`. "
+                             "`learning_rate` or, where there is one, raise `warmup_steps`. "
                              f"Received: learning_rate={self.learning_rate}.")
 
 

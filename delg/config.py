@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+
+from delg.checks import require, require_member
 
 BACKBONES = ("resnet50", "resnet101", "mobilenet_v2", "resnet18")
 GLOBAL_LOSSES = ("arcface", "cosface", "softmax")
@@ -21,16 +22,6 @@ VERIFIERS = ("usac", "scale", "paper", "none")
 TRANSFORMS = ("homography", "affine")
 FINAL_ORDERS = ("fused", "inliers")
 RERANKERS = ("alpha_qe", "dba", "diffusion", "neighbor_refinement")
-
-
-def _require(holds: bool, rule: str, **received: Any) -> None:
-    if not holds:
-        values = ", ".join(f"{name}={value!r}" for name, value in received.items())
-        raise ValueError(f"{rule} Received: {values}.")
-
-
-def _require_member(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    _require(value in allowed, f"`{name}` must be one of {', '.join(allowed)}.", **{name: value})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,16 +41,16 @@ class ModelConfig:
     attention_pool_scale: float = 1.0  # multiplies the attention-pooled vector before its classifier
 
     def __post_init__(self):
-        _require(self.num_classes >= 1, "`num_classes` must be at least 1.", num_classes=self.num_classes)
-        _require_member("backbone", self.backbone, BACKBONES)
-        _require(self.width > 0 and (self.width == 1 or self.backbone == "resnet18"),
-                 "`width` must be positive, and 1.0 for every backbone but resnet18.",
-                 width=self.width, backbone=self.backbone)
-        _require(self.local_stride in (16, 32), "`local_stride` must be 16 or 32.",
-                 local_stride=self.local_stride)
+        require(self.num_classes >= 1, "`num_classes` must be at least 1.", num_classes=self.num_classes)
+        require_member("backbone", self.backbone, BACKBONES)
+        require(self.width > 0 and (self.width == 1 or self.backbone == "resnet18"),
+                "`width` must be positive, and 1.0 for every backbone but resnet18.",
+                width=self.width, backbone=self.backbone)
+        require(self.local_stride in (16, 32), "`local_stride` must be 16 or 32.",
+                local_stride=self.local_stride)
         for name in ("embedding_dim", "autoencoder_dim", "attention_dim", "gem_power",
                      "attention_pool_scale"):
-            _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
+            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,22 +115,22 @@ class TrainConfig:
                               ("strategy", STRATEGIES), ("mixed_precision", PRECISIONS),
                               ("augmentation", AUGMENTATIONS), ("whitening_init", WHITENING_INITS),
                               ("autoencoder_init", AUTOENCODER_INITS)):
-            _require_member(name, getattr(self, name), allowed)
-        _require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)
+            require_member(name, getattr(self, name), allowed)
+        require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)
         for name in ("scale", "image_size", "batch_size", "shuffle_buffer", "num_steps", "learning_rate",
                      "steps_per_epoch", "max_heldout_images", "num_init_images"):
-            _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
+            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
         for name in ("attention_loss_weight", "reconstruction_loss_weight", "weight_decay", "clip_norm",
                      "warmup_steps", "backbone_learning_rate_factor", "backup_steps"):
-            _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
-                     **{name: getattr(self, name)})
-        _require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
-                 min_crop_area=self.min_crop_area)
-        _require(0 <= self.momentum < 1, "`momentum` must be in [0, 1).", momentum=self.momentum)
-        _require(0 <= self.whitening_exponent <= 1, "`whitening_exponent` must be in [0, 1].",
-                 whitening_exponent=self.whitening_exponent)
-        _require(self.warmup_steps < self.num_steps, "`warmup_steps` must be below `num_steps`.",
-                 warmup_steps=self.warmup_steps, num_steps=self.num_steps)
+            require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
+                    **{name: getattr(self, name)})
+        require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
+                min_crop_area=self.min_crop_area)
+        require(0 <= self.momentum < 1, "`momentum` must be in [0, 1).", momentum=self.momentum)
+        require(0 <= self.whitening_exponent <= 1, "`whitening_exponent` must be in [0, 1].",
+                whitening_exponent=self.whitening_exponent)
+        require(self.warmup_steps < self.num_steps, "`warmup_steps` must be below `num_steps`.",
+                warmup_steps=self.warmup_steps, num_steps=self.num_steps)
 
     def model_config(self, num_classes: int) -> ModelConfig:
         """The model part of these settings, for a set of `num_classes` classes."""
@@ -160,19 +151,19 @@ class ExtractConfig:
     max_bad_fraction: float = 0.05  # of all images; more bad ones stop the job
 
     def __post_init__(self):
-        _require_member("local_dtype", self.local_dtype, LOCAL_DTYPES)
+        require_member("local_dtype", self.local_dtype, LOCAL_DTYPES)
         for name in ("global_scales", "local_scales"):
             scales = getattr(self, name)
-            _require(all(scale > 0 for scale in scales), f"`{name}` must be positive.", **{name: scales})
-        _require(len(self.global_scales) + len(self.local_scales) > 0,
-                 "`global_scales` and `local_scales` must not both be empty.",
-                 global_scales=self.global_scales, local_scales=self.local_scales)
-        _require(self.max_image_size >= 0, "`max_image_size` must not be negative.",
-                 max_image_size=self.max_image_size)
-        _require(self.max_num_features > 0, "`max_num_features` must be positive.",
-                 max_num_features=self.max_num_features)
-        _require(0 <= self.max_bad_fraction <= 1, "`max_bad_fraction` must be in [0, 1].",
-                 max_bad_fraction=self.max_bad_fraction)
+            require(all(scale > 0 for scale in scales), f"`{name}` must be positive.", **{name: scales})
+        require(len(self.global_scales) + len(self.local_scales) > 0,
+                "`global_scales` and `local_scales` must not both be empty.",
+                global_scales=self.global_scales, local_scales=self.local_scales)
+        require(self.max_image_size >= 0, "`max_image_size` must not be negative.",
+                max_image_size=self.max_image_size)
+        require(self.max_num_features > 0, "`max_num_features` must be positive.",
+                max_num_features=self.max_num_features)
+        require(0 <= self.max_bad_fraction <= 1, "`max_bad_fraction` must be in [0, 1].",
+                max_bad_fraction=self.max_bad_fraction)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,24 +201,24 @@ class SearchConfig:
     def __post_init__(self):
         for name, allowed in (("matcher", MATCHERS), ("verifier", VERIFIERS), ("transform", TRANSFORMS),
                               ("final_order", FINAL_ORDERS)):
-            _require_member(name, getattr(self, name), allowed)
+            require_member(name, getattr(self, name), allowed)
         for name in ("num_neighbors", "num_rerank", "guided_neighbors", "min_inliers", "inlier_weight"):
-            _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
-                     **{name: getattr(self, name)})
+            require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
+                    **{name: getattr(self, name)})
         for name in ("inlier_threshold", "max_iterations", "max_distance"):
-            _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
-        _require(0 < self.ratio <= 1, "`ratio` must be in (0, 1].", ratio=self.ratio)
-        _require(set(self.reranker_names) <= set(RERANKERS) and "dba" not in self.reranker_names[1:],
-                 f"`rerankers` must be names among {', '.join(RERANKERS)}, with commas between them, dba "
-                 "first as it changes the index.", rerankers=self.rerankers)
+            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
+        require(0 < self.ratio <= 1, "`ratio` must be in (0, 1].", ratio=self.ratio)
+        require(set(self.reranker_names) <= set(RERANKERS) and "dba" not in self.reranker_names[1:],
+                f"`rerankers` must be names among {', '.join(RERANKERS)}, with commas between them, dba "
+                "first as it changes the index.", rerankers=self.rerankers)
         for name in ("qe_neighbors", "dba_neighbors", "diffusion_images", "diffusion_neighbors",
                      "diffusion_seeds", "diffusion_gamma", "refined_images", "refined_neighbors"):
-            _require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
+            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
         for name in ("qe_alpha", "refined_beta"):
-            _require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
-                     **{name: getattr(self, name)})
-        _require(0 <= self.diffusion_alpha < 1, "`diffusion_alpha` must be in [0, 1).",
-                 diffusion_alpha=self.diffusion_alpha)
+            require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
+                    **{name: getattr(self, name)})
+        require(0 <= self.diffusion_alpha < 1, "`diffusion_alpha` must be in [0, 1).",
+                diffusion_alpha=self.diffusion_alpha)
 
     @property
     def reranker_names(self) -> tuple[str, ...]:

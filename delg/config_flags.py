@@ -14,7 +14,7 @@ _Config = TypeVar("_Config")
 flags.disclaim_key_flags()  # the flags count as those of the script, so that its --help lists them
 
 
-def define_flags(config_class: type[_Config]) -> Callable[[], _Config]:
+def define_flags(config_class: type[_Config]) -> Callable[..., _Config]:
     """Defines a flag for each field of `config_class`.
 
     The comment beside a field is the help of its flag. A field without default is a required flag; a tuple
@@ -24,7 +24,8 @@ def define_flags(config_class: type[_Config]) -> Callable[[], _Config]:
         config_class: dataclass whose fields are str, int, float, bool, `float | None` or tuples of floats.
 
     Returns:
-        Function that makes the config from the parsed flags.
+        Function that makes the config from the parsed flags; its arguments, named as fields, replace the
+        defaults of flags that were not given.
 
     Raises:
         ValueError: a field of another type.
@@ -35,9 +36,11 @@ def define_flags(config_class: type[_Config]) -> Callable[[], _Config]:
         required = field.default is dataclasses.MISSING
         _define(field, comments.get(field.name, field.name), required)
 
-    def from_flags() -> _Config:
-        values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(config_class)}
-        return config_class(**{name: _from_list(name, value) for name, value in values.items()})
+    def from_flags(**defaults: Any) -> _Config:
+        given = {field.name: flags.FLAGS[field.name] for field in dataclasses.fields(config_class)}
+        values = {name: _from_list(name, flag.value) for name, flag in given.items()}
+        return config_class(**{**values, **{name: value for name, value in defaults.items()
+                                            if not given[name].present}})
 
     return from_flags
 

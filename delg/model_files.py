@@ -41,7 +41,7 @@ def read_config(model_dir: str) -> dict[str, Any]:
     """
     path = os.path.join(model_dir, CONFIG_FILE)
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"`model_dir` must hold {CONFIG_FILE}, written by delg.train. "
+        raise FileNotFoundError(f"`model_dir` must hold {CONFIG_FILE}, written by training. "
                                 f"No such file: {path}.")
     try:
         with open(path, encoding="utf-8") as file:

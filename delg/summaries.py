@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import cv2
 import keras
@@ -34,20 +35,21 @@ def attention_overlay(image: np.ndarray, scores: np.ndarray,
 
 
 class TrainingSummaries(keras.callbacks.Callback):
-    """At the end of each epoch: its losses and accuracies, the learning rate, GeM's power, images per second.
+    """At the end of each epoch: its losses and accuracies, the learning rate, images per second, variables.
 
     Args:
         writer: of the event file.
-        gem_pooling: the layer whose power is shown.
         batch_size: images per step.
+        variables: name to scalar variable to show as well.
     """
 
-    def __init__(self, writer: tf.summary.SummaryWriter, gem_pooling: keras.layers.Layer, batch_size: int):
+    def __init__(self, writer: tf.summary.SummaryWriter, batch_size: int,
+                 variables: Mapping[str, tf.Variable] | None = None):
         super().__init__()
         self._supports_tf_logs = True
         self.writer = writer
-        self.gem_pooling = gem_pooling
         self.batch_size = batch_size
+        self.variables = dict(variables or {})
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()
@@ -64,7 +66,7 @@ class TrainingSummaries(keras.callbacks.Callback):
         seconds = self._seconds or time.monotonic() - self._start
         step = int(self.model.optimizer.iterations.numpy())
         values = {**logs, "learning_rate": self.model.optimizer.learning_rate.numpy(),
-                  "gem_power": self.gem_pooling.exponent.numpy(),
+                  **{name: variable.numpy() for name, variable in self.variables.items()},
                   "images_per_second": self._steps * self.batch_size / max(seconds, 1e-9)}
         with self.writer.as_default(step=step):
             for name, value in values.items():

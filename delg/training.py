@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from absl import logging
 
 from data_prep import pipeline
 from data_prep.manifest import manifest_beside
-from delg import callbacks, model_files, strategies, summaries, whitening
+from delg import callbacks, model_files, resuming, strategies, summaries, whitening
 from delg.backbones import receptive_field
 from delg.config import TrainConfig
 from delg.model import build_delg, descriptor_model
@@ -60,7 +60,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         # Every worker has to take part in saving; only the chief's files count.
         write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(_precision(config.mixed_precision))
+        stack.enter_context(resuming.precision(config.mixed_precision))
         with strategy.scope():
             run = _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir)
             run.fit()
@@ -82,51 +82,13 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config(num_classes)),
               "train": dataclasses.asdict(config), "attention_threshold": None, "best": None}
-    if tf.train.latest_checkpoint(_backup_dir(config.model_dir)) is None:
+    if tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is None:
         return stored
     earlier = model_files.read_config(config.model_dir)
     now, before = ({**contents["train"], "num_classes": contents["model"]["num_classes"]}
                    for contents in (stored, earlier))
-    changed = [f"{name}={before.get(name)!r} then, {now[name]!r} now" for name in now
-               if name not in _MAY_CHANGE and now[name] != before.get(name)]
-    if changed:
-        raise ValueError("`model_dir` holds a training with other settings; repeat them or choose another "
-                         f"`model_dir`. Received: {config.model_dir}, {'; '.join(changed)}.")
+    resuming.refuse_other_settings(config.model_dir, before, now, _MAY_CHANGE)
     return {**stored, "attention_threshold": earlier["attention_threshold"], "best": earlier["best"]}
-
-
-def _backup_dir(model_dir: str) -> str:
-    return os.path.join(model_dir, "backup")
-
-
-@contextlib.contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """Keras policy of that name inside the block; variables stay float32."""
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(name if name == "float32" else f"mixed_{name}")
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
-
-
-def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[tuple[int, int, int]]:
-    """What is left of a training, as runs of epochs of one length.
-
-    Only the first epoch (of a run resumed inside it) and the last can be shorter than the others.
-
-    Returns:
-        (first epoch, end epoch, steps per epoch) of each call of `fit`.
-    """
-    runs = []
-    step = first_step
-    while step < num_steps:
-        epoch, done = divmod(step, steps_per_epoch)
-        length = min(steps_per_epoch - done, num_steps - step)
-        count = (num_steps - step) // steps_per_epoch if length == steps_per_epoch else 1
-        runs.append((epoch, epoch + count, length))
-        step += count * length
-    return runs
 
 
 def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
@@ -180,7 +142,7 @@ class _Run:
         self.config = config
         self.stored = stored
         self.write_dir = write_dir
-        latest = tf.train.latest_checkpoint(_backup_dir(config.model_dir))
+        latest = tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir))
         weights = config.backbone_weights if latest is None else "none"
         self.model = build_delg(config.model_config(stored["model"]["num_classes"]), weights, synchronized)
         if latest is None:
@@ -189,7 +151,7 @@ class _Run:
         self.trained = compile_delg(self.model, config)
         self.trained.optimizer.build(self.trained.trainable_variables)
         checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.trained.optimizer)
-        self.manager = tf.train.CheckpointManager(checkpoint, _backup_dir(write_dir), max_to_keep=1)
+        self.manager = tf.train.CheckpointManager(checkpoint, resuming.backup_dir(write_dir), max_to_keep=1)
         if latest is not None:
             checkpoint.restore(latest).assert_existing_objects_matched()
             logging.info("Resuming %s from step %d.", config.model_dir, self.step)
@@ -205,7 +167,7 @@ class _Run:
         validation = None
         if config.validation_pattern:
             validation = with_targets(self._batches(config.validation_pattern), config.use_autoencoder)
-        runs = plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
+        runs = resuming.plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
         events = self._callbacks() if runs else []
         for first_epoch, end_epoch, num_steps in runs:
             self.trained.fit(
@@ -250,7 +212,8 @@ class _Run:
         shown = self._batches(config.validation_pattern or config.heldout_pattern or config.train_pattern)
         images = np.concatenate([images for images, _ in shown.unbatch().batch(_SUMMARY_IMAGES).take(1)])
         return events + [
-            summaries.TrainingSummaries(writer, self.model.get_layer("gem_pooling"), config.batch_size),
+            summaries.TrainingSummaries(writer, config.batch_size,
+                                        {"gem_power": self.model.get_layer("gem_pooling").exponent}),
             summaries.AttentionSummaries(writer, self._inference("attention_scores"), images,
                                          receptive_field(config.backbone, config.local_stride)),
             callbacks.HistoryTable(self.write_dir),

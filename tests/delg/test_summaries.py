@@ -54,7 +54,7 @@ class EventsTest(unittest.TestCase):
     def test_scalars_of_an_epoch(self):
         pooling = layers.GeMPooling(power=2.5)
         pooling.build((None, None, None, 1))
-        events = summaries.TrainingSummaries(self.writer, pooling, batch_size=4)
+        events = summaries.TrainingSummaries(self.writer, 4, {"gem_power": pooling.exponent})
         events.set_model(_Logged())
         events.on_epoch_begin(0)
         events.on_train_batch_end(0)

@@ -187,17 +187,3 @@ class WorkersTest(unittest.TestCase):
             for (images, targets), (expected_images, labels) in zip(found, expected):
                 np.testing.assert_array_equal(images, expected_images)
                 np.testing.assert_array_equal(targets["global_cosines"], labels)
-
-
-class PlanEpochsTest(unittest.TestCase):
-    def test_whole_epochs_and_a_shorter_last_one(self):
-        self.assertEqual(training.plan_epochs(0, 12, 5), [(0, 2, 5), (2, 3, 2)])
-
-    def test_resumed_inside_an_epoch(self):
-        self.assertEqual(training.plan_epochs(7, 20, 5), [(1, 2, 3), (2, 4, 5)])
-
-    def test_resumed_inside_the_last_epoch(self):
-        self.assertEqual(training.plan_epochs(11, 12, 5), [(2, 3, 1)])
-
-    def test_nothing_left(self):
-        self.assertEqual(training.plan_epochs(12, 12, 5), [])
