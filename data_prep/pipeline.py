@@ -88,7 +88,7 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
     if not training and (images_per_class or num_workers > 1):
         raise ValueError("`images_per_class` and `num_workers` must be left alone when not training. "
                          f"Received: images_per_class={images_per_class}, num_workers={num_workers}.")
-    files, split = _open(pattern)
+    files, split = open_shards(pattern)
     if training and split.label_range is None:
         raise ValueError(f"Training needs labelled shards. Received: {pattern!r}, which has no labels.")
     if not 0 < min_crop_area <= 1:
@@ -131,7 +131,7 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
 
 def read_examples(pattern: str) -> tf.data.Dataset:
     """Every example of the matching shards once, in order: the dict of `example.parse_example`."""
-    files, _ = _open(pattern)
+    files, _ = open_shards(pattern)
     dataset = tf.data.TFRecordDataset(files, buffer_size=_READ_BYTES)
     dataset = dataset.map(parse_example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -153,7 +153,7 @@ def read_pairs(pattern: str) -> tf.data.Dataset:
     The images of a pair share their `pair` and lie next to each other in one shard; the first of a pair comes
     first. Images without a neighbour of their pair are left out.
     """
-    files, _ = _open(pattern)
+    files, _ = open_shards(pattern)
 
     def of_file(file: tf.Tensor) -> tf.data.Dataset:
         fields = tf.data.TFRecordDataset(file, buffer_size=_READ_BYTES).map(parse_example)
@@ -170,10 +170,16 @@ def of_domain(examples: tf.data.Dataset, domain: str) -> tf.data.Dataset:
 
 def count_examples(pattern: str) -> int:
     """Number of examples in the matching shards, by dataset.json."""
-    return _open(pattern)[1].num_examples
+    return open_shards(pattern)[1].num_examples
 
 
-def _open(pattern: str) -> tuple[list[str], Split]:
+def open_shards(pattern: str) -> tuple[list[str], Split]:
+    """The shards that match a pattern, sorted, and what the dataset.json beside them says of them.
+
+    Raises:
+        FileNotFoundError: if no shard matches, or dataset.json is missing.
+        ValueError: if they lie in several folders, dataset.json contradicts them, or they hold no example.
+    """
     files = shards.find_shards(pattern)
     manifests = {os.path.dirname(path): None for path in files}
     if len(manifests) > 1:

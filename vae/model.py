@@ -1,0 +1,163 @@
+"""The double VAE as functional Keras models: two encoders and two decoders that share their inner layers.
+
+A model of `build_vae` is made of six parts, each a layer of it: `day_lower_encoder`, `night_lower_encoder`,
+`upper_encoder` (shared), `lower_decoder` (shared), `day_upper_decoder` and `night_upper_decoder`. `encode`
+and `decode` join them. Inside, images are float in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from delg.layers import BatchNormalization
+from vae.config import DOMAINS, ModelConfig
+from vae.layers import instance_normalization, layer_normalization
+
+STRIDE = 4  # pixels per cell of the latent
+_CHANNELS = (64, 128, 256)  # specs of the original, section 1.1: of UNIT's generator
+_SHARED_BLOCKS = ("shared_1", "shared_2")
+# Layers of the shared encoder that `encode` gives, in order; the last is the posterior mean.
+SHARED_LAYERS = ("shared_1_conv1", "shared_1_relu", "shared_1_conv2", "shared_1_out", "shared_2_conv1",
+                 "shared_2_relu", "shared_2_conv2", "latent")
+
+
+def other_domain(domain: str) -> str:
+    """Night of day and day of night.
+
+    Raises:
+        ValueError: `domain` is neither.
+    """
+    if domain not in DOMAINS:
+        raise ValueError(f"`domain` must be day or night. Received: domain={domain!r}.")
+    return DOMAINS[1 - DOMAINS.index(domain)]
+
+
+def build_vae(config: ModelConfig, synchronized: bool = False) -> keras.Model:
+    """The whole model, in inference mode without noise.
+
+    Args:
+        config: what it is made of.
+        synchronized: BatchNorm shares its batch statistics between replicas.
+
+    Returns:
+        Model `vae` from {"day", "night"}, RGB images [B, H, W, 3] in 0..255, uint8 or float, sides multiples
+        of 4, to a dict of float maps: `day_latent` and `night_latent` [B, H/4, W/4, 256 * width], posterior
+        means; `day_reconstruction`, `night_reconstruction`, `day_to_night`, `night_to_day` [B, H, W, 3] in
+        [0, 1].
+    """
+    channels = [max(1, round(config.width * count)) for count in _CHANNELS]
+    parts = {"upper_encoder": _upper_encoder(config, channels[-1]),
+             "lower_decoder": _residual_part("lower_decoder", ("lower_1", "lower_2"), channels[-1], config)}
+    for domain in DOMAINS:
+        parts[f"{domain}_lower_encoder"] = _lower_encoder(f"{domain}_lower_encoder", channels, config)
+        parts[f"{domain}_upper_decoder"] = _upper_decoder(f"{domain}_upper_decoder", channels, config,
+                                                          synchronized)
+    images = {domain: keras.Input((None, None, 3), name=domain) for domain in DOMAINS}
+    outputs = {}
+    for domain in DOMAINS:
+        scaled = keras.layers.Rescaling(1 / 255, name=f"{domain}_rescaling")(images[domain])
+        latent = parts["upper_encoder"](parts[f"{domain}_lower_encoder"](scaled))["latent"]
+        shared = parts["lower_decoder"](latent)
+        other = other_domain(domain)
+        outputs[f"{domain}_latent"] = latent
+        outputs[f"{domain}_reconstruction"] = parts[f"{domain}_upper_decoder"](shared)
+        outputs[f"{domain}_to_{other}"] = parts[f"{other}_upper_decoder"](shared)
+    return keras.Model(images, outputs, name="vae")
+
+
+def encode(model: keras.Model, images: tf.Tensor, domain: str, training: bool) -> dict[str, tf.Tensor]:
+    """What the shared encoder makes of images.
+
+    Args:
+        model: from `build_vae`.
+        images: float, [B, H, W, 3], in [0, 1].
+        domain: whose encoder: "day" or "night".
+        training: of BatchNorm.
+
+    Returns:
+        The maps of SHARED_LAYERS, [B, H/4, W/4, C]; with a learnt variance also `log_variance`.
+    """
+    lower = model.get_layer(f"{domain}_lower_encoder")(images, training=training)
+    return model.get_layer("upper_encoder")(lower, training=training)
+
+
+def decode(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:
+    """Images of a domain, float32 [B, H, W, 3] in [0, 1], from latents [B, H/4, W/4, C]."""
+    lower = model.get_layer("lower_decoder")(latent, training=training)
+    return model.get_layer(f"{domain}_upper_decoder")(lower, training=training)
+
+
+def _convolution(maps, channels: int, size: int, name: str, stride: int = 1):
+    """Convolution with zero padding, and the uniform initial values of the original's framework."""
+    limit = (size * size * maps.shape[-1]) ** -0.5
+    kernel, bias = (keras.initializers.RandomUniform(-limit, limit) for _ in range(2))
+    return keras.layers.Conv2D(channels, size, stride, padding="same", kernel_initializer=kernel,
+                               bias_initializer=bias, name=name)(maps)
+
+
+def _normalised(maps, config: ModelConfig, name: str):
+    return instance_normalization(f"{name}_norm")(maps) if config.normalization == "instance" else maps
+
+
+def _residual_block(maps, channels: int, config: ModelConfig, name: str, out: str):
+    """Two convolutions with a ReLU between them are added to what came in; nothing follows the sum."""
+    branch = _convolution(maps, channels, 3, f"{name}_conv1")
+    branch = keras.layers.ReLU(name=f"{name}_relu")(_normalised(branch, config, f"{name}_conv1"))
+    branch = _normalised(_convolution(branch, channels, 3, f"{name}_conv2"), config, f"{name}_conv2")
+    return keras.layers.Add(name=out)([maps, branch])
+
+
+def _residual_part(name: str, blocks: tuple[str, ...], channels: int, config: ModelConfig) -> keras.Model:
+    inputs = maps = keras.Input((None, None, channels))
+    for block in blocks:
+        maps = _residual_block(maps, channels, config, block, f"{block}_out")
+    return keras.Model(inputs, maps, name=name)
+
+
+def _lower_encoder(name: str, channels: list[int], config: ModelConfig) -> keras.Model:
+    inputs = maps = keras.Input((None, None, 3))
+    for number, (count, size, stride) in enumerate(zip(channels, (7, 4, 4), (1, 2, 2)), start=1):
+        maps = _normalised(_convolution(maps, count, size, f"conv{number}", stride), config, f"conv{number}")
+        maps = keras.layers.ReLU(name=f"conv{number}_relu")(maps)
+    for block in ("private_1", "private_2"):
+        maps = _residual_block(maps, channels[-1], config, block, f"{block}_out")
+    return keras.Model(inputs, maps, name=name)
+
+
+def _upper_encoder(config: ModelConfig, channels: int) -> keras.Model:
+    inputs = maps = keras.Input((None, None, channels))
+    for block in _SHARED_BLOCKS:
+        out = "latent" if block == _SHARED_BLOCKS[-1] else f"{block}_out"
+        maps = _residual_block(maps, channels, config, block, out)
+    taps = keras.Model(inputs, maps)
+    outputs = {name: taps.get_layer(name).output for name in SHARED_LAYERS}
+    if config.learn_variance:
+        # Zero at the start: a variance of one, as in the original.
+        outputs["log_variance"] = keras.layers.Conv2D(channels, 1, kernel_initializer="zeros",
+                                                      name="log_variance")(outputs["shared_1_out"])
+    return keras.Model(inputs, outputs, name="upper_encoder")
+
+
+def _upper_decoder(name: str, channels: list[int], config: ModelConfig, synchronized: bool) -> keras.Model:
+    inputs = maps = keras.Input((None, None, channels[-1]))
+    for block in ("private_1", "private_2"):
+        maps = _residual_block(maps, channels[-1], config, block, f"{block}_out")
+    normalization = _up_normalization(config, synchronized)
+    for number, count in enumerate((channels[1], channels[0]), start=1):
+        maps = keras.layers.UpSampling2D(2, interpolation="nearest", name=f"up{number}")(maps)
+        maps = normalization(f"up{number}_norm")(_convolution(maps, count, 5, f"up{number}_conv"))
+        maps = keras.layers.ReLU(name=f"up{number}_relu")(maps)
+    maps = _convolution(maps, 3, 7, "out_conv")
+    # In float32, since images of 8 bits need more digits than bfloat16 has.
+    images = keras.layers.Activation("sigmoid", dtype="float32", name="images")(maps)
+    return keras.Model(inputs, images, name=name)
+
+
+def _up_normalization(config: ModelConfig, synchronized: bool) -> Callable[[str], keras.layers.Layer]:
+    if config.up_normalization == "batch":
+        batch_norm = BatchNormalization if synchronized else keras.layers.BatchNormalization
+        return lambda name: batch_norm(epsilon=1e-5, momentum=0.9, name=name)  # as the original's framework
+    return layer_normalization if config.up_normalization == "layer" else instance_normalization

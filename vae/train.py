@@ -1,0 +1,31 @@
+"""Trains a day/night VAE.
+
+    python -m vae.train --preset=adversarial --train_pattern='DIR/train-*' \
+        --validation_pattern='DIR/validation-*' --model_dir=MODEL
+
+Writes MODEL/config.json, last.weights.h5, best.weights.h5, history.csv and events/ for TensorBoard, with
+pictures. The same command goes on after an interruption. A flag that is given replaces the preset's value;
+the defaults shown are those of the preset paper.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg.config_flags import define_flags
+from vae.config import PRESETS, TrainConfig
+
+_PRESET = flags.DEFINE_enum("preset", "paper", list(PRESETS), "Settings to start from.")
+_config = define_flags(TrainConfig)
+
+
+def main(_: list[str]) -> None:
+    config = _config(**PRESETS[_PRESET.value])
+    from vae import training  # after the settings: TensorFlow takes seconds to load
+
+    training.train(config)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,153 @@
+"""Training of a double VAE from shards to a model directory, taken up again after any interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from delg import callbacks, model_files, resuming, strategies, summaries
+from vae import day_night_images
+from vae.config import DOMAINS, TrainConfig
+from vae.latents import image_functions
+from vae.model import build_vae
+from vae.objective import DayNightObjective
+from vae.training_events import BestWeights, PictureSummaries, Plateau
+
+_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "num_pictures",
+               "strategy")  # between a run and its resumption
+
+
+def train(config: TrainConfig) -> None:
+    """Trains a double VAE, or goes on with the training that `config.model_dir` holds, to its last step.
+
+    Writes `config.json` first, then at the end of each epoch `last.weights.h5`, `best.weights.h5` (by
+    validation loss, if there are validation images), `history.csv`, `events/` for TensorBoard and `backup/`.
+    A killed run that is started again ends where an uninterrupted one ends: weights, optimizer, batches,
+    noise and learning rate continue from the last checkpoint.
+
+    Args:
+        config: the settings.
+
+    Raises:
+        FileNotFoundError: no shards or no dataset.json.
+        ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
+            stopped being a number.
+    """
+    day_night_images.DayNightRows(config.train_pattern, config.pairing)  # before anything is written
+    strategy = strategies.build_strategy(config.strategy)
+    strategies.check_batch_size(strategy, config.batch_size)
+    stored = _start_config(config)
+    chief = strategies.is_chief(strategy)
+    if chief:
+        os.makedirs(config.model_dir, exist_ok=True)
+        model_files.write_config(config.model_dir, stored)
+    keras.utils.set_random_seed(config.seed)
+    with contextlib.ExitStack() as stack:
+        # Every worker has to take part in saving; only the chief's files count.
+        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(resuming.precision(config.mixed_precision))
+        with strategy.scope():
+            run = _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir)
+            run.fit()
+
+
+def _start_config(config: TrainConfig) -> dict[str, Any]:
+    """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
+    stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
+              "best": None}
+    if tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is None:
+        return stored
+    earlier = model_files.read_config(config.model_dir)
+    resuming.refuse_other_settings(config.model_dir, earlier["train"], stored["train"], _MAY_CHANGE)
+    return {**stored, "best": earlier["best"]}
+
+
+def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
+    """Batches to fit to; of several workers each reads its own share of every epoch."""
+    strategy = tf.distribute.get_strategy()
+
+    def batches(start_step: int, batch_size: int, worker_index: int = 0, num_workers: int = 1):
+        return day_night_images.training_batches(
+            config.train_pattern, config.image_size, batch_size, config.seed, config.pairing,
+            config.augmentation, config.min_crop_area, start_step, worker_index, num_workers)
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        num_workers = context.num_input_pipelines
+        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
+        return batches(start_step * replicas, context.get_per_replica_batch_size(config.batch_size),
+                       context.input_pipeline_id, num_workers)
+
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return strategy.distribute_datasets_from_function(of_worker)
+    return batches(start_step, config.batch_size)
+
+
+class _Run:
+    """One training: the objective, its checkpoint and its data. Made inside the scope of the strategy."""
+
+    def __init__(self, config: TrainConfig, stored: dict[str, Any], synchronized: bool, write_dir: str):
+        self.config = config
+        self.stored = stored
+        self.write_dir = write_dir
+        self.vae = build_vae(config.model_config(), synchronized)
+        self.objective = DayNightObjective(self.vae, config)
+        self.objective.compile(
+            optimizer=keras.optimizers.Adam(config.learning_rate, config.beta_1, jit_compile=False,
+                                            global_clipnorm=config.clip_norm or None), jit_compile=False)
+        self.objective.optimizer.build(self.objective.trained_weights)
+        checkpoint = tf.train.Checkpoint(model=self.objective, optimizer=self.objective.optimizer)
+        self.manager = tf.train.CheckpointManager(checkpoint, resuming.backup_dir(write_dir), max_to_keep=1)
+        latest = tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir))
+        if latest is not None:
+            checkpoint.restore(latest).assert_existing_objects_matched()
+            logging.info("Resuming %s from step %d.", config.model_dir, self.step)
+
+    @property
+    def step(self) -> int:
+        """Steps done so far."""
+        return int(self.objective.optimizer.iterations.numpy())
+
+    def fit(self) -> None:
+        """Trains to the last step."""
+        config = self.config
+        validation = self._validation_batches() if config.validation_pattern else None
+        runs = resuming.plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
+        events = self._callbacks() if runs else []
+        for first_epoch, end_epoch, num_steps in runs:
+            self.objective.fit(
+                _shared_batches(config, self.step), initial_epoch=first_epoch, epochs=end_epoch,
+                steps_per_epoch=num_steps, validation_data=validation, callbacks=events,
+                verbose=1 if sys.stdout.isatty() else 2)
+        if not runs:  # it may have been killed after the last checkpoint, before the weights
+            model_files.save_weights(self.vae, model_files.weight_path(self.write_dir, "last"))
+
+    def _validation_batches(self) -> tf.data.Dataset:
+        config = self.config
+        return day_night_images.validation_batches(config.validation_pattern, config.image_size,
+                                                   config.batch_size, config.pairing)
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        config = self.config
+        writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
+        pattern = config.validation_pattern or config.train_pattern
+        shown = next(iter(day_night_images.validation_batches(
+            pattern, config.image_size, config.num_pictures, config.pairing)))
+        return [
+            callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps),
+            Plateau(config.model_dir, config.learning_rate, config.plateau_epochs, config.plateau_factor),
+            BestWeights(self.vae, self.write_dir, self.stored),
+            summaries.TrainingSummaries(writer, 2 * config.batch_size),
+            PictureSummaries(writer, image_functions(self.vae, config.descriptor_grid),
+                             {domain: np.asarray(shown[domain]) for domain in DOMAINS}),
+            callbacks.HistoryTable(self.write_dir),
+            callbacks.Backup(self.vae, self.manager, self.write_dir, config.backup_steps)]
