@@ -3,10 +3,12 @@
     python -m delg.build_index --features_dir=build/demo/features --index_dir=build/demo/index
 
 `--features_dir` is the folder of the index images' feature shards, or a glob such as
-'build/demo/features/index-*.h5'. `--index_type` says how neighbours are found: `exact` compares with every
-image, `binary`, `ivf` and `hnsw` find candidates by short codes and compare those exactly. Writes
+'build/demo/features/index-*.h5'. `--index_type` says how neighbours are found: `exact` compares the global
+descriptor with every image's, `binary`, `ivf` and `hnsw` find candidates by short codes and compare those
+exactly. `asmk` and `binary_asmk` compare local features, aggregated at codewords: learn these from images
+that are not searched (`--codebook_features`), or scores flatter what they would be elsewhere. Writes
 descriptors, ids, codes, checksums and the model's fingerprint; an index that is there stays valid until
-the new one is whole. Seconds for a hundred thousand images; `hnsw` takes minutes.
+the new one is whole. Seconds for a hundred thousand images; `hnsw` takes minutes, `asmk` hours.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _index_config = config_flags.define_flags(IndexConfig)
 
 def main(_: list[str]) -> None:
     built = index.build_index(_FEATURES_DIR.value, _INDEX_DIR.value, _index_config())
-    print(f"{len(built)} images of {built.descriptors.shape[1]} dimensions in {_INDEX_DIR.value}.")
+    print(f"{len(built)} images of {built.dimension} dimensions in {_INDEX_DIR.value}.")
 
 
 if __name__ == "__main__":

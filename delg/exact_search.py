@@ -93,7 +93,7 @@ def _scan(queries: np.ndarray, store: DescriptorStore,
         found, rows = faiss.knn(queries, block, min(kept, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
         return sort_keys(found, rows + first), found[:, -1] if len(block) > kept else None
 
-    with _one_thread_each() as threads:  # of faiss: its own threads wait for one another in every product
+    with one_thread_each() as threads:
         for found, worst in threads.map(best_of, store.spans(_SCAN_ROWS)):
             if worst is not None:
                 np.maximum(best_left_out, worst, out=best_left_out)
@@ -104,7 +104,12 @@ def _scan(queries: np.ndarray, store: DescriptorStore,
     return rows, similarities, best_left_out >= similarities[:, -1]
 
 
-def _one_thread_each() -> concurrent.futures.ThreadPoolExecutor:
+def one_thread_each() -> concurrent.futures.ThreadPoolExecutor:
+    """As many threads as FAISS has, which use one of its threads each.
+
+    Its own threads wait for one another in every product, five times as long as they compute on a busy
+    machine.
+    """
     return concurrent.futures.ThreadPoolExecutor(
         faiss.omp_get_max_threads(), initializer=faiss.omp_set_num_threads, initargs=(1,))
 

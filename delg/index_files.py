@@ -8,6 +8,14 @@
     mean-<g>.npy, codes-<g>.npy    float32 [D], uint8 [n, B]: of a binary index
     components-<g>.npy, faiss-<g>.index   float32 [D, d], the FAISS index: of ivf and hnsw
 
+An index of local features (asmk, binary_asmk) has no descriptors but, of n images that were added together,
+
+    residuals-<g>-<i>.npy          float32 or float16 [E, d], or codes uint8 [E, B], sorted by codeword
+    rows-<g>-<i>.npy               int32 [E], image of each, 0 to n - 1
+    offsets-<g>-<i>.npy            int64 [K + 1], entries offsets[c]:offsets[c + 1] are of codeword c
+    norms-<g>-<i>.npy              float32 [n], self-similarity of each image before it is scaled to 1
+    codebook-<g>.npy, weights-<g>.npy     float32 [K, d] and [K]
+
 <g> counts the changes of a folder. A change that is broken off leaves the index as it was.
 """
 
@@ -19,6 +27,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +36,8 @@ from data_prep import atomic_file
 
 FORMAT = 2
 _DESCRIPTION = "index.json"
-_OURS = re.compile(r"(descriptors-\d+|ids|kept|mean|codes|components|faiss)-\d+\.(npy|json|index)")
+_OURS = re.compile(r"((descriptors|residuals|rows|offsets|norms)-\d+|ids|kept|mean|codes|components|faiss|"
+                   r"codebook|weights)-\d+\.(npy|json|index)")
 _HASHED_AT_ONCE = 2**22  # bytes
 
 
@@ -57,6 +67,8 @@ def content_digest(description: dict[str, Any]) -> str:
 class IndexWriter:
     """Writes files beside those of a finished index, which stays valid until `finish`.
 
+    Use as a context manager: leaving it by an exception removes what was written.
+
     Args:
         index_dir: folder; made if absent.
         description: of the index that is changed; its files can be named again. None: a new index.
@@ -71,11 +83,19 @@ class IndexWriter:
         self._generation = max(taken, default=-1) + 1
         self._num_segments = 0
 
-    def write_descriptors(self, descriptors: np.ndarray) -> str:
-        """Writes one more array of descriptors; returns the name of the file, as the others do."""
+    def __enter__(self) -> IndexWriter:
+        return self
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        if error_type is not None:
+            self._abandon()
+
+    def write_segment(self, **arrays: np.ndarray) -> dict[str, str]:
+        """Writes arrays of images that were added together; returns the names of the files by stem."""
         self._num_segments += 1
-        return self._write(f"descriptors-{self._generation:05d}-{self._num_segments - 1:05d}.npy",
-                           lambda file: np.save(file, descriptors, allow_pickle=False))
+        return {stem: self._write(f"{stem}-{self._generation:05d}-{self._num_segments - 1:05d}.npy",
+                                  lambda file, array=array: np.save(file, array, allow_pickle=False))
+                for stem, array in arrays.items()}
 
     def write_array(self, stem: str, array: np.ndarray) -> str:
         return self._write(f"{stem}-{self._generation:05d}.npy",
@@ -107,8 +127,7 @@ class IndexWriter:
         atomic_file.write_json(self.path(_DESCRIPTION), {**whole, "sha256": description_digest(whole)})
         self._remove_others(files)
 
-    def abandon(self) -> None:
-        """Removes what was written, after an error."""
+    def _abandon(self) -> None:
         with contextlib.suppress(FileNotFoundError, ValueError):
             self._remove_others(read_description(self._folder)["files"])
             return
@@ -163,7 +182,7 @@ class IndexFiles:
 
     def __init__(self, index_dir: str, description: dict[str, Any]):
         self._folder, self._files = index_dir, description["files"]
-        self._arrays = description["arrays"]
+        self._arrays, self._num_images = description["arrays"], description["num_images"]
 
     def _path(self, name: str) -> str:
         path = os.path.join(self._folder, name)
@@ -176,8 +195,20 @@ class IndexFiles:
                              f"damaged, build the index again. Received: {size} bytes.")
         return path
 
-    def map_descriptors(self, name: str, dimension: int, check: bool) -> np.ndarray:
-        """Memory-maps descriptors; with `check` all of their bytes are compared with the checksum first."""
+    def map_array(self, name: str, dtypes: Sequence[str], width: int | None = None,
+                  check: bool = False) -> np.ndarray:
+        """Memory-maps a file.
+
+        Args:
+            name: of the file.
+            dtypes: one of which it has to have.
+            width: of its rows; None: it has one axis.
+            check: whether all bytes are compared with the checksum first.
+
+        Raises:
+            FileNotFoundError: if it is gone.
+            ValueError: if it is damaged, or of another shape or type.
+        """
         path = self._path(name)
         if check:
             self._compare(path, _sha256(path), name)
@@ -186,8 +217,10 @@ class IndexFiles:
         except ValueError as error:
             raise ValueError(f"{path} must be a .npy file: it is damaged, build the index again. "
                              f"Received: {error}.") from error
-        if array.ndim != 2 or array.shape[1] != dimension or array.dtype not in (np.float32, np.float16):
-            raise ValueError(f"{path} must be float32 or float16 [n, {dimension}]. "
+        tail = () if width is None else (width,)
+        if array.ndim < 1 or array.shape[1:] != tail or str(array.dtype) not in dtypes:
+            shape = ", ".join(map(str, ("n", *tail)))
+            raise ValueError(f"{path} must be {' or '.join(dtypes)} [{shape}]. "
                              f"Received: {array.dtype} {array.shape}.")
         return array
 
@@ -203,11 +236,27 @@ class IndexFiles:
     def read_array(self, stem: str) -> np.ndarray:
         return np.load(io.BytesIO(self.read_bytes(stem)), allow_pickle=False)
 
-    def read_ids(self) -> list[str]:
+    def read_images(self, num_places: int) -> tuple[list[str], np.ndarray | None]:
+        """Ids of the N images, and where each lies: places int64 [N], increasing; None: one after the other.
+
+        Args:
+            num_places: images in the segments, those that were removed too.
+
+        Raises:
+            ValueError: if ids, places and the description contradict one another.
+        """
         ids = json.loads(self.read_bytes("ids"))
         if not isinstance(ids, list) or not all(isinstance(image_id, str) for image_id in ids):
             raise ValueError(f"{self._arrays['ids']} must be a list of strings. Received: something else.")
-        return ids
+        kept = self.read_array("kept") if "kept" in self._arrays else None
+        if kept is not None and (kept.dtype != np.int64 or kept.ndim != 1 or np.any(np.diff(kept) <= 0) or
+                                 len(kept) and not 0 <= kept[0] <= kept[-1] < num_places):
+            raise ValueError(f"Places that are kept must increase in [0, {num_places}). Received: others.")
+        num_kept = num_places if kept is None else len(kept)
+        if len(ids) != num_kept or len(ids) != self._num_images:
+            raise ValueError(f"{self._folder}: index.json promises {self._num_images} images. "
+                             f"Received: {len(ids)} ids, {num_kept} images.")
+        return ids, kept
 
     def _compare(self, path: str, digest: str, name: str) -> None:
         if digest != self._files[name]["sha256"]:

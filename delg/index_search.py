@@ -34,6 +34,20 @@ class ExactIndex:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def dimension(self) -> int:
+        return self.descriptors.shape[1]
+
+    @property
+    def kept(self) -> np.ndarray | None:
+        """Places of the images among those that were ever added; None: all of these."""
+        return self._store.kept
+
+    @property
+    def num_places(self) -> int:
+        """Images in the segments, those that were removed too."""
+        return self._store.num_places
+
     def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         """The most similar index images of every query.
 
@@ -56,9 +70,8 @@ class ExactIndex:
 
     def _checked(self, queries: np.ndarray) -> np.ndarray:
         queries = np.asarray(queries, np.float32)
-        dimension = self.descriptors.shape[1]
-        if queries.ndim != 2 or queries.shape[1] != dimension:
-            raise ValueError(f"`queries` must be [Q, {dimension}] as the index descriptors are. "
+        if queries.ndim != 2 or queries.shape[1] != self.dimension:
+            raise ValueError(f"`queries` must be [Q, {self.dimension}] as the index descriptors are. "
                              f"Received: shape {queries.shape}.")
         return exact_search.unit_vectors(queries, "`queries`")
 

@@ -20,6 +20,7 @@ import rich.progress
 from absl import logging
 
 from delg import pairs, rerankers, reranking, verification
+from delg.asmk_index import AsmkIndex
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from delg.index import ExactIndex, load_index
@@ -71,7 +72,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             config = dataclasses.replace(config, matcher="threshold", transform="affine", guided_neighbors=0,
                                          final_order="inliers", min_inliers=max(1, config.min_inliers),
                                          expand_query=False, rerankers="")
-        ranks, similarities = _global_search(queries.global_descriptors, index, config)
+        ranks, similarities = _first_search(queries, index, config)
         num_verified = 0 if config.verifier == "none" else min(config.num_rerank, ranks.shape[1])
         if num_verified and not (queries.num_local_features.any() and images.num_local_features.any()):
             logging.warning("No local features in %s: results are not verified.",
@@ -100,7 +101,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
 
 
 def _check_inputs(queries: FeatureReader, query_features: str, images: FeatureReader, index_features: str,
-                  index: ExactIndex, index_dir: str) -> None:
+                  index: ExactIndex | AsmkIndex, index_dir: str) -> None:
     if not queries.ids:
         raise ValueError(f"`query_features` must hold at least one image. Received: {query_features!r}.")
     for setting in _SHARED_SETTINGS:
@@ -145,11 +146,19 @@ def _finished(output: str, requested: dict[str, Any], inputs: str) -> Ranking | 
     return ranking if same else None
 
 
-def _global_search(queries: np.ndarray, index: ExactIndex,
-                   config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
+def _first_search(queries: FeatureReader, index: ExactIndex | AsmkIndex,
+                  config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The ranking before verification: by local features where the index is of these."""
+    if isinstance(index, AsmkIndex):
+        if config.rerankers or config.expand_query:
+            raise ValueError("`rerankers` and `expand_query` must be off where `index_dir` is an index of "
+                             "local features: they move global descriptors. Received: "
+                             f"rerankers={config.rerankers!r}, expand_query={config.expand_query}.")
+        return index.search((queries.local_features(row).descriptors for row in range(len(queries))),
+                            config.num_neighbors)
     if not config.rerankers:
-        return index.search(queries, config.num_neighbors)
-    return rerankers.rerank(queries, index.descriptors, config, index.search)
+        return index.search(queries.global_descriptors, config.num_neighbors)
+    return rerankers.rerank(queries.global_descriptors, index.descriptors, config, index.search)
 
 
 def _pairs_far_down(ranks: np.ndarray, num_index: int, config: SearchConfig) -> list[np.ndarray]:
@@ -176,7 +185,7 @@ def _calibrated(config: SearchConfig, verify, rows: list[np.ndarray]) -> SearchC
 
 
 def _rerank(ranks: np.ndarray, similarities: np.ndarray, num_inliers: np.ndarray, transforms: np.ndarray,
-            queries: np.ndarray, index: ExactIndex, config: SearchConfig) -> None:
+            queries: np.ndarray, index: ExactIndex | AsmkIndex, config: SearchConfig) -> None:
     """Puts each query's results into their final order, the verified before the others; in place."""
     num_verified = transforms.shape[1]
     for query in range(len(ranks)):

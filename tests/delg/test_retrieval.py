@@ -12,6 +12,7 @@ import numpy as np
 from delg import index, pairs, rerankers, retrieval
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
+from delg.index_config import IndexConfig
 from tests.delg import planar_world
 
 CONFIG = SearchConfig(num_rerank=12, min_inliers=12)
@@ -145,13 +146,26 @@ class SearchTest(unittest.TestCase):
             rows = np.array([11, 0, 10, 6, 7, 3])  # both views of scenes 2 and 0, and two others
             ids = [images.ids[row] for row in rows]
             index.save_index(index.ExactIndex(images.global_descriptors[rows], ids, "model-a"), index_dir)
-        for num_workers in (1, 2):
-            ranking = self.search(output=f"some{num_workers}.h5", index_dir=index_dir,
-                                  num_workers=num_workers)
-            self.assertEqual(ranking.index_ids, ids)
-            self.assertEqual([set(ranking.ranks[query, :2]) for query in (0, 2)], [{3, 4}, {0, 2}])
-            self.assertTrue(np.all(ranking.num_inliers[[0, 2], :2] > 40))
-            self.assertTrue(np.all(ranking.num_inliers[1] < 12))
+        ranking = self.search(output="some.h5", index_dir=index_dir)
+        self.assertEqual(ranking.index_ids, ids)
+        self.assertEqual([set(ranking.ranks[query, :2]) for query in (0, 2)], [{3, 4}, {0, 2}])
+        self.assertTrue(np.all(ranking.num_inliers[[0, 2], :2] > 40))
+        self.assertTrue(np.all(ranking.num_inliers[1] < 12))
+
+    def test_index_of_local_features(self):
+        for index_type in ("asmk", "binary_asmk"):
+            index_dir = str(self.folder / index_type)
+            index.build_index(self.images, index_dir, IndexConfig(index_type=index_type, num_codewords=200))
+            for config in (SearchConfig(verifier="none"), CONFIG):
+                ranking = self.search(config, f"{index_type}-{config.verifier}.h5", index_dir=index_dir)
+                self.assertEqual(ranking.ranks.shape, (3, 12))
+                for query, positives in enumerate(self.positives):
+                    self.assertEqual(set(ranking.ranks[query, :2]), set(positives))
+            self.assertTrue(np.all(ranking.num_inliers[:, :2] > 40))
+            for config, received in ((SearchConfig(rerankers="dba"), "rerankers='dba', expand_query=False"),
+                                     (SearchConfig(expand_query=True), "rerankers='', expand_query=True")):
+                with self.assertRaisesRegex(ValueError, f"must be off where `index_dir` is.*{received}"):
+                    self.search(config, "x.h5", index_dir=index_dir)
 
     def test_another_index_of_the_same_features_is_searched_anew(self):
         index_dir = str(self.folder / "changed")
