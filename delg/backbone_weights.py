@@ -9,28 +9,35 @@ import h5py
 import keras
 import numpy as np
 
+from delg import safetensors_weights
 from delg.resnet18 import BATCH_NORM_EPSILON
 
 
 def load_backbone_weights(model: keras.Model, path: str) -> None:
-    """Sets the weights of `model` from an HDF5 file; on any mismatch nothing is changed.
+    """Sets the weights of `model` from a file; on any mismatch nothing is changed.
 
-    Three kinds of file are understood:
+    Four kinds of file are understood:
     - Keras `*.weights.h5` (also of Keras 3): layers are matched by class and order;
     - the older Keras format, such as the `notop` files of keras.applications: layers are matched by name;
     - for resnet18, the first kind with each batch normalisation folded into a biased convolution. Its bias
       becomes the offset of the normalisation (mean 0, variance 1), which in inference is the same function.
-      In training it is not: freeze the batch normalisation. Stages that the file lacks keep their values.
+      In training it is not: freeze the batch normalisation. Stages that the file lacks keep their values;
+    - for resnet18, `*.safetensors` as torchvision and timm publish it, see `safetensors_weights`.
 
     Args:
         model: backbone without preprocessing.
-        path: HDF5 file.
+        path: HDF5 or safetensors file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not HDF5, has no layers, lacks a layer, or a shape differs.
+        ValueError: the file is of another format, has no layers, lacks a layer, or a shape differs.
     """
-    layers, in_order = _read_layers(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"`backbone_weights` must be imagenet, none or a file. No such file: {path}.")
+    if path.endswith(".safetensors"):
+        layers, in_order = _read_safetensors(model, path), False
+    else:
+        layers, in_order = _read_layers(path)
     weighted = [layer for layer in model.layers if layer.weights]
     if in_order:
         stored = _match_by_order(model, layers)
@@ -51,10 +58,15 @@ def load_backbone_weights(model: keras.Model, path: str) -> None:
         layer.set_weights(stored[layer.name])
 
 
+def _read_safetensors(model: keras.Model, path: str) -> dict[str, list[np.ndarray]]:
+    if model.name != "resnet18":
+        raise ValueError(f"Weight file {path} is a safetensors file, which only resnet18 accepts. "
+                         f"Received: backbone {model.name}.")
+    return safetensors_weights.read_resnet18_layers(path, model)
+
+
 def _read_layers(path: str) -> tuple[dict[str, list[np.ndarray]], bool]:
     """Arrays of each layer that has any, and whether layers are known by class and order only."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"`backbone_weights` must be imagenet, none or a file. No such file: {path}.")
     if not h5py.is_hdf5(path):
         raise ValueError(f"Weight file {path} must be in HDF5 format. Found another format.")
     with h5py.File(path, "r") as file:
