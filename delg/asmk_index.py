@@ -22,7 +22,8 @@ from delg.inverted_file import InvertedFile
 _SEGMENT_BYTES = 2**30  # of residuals or codes collected before they are written
 _BATCH_IMAGES = 64  # whose local descriptors are in memory at once
 _MAX_SIMILARITIES = 2**26  # held at once, 256 MiB of float32
-_OTHER_SETTINGS = ("global_scales", "local_dtype", "max_bad_fraction")  # not of local descriptors
+_OTHER_SETTINGS = ("global_scales", "whitening", "local_dtype", "recoded_from",
+                   "max_bad_fraction")  # not of local descriptors
 
 
 class Quantizer:

@@ -148,6 +148,7 @@ class ExtractConfig:
     max_num_features: int = 1000  # local features kept per image
     score_threshold: float | None = None  # attention score; None: the threshold the model learnt
     local_dtype: str = "float16"  # of stored local descriptors
+    whitening: str = ""  # file of delg.fit_whitening, for global descriptors; empty: none
     max_bad_fraction: float = 0.05  # of all images; more bad ones stop the job
 
     def __post_init__(self):

@@ -38,6 +38,8 @@ _SCORE_THRESHOLD = flags.DEFINE_float(
 _LOCAL_DTYPE = flags.DEFINE_enum(
     "local_dtype", ExtractConfig.local_dtype, LOCAL_DTYPES, "Type local descriptors are stored in: "
     "int8 is half the size of float16, binary (a sign bit a dimension) a sixteenth.")
+_WHITENING = flags.DEFINE_string(
+    "whitening", ExtractConfig.whitening, "File of delg.fit_whitening, for global descriptors. Empty: none.")
 _MAX_BAD_FRACTION = flags.DEFINE_float(
     "max_bad_fraction", ExtractConfig.max_bad_fraction, "Of all images; more bad ones stop the job.")
 
@@ -55,7 +57,7 @@ def main(_) -> None:
         max_image_size=_MAX_IMAGE_SIZE.value, global_scales=_scales(_GLOBAL_SCALES),
         local_scales=_scales(_LOCAL_SCALES), max_num_features=_MAX_NUM_FEATURES.value,
         score_threshold=_SCORE_THRESHOLD.value, local_dtype=_LOCAL_DTYPE.value,
-        max_bad_fraction=_MAX_BAD_FRACTION.value)
+        whitening=_WHITENING.value, max_bad_fraction=_MAX_BAD_FRACTION.value)
     from delg import extraction  # after the settings: TensorFlow takes seconds to load
 
     paths = extraction.extract_features(_SAVED_MODEL.value, _PATTERN.value, _OUTPUT_DIR.value, config)

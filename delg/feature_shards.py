@@ -96,6 +96,19 @@ class FeatureShard:
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+def _create(file: h5py.File, name: str, tail: tuple[int, ...], dtype: str | np.dtype) -> h5py.Dataset:
+    return file.create_dataset(name, (0, *tail), dtype, maxshape=(None, *tail),
+                               chunks=(_ROWS_PER_CHUNK, *tail) if all(tail) else True)
+
+
+def create_descriptors(file: h5py.File, dim: int, local_dtype: str) -> h5py.Dataset:
+    """The dataset of local descriptors in a new shard, with no rows yet."""
+    dtype = local_codes.stored_dtype(local_dtype)
+    descriptors = _create(file, "descriptors", (local_codes.num_columns(dim, dtype),), dtype)
+    descriptors.attrs["dimension"] = dim
+    return descriptors
+
+
 class FeatureShardWriter:
     """Writes a shard image by image; the file appears under its name only when all is written.
 
@@ -115,7 +128,6 @@ class FeatureShardWriter:
     def __init__(self, path: str, config: dict[str, Any], global_dim: int, local_dim: int,
                  local_dtype: str = "float16"):
         self.notes: dict[str, Any] = {}
-        stored_dtype = local_codes.stored_dtype(local_dtype)
         self._local_dim, self._local_dtype = local_dim, local_dtype
         self._path = os.fspath(path)
         self._temporary_path = f"{self._path}.{os.getpid()}.tmp"
@@ -123,16 +135,10 @@ class FeatureShardWriter:
         self._ids: list[str] = []
         self._offsets = [0]
         self._file = h5py.File(self._temporary_path, "w")
-        self._arrays = {
-            name: self._file.create_dataset(
-                name, (0, *tail), dtype, maxshape=(None, *tail),
-                chunks=(_ROWS_PER_CHUNK, *tail) if all(tail) else True)
-            for name, tail, dtype in (
-                ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
-                ("keypoints_yx", (2,), "float32"),
-                ("descriptors", (local_codes.num_columns(local_dim, stored_dtype),), stored_dtype),
-                ("scores", (), "float32"), ("scales", (), "float32"))}
-        self._arrays["descriptors"].attrs["dimension"] = local_dim
+        self._arrays = {name: _create(self._file, name, tail, dtype) for name, tail, dtype in (
+            ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
+            ("keypoints_yx", (2,), "float32"), ("scores", (), "float32"), ("scales", (), "float32"))}
+        self._arrays["descriptors"] = create_descriptors(self._file, local_dim, local_dtype)
 
     def append(self, image_id: str, global_descriptor: np.ndarray, image_size: tuple[int, int],
                local: LocalFeatures) -> None:

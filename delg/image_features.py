@@ -13,6 +13,7 @@ from data_prep import image_headers, intake
 from delg.config import ExtractConfig
 from delg.exported_models import ExportedModel
 from delg.features_io import LocalFeatures
+from delg.global_whitening import read_whitening
 
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
 _SAME_SCALE = 1e-4  # relative; 0.7071 on a command line is 2**-0.5
@@ -99,8 +100,8 @@ class ImageDescriber:
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
-        ValueError: if it is of no known form, has no threshold and none is given, or does not go with the
-            scales.
+        ValueError: if it is of no known form, has no threshold and none is given, does not go with the
+            scales, or the whitening is of another model.
     """
 
     def __init__(self, saved_model: str, config: ExtractConfig):
@@ -117,11 +118,16 @@ class ImageDescriber:
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}
-        del self.settings["max_bad_fraction"]
+        del self.settings["max_bad_fraction"], self.settings["whitening"]
         grey = prepare_image(np.full((_MIN_SIDE, _MIN_SIDE, 3), 128, np.uint8), 0)
         probe = self._outputs(grey, (1.0,), [0] if config.global_scales else [], 0)
         self.global_dim = probe["global_descriptors"].shape[1] if config.global_scales else 0
         self.local_dim = probe["features"].shape[1]
+        self._whitening = None
+        if config.whitening:
+            self._whitening = read_whitening(config.whitening, self._model.fingerprint, self.global_dim)
+            self.settings["whitening"] = self._whitening.settings
+            self.global_dim = self._whitening.projection.shape[1]
 
     def describe(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> ImageFeatures:
         """Features of an encoded image, or of a box in it; keypoints are pixels of the whole image.
@@ -157,6 +163,8 @@ class ImageDescriber:
         if not config.global_scales:
             return ImageFeatures(np.zeros(0, np.float32), local, prepared.image_size)
         mean = _unit(np.concatenate(rows)).mean(axis=0)
+        if self._whitening is not None:
+            mean = self._whitening.apply(_unit(mean)[None])[0]
         return ImageFeatures(_unit(mean), local, prepared.image_size)
 
     def _outputs(self, prepared: PreparedImage, scales, global_places, max_num_features

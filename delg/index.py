@@ -22,7 +22,8 @@ from delg.index_files import IndexFiles, IndexWriter, read_description
 from delg.index_search import ApproximateIndex, ExactIndex
 
 _SEGMENT_BYTES = 2**30  # of float32 descriptors collected before they are written
-_LOCAL_SETTINGS = ("local_scales", "local_dtype", "max_num_features", "score_threshold", "max_bad_fraction")
+_LOCAL_SETTINGS = ("local_scales", "local_dtype", "recoded_from", "max_num_features", "score_threshold",
+                   "max_bad_fraction")
 _SHARED_FACTS = ("dimension", "fingerprint", "features")
 Piece = tuple[list[str], np.ndarray, dict[str, Any]]  # ids, descriptors [n, D], the extraction's settings
 

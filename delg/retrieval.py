@@ -31,7 +31,7 @@ CALIBRATION_PAIRS = 1000
 DEFAULT_MIN_INLIERS = 15  # where too few pairs exist to calibrate on
 _PAIRS_WORTH_A_POOL = 400  # below, starting processes takes longer than the work
 _CACHED_IMAGES = 2048  # index images whose local features a process keeps, about 0.6 MB each
-_SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales")
+_SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -115,6 +115,11 @@ def _check_inputs(queries: FeatureReader, query_features: str, images: FeatureRe
         raise ValueError("`index_dir` and `index_features` must be of one model. "
                          f"Received: {index_dir!r} of model {index.fingerprint!r}, {index_features!r} of "
                          f"model {fingerprint!r}.")
+    indexed = read_description(index_dir)["features"].get("whitening")
+    if isinstance(index, ExactIndex) and indexed != images.config.get("whitening"):
+        raise ValueError("`index_dir` and `index_features` must be whitened alike. Received: whitening="
+                         f"{indexed!r} in {index_dir!r}, {images.config.get('whitening')!r} in "
+                         f"{index_features!r}.")
 
 
 def _rows_of(index_ids: list[str], feature_ids: list[str], index_features: str) -> np.ndarray:

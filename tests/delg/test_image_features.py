@@ -9,7 +9,10 @@ import tensorflow as tf
 from delg import image_features
 from delg.config import ExtractConfig
 from delg.extraction_module import ExtractionModule
+from delg.features_io import write_feature_shard
+from delg.global_whitening import WhiteningConfig, fit_whitening
 from delg.image_features import BadImageError, ImageDescriber, prepare_image
+from tests.delg.shard_folder import make_shard
 from tests.delg.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model
 
 
@@ -149,6 +152,19 @@ class ImageDescriberTest(unittest.TestCase):
         self.assertEqual(settings["local_scales"], [1.0])
         self.assertEqual(len(settings["fingerprint"]), 64)
         self.assertEqual(settings, self.describer(max_bad_fraction=0.1).settings)
+
+    def test_global_descriptors_are_whitened_and_the_settings_say_by_what(self):
+        plain = self.describer(local_scales=())
+        learnt_on, path = os.path.join(self.folder, "learn.h5"), os.path.join(self.folder, "whitening.npz")
+        write_feature_shard(learnt_on, make_shard(
+            "abcd", [1] * 4, config={"fingerprint": plain.settings["fingerprint"]}))
+        whitening = fit_whitening(learnt_on, path, WhiteningConfig(dimension=2))
+        describer = self.describer(local_scales=(), whitening=path)
+        image = as_png(block_image(40, 48, (4, 8), (4, 8), (200, 100, 50)))
+        expected = whitening.apply(plain.describe(image).global_descriptor[None])[0]
+        np.testing.assert_allclose(describer.describe(image).global_descriptor, expected, atol=1e-6)
+        self.assertEqual((describer.global_dim, describer.settings),
+                         (2, {**plain.settings, "whitening": whitening.settings}))
 
     def test_dimensions(self):
         describer = self.describer()

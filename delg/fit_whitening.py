@@ -1,0 +1,31 @@
+"""Learn a whitening of global descriptors from feature shards, without labels.
+
+    python -m delg.fit_whitening --features='other_city/features/*.h5' --output=whitening.npz
+
+The images should be like those to be searched, but not these themselves, described by the same model. Give
+the file to `delg.extract_features --whitening` or, for features that are there, to `delg.rewrite_features`:
+for queries and index alike. `delg/global_whitening.py` says how it is learnt. Seconds to a minute.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg import config_flags, global_whitening
+from delg.global_whitening import WhiteningConfig
+
+_FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "File to write, NAME.npz.", required=True)
+_whitening_config = config_flags.define_flags(WhiteningConfig)
+
+
+def main(_: list[str]) -> None:
+    whitening = global_whitening.fit_whitening(_FEATURES.value, _OUTPUT.value, _whitening_config())
+    before, after = whitening.projection.shape
+    print(f"{_OUTPUT.value}: from {before} to {after} dimensions, learnt on "
+          f"{whitening.description['num_images']} images of {_FEATURES.value}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,33 @@
+"""Write feature shards anew, with local descriptors in another type or global descriptors whitened.
+
+    python -m delg.rewrite_features --features='features/*.h5' --output_dir=features_int8 --local_dtype=int8
+    python -m delg.rewrite_features --features='features/*.h5' --output_dir=whitened --whitening=whitening.npz
+
+Saves extracting again. Whiten the queries' shards and the index's alike, and build the index again. Local
+descriptors may differ between the two: float16 queries search binary images. Finished shards are kept.
+About as fast as the disk.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg import feature_rewriting
+from delg.config import LOCAL_DTYPES
+
+_FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Another folder, for the new shards.", required=True)
+_LOCAL_DTYPE = flags.DEFINE_enum(
+    "local_dtype", None, LOCAL_DTYPES, "Type local descriptors are stored in. Unset: as they are.")
+_WHITENING = flags.DEFINE_string("whitening", "", "File of delg.fit_whitening. Empty: none.")
+
+
+def main(_: list[str]) -> None:
+    paths = feature_rewriting.rewrite_features(_FEATURES.value, _OUTPUT_DIR.value, _LOCAL_DTYPE.value or "",
+                                               _WHITENING.value)
+    print(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
