@@ -1,0 +1,157 @@
+"""Vision Transformers that read the weights Google published as .npz files.
+
+Source: https://arxiv.org/abs/2010.11929; names of the arrays as in the published files.
+"""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import numpy as np
+import scipy.ndimage
+import tensorflow as tf
+
+_EPSILON = 1e-6  # of the layer normalisations of the published models
+PATCH_SIZES = {"vit_b32": 32, "vit_b16": 16}
+
+
+@keras.saving.register_keras_serializable(package="hashing")
+class ClassToken(keras.layers.Layer):
+    """Puts a learnt token before the others.
+
+    Input shape: [B, T, width]. Output shape: [B, T + 1, width].
+    """
+
+    def build(self, input_shape):
+        self.token = self.add_weight(name="token", shape=(1, 1, input_shape[-1]), initializer="zeros")
+        self.built = True
+
+    def call(self, inputs):
+        token = tf.cast(self.token, inputs.dtype)
+        return tf.concat([tf.repeat(token, tf.shape(inputs)[0], axis=0), inputs], axis=1)
+
+
+@keras.saving.register_keras_serializable(package="hashing")
+class PositionEmbedding(keras.layers.Layer):
+    """Adds a learnt vector to each token. Input and output shape: [B, T, width]."""
+
+    def build(self, input_shape):
+        self.embedding = self.add_weight(
+            name="embedding", shape=(1, *input_shape[1:]),
+            initializer=keras.initializers.RandomNormal(stddev=0.02))
+        self.built = True
+
+    def call(self, inputs):
+        return inputs + tf.cast(self.embedding, inputs.dtype)
+
+
+def _block(tokens, number, num_heads, mlp_dim, dropout):
+    name, width = f"encoderblock_{number}", tokens.shape[-1]
+    normal = keras.layers.LayerNormalization(epsilon=_EPSILON, name=f"{name}_norm1")(tokens)
+    attended = keras.layers.MultiHeadAttention(num_heads, width // num_heads, name=f"{name}_attention")(
+        normal, normal)
+    tokens = tokens + keras.layers.Dropout(dropout)(attended)
+    hidden = keras.layers.LayerNormalization(epsilon=_EPSILON, name=f"{name}_norm2")(tokens)
+    hidden = keras.layers.Dense(mlp_dim, keras.activations.gelu, name=f"{name}_dense1")(hidden)
+    hidden = keras.layers.Dense(width, name=f"{name}_dense2")(keras.layers.Dropout(dropout)(hidden))
+    return tokens + keras.layers.Dropout(dropout)(hidden)
+
+
+def build_vit(patch_size: int, image_size: int, width: int = 768, depth: int = 12, num_heads: int = 12,
+              mlp_dim: int = 3072, dropout: float = 0.1) -> keras.Model:
+    """A Vision Transformer without its classifier; defaults are those of ViT-B.
+
+    Args:
+        patch_size: pixels, side of a patch.
+        image_size: pixels, side of the images; a multiple of `patch_size`.
+        width: of a token.
+        depth: blocks.
+        num_heads: divide `width`.
+        mlp_dim: hidden units of a block.
+        dropout: in training, share of values dropped after each sub-layer.
+
+    Returns:
+        Model `vit` from RGB images [B, image_size, image_size, 3], 0..255, to the class token [B, width].
+
+    Raises:
+        ValueError: if `patch_size` does not divide `image_size`.
+    """
+    if image_size % patch_size:
+        raise ValueError("`image_size` must be a multiple of the patch size. "
+                         f"Received: image_size={image_size}, patch size {patch_size}.")
+    images = keras.Input((image_size, image_size, 3), name="images", dtype="float32")
+    scaled = keras.layers.Rescaling(1 / 127.5, -1.0, name="normalization")(images)  # as these models expect
+    tokens = keras.layers.Conv2D(width, patch_size, patch_size, name="embedding")(scaled)
+    tokens = keras.layers.Reshape((-1, width))(tokens)
+    tokens = PositionEmbedding(name="position")(ClassToken(name="class_token")(tokens))
+    tokens = keras.layers.Dropout(dropout)(tokens)
+    for number in range(depth):
+        tokens = _block(tokens, number, num_heads, mlp_dim, dropout)
+    tokens = keras.layers.LayerNormalization(epsilon=_EPSILON, name="encoder_norm")(tokens)
+    return keras.Model(images, tokens[:, 0], name="vit")
+
+
+def load_vit_weights(model: keras.Model, path: str) -> None:
+    """Sets the weights of `build_vit` from a published .npz file; on any mismatch nothing is changed.
+
+    Position embeddings of another image size are interpolated bilinearly over the grid of patches, the one
+    of the class token is kept. The classifier of the file is left aside.
+
+    Args:
+        model: from `build_vit`.
+        path: such as `imagenet21k+imagenet2012/ViT-B_32.npz`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not .npz, lacks an array, or a shape differs.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"`backbone_weights` must be none or a file. No such file: {path}.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"Weight file {path} must be an .npz file. Received: {error}.") from error
+    values = []
+    for layer in model.layers:
+        for weight, name in zip(layer.weights, _published_names(layer)):
+            if name not in arrays:
+                raise ValueError(f"Weight file {path} lacks the array {name} of a Vision Transformer. "
+                                 f"Found: {len(arrays)} arrays, such as {min(arrays, default='none')}.")
+            value = arrays[name]
+            if name.endswith("pos_embedding"):
+                value = _resized_positions(value, weight.shape[1])
+            if tuple(value.shape) != tuple(weight.shape):
+                raise ValueError(f"{name} in {path} must have shape {tuple(weight.shape)}. "
+                                 f"Received: {tuple(value.shape)}.")
+            values.append((weight, value))
+    for weight, value in values:
+        weight.assign(value)
+
+
+def _published_names(layer: keras.layers.Layer) -> list[str]:
+    """Names in the file of a layer's weights, in their order."""
+    simple = {"embedding": ["embedding/kernel", "embedding/bias"], "class_token": ["cls"],
+              "position": ["Transformer/posembed_input/pos_embedding"],
+              "encoder_norm": ["Transformer/encoder_norm/scale", "Transformer/encoder_norm/bias"]}
+    if layer.name in simple or not layer.weights:
+        return simple.get(layer.name, [])
+    block, part = layer.name.rsplit("_", 1)
+    if part == "attention":
+        return [f"Transformer/{block}/MultiHeadDotProductAttention_1/{module}/{kind}"
+                for module in ("query", "key", "value", "out") for kind in ("kernel", "bias")]
+    module, kinds = {"norm1": ("LayerNorm_0", ("scale", "bias")), "norm2": ("LayerNorm_2", ("scale", "bias")),
+                     "dense1": ("MlpBlock_3/Dense_0", ("kernel", "bias")),
+                     "dense2": ("MlpBlock_3/Dense_1", ("kernel", "bias"))}[part]
+    return [f"Transformer/{block}/{module}/{kind}" for kind in kinds]
+
+
+def _resized_positions(embedding: np.ndarray, num_tokens: int) -> np.ndarray:
+    """Position embeddings [1, 1 + g * g, width] on another grid; as they are where the grid is the same."""
+    old, new = round((embedding.shape[1] - 1) ** 0.5), round((num_tokens - 1) ** 0.5)
+    if old == new or embedding.shape[1] != 1 + old * old:
+        return embedding
+    grid = embedding[0, 1:].reshape(old, old, -1)
+    grid = scipy.ndimage.zoom(grid, (new / old, new / old, 1), order=1)  # from corner to corner
+    return np.concatenate([embedding[:, :1], grid.reshape(1, new * new, -1)], axis=1).astype(np.float32)
