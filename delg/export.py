@@ -14,6 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from delg import backbones, model_files
+from delg.batch_norm_folding import fold_batch_norm
 from delg.extraction_module import ExtractionModule
 
 CONFIG_FILE = "export_config.json"
@@ -78,7 +79,7 @@ def write_saved_model(model: keras.Model, config: dict[str, Any], export_dir: st
     threshold = config["attention_threshold"]
     if threshold is None:
         logging.warning("The model has learnt no attention threshold: its export keeps every feature.")
-    module = ExtractionModule(model, tuple(config["receptive_field"]), threshold or 0.0)
+    module = ExtractionModule(fold_batch_norm(model), tuple(config["receptive_field"]), threshold or 0.0)
     export_dir = os.path.abspath(export_dir)
     temporary = f"{export_dir}.{os.getpid()}.tmp"
     os.makedirs(os.path.dirname(export_dir), exist_ok=True)
