@@ -13,6 +13,7 @@ SCHEDULES = ("linear", "cosine")
 OPTIMIZERS = ("sgd", "adam")
 STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")
+EXTRACT_PRECISIONS = ("auto", "float32", "bfloat16")
 WHITENING_INITS = ("none", "identity", "pca")
 AUTOENCODER_INITS = ("none", "pca")
 AUGMENTATIONS = ("paper", "strong", "none")
@@ -149,10 +150,12 @@ class ExtractConfig:
     score_threshold: float | None = None  # attention score; None: the threshold the model learnt
     local_dtype: str = "float16"  # of stored local descriptors
     whitening: str = ""  # file of delg.fit_whitening, for global descriptors; empty: none
+    precision: str = "auto"  # auto: bfloat16 where the processor has it and the model's features bear it
     max_bad_fraction: float = 0.05  # of all images; more bad ones stop the job
 
     def __post_init__(self):
         require_member("local_dtype", self.local_dtype, LOCAL_DTYPES)
+        require_member("precision", self.precision, EXTRACT_PRECISIONS)
         for name in ("global_scales", "local_scales"):
             scales = getattr(self, name)
             require(all(scale > 0 for scale in scales), f"`{name}` must be positive.", **{name: scales})

@@ -105,7 +105,7 @@ class ImageDescriber:
     """
 
     def __init__(self, saved_model: str, config: ExtractConfig):
-        self._model = ExportedModel(saved_model)
+        self._model = ExportedModel(saved_model, config.precision)
         config = _for_model(config, self._model, saved_model)
         threshold = config.score_threshold
         if threshold is None:
@@ -115,6 +115,7 @@ class ImageDescriber:
         self._config = config
         self._threshold = threshold or 0.0
         self.settings = {**dataclasses.asdict(config), "score_threshold": threshold,
+                         "precision": self._model.compute_dtype,
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}

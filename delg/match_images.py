@@ -36,7 +36,8 @@ _INLIER_THRESHOLD = flags.DEFINE_float(
 
 def main(argv: list[str]) -> None:
     extraction = ExtractConfig(max_image_size=_MAX_IMAGE_SIZE.value, max_num_features=_MAX_NUM_FEATURES.value,
-                               score_threshold=_SCORE_THRESHOLD.value)
+                               score_threshold=_SCORE_THRESHOLD.value,
+                               precision="float32")  # two photos are done before bfloat16 is ready
     config = SearchConfig(matcher=_MATCHER.value, verifier=_VERIFIER.value, transform=_TRANSFORM.value,
                           inlier_threshold=_INLIER_THRESHOLD.value)
     from delg import image_features, image_matching  # after the settings: TensorFlow takes seconds to load

@@ -1,0 +1,116 @@
+"""Numbers of fewer digits for exported models: bfloat16 where the processor has it and the model bears it.
+
+TensorFlow's graph optimizer rewrites a loaded function: convolutions and matrix products, and what lies
+between them, read and write bfloat16 and sum in float32; weights stay as they are stored, pooling and norms
+in float32. So it serves models made elsewhere too, whose graphs nobody can build again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+
+_PROCESSOR_FLAGS = ("avx512_bf16", "amx_bf16")
+_CPU_INFO = "/proc/cpuinfo"
+LEAST_COSINE = 0.999  # between descriptors in float32 and bfloat16, mean; chosen: no ranking notices it
+_PLACE_DECIMALS = 2  # of pixels; the same keypoint has the same place but for rounding
+
+Function = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+
+
+def has_bfloat16(cpu_info: str = _CPU_INFO) -> bool:
+    """Whether bfloat16 is fast here: processors with instructions for it, and no GPU.
+
+    Graphics processors have reduced numbers of their own (TensorFloat-32) that TensorFlow uses unasked.
+
+    Args:
+        cpu_info: file that lists the processor's abilities, as Linux has it; elsewhere the answer is no.
+    """
+    try:
+        with open(cpu_info, encoding="utf-8") as file:
+            found = re.search(r"^flags\s*:(.*)$", file.read(), re.MULTILINE)
+    except OSError:
+        return False
+    flags = found.group(1).split() if found else []
+    return any(flag in flags for flag in _PROCESSOR_FLAGS) and not tf.config.list_physical_devices("GPU")
+
+
+def in_bfloat16(function, input_names: list[str], output_names: list[str]) -> Function:
+    """A graph function that computes in bfloat16 what it computes in float32; dtypes outside stay.
+
+    Args:
+        function: `ConcreteFunction`, such as a signature of a loaded SavedModel, which the caller holds.
+        input_names: of its inputs, in their order.
+        output_names: of its outputs, in their order.
+
+    Returns:
+        Function from a dict of input tensors to a dict of output tensors. May be called from several threads.
+    """
+    config = config_pb2.ConfigProto()
+    options = config.graph_options.rewrite_options
+    options.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
+    serialized = config.SerializeToString()
+    dtypes = [tensor.dtype for tensor in function.outputs]
+
+    def run(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        # The operation behind every call of a function; called by itself, it takes options for this call
+        # alone, where tf.config would set them for all that the process does.
+        outputs = tf.raw_ops.StatefulPartitionedCall(
+            args=[*(values[name] for name in input_names), *function.captured_inputs], Tout=dtypes,
+            f=function, config_proto=serialized)
+        return dict(zip(output_names, outputs))
+
+    return run
+
+
+def probe_image(side: int = 256) -> np.ndarray:
+    """An image with detail of all sizes, as photographs have it, to compare precisions on.
+
+    Args:
+        side: pixels.
+
+    Returns:
+        uint8, [side, side, 3].
+    """
+    rng = np.random.default_rng(0)
+    image = np.zeros((side, side, 3), np.float32)
+    for cells in (4, 8, 16, 32, 64, 128):
+        detail = rng.normal(size=(1, cells, cells, 3)) * 128 / cells**0.5
+        image += tf.image.resize(detail, (side, side), "bicubic")[0].numpy()
+    return np.clip(128 + image, 0, 255).astype(np.uint8)
+
+
+def are_alike(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
+    """Whether two extractions of an image, dicts as of `ExportedModel.extract`, give next to the same."""
+    places = [np.column_stack([found["boxes"], found["scales"]]) for found in (first, second)]
+    local = keypoint_cosines((places[0], first["features"]), (places[1], second["features"]))
+    both = (local, cosines(first["global_descriptors"], second["global_descriptors"]))
+    return all(found.mean() >= LEAST_COSINE for found in both if found.size)
+
+
+def keypoint_cosines(first: tuple[np.ndarray, np.ndarray],
+                     second: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Cosines between the descriptors that two sets have at the same places.
+
+    Args:
+        first: places, float [n, p], such as y, x and scale of keypoints, and descriptors, float [n, d].
+        second: the same of the other set, [m, p] and [m, d].
+
+    Returns:
+        float, [number of places in both].
+    """
+    rows = {tuple(place): row for row, place in enumerate(np.round(first[0], _PLACE_DECIMALS))}
+    pairs = [(rows[place], row) for row, place in enumerate(map(tuple, np.round(second[0], _PLACE_DECIMALS)))
+             if place in rows]
+    ours, theirs = np.array(pairs, int).reshape(-1, 2).T
+    return cosines(first[1][ours], second[1][theirs])
+
+
+def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosine between each row of one array and the same row of another, [n, d] each; 0 where one is zero."""
+    norms = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    return np.sum(first * second, axis=-1) / np.maximum(norms, 1e-20)
