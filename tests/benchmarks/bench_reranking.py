@@ -13,16 +13,16 @@ from __future__ import annotations
 import itertools
 import time
 
-import numpy as np
 import rich.console
 import rich.table
 from absl import flags
 
 from data_prep import command_line
-from delg import config_flags, metrics, rerankers
+from delg import config_flags, rerankers
 from delg.config import RERANKERS, SearchConfig
 from delg.features_io import FeatureReader
-from delg.ground_truth import GroundTruth, load_ground_truth
+from delg.ground_truth import load_ground_truth
+from tests.benchmarks.retrieval_scores import mean_and_interval, score_rows
 
 _QUERY_FEATURES = flags.DEFINE_string(
     "query_features", None, "Glob or folder of feature shards.", required=True)
@@ -42,21 +42,6 @@ def all_stacks() -> list[str]:
             for names in itertools.combinations(ordered, count)]
 
 
-def _scores(ranks: np.ndarray, queries: FeatureReader, images: FeatureReader,
-            truth: GroundTruth) -> dict[str, metrics.ProtocolScores]:
-    places = {image: row for row, image in enumerate(images.ids)}
-    row_of = np.array([places[image] for image in truth.index_ids])
-    asked = {image: row for row, image in enumerate(queries.ids)}
-    return metrics.score_queries(ranks[[asked[image] for image in truth.query_ids]], len(images.ids), *(
-        [row_of[rows] for rows in sets] for sets in (truth.easy, truth.hard, truth.junk)))
-
-
-def _cell(values: np.ndarray, sign: str = "") -> str:
-    low, high = metrics.bootstrap_interval(values)
-    return (f"{100 * metrics.mean_over_queries(values):{sign}.1f} "
-            f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]")
-
-
 def main(_: list[str]) -> None:
     settings = {**vars(_search_config()), "num_neighbors": 0}
     truth = load_ground_truth(_GROUND_TRUTH.value)
@@ -71,11 +56,12 @@ def main(_: list[str]) -> None:
             start = time.perf_counter()
             ranks, _ = rerankers.rerank(queries.global_descriptors, images.global_descriptors, config)
             seconds = time.perf_counter() - start
-            scores = _scores(ranks, queries, images, truth)
+            scores = score_rows(ranks, queries, images, truth)
             found = {protocol: scores[protocol].average_precision for protocol in ("medium", "hard")}
             plain = plain or found
-            cells = [cell for protocol, values in found.items()
-                     for cell in (_cell(values), _cell(values - plain[protocol], "+") if stack else "")]
+            cells = [cell for protocol, values in found.items() for cell in (
+                mean_and_interval(values),
+                mean_and_interval(values - plain[protocol], "+") if stack else "")]
             table.add_row(stack.replace(",", ", ") or "none", *cells,
                           f"{1000 * seconds / len(queries.ids):.1f}")
     rich.console.Console(width=140).print(table)
