@@ -39,6 +39,9 @@ def load_ground_truth(path: str) -> GroundTruth:
         if content is None:
             raise ValueError("`ground_truth` must be a dataset with a ground truth. "
                              f"Received: {path!r}, built without one.")
+        if "gnd" not in content:
+            raise ValueError("`ground_truth` must be a dataset with a ground truth of revisited form. "
+                             f"Received: {path!r} of Google Landmarks; give it as `solution`.")
     else:
         content = revisited.read_ground_truth(path)
     return from_lists(content)

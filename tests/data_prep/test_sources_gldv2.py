@@ -3,7 +3,7 @@
 import unittest
 
 from data_prep.sources import gldv2, gldv2_evaluation
-from delg import gldv2_tables
+from delg import gldv2_scores
 from tests.data_prep.temporary_files import FilesTest
 
 
@@ -133,14 +133,14 @@ class GLDv2EvaluationTest(FilesTest):
         truth = self.read_test(self.RECOGNITION, self.RETRIEVAL).ground_truth
         rows = [f"{image_id},{landmarks[0]} 1" for part in truth["recognition"].values()
                 for image_id, landmarks in part.items() if landmarks]
-        scores = gldv2_tables.evaluate_tables(self.path("recognition.csv"),
-                                              self.write("p.csv", "\n".join(["id,landmarks", *rows])))
+        scores = gldv2_scores.score_predictions(self.path("recognition.csv"),
+                                                self.write("p.csv", "\n".join(["id,landmarks", *rows])))
         self.assertEqual(set(scores), set(truth["recognition"]))
         self.assertEqual(scores["Private"]["top-1 accuracy"], 100)
         rows = [f"{image_id},{' '.join(images)}" for part in truth["retrieval"].values()
                 for image_id, images in part.items()]
-        scores = gldv2_tables.evaluate_tables(self.path("retrieval.csv"),
-                                              self.write("p.csv", "\n".join(["id,images", *rows])))
+        scores = gldv2_scores.score_predictions(self.path("retrieval.csv"),
+                                                self.write("p.csv", "\n".join(["id,images", *rows])))
         self.assertEqual([scores[part]["mAP@100"] for part in truth["retrieval"]], [100, 100])
 
     def test_refuses_an_index_image_without_label(self):

@@ -66,6 +66,13 @@ class LoadGroundTruthTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "built without one"):
             ground_truth.load_ground_truth(self.folder)
 
+    def test_dataset_of_another_task_is_refused(self):
+        manifest = Manifest(path="", dataset="gldv2", seed=0, num_classes=0, labels=(), splits={},
+                            ground_truth={"retrieval": {"Public": {}, "Private": {}}})
+        save_manifest(manifest, self.folder)
+        with self.assertRaisesRegex(ValueError, "of revisited form. Received: .* give it as `solution`"):
+            ground_truth.load_ground_truth(self.folder)
+
     def test_missing_file_is_refused(self):
         with self.assertRaisesRegex(FileNotFoundError, "nothing.json"):
             ground_truth.load_ground_truth(self.path("nothing.json"))
