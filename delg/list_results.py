@@ -1,0 +1,36 @@
+"""List the results of every query: the retrieval CSV of Google Landmarks.
+
+    python -m delg.list_results --ranking=ranking.h5 --output=retrieval.csv
+    python -m delg.evaluate --predictions=retrieval.csv \\
+        --solution=retrieval_solution_v2.1.csv --output=scores.json
+
+Writes `id,images` with the ids of the first 100 index images of every query, best first, in the final order
+of delg.search_images: verified and re-ranked where that was asked for. Seconds.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg import gldv2_tables, ranking_io, recognition
+
+_RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, test images against the "
+                               "index.", required=True)
+_NUM_RESULTS = flags.DEFINE_integer("num_results", recognition.NUM_RESULTS, "Results listed per query.",
+                                    lower_bound=1)
+_TEST_CSV = flags.DEFINE_string("test_csv", "", "Table with a column id: all test images, in the order to "
+                                "write; those without features are left blank.")
+_OUTPUT = flags.DEFINE_string("output", None, "The results to write, CSV.", required=True)
+
+
+def main(_: list[str]) -> None:
+    results = recognition.first_results(ranking_io.read_ranking(_RANKING.value), _NUM_RESULTS.value)
+    if _TEST_CSV.value:
+        results = recognition.for_all_test_images(results, _TEST_CSV.value, ())
+    gldv2_tables.write_retrieval(_OUTPUT.value, results)
+    print(f"Results of {len(results)} test images in {_OUTPUT.value}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,52 @@
+"""Say which landmark each test image shows: the recognition CSV of Google Landmarks.
+
+    python -m delg.search_images --query_features='features/test-*.h5' \\
+        --index_features='features/train-*.h5' --index_dir=index --num_neighbors=100 --output=ranking.h5
+    python -m delg.recognize_landmarks --ranking=ranking.h5 --train_clean_csv=train_clean.csv \\
+        --output=recognition.csv
+    python -m delg.evaluate --predictions=recognition.csv \\
+        --solution=recognition_solution_v2.1.csv --output=scores.json
+
+Writes `id,landmarks` with "landmark confidence" for every query. The best neighbours vote for the landmark
+they show, each with its similarity and its verified inliers. With `--no_landmark_list` images of the index
+that show no landmark vote for none, and test images most like them are left blank. Seconds.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg import config_flags, gldv2_tables, landmark_labels, ranking_io, recognition
+from delg.landmark_votes import VoteConfig
+
+_RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, test images against "
+                               "training images.", required=True)
+_TRAIN_CSV = flags.DEFINE_string("train_csv", "", "Table with columns id and landmark_id.")
+_TRAIN_CLEAN_CSV = flags.DEFINE_string(
+    "train_clean_csv", "", "Or a table with columns landmark_id and images.")
+_TRAIN_SHARDS = flags.DEFINE_string("train_shards", "", "Or a glob of the TFRecord shards, labels in them.")
+_NO_LANDMARK_LIST = flags.DEFINE_string(
+    "no_landmark_list", "", "Images of the index that show no landmark: a table with a column id, or one id "
+    "a line.")
+_TEST_CSV = flags.DEFINE_string("test_csv", "", "Table with a column id: all test images, in the order to "
+                                "write; those without features are left blank.")
+_OUTPUT = flags.DEFINE_string("output", None, "The predictions to write, CSV.", required=True)
+_vote_config = config_flags.define_flags(VoteConfig)
+
+
+def main(_: list[str]) -> None:
+    config = _vote_config()
+    ranking = ranking_io.read_ranking(_RANKING.value)
+    landmarks = landmark_labels.read_landmarks(ranking.index_ids, _TRAIN_CSV.value, _TRAIN_CLEAN_CSV.value,
+                                               _TRAIN_SHARDS.value, _NO_LANDMARK_LIST.value)
+    predictions = recognition.recognize(ranking, landmarks, config)
+    if _TEST_CSV.value:
+        predictions = recognition.for_all_test_images(predictions, _TEST_CSV.value, None)
+    gldv2_tables.write_recognition(_OUTPUT.value, predictions)
+    num_recognized = sum(answer is not None for answer in predictions.values())
+    print(f"A landmark for {num_recognized} of {len(predictions)} test images in {_OUTPUT.value}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
