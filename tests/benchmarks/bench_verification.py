@@ -37,6 +37,16 @@ from absl import app, flags
 from delg import pairs, verification
 from delg.config import SearchConfig
 from delg.features_io import LocalFeatures
+from tests.benchmarks.planted_views import (
+    DIMENSION,
+    KINDS,
+    NUM_FEATURES,
+    SHARES,
+    SIZE,
+    make_features,
+    make_scene,
+    make_view,
+)
 
 _HOMOGRAPHY_DIR = flags.DEFINE_string("homography_dir", None, "Folder of real pairs with known homographies.")
 _NUM_PAIRS = flags.DEFINE_integer("num_pairs", 10, "Planted pairs per kind and share of inliers.",
@@ -45,66 +55,10 @@ _MIN_SPEEDUP = flags.DEFINE_float("min_speedup", 30, "Least ratio of paper's tim
 _MIN_GAIN = flags.DEFINE_float("min_gain", 1.5, "Least ratio of true inliers to paper's, at 10 %.")
 _MAX_SECONDS = flags.DEFINE_float("max_seconds", 0.8, "Most for 100 candidates of one query.")
 
-SIZE = (768, 1024)
-NUM_FEATURES, DIMENSION = 1000, 128
-SHARES = (0.1, 0.3, 0.6)
 METHODS = {"paper": SearchConfig(verifier="paper"), "usac": SearchConfig(),
            "usac, not guided": SearchConfig(guided_neighbors=0), "scale": SearchConfig(verifier="scale"),
            "scale, not guided": SearchConfig(verifier="scale", guided_neighbors=0)}
 Pair = tuple[LocalFeatures, LocalFeatures, np.ndarray]  # query, index, transform from index to query
-
-
-def _features(points_xy: np.ndarray, descriptors: np.ndarray, scales: np.ndarray) -> LocalFeatures:
-    descriptors = descriptors / np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-9)
-    return LocalFeatures(points_xy[:, ::-1].astype(np.float32), descriptors.astype(np.float32),
-                         np.ones(len(points_xy), np.float32), scales.astype(np.float32))
-
-
-def _random_homography(generator: np.random.Generator) -> np.ndarray:
-    height, width = SIZE
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    moved = corners + generator.uniform(-0.2, 0.2, (4, 2)).astype(np.float32) * width
-    return cv2.getPerspectiveTransform(corners, moved)
-
-
-def _random_similar(generator: np.random.Generator) -> np.ndarray:
-    """Magnified, turned by up to 10 degrees, sheared and shifted a little about the image's centre."""
-    angle = np.radians(generator.uniform(-10, 10))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    transform, centre = np.eye(3), np.array(SIZE[::-1]) / 2
-    transform[:2, :2] = (2 ** generator.uniform(-1, 1)
-                         * turn @ (np.eye(2) + generator.uniform(-0.15, 0.15, (2, 2))))
-    transform[:2, 2] = centre + generator.uniform(-60, 60, 2) - transform[:2, :2] @ centre
-    return transform
-
-
-KINDS = {"homography": _random_homography, "similar": _random_similar}
-
-
-def _scene(generator: np.random.Generator, centres: np.ndarray) -> LocalFeatures:
-    descriptors = (centres[generator.integers(len(centres), size=NUM_FEATURES)]
-                   + 0.9 * generator.normal(size=(NUM_FEATURES, DIMENSION)))
-    return _features(generator.uniform(0, SIZE[::-1], (NUM_FEATURES, 2)), descriptors,
-                     2 ** (generator.integers(-2, 5, NUM_FEATURES) / 2))
-
-
-def _view(scene: LocalFeatures, transform: np.ndarray, share: float, centres: np.ndarray,
-          generator: np.random.Generator) -> tuple[LocalFeatures, np.ndarray]:
-    """Another image, and the row of the scene that each of its features shows, -1 where of elsewhere."""
-    num_true, other = round(share * NUM_FEATURES), _scene(generator, centres)
-    chosen = generator.permutation(NUM_FEATURES)[:num_true]
-    points, noise = scene.keypoints_yx[chosen, ::-1], generator.uniform(0.4, 2.2, (num_true, 1))
-    depth = points @ transform[2, :2] + transform[2, 2]
-    scales = scene.scales[chosen] * np.sqrt(np.abs(np.linalg.det(transform) / depth**3))
-    steps = np.clip(np.round(2 * np.log2(scales) + generator.normal(0, 0.5, num_true)), -2, 4)
-    norm = np.sqrt(DIMENSION * (1 + 0.9**2))  # of the descriptors before they were scaled to 1
-    true = _features(verification.project(transform, points) + generator.normal(0, 2, (num_true, 2)),
-                     norm * scene.descriptors[chosen] + noise * generator.normal(size=(num_true, DIMENSION)),
-                     2 ** (steps / 2))
-    order = generator.permutation(NUM_FEATURES)
-    features = LocalFeatures(*(np.concatenate([getattr(true, name), getattr(other, name)[num_true:]])[order]
-                               for name in ("keypoints_yx", "descriptors", "scores", "scales")))
-    return features, np.concatenate([chosen, np.full(NUM_FEATURES - num_true, -1)])[order]
 
 
 def planted_pairs(kind: str, share: float, num_pairs: int) -> Iterator[tuple[Pair, np.ndarray]]:
@@ -112,8 +66,8 @@ def planted_pairs(kind: str, share: float, num_pairs: int) -> Iterator[tuple[Pai
     for seed in range(num_pairs):
         generator = np.random.default_rng([seed, int(100 * share)])
         transform, centres = KINDS[kind](generator), generator.normal(size=(60, DIMENSION))
-        index = _scene(generator, centres)
-        query, rows = _view(index, transform, share, centres, generator)
+        index = make_scene(generator, centres)
+        query, rows = make_view(index, transform, share, centres, generator)
         yield (query, index, transform), rows
 
 
@@ -127,7 +81,7 @@ def real_pairs(folder: str) -> Iterator[Pair]:
             raise FileNotFoundError(f"{name} of pairs_homography.csv must be an image in {folder}.")
         keypoints, descriptors = sift.detectAndCompute(image, None)
         keypoints = keypoints[:NUM_FEATURES]
-        return _features(np.array([keypoint.pt for keypoint in keypoints]),
+        return make_features(np.array([keypoint.pt for keypoint in keypoints]),
                          np.sqrt(descriptors[:NUM_FEATURES]),  # RootSIFT, once normalised
                          np.array([keypoint.size for keypoint in keypoints]))
 
@@ -210,8 +164,8 @@ def candidate_table() -> tuple[rich.table.Table, list[str]]:
     """Seconds of each fast verifier for 100 candidates of one query, all in memory, and what falls short."""
     generator = np.random.default_rng(0)
     centres = generator.normal(size=(60, DIMENSION))
-    query = _scene(generator, centres)
-    candidates = [_view(query, _random_similar(generator), share, centres, generator)[0]
+    query = make_scene(generator, centres)
+    candidates = [make_view(query, KINDS["similar"](generator), share, centres, generator)[0]
                   for share in (*SHARES, *[0] * 7) for _ in range(10)]
     table, failures = rich.table.Table(title="100 candidates of one query, 1000 features each, one core"), []
     for name in ("verifier", "seconds (median of 5)", "candidates with 20 inliers or more"):
