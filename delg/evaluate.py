@@ -7,7 +7,8 @@
 
 The first prints mAP with its bootstrap interval and mP@1, 5 and 10, easy, medium and hard, before and after
 verification; the second µAP and accuracy, or mAP@100 and precisions, of the public and private part; the
-third the scores of retrieval before and after verification. All write the same as JSON; about a second.
+third the scores of retrieval before and after verification. All write the same as JSON; about a second, ten
+for results of the 118,000 test images of Google Landmarks v2.
 """
 
 from __future__ import annotations
