@@ -174,7 +174,7 @@ class ExtractConfig:
 class SearchConfig:
     """Global search, then geometric verification of the first results."""
 
-    num_neighbors: int = 0  # results kept per query; 0: the whole index
+    num_neighbors: int = 0  # results kept per query; 0: the whole index, of an approximate one its candidates
     rerankers: str = ""  # of the global search, in order: alpha_qe, dba, diffusion, neighbor_refinement
     qe_neighbors: int = 10  # results the query moves towards, for alpha_qe; chosen
     qe_alpha: float = 3.0  # a neighbour weighs cosine^alpha, for alpha_qe and dba; TPAMI 2018

@@ -32,6 +32,11 @@ class DescriptorStore:
         self.num_places = int(self._starts[-1])
         self.shape = (self.num_places if kept is None else len(kept), self.segments[0].shape[1])
 
+    @classmethod
+    def of(cls, descriptors: np.ndarray | DescriptorStore) -> DescriptorStore:
+        """One array [N, D] as a store; a store as it is."""
+        return descriptors if isinstance(descriptors, cls) else cls([descriptors])
+
     def __len__(self) -> int:
         return self.shape[0]
 

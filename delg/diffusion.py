@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-from delg.nearest import nearest
+from delg.exact_search import nearest
 
 _TINY = np.float32(1e-30)
 

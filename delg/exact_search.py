@@ -13,6 +13,7 @@ from delg.sort_keys import from_sort_keys, sort_keys
 _MAX_SCANNED = 1024  # neighbours up to which a scan with selection wins over sorting all similarities
 _SPARE = 16  # places kept beyond the last, to see whether it is tied
 _SCAN_ROWS = 2**14  # index rows a thread scans at once
+_QUERIES = 2**14  # compared with the same rows at once
 _BLOCK_ROWS = 2**14  # index rows per matrix product of a full ranking
 _MAX_SIMILARITIES = 2**26  # held at once by a full ranking, 256 MiB of float32
 
@@ -60,24 +61,31 @@ def rank_by_similarity(similarities: np.ndarray, num_neighbors: int) -> np.ndarr
     return from_sort_keys(np.sort(sort_keys(similarities[rows], rows))[:num_neighbors])[0]
 
 
-def nearest(queries: np.ndarray, store: DescriptorStore,
+def nearest(queries: np.ndarray, descriptors: np.ndarray | DescriptorStore,
             num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
-    """The most similar rows of every query, the true ones.
+    """The most similar rows of every query, the true ones, in memory that does not grow with Q times N.
 
     Args:
         queries: float32, [Q, D], unit norm.
-        store: N descriptors of D dimensions.
-        num_neighbors: K, in [1, N].
+        descriptors: float32, [N, D], unit norm, at least one; may be memory-mapped.
+        num_neighbors: K, at least 1; more than N: all N.
 
     Returns:
         rows: int32, [Q, K], best first; the lower row first among equals.
         similarities: float32, [Q, K]; cosines.
     """
+    store = DescriptorStore.of(descriptors)
+    num_neighbors = min(num_neighbors, len(store))
     if num_neighbors > _MAX_SCANNED:
         return _rank_all(queries, store, num_neighbors)
-    rows, similarities, unsure = _scan(queries, store, num_neighbors)
-    if unsure.any():
-        rows[unsure], similarities[unsure] = _rank_all(queries[unsure], store, num_neighbors)
+    rows = np.empty((len(queries), num_neighbors), np.int32)
+    similarities = np.empty((len(queries), num_neighbors), np.float32)
+    for start in range(0, len(queries), _QUERIES):
+        some = slice(start, start + _QUERIES)
+        rows[some], similarities[some], unsure = _scan(queries[some], store, num_neighbors)
+        if unsure.any():
+            again = start + np.flatnonzero(unsure)
+            rows[again], similarities[again] = _rank_all(queries[again], store, num_neighbors)
     return rows, similarities
 
 

@@ -22,7 +22,7 @@ class IndexConfig:
 
     index_type: str = "auto"  # exact, binary, ivf, hnsw, asmk, binary_asmk; auto: exact, a million up ivf
     descriptor_dtype: str = "float32"  # as stored; float16: half the file, but slower; not for binary_asmk
-    num_candidates: int = 800  # images re-scored exactly per query; not for exact
+    num_candidates: int = 800  # images re-scored exactly per query, more if more results are asked for
     reduced_dimension: int = 256  # principal components searched by ivf and hnsw; 0: all dimensions
     num_lists: int = 0  # of ivf; 0: the power of two nearest to 4 * sqrt(images)
     num_probes: int = 64  # of ivf: lists looked at per query

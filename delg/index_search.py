@@ -28,8 +28,7 @@ class ExactIndex:
             raise ValueError("`descriptors` must be [N, D] with one row per id. "
                              f"Received: shape {descriptors.shape}, {len(ids)} ids.")
         self.descriptors, self.ids, self.fingerprint = descriptors, list(ids), fingerprint
-        self._store = (descriptors if isinstance(descriptors, DescriptorStore)
-                       else DescriptorStore([descriptors]))
+        self._store = DescriptorStore.of(descriptors)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -96,10 +95,14 @@ class ApproximateIndex(ExactIndex):
     def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         """As `ExactIndex.search`, among candidates; `num_neighbors` 0: as many as there are candidates.
 
-        The similarities are true. A query for which too few candidates are found is searched exactly.
+        The similarities are true. Where more results are wanted than candidates, there are as many candidates
+        as results; above a tenth of the index, and where a query finds too few candidates, all images are
+        compared.
         """
-        queries = self._checked(queries)
         wanted = min(num_neighbors or self._num_candidates, len(self))
+        if wanted > max(self._num_candidates, len(self) // 10):
+            return super().search(queries, wanted)
+        queries = self._checked(queries)
         if not len(queries) or not wanted:
             return np.empty((len(queries), wanted), np.int32), np.empty((len(queries), wanted), np.float32)
         places = self.finder.candidates(

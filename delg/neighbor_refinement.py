@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from delg.nearest import best_columns
+from delg.sort_keys import best_columns
 
 
 def refine(queries: np.ndarray, descriptors: np.ndarray, candidates: np.ndarray, num_neighbors: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from delg.nearest import nearest
+from delg.exact_search import nearest
 
 _BLOCK_ROWS = 1024  # index images read at once
 

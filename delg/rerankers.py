@@ -14,7 +14,7 @@ import numpy as np
 
 from delg import diffusion, neighbor_refinement, query_expansion
 from delg.config import SearchConfig
-from delg.nearest import nearest
+from delg.exact_search import nearest
 
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 _GAP = np.float32(1e-6)  # between the last re-ranked result and the first of the others

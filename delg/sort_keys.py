@@ -32,3 +32,19 @@ def from_sort_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ascending = ~(keys >> np.uint64(32)).astype(np.uint32)
     bits = np.where(ascending & _SIGN, ascending ^ _SIGN, ~ascending)
     return (keys & _LOW_HALF).astype(np.int32), bits.view(np.float32)
+
+
+def best_columns(scores: np.ndarray, num_best: int) -> np.ndarray:
+    """Columns of each row's largest scores, best first; the lower column first among equals.
+
+    Args:
+        scores: float32, [M, N].
+        num_best: K, at most N.
+
+    Returns:
+        int32, [M, K].
+    """
+    keys = sort_keys(scores, np.arange(scores.shape[1]))
+    if num_best < scores.shape[1]:
+        keys = np.partition(keys, num_best - 1, axis=1)[:, :num_best]
+    return from_sort_keys(np.sort(keys, axis=1))[0]

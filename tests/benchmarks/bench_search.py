@@ -1,17 +1,17 @@
 """Search of global descriptors: the exact index against its peers, the others against the exact one.
 
-    python -m tests.benchmarks.bench_search [--num_images=1000000] [--index_types=exact,binary,ivf]
+    python -m tests.benchmarks.bench_search [--num_images=1000000] [--index_types=exact,binary,ivf] \\
+        [--num_probes=64] [--num_candidates=800] [--reduced_dimension=256]
 
 The descriptors are made, not extracted: categories of some 2,000 images hold landmarks of 20 images on
 average, some of them many times more; a descriptor is 0.6 of its category, 0.6 of its landmark and 0.55 of
-its own, each a normal vector whose variance falls along the directions of a
-random rotation as 1 / (1 + i / 64),
-scaled to unit norm. A query is a new view of a landmark. So the first 20 or so neighbours are clear and the
-others among the first 100 nearly tie. Every index is built from them in files, in a process of its own whose
-memory is measured, mapped pages of the files included, and is asked for the first 100 of 70 queries. Peers
-are faiss's flat index and a product by blocks with selection (numpy), in turns with the exact index, in one
-process with the descriptors in memory; ratios are medians over rounds. A minute for 100,000 images; a million
-take 8 GiB of disk a type and some 20 minutes.
+its own, each a normal vector whose variance falls along the directions of a random rotation as
+1 / (1 + i / 64), scaled to unit norm. A query is a new view of a landmark. So the first 20 or so neighbours
+are clear and the others among the first 100 nearly tie. Every index is built from them in files, in a process
+of its own whose memory is measured, mapped pages of the files included, and is asked for the first 100 of 70
+queries. Peers are faiss's flat index and a product by blocks with selection (numpy), in turns with the exact
+index, in one process with the descriptors in memory; ratios are medians over rounds. A minute for 100,000
+images; a million take 8 GiB of disk a type and some 20 minutes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ _NUM_IMAGES = flags.DEFINE_integer("num_images", 100_000, "Index images.", lower
 _DIMENSION = flags.DEFINE_integer("dimension", 2048, "Of the descriptors.", lower_bound=16)
 _NUM_QUERIES = flags.DEFINE_integer("num_queries", 70, "Queries, searched at once.", lower_bound=1)
 _INDEX_TYPES = flags.DEFINE_list("index_types", "exact,binary,ivf", f"Some of {', '.join(INDEX_TYPES)}.")
+_NUM_PROBES = flags.DEFINE_integer("num_probes", IndexConfig.num_probes, "Of ivf: lists looked at.")
+_NUM_CANDIDATES = flags.DEFINE_integer("num_candidates", IndexConfig.num_candidates, "Re-scored per query.")
+_REDUCED_DIMENSION = flags.DEFINE_integer(
+    "reduced_dimension", IndexConfig.reduced_dimension, "Components searched by ivf and hnsw. 0: all.")
 _NUM_ROUNDS = flags.DEFINE_integer("num_rounds", 5, "Timed rounds.", lower_bound=1)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder for the files. None: a temporary one.")
 _KEPT = 100
@@ -95,10 +99,9 @@ def _in_process(function, *arguments):
         return pool.apply(function, arguments)
 
 
-def _build(folder: str, index_type: str) -> tuple[float, float]:
+def _build(folder: str, config: IndexConfig) -> tuple[float, float]:
     images = index.ExactIndex(*_read(folder)[:2])
-    seconds = _seconds(lambda: index.save_index(images, os.path.join(folder, index_type),
-                                                IndexConfig(index_type=index_type)))
+    seconds = _seconds(lambda: index.save_index(images, os.path.join(folder, config.index_type), config))
     return seconds, _peak_gigabytes()
 
 
@@ -174,7 +177,10 @@ def main(_) -> None:
                                  "build, s", "build, GB", title=title)
         truth = None
         for index_type in dict.fromkeys(["exact", *_INDEX_TYPES.value]):
-            build_seconds, build_memory = _in_process(_build, folder, index_type)
+            config = IndexConfig(index_type=index_type, num_probes=_NUM_PROBES.value,
+                                 num_candidates=_NUM_CANDIDATES.value,
+                                 reduced_dimension=_REDUCED_DIMENSION.value)
+            build_seconds, build_memory = _in_process(_build, folder, config)
             rows, times, memory = _in_process(_search, folder, index_type, _NUM_ROUNDS.value)
             if truth is None:
                 truth, exact_times = rows, times

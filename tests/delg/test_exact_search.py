@@ -43,7 +43,8 @@ class NearestTest(unittest.TestCase):
 
     def test_agrees_with_a_full_product_whatever_the_blocks(self):
         store = DescriptorStore([self.descriptors[:130], self.descriptors[130:]])
-        for settings in ({"_SPARE": 16}, {"_SCAN_ROWS": 37}, {"_MAX_SCANNED": 0, "_BLOCK_ROWS": 64},
+        for settings in ({"_SPARE": 16}, {"_SCAN_ROWS": 37}, {"_QUERIES": 3},
+                         {"_MAX_SCANNED": 0, "_BLOCK_ROWS": 64},
                          {"_MAX_SCANNED": 0, "_MAX_SIMILARITIES": 1000}):
             with mock.patch.multiple(exact_search, **settings):
                 for kept in (1, 10, 499, 500):
@@ -51,6 +52,13 @@ class NearestTest(unittest.TestCase):
                     np.testing.assert_array_equal(rows, self.expected[:, :kept])
                     np.testing.assert_allclose(similarities, np.take_along_axis(self.products, rows, 1),
                                                atol=1e-6)
+
+    def test_plain_arrays_more_than_all_neighbours_and_no_queries(self):
+        rows, similarities = exact_search.nearest(self.queries, self.descriptors, 900)
+        np.testing.assert_array_equal(rows, self.expected)
+        self.assertEqual((rows.dtype, similarities.dtype), (np.int32, np.float32))
+        rows, similarities = exact_search.nearest(self.queries[:0], self.descriptors, 3)
+        self.assertEqual((rows.shape, similarities.shape), ((0, 3), (0, 3)))
 
     def test_equals_take_the_lower_row_first_however_many_they_are(self):
         descriptors = np.tile(np.eye(4, dtype=np.float32), (60, 1))  # row r shows axis r % 4

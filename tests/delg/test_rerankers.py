@@ -6,7 +6,7 @@ import numpy as np
 
 from delg import diffusion, neighbor_refinement, query_expansion, rerankers
 from delg.config import RERANKERS, SearchConfig
-from delg.nearest import nearest
+from delg.exact_search import nearest
 from tests.delg.planar_world import unit
 
 
