@@ -29,11 +29,11 @@ from delg.ground_truth import load_ground_truth
 from tests.benchmarks.retrieval_scores import mean_and_interval
 
 _QUERY_FEATURES = flags.DEFINE_string(
-    "query_features", None, "Glob or folder of feature shards.", required=True)
+    "query_features", "build/demo/features/query-*.h5", "Glob or folder of feature shards.")
 _INDEX_FEATURES = flags.DEFINE_string(
-    "index_features", None, "Glob or folder of feature shards.", required=True)
+    "index_features", "build/demo/features/index-*.h5", "Glob or folder of feature shards.")
 _GROUND_TRUTH = flags.DEFINE_string(
-    "ground_truth", None, "A .mat, .pkl, .json or dataset.json.", required=True)
+    "ground_truth", "build/demo/eval_shards", "A .mat, .pkl, .json or dataset.json.")
 _search_config = config_flags.define_flags(SearchConfig)
 
 

@@ -1,7 +1,9 @@
 """Every re-ranker without training, alone and stacked, on stored features: mAP before and after, time.
 
-    python -m tests.benchmarks.bench_reranking --query_features='build/demo/features/query-*.h5' \\
-        --index_features='build/demo/features/index-*.h5' --ground_truth=build/demo/eval_shards
+    python -m tests.benchmarks.bench_reranking --query_features='build/real/features/query-*.h5' \\
+        --index_features='build/real/features/index-*.h5' --ground_truth=build/real/eval_shards
+
+Without flags the features are those of `make demo`.
 
 Prints a row per stack: mAP with its 95 % bootstrap interval, the gain over the plain search with the interval
 of the differences on the same queries, and milliseconds per query, search included. The constants are those
@@ -25,11 +27,11 @@ from delg.ground_truth import load_ground_truth
 from tests.benchmarks.retrieval_scores import mean_and_interval, score_rows
 
 _QUERY_FEATURES = flags.DEFINE_string(
-    "query_features", None, "Glob or folder of feature shards.", required=True)
+    "query_features", "build/demo/features/query-*.h5", "Glob or folder of feature shards.")
 _INDEX_FEATURES = flags.DEFINE_string(
-    "index_features", None, "Glob or folder of feature shards.", required=True)
+    "index_features", "build/demo/features/index-*.h5", "Glob or folder of feature shards.")
 _GROUND_TRUTH = flags.DEFINE_string(
-    "ground_truth", None, "A .mat, .pkl, .json or dataset.json.", required=True)
+    "ground_truth", "build/demo/eval_shards", "A .mat, .pkl, .json or dataset.json.")
 _STACKS = flags.DEFINE_multi_string("stack", None, "Names with commas between them; again for another stack. "
                                     "None: every one alone, pair, triple and all four, dba first.")
 _search_config = config_flags.define_flags(SearchConfig)

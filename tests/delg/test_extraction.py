@@ -1,3 +1,4 @@
+import dataclasses
 import glob
 import json
 import os
@@ -6,6 +7,7 @@ import time
 import unittest
 
 import cv2
+import h5py
 import numpy as np
 
 from delg import extraction, features_io
@@ -56,6 +58,15 @@ class ExtractFeaturesTest(unittest.TestCase):
             np.testing.assert_array_equal(local.scores, [200, 50])
             np.testing.assert_allclose(local.keypoints_yx[0], [5.5, 9.5])
         self.assertEqual(features_io.read_feature_shard(paths[0]).descriptors.dtype, np.float16)
+
+    def test_local_descriptors_are_stored_in_the_type_asked_for(self):
+        path, = self.extract(write_records(self.records, self.images),
+                             dataclasses.replace(CONFIG, local_dtype="binary"))
+        with h5py.File(path) as file:
+            self.assertEqual(file["descriptors"].dtype, np.uint8)
+            self.assertEqual(file["descriptors"].attrs["dimension"], 3)
+        with features_io.FeatureReader(path) as reader:  # colour (200, 0, 0): bits 1, 0, 0
+            np.testing.assert_allclose(reader.local_features(0).descriptors[0] * 3**0.5, [1, -1, -1], 1e-6)
 
     def test_a_query_is_described_within_its_box(self):
         image = block_image(96, 128, (4, 8), (4, 8))  # outside the box
