@@ -30,6 +30,7 @@ INPUT_FORMATS = ("shards", "delg", "delf", "hloc", "mat")
 FORMATS = (*INPUT_FORMATS, "colmap")
 _LOCAL_SUFFIXES = {"delg": ".delg_local", "delf": ".delf"}
 _GLOBAL_SUFFIX = ".delg_global"
+PAIR_CONFIG = SearchConfig(min_inliers=15)  # for pairs that no ranking names; COLMAP's own least number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class PairMatches:
     num_keypoints: int  # of the first
     matches: np.ndarray  # int64 [k, 2], rows of the two images' keypoints, one to one
     scores: np.ndarray  # float32 [k], 1 - distance / 2, in [0, 1]
-    inliers: np.ndarray  # int64 [i, 2]
+    inliers: np.ndarray  # int64 [i, 2]; none where they are fewer than the least number
+    inlier_scores: np.ndarray  # float32 [i], as `scores`
     transform: np.ndarray  # float64 [3, 3], second to first; NaN where none was found
 
 
@@ -159,14 +161,22 @@ def with_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[Descr
     return (dataclasses.replace(image, id=image.id + suffix) for image in images)
 
 
-def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config: SearchConfig,
+def without_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[DescribedImage]:
+    """The images with `suffix` taken off their ids; a ValueError for one that does not end in it."""
+    for image in images:
+        if not image.id.endswith(suffix) or image.id == suffix:
+            raise ValueError(f"Ids must end in `name_suffix` {suffix!r}. Received: {image.id!r}.")
+        yield dataclasses.replace(image, id=image.id[:len(image.id) - len(suffix)])
+
+
+def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config: SearchConfig = PAIR_CONFIG,
                 suffix: str = "") -> Iterator[PairMatches]:
     """Matches and inliers of pairs of images, the first of each as the query.
 
     Args:
         reader: the features of all the images.
         named: pairs of ids.
-        config: matcher, verifier and their settings.
+        config: matcher, verifier and their settings; inliers fewer than its `min_inliers` count as none.
         suffix: comes after the ids in what is returned, as by `with_suffix`.
 
     Raises:
@@ -183,18 +193,30 @@ def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config:
         verified = pairs.verify_pair(one, other, config, (height, width))
         found = matching.one_to_one(matching.match_descriptors(
             one.descriptors, other.descriptors, config.matcher, config.ratio, config.max_distance))
+        if verified.num_inliers < config.min_inliers:
+            verified = pairs.VerifiedPair(np.full((3, 3), np.nan), *np.zeros((2, 0), np.int64))
         matches, inliers = (np.stack([chosen.query_rows, chosen.index_rows], axis=1)
                             for chosen in (found, verified))
+        distances = np.linalg.norm(one.descriptors[inliers[:, 0]] - other.descriptors[inliers[:, 1]], axis=1)
         yield PairMatches(first + suffix, second + suffix, len(one), matches, 1 - found.distances / 2,
-                          inliers, verified.transform)
+                          inliers, 1 - distances / 2, verified.transform)
 
 
 def write_hloc_matches(path: str, features: str, named: Iterable[tuple[str, str]],
-                       config: SearchConfig, suffix: str = "") -> int:
-    """Writes the putative matches of pairs of images in feature shards; returns how many pairs."""
+                       config: SearchConfig = PAIR_CONFIG, suffix: str = "",
+                       inliers_only: bool = False) -> int:
+    """Writes the matches of pairs of images in feature shards; returns how many pairs.
+
+    Args:
+        path: of the file, replaced if there.
+        features: glob of the shards of all the images.
+        named, config, suffix: as for `match_pairs`.
+        inliers_only: whether only matches that agree on a transform are written.
+    """
     with FeatureReader(features) as reader:
         return hloc_files.write_matches(path, (
-            (pair.first, pair.second, pair.num_keypoints, pair.matches, pair.scores)
+            (pair.first, pair.second, pair.num_keypoints, pair.inliers, pair.inlier_scores) if inliers_only
+            else (pair.first, pair.second, pair.num_keypoints, pair.matches, pair.scores)
             for pair in match_pairs(reader, named, config, suffix)))
 
 

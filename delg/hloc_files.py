@@ -166,8 +166,12 @@ def write_pairs(path: str, pairs: Iterable[tuple[str, str]]) -> None:
             file.write(f"{pair[0]} {pair[1]}\n")
 
 
-def read_pairs(path: str) -> list[tuple[str, str]]:
+def read_pairs(path: str, suffix: str = "") -> list[tuple[str, str]]:
     """Pairs of ids, query first; empty lines are passed over.
+
+    Args:
+        path: of the file.
+        suffix: is taken off the names that end in it.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -182,7 +186,7 @@ def read_pairs(path: str) -> list[tuple[str, str]]:
                     raise ValueError(f"Line {number} of {path} must be two ids. "
                                      f"Received: {line.strip()[:80]!r}.")
                 if words:
-                    pairs.append((words[0], words[1]))
+                    pairs.append((words[0].removesuffix(suffix), words[1].removesuffix(suffix)))
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} must be pairs of ids as UTF-8 text. Received: {error}.") from error
     return pairs

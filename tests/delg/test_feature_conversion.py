@@ -127,6 +127,26 @@ class ConversionTest(unittest.TestCase):
         inliers = colmap_database.read_matches(self.path("c.db"), inliers=True)
         self.assertEqual(inliers[positive, "q0"].tolist(), found[0].inliers[:, ::-1].tolist())
 
+    def test_inliers_below_the_least_number_are_no_geometry(self):
+        named = [("q0", INDEX[self.positives[0][0]])]
+        with FeatureReader(str(self.world / "*.h5")) as reader:
+            (true,) = feature_conversion.match_pairs(reader, named, SearchConfig())
+            count = len(true.inliers)
+            (enough,), (few,) = (feature_conversion.match_pairs(reader, named, SearchConfig(min_inliers=n))
+                                 for n in (count, count + 1))
+        self.assertEqual((len(enough.inliers), len(enough.inlier_scores)), (count, count))
+        self.assertEqual((len(few.inliers), len(few.inlier_scores), len(few.matches)),
+                         (0, 0, len(true.matches)))
+        self.assertTrue(np.all(np.isnan(few.transform)))
+
+    def test_suffixes_are_put_on_and_taken_off(self):
+        images = [DescribedImage("a", np.ones(2, np.float32), (5, 6), no_local_features())]
+        named = list(feature_conversion.with_suffix(images, ".jpg"))
+        self.assertEqual([image.id for image in named], ["a.jpg"])
+        self.assertEqual([image.id for image in feature_conversion.without_suffix(named, ".jpg")], ["a"])
+        with self.assertRaisesRegex(ValueError, "must end in `name_suffix` '.png'. Received: 'a.jpg'"):
+            list(feature_conversion.without_suffix(named, ".png"))
+
     def test_pairs_of_unknown_images_are_refused(self):
         with FeatureReader(str(self.world / "index-*.h5")) as reader, \
                 self.assertRaisesRegex(ValueError, "index-00000-of-00001.h5 and its like. Received: 'z'"):
@@ -171,6 +191,11 @@ class ConversionTest(unittest.TestCase):
         rows, scores = hloc_files.read_matches(self.path("m.h5"), "q0.jpg", f"{positive}.jpg")
         self.assertGreater(len(rows), 50)
         self.assertTrue(np.all((scores > 0.5) & (scores <= 1)))
+        done = self.run_script(input=self.path("new/f.h5"), input_format="hloc", format="shards",
+                               output=self.path("back.h5"), name_suffix=".jpg")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        with FeatureReader(self.path("back.h5")) as back:
+            self.assertEqual(back.ids, sorted(INDEX) + QUERIES)
 
     def test_the_command_refuses_what_makes_no_sense(self):
         done = self.run_script(input="a", output="b", format="hloc", input_format="delg")

@@ -161,6 +161,7 @@ class PairsTest(HlocFolderTest):
         pairs = [("q/1.jpg", "db/2.jpg"), ("q/1.jpg", "db/ü.jpg")]
         hloc_files.write_pairs(self.path, pairs)
         self.assertEqual(hloc_files.read_pairs(self.path), pairs)
+        self.assertEqual(hloc_files.read_pairs(self.path, ".jpg"), [("q/1", "db/2"), ("q/1", "db/ü")])
 
     def test_refuses_ids_with_blanks(self):
         with self.assertRaisesRegex(ValueError, "features.h5 must be words.*'a b'"):

@@ -1,0 +1,45 @@
+"""Hand the results of a search to hloc or COLMAP: pairs of images, their matches, their geometry.
+
+    python -m delg.export_pairs --ranking=ranking.h5 --output=pairs.txt --num_pairs=20
+    python -m delg.export_pairs --ranking=ranking.h5 --output=pairs.txt --verified_only --name_suffix=.jpg \\
+        --features='features/*.h5' --matches=matches.h5 --database=database.db
+
+The first form takes seconds: a line `query result` for each of the first results. The second keeps results
+with enough inliers, and verifies them once more, as the search did, to write which keypoints agree:
+milliseconds a pair.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg import hloc_files, ranking_pairs
+from delg.ranking_io import read_ranking
+
+_RANKING = flags.DEFINE_string("ranking", None, "File of delg.search_images.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "File of pairs to write.", required=True)
+_NUM_PAIRS = flags.DEFINE_integer("num_pairs", 20, "Results per query.")
+_VERIFIED_ONLY = flags.DEFINE_boolean("verified_only", False, "Pass over results without enough inliers.")
+_NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id, such as .jpg.")
+_FEATURES = flags.DEFINE_string("features", None, "Glob of the shards of queries and index images.")
+_MATCHES = flags.DEFINE_string("matches", None, "File of hloc matches to write: the inliers of each pair.")
+_DATABASE = flags.DEFINE_string("database", None, "COLMAP database to write: all images, and the pairs.")
+
+
+def main(_: list[str]) -> None:
+    if bool(_FEATURES.value) != bool(_MATCHES.value or _DATABASE.value):
+        raise ValueError("`features` goes with `matches` or `database`. Received: "
+                         f"features={_FEATURES.value}, matches={_MATCHES.value}, database={_DATABASE.value}.")
+    ranking, suffix = read_ranking(_RANKING.value), _NAME_SUFFIX.value
+    named = ranking_pairs.pairs_of_ranking(ranking, _NUM_PAIRS.value, _VERIFIED_ONLY.value)
+    if _MATCHES.value:
+        ranking_pairs.write_matches(_MATCHES.value, ranking, named, _FEATURES.value, suffix)
+    if _DATABASE.value:
+        ranking_pairs.write_database(_DATABASE.value, ranking, named, _FEATURES.value, suffix)
+    hloc_files.write_pairs(_OUTPUT.value, [(first + suffix, second + suffix) for first, second in named])
+    print(f"{len(named)} pairs in {_OUTPUT.value}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
