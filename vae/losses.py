@@ -75,7 +75,7 @@ def info_nce(descriptors: tf.Tensor, others: tf.Tensor, temperature: float,
     if labels is not None:
         same = tf.equal(labels[:, tf.newaxis], other_labels[tf.newaxis, :])
         partner = tf.eye(tf.shape(logits)[0], dtype=tf.bool)
-        logits = tf.where(same & ~partner, logits.dtype.min / 2, logits)
+        logits = tf.where(same & ~partner, tf.constant(-1e9), logits)
     rows = tf.range(tf.shape(logits)[0])
     found = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=rows, logits=logits)
     found_back = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=rows, logits=tf.transpose(logits))

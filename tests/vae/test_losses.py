@@ -46,6 +46,12 @@ class InfoNceTest(unittest.TestCase):
                                 tf.constant(labels))
         self.assertAlmostEqual(float(value), total / 8, places=5)
 
+    def test_runs_inside_a_graph(self):
+        same = tf.ones([4, 1])
+        labels = tf.constant([0, 0, 1, 2])
+        value = tf.function(losses.info_nce)(same, same, 0.1, labels, labels)
+        self.assertAlmostEqual(float(value), (2 * math.log(3) + 2 * math.log(4)) / 4, places=5)
+
     def test_without_labels_all_others_count(self):
         same = tf.ones([4, 1])
         self.assertAlmostEqual(float(losses.info_nce(same, same, 0.1)), math.log(4), places=5)
