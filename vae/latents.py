@@ -24,6 +24,7 @@ class LatentEncoder:
     Attributes:
         layer_names: of the shared encoder, in order; the last is "latent", the posterior mean.
         image_size: pixels of the square images it was trained on; other sizes, multiples of 4, serve too.
+        descriptor_grid: parts along each side of the image, over which descriptors pool the latent.
 
     Raises:
         FileNotFoundError: a file of the model is missing.
@@ -34,7 +35,8 @@ class LatentEncoder:
         model, stored = load_vae(model_dir, weights)
         self.layer_names = SHARED_LAYERS
         self.image_size: int = stored["model"]["image_size"]
-        self._functions = image_functions(model, stored["model"]["descriptor_grid"])
+        self.descriptor_grid: int = stored["model"]["descriptor_grid"]
+        self._functions = image_functions(model, self.descriptor_grid)
 
     def encode(self, images: np.ndarray, domain: str) -> dict[str, np.ndarray]:
         """Maps of the shared layers.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from vae import baselines
 from vae.evaluation import Describer
+from vae.latents import LatentEncoder
 from vae.photographs import resized
 from vae.weight_files import read_channel_weights
 
@@ -52,7 +52,7 @@ def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str
         absent["delg"] = "no SavedModel given"
     for name, model_dir in (("paper", config.paper_model), ("adversarial", config.adversarial_model)):
         if model_dir:
-            methods[name] = LatentDescriber(_open_encoder(model_dir))
+            methods[name] = LatentDescriber(LatentEncoder(model_dir))
         else:
             absent[name] = "no model given"
     if config.channel_weights:
@@ -68,12 +68,6 @@ def _of_images(describe) -> Describer:
     return lambda images, domain: describe(images)
 
 
-def _open_encoder(model_dir: str) -> Any:
-    from vae.latents import LatentEncoder  # loads TensorFlow's layers only where a model is given
-
-    return LatentEncoder(model_dir)
-
-
 class LatentDescriber:
     """The pooled latent of a trained VAE, each image through the encoder of its own domain.
 
@@ -82,7 +76,7 @@ class LatentDescriber:
         channel_weights: float [C], by which the latent's channels are multiplied before pooling; None: all 1.
     """
 
-    def __init__(self, encoder: Any, channel_weights: np.ndarray | None = None):
+    def __init__(self, encoder: LatentEncoder, channel_weights: np.ndarray | None = None):
         self.encoder, self.channel_weights = encoder, channel_weights
 
     def weighted(self, channel_weights: np.ndarray) -> LatentDescriber:

@@ -1,7 +1,7 @@
 """Channel weights on disk: one JSON file.
 
-`{"layers": {LAYER: [C numbers, not negative, mean 1]}, "config": settings of the training}`; the last layer
-is the latent.
+`{"layers": {LAYER: [C numbers, not negative, mean square 1]}, "config": settings of the training}`;
+the last layer is the latent.
 """
 
 from __future__ import annotations

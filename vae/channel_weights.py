@@ -1,0 +1,135 @@
+"""One weight per channel of a frozen latent, learnt from triplets; one layer of it or several.
+
+Features of an image are [P, C]: the channels at P positions of the latent map. Two distances compare them:
+"paper", the mean over positions of the weighted Euclidean distance, which presumes aligned views; and
+"pooled", the Euclidean distance of the weighted features as one vector of unit norm, which an index can use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+DISTANCES = ("paper", "pooled")
+
+
+@keras.saving.register_keras_serializable(package="vae")
+class ChannelWeights(keras.layers.Layer):
+    """Multiplies channels by learnt weights, not negative, whose mean square is 1.
+
+    A free scale would let the hinge fall without any change of the ranking; the root of the mean square is
+    what a Euclidean distance grows with, so it is held. All weights are 1 at the start.
+
+    Input shape:
+        [..., C].
+
+    Output shape:
+        [..., C], float32.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def build(self, input_shape):
+        start = math.log(math.e - 1.0)  # softplus of it is 1
+        self.raw = self.add_weight(name="raw", shape=(input_shape[-1],),
+                                   initializer=keras.initializers.Constant(start))
+        self.built = True
+
+    def weights_of_channels(self) -> tf.Tensor:
+        """float32 [C], at least 0, mean square 1."""
+        weights = tf.nn.softplus(tf.convert_to_tensor(self.raw))
+        return weights * tf.math.rsqrt(tf.reduce_mean(tf.square(weights)) + 1e-12)
+
+    def call(self, features):
+        return tf.cast(features, tf.float32) * self.weights_of_channels()
+
+
+def distances_between(first: tf.Tensor, second: tf.Tensor, distance: str) -> tf.Tensor:
+    """Distances of features row by row, float32 [B].
+
+    Args:
+        first, second: float32 [B, P, C], weighted.
+        distance: one of DISTANCES.
+    """
+    if distance == "pooled":
+        first, second = (tf.math.l2_normalize(features, axis=[1, 2], epsilon=1e-12)[:, tf.newaxis]
+                         for features in (first, second))
+        first, second = (tf.reshape(features, [tf.shape(features)[0], 1, -1]) for features in (first, second))
+    squares = tf.reduce_sum(tf.math.squared_difference(first, second), axis=-1)
+    return tf.reduce_mean(tf.sqrt(squares + 1e-12), axis=1)
+
+
+@keras.saving.register_keras_serializable(package="vae")
+class TripletDistances(keras.layers.Layer):
+    """Distances from anchor to positive and to negative.
+
+    Args:
+        distance: one of DISTANCES.
+        unit: what distances are divided by.
+
+    Input shape:
+        [B, 3, P, C]: anchor, positive, negative.
+
+    Output shape:
+        [B, 2], float32.
+    """
+
+    def __init__(self, distance, unit, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.distance, self.unit = distance, float(unit)
+
+    def call(self, triplets):
+        anchor, positive, negative = tf.unstack(triplets, axis=1)
+        return tf.stack([distances_between(anchor, other, self.distance)
+                         for other in (positive, negative)], axis=1) / self.unit
+
+    def get_config(self):
+        return {**super().get_config(), "distance": self.distance, "unit": self.unit}
+
+
+def build_weighting(layers: Mapping[str, tuple[int, int]], distance: str,
+                    units: Mapping[str, float]) -> keras.Model:
+    """Model from the features of triplets, a dict by layer, to the distances [B, 2], means over the layers.
+
+    Deep feature matching: every layer has weights of its own, in a layer `weights_LAYER`.
+
+    Args:
+        layers: name to positions and channels, P and C.
+        distance: one of DISTANCES.
+        units: of each layer, the mean distance of different places before weighting, so that all count alike.
+    """
+    inputs = {name: keras.Input((3, *shape), name=name) for name, shape in layers.items()}
+    found = [TripletDistances(distance, units[name], name=f"distances_{name}")(
+        ChannelWeights(name=f"weights_{name}")(features)) for name, features in inputs.items()]
+    mean = keras.layers.Average(name="distances")(found) if len(found) > 1 else found[0]
+    return keras.Model(inputs, mean, name="channel_weighting")
+
+
+@keras.saving.register_keras_serializable(package="vae")
+class TripletHinge(keras.losses.Loss):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin) of each triplet; targets are not looked at.
+
+    The original takes the hinge of the batch's means, so that easy triplets hide hard ones.
+
+    Args:
+        margin: in the unit of the distances.
+    """
+
+    def __init__(self, margin, name="triplet_hinge", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.margin = margin
+
+    def call(self, y_true, y_pred):
+        return tf.nn.relu(y_pred[:, 0] - y_pred[:, 1] + self.margin)
+
+    def get_config(self):
+        return {**super().get_config(), "margin": self.margin}
+
+
+def triplet_accuracy(y_true, y_pred):
+    """Whether the positive is nearer than the negative, float32 [B]."""
+    return tf.cast(y_pred[:, 0] < y_pred[:, 1], tf.float32)

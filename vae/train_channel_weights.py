@@ -1,0 +1,25 @@
+"""Learn which channels of a trained VAE's latent tell places apart, day or night.
+
+    python -m vae.train_channel_weights --train_pattern='shards/train-*' --vae_dir=build/vae/adversarial \\
+        --model_dir=build/vae/weights [--num_layers=3] [--distance=paper]
+
+The encoder stays as it is; triplets of places teach one weight per channel of its last `--num_layers` layers.
+Writes channel_weights.json, which vae.evaluate takes, and history.csv. A minute or less; interrupted, the
+same command goes on.
+"""
+
+from __future__ import annotations
+
+from data_prep import command_line
+from delg import config_flags
+from vae.weight_training import WeightTrainConfig, train_channel_weights
+
+_config = config_flags.define_flags(WeightTrainConfig)
+
+
+def main(_: list[str]) -> None:
+    train_channel_weights(_config())
+
+
+if __name__ == "__main__":
+    command_line.run(main)
