@@ -21,7 +21,7 @@ from delg.features_io import find_feature_shards
 from delg.global_whitening import Whitening, read_whitening
 
 _ROWS = 2**16  # local descriptors recoded at once
-_REWRITTEN = ("descriptors", "global_descriptors")
+_COPIED = ("ids", "offsets", "image_sizes", "keypoints_yx", "scores", "scales")
 
 
 def rewrite_features(features: str, output_dir: str, local_dtype: str = "", whitening: str = "") -> list[str]:
@@ -66,20 +66,25 @@ def _rewrite(source: str, output: str, local_dtype: str, whitening: str) -> None
         config["local_dtype"] = local_dtype
         notes = json.loads(file.attrs.get("notes", "{}"))
         if os.path.exists(output):
-            if feature_shards.read_shard_attributes(output) != (config, notes):
+            attributes = feature_shards.read_shard_attributes(output)
+            if attributes != (config, notes) or not _same_images(file, output):
                 raise ValueError(f"{output} must not hold features of other settings or images. Remove it, "
                                  "or choose another `output_dir`.")
             return
         with atomic_file.replacing(output) as temporary, h5py.File(temporary, "w") as target:
-            for name in file:
-                if name not in _REWRITTEN:
-                    file.copy(name, target)
+            for name in _COPIED:
+                file.copy(file[name], target, name)
             descriptors = file["global_descriptors"][:]
             target["global_descriptors"] = learnt.apply(descriptors) if learnt else descriptors
             _copy_local(file, target, None if local_dtype == stored_as else local_dtype)
             target.attrs["config"] = json.dumps(config, sort_keys=True)
             target.attrs["notes"] = json.dumps(notes)
             target.attrs["format"] = feature_shards.FORMAT
+
+
+def _same_images(file: h5py.File, path: str) -> bool:
+    with feature_shards.open_checked(path) as other:
+        return all(np.array_equal(file[name][:], other[name][:]) for name in ("ids", "offsets"))
 
 
 def _read_whitening(source: str, path: str, config: dict[str, Any], file: h5py.File) -> Whitening:

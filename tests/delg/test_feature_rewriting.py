@@ -74,6 +74,9 @@ class RewriteFeaturesTest(ShardFolderTest):
         self.assertEqual(os.path.getmtime(path), 1)
         with self.assertRaisesRegex(ValueError, "out/index-.* must not hold features of other settings"):
             self.rewrite("out", local_dtype="binary")
+        self.write("index-00000-of-00001.h5", ["a", "b", "d"], [4, 0, 3])
+        with self.assertRaisesRegex(ValueError, "out/index-.* must not hold features of other .* or images"):
+            self.rewrite("out", local_dtype="int8")
 
     def test_refuses_the_folder_of_the_features(self):
         with self.assertRaisesRegex(ValueError, "`output_dir` must be another folder .*which holds .*index-"):
