@@ -14,6 +14,7 @@ import tensorflow as tf
 from data_prep import augment
 from data_prep.pipeline import Example, iterate_examples
 from delg import export, metrics, report_pictures
+from delg.exported_models import ExportedModel
 
 _MAX_CELLS = 1_000_000  # more than any image has
 
@@ -77,7 +78,7 @@ class AttentionModel:
     """The attention scores of a SavedModel at scale 1.
 
     Args:
-        saved_model: folder written by delg.export_model, or a published model of the same signature.
+        saved_model: folder of a SavedModel with local features that `exported_models` opens.
         fingerprint: of the model the features came from; None: not known.
         max_image_size: pixels; images whose longer side is larger are shrunk first; 0: never.
 
@@ -87,28 +88,22 @@ class AttentionModel:
     """
 
     def __init__(self, saved_model: str, fingerprint: str | None, max_image_size: int):
-        if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
-            raise FileNotFoundError(f"`saved_model` must hold saved_model.pb. Received: {saved_model!r}.")
         own = (export.read_export_config(saved_model) or {}).get("fingerprint")
         if own and fingerprint and own != fingerprint:
             raise ValueError(f"`saved_model` must be the model the features came from, {fingerprint[:12]}. "
                              f"Received: {saved_model!r}, which is {own[:12]}.")
-        self._model = tf.saved_model.load(saved_model)  # the signature does not keep its variables alive
-        self._signature = self._model.signatures["serving_default"]
-        self._inputs = self._signature.structured_input_signature[1]
-        if not {"boxes", "scores"} <= self._signature.structured_outputs.keys():
-            raise ValueError("`saved_model` must give `boxes` and `scores`. Received: "
-                             f"{saved_model!r}, which gives {', '.join(self._signature.structured_outputs)}.")
+        self._model = ExportedModel(saved_model)
+        if not self._model.has_local:
+            raise ValueError("`saved_model` must give local features. "
+                             f"Received: {saved_model!r}, which gives global descriptors alone.")
         self._max_image_size = max_image_size
 
     def heat(self, image: np.ndarray) -> np.ndarray:
         """Attention over a uint8 image [height, width, 3]: float32, [h, w], of the size the model saw."""
         limit = self._max_image_size or max(image.shape[:2])
         seen, _ = report_pictures.fit(image, limit, limit)
-        values = {"input_image": seen, "input_scales": [1.0], "input_max_feature_num": _MAX_CELLS,
-                  "input_abs_thres": 0.0, "input_global_scales_ind": [0]}
-        outputs = self._signature(**{name: tf.constant(values[name], spec.dtype)
-                                     for name, spec in self._inputs.items()})
-        boxes = outputs["boxes"].numpy()
+        places = [0] if self._model.has_global else []
+        outputs = self._model.extract(seen, [1.0], places, _MAX_CELLS, threshold=0.0)
+        boxes = outputs["boxes"]
         centres = np.stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]], axis=1) / 2
-        return report_pictures.heat_of_cells(centres, outputs["scores"].numpy().reshape(-1), *seen.shape[:2])
+        return report_pictures.heat_of_cells(centres, outputs["scores"].reshape(-1), *seen.shape[:2])

@@ -248,7 +248,7 @@ class RefusalTest(unittest.TestCase):
         self._refuses(FileNotFoundError, "none.json does not exist", ground_truth="none.json")
         self._refuses(FileNotFoundError, "No feature shards match none", query_features="none-*.h5")
         self._refuses(FileNotFoundError, "No shard .* matches the pattern 'none-", index_images="none-*")
-        self._refuses(FileNotFoundError, "`saved_model` must hold saved_model.pb", saved_model="none")
+        self._refuses(FileNotFoundError, "`saved_model` must be the folder of", saved_model="none")
 
     def test_scores_of_another_ranking(self):
         path = os.path.join(self.folder, "other.json")

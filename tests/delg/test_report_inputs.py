@@ -25,8 +25,8 @@ class Attention(tf.Module):
         y, x = tf.meshgrid(tf.range(tf.shape(scores)[0]), tf.range(tf.shape(scores)[1]), indexing="ij")
         centres = tf.cast(tf.reshape(tf.stack([y, x], -1), [-1, 2]), tf.float32) * 16 + 8
         kept = tf.reshape(scores, [-1]) >= input_abs_thres
-        boxes = tf.concat([centres - 20, centres + 20], axis=1)
-        return {"boxes": tf.boolean_mask(boxes, kept)[:input_max_feature_num],
+        boxes = tf.boolean_mask(tf.concat([centres - 20, centres + 20], axis=1), kept)[:input_max_feature_num]
+        return {"boxes": boxes, "features": boxes, "scales": boxes[:, 0],
                 "scores": tf.boolean_mask(tf.reshape(scores, [-1, 1]), kept)[:input_max_feature_num]}
 
 
@@ -113,7 +113,7 @@ class AttentionModelTest(Folder):
         self.assertEqual(heat.shape, (32, 48))
 
     def test_refuses_a_folder_without_model(self):
-        with self.assertRaisesRegex(FileNotFoundError, "`saved_model` must hold saved_model.pb"):
+        with self.assertRaisesRegex(FileNotFoundError, "`saved_model` must be the folder of a SavedModel"):
             report_inputs.AttentionModel(self.path("none"), None, 0)
 
     def test_refuses_another_model_than_the_features(self):
@@ -128,7 +128,7 @@ class AttentionModelTest(Folder):
             lambda input_image: {"global_descriptor": tf.zeros([4])},
             input_signature=[tf.TensorSpec([None, None, 3], tf.uint8, "input_image")])
         tf.saved_model.save(module, self.folder, signatures={"serving_default": module.describe})
-        with self.assertRaisesRegex(ValueError, "must give `boxes` and `scores`.*gives global_descriptor"):
+        with self.assertRaisesRegex(ValueError, "must give local features.*global descriptors alone"):
             report_inputs.AttentionModel(self.folder, None, 0)
 
 
