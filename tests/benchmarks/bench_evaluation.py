@@ -126,9 +126,10 @@ def run(folder: str) -> tuple[Stages, dict, dict[str, float]]:
     """The stages of one evaluation, its scores, and milliseconds of parts of it measured by themselves."""
     queries, images = (os.path.join(folder, f"{split}-*.h5") for split in ("query", "index"))
     truth, index_dir = os.path.join(folder, "gnd.json"), os.path.join(folder, "index")
-    ranking = os.path.join(folder, "ranking.h5")
-    if os.path.exists(ranking):
-        os.remove(ranking)  # else it would be kept
+    ranking, by_global = (os.path.join(folder, name) for name in ("ranking.h5", "global_ranking.h5"))
+    for path in (ranking, by_global):
+        if os.path.exists(path):
+            os.remove(path)  # else it would be kept
     stages, parts = Stages(), Stages()
     with stages.time("build the index"):
         index.build_index(images, index_dir)
@@ -140,7 +141,7 @@ def run(folder: str) -> tuple[Stages, dict, dict[str, float]]:
     with parts.time("open the shards, global descriptors"), FeatureReader(images) as reader:
         pass
     with parts.time("search, nothing verified"):
-        retrieval.search(queries, images, index_dir, ranking + ".global", SearchConfig(verifier="none"))
+        retrieval.search(queries, images, index_dir, by_global, SearchConfig(verifier="none"))
     with FeatureReader(images) as reader, parts.time(f"read the local features of {_NUM_LOADED} images"):
         for row in np.random.default_rng(0).permutation(len(reader))[:_NUM_LOADED]:
             reader.local_features(int(row))
