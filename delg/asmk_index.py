@@ -115,7 +115,7 @@ class AsmkIndex:
             if of_query.ndim != 2 or len(of_query) and of_query.shape[1] != self.dimension:
                 raise ValueError(f"Local descriptors of a query must be [n, {self.dimension}] as those of "
                                  f"the index are. Received: shape {of_query.shape}.")
-        with one_thread_each() as threads:
+        with one_thread_each(max(map(len, descriptors))) as threads:
             entries = list(threads.map(self.quantizer.of_query, descriptors))
         queries = InvertedFile.of_images(entries, len(self.weights))
         scores = np.zeros((len(descriptors), self.num_places), np.float32)
@@ -159,7 +159,7 @@ class _SegmentWriter:
                 local = [images.local_features(row).descriptors for row in rows]
                 admission.admit([images.ids[row] for row in rows], dimension=local[0].shape[1],
                                 fingerprint=images.config.get("fingerprint", ""), features=settings)
-                with one_thread_each() as threads:
+                with one_thread_each(max(map(len, local))) as threads:
                     waiting.extend(threads.map(self._quantizer.entries, local))
                 num_bytes += sum(residuals.nbytes for _, residuals in waiting[-len(rows):])
                 if num_bytes >= _SEGMENT_BYTES:

@@ -3,6 +3,7 @@
 import unittest
 from unittest import mock
 
+import faiss
 import numpy as np
 
 from delg import exact_search
@@ -59,6 +60,11 @@ class NearestTest(unittest.TestCase):
         self.assertEqual((rows.dtype, similarities.dtype), (np.int32, np.float32))
         rows, similarities = exact_search.nearest(self.queries[:0], self.descriptors, 3)
         self.assertEqual((rows.shape, similarities.shape), ((0, 3), (0, 3)))
+
+    def test_settings_of_faiss_stay_as_they_were(self):
+        before = faiss.cvar.distance_compute_blas_threshold, faiss.omp_get_max_threads()
+        exact_search.nearest(np.tile(self.queries, (2, 1)), self.descriptors, 3)
+        self.assertEqual((faiss.cvar.distance_compute_blas_threshold, faiss.omp_get_max_threads()), before)
 
     def test_equals_take_the_lower_row_first_however_many_they_are(self):
         descriptors = np.tile(np.eye(4, dtype=np.float32), (60, 1))  # row r shows axis r % 4
