@@ -23,6 +23,11 @@ def freeze(model: keras.Model, config: TrainConfig) -> None:
     if frozen:
         backbone.trainable = False
         model.get_layer("whitening").trainable = config.whitening_init == "none"
+    freeze_batch_norm(backbone)
+
+
+def freeze_batch_norm(backbone: keras.Model) -> None:
+    """Fixes the BatchNorm layers of a backbone, which then run in inference mode."""
     for network in backbone.layers:
         for layer in getattr(network, "layers", ()):
             if isinstance(layer, keras.layers.BatchNormalization):

@@ -52,7 +52,7 @@ class DecoupledAdam(_DecoupledDecay, keras.optimizers.Adam):
 
 
 def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_norm=0.0, slow_names=(),
-                    slow_factor=1.0) -> keras.optimizers.Optimizer:
+                    slow_factor=1.0, beta_2=0.999) -> keras.optimizers.Optimizer:
     """Optimizer of a DELG training.
 
     Args:
@@ -64,6 +64,7 @@ def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_no
         clip_norm: largest norm of all gradients together, after their sum over the replicas; 0: no limit.
         slow_names: names of variables that take smaller steps.
         slow_factor: factor of their steps.
+        beta_2: of Adam, decay of the mean square of gradients.
 
     Raises:
         ValueError: unknown name.
@@ -73,5 +74,5 @@ def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_no
     if name == "sgd":
         return DecoupledSGD(momentum=momentum, **shared)
     if name == "adam":
-        return DecoupledAdam(**shared)
+        return DecoupledAdam(beta_2=beta_2, **shared)
     raise ValueError(f"`optimizer` must be one of sgd, adam. Received: optimizer={name!r}.")

@@ -1,0 +1,146 @@
+"""Settings of deep hashing: flat, frozen, checked where they are made; presets of the training."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from delg.checks import require, require_member
+from delg.config import PRECISIONS, STRATEGIES
+
+BACKBONES = ("resnet18", "resnet50", "mobilenet_v2", "vit_b32", "vit_b16")
+MININGS = ("batch_all", "batch_hard", "semi_hard", "none")
+SCHEDULES = ("inverse_sqrt", "linear", "cosine")
+AUGMENTATIONS = ("original", "strong", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """What a hashing model is made of; with the weights, all that is needed to rebuild it."""
+
+    backbone: str = "resnet18"
+    width: float = 1.0  # channel multiplier of resnet18; the other backbones accept 1.0 only
+    image_size: int = 224  # pixels, square
+    code_size: int = 32  # bits, a multiple of 8
+    code_batch_norm: bool = False  # batch normalisation before the tanh of the code layer
+
+    def __post_init__(self):
+        require_member("backbone", self.backbone, BACKBONES)
+        require(self.width > 0 and (self.width == 1 or self.backbone == "resnet18"),
+                "`width` must be positive, and 1.0 for every backbone but resnet18.",
+                width=self.width, backbone=self.backbone)
+        require(self.code_size >= 8 and self.code_size % 8 == 0,
+                "`code_size` must be a multiple of 8, at least 8.", code_size=self.code_size)
+        require(self.image_size >= 32, "`image_size` must be at least 32.", image_size=self.image_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One training run. The defaults are those of the published numbers (2019); `preset` gives others."""
+
+    train_pattern: str  # glob of TFRecord shards
+    model_dir: str
+    validation_pattern: str = ""  # images kept from the training set: their retrieval mAP picks the weights
+    # Model.
+    backbone: str = ModelConfig.backbone
+    width: float = ModelConfig.width
+    backbone_weights: str = "imagenet"  # imagenet | none | path of a weight file
+    image_size: int = ModelConfig.image_size
+    code_size: int = ModelConfig.code_size
+    code_batch_norm: bool = ModelConfig.code_batch_norm
+    # Losses.
+    mining: str = "batch_all"  # which triplets of a batch: batch_all | batch_hard | semi_hard | none
+    triplet_weight: float = 1.0
+    margin: float = 0.0  # of squared distances of codes; 0: code_size / 4, which is 8 at 32 bits
+    active_only: bool = False  # batch_all: mean over triplets whose hinge is above 0
+    mirrored: bool = False  # batch_all: both images of a pair serve as anchor
+    order_aware: bool = False  # batch_all: triplets weigh what they do to a ranking
+    center_weight: float = 0.0  # cross-entropy over cosines with one fixed code per class
+    center_margin: float = 0.2  # taken from the true cosine
+    center_scale: float = 8.0  # of the cosines
+    classification_weight: float = 0.0  # cross-entropy of a linear classifier on the codes
+    quantization_weight: float = 0.0  # distance of code values to -1 and 1
+    balance_weight: float = 0.0  # each bit as often 1 as -1
+    decorrelation_weight: float = 0.0  # covariance of different bits
+    # Data.
+    batch_size: int = 100  # images per step, over all replicas
+    images_per_class: int = 0  # K images of each of batch_size / K classes; 0: any images
+    augmentation: str = "original"  # original: crop, flip | strong: also turned, blurred, recoloured | none
+    min_crop_area: float = 0.4  # of the crop of strong, share of the image
+    # Optimisation.
+    num_steps: int = 60_000
+    learning_rate: float = 1e-3  # of Adam
+    beta_2: float = 0.98  # of Adam
+    schedule: str = "inverse_sqrt"  # inverse_sqrt | linear | cosine, all after warm-up
+    warmup_steps: int = 4000
+    weight_decay: float = 0.0  # decoupled; not on biases or BatchNorm
+    clip_norm: float = 0.0  # of all gradients together; 0: no clipping
+    backbone_learning_rate_factor: float = 1.0  # 0 freezes the backbone
+    freeze_batch_norm: bool = False  # BatchNorm of the backbone in inference mode, for small batches
+    strategy: str = "one_device"
+    mixed_precision: str = "float32"
+    # Bookkeeping.
+    steps_per_epoch: int = 1000  # steps between validations, checkpoints and logs
+    backup_steps: int = 0  # steps between checkpoints for resuming; 0: at the end of each epoch
+    seed: int = 0
+
+    def __post_init__(self):
+        self.model_config()
+        for name, allowed in (("mining", MININGS), ("schedule", SCHEDULES), ("strategy", STRATEGIES),
+                              ("augmentation", AUGMENTATIONS), ("mixed_precision", PRECISIONS)):
+            require_member(name, getattr(self, name), allowed)
+        for name in ("center_scale", "batch_size", "num_steps", "learning_rate", "steps_per_epoch"):
+            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
+        for name in ("triplet_weight", "margin", "center_weight", "center_margin", "classification_weight",
+                     "quantization_weight", "balance_weight", "decorrelation_weight", "images_per_class",
+                     "weight_decay", "clip_norm", "backbone_learning_rate_factor", "backup_steps"):
+            require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
+                    **{name: getattr(self, name)})
+        require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
+                min_crop_area=self.min_crop_area)
+        require(0 <= self.beta_2 < 1, "`beta_2` must be in [0, 1).", beta_2=self.beta_2)
+        least = 1 if self.schedule == "inverse_sqrt" else 0
+        require(self.warmup_steps >= least and (self.schedule == "inverse_sqrt"
+                                                or self.warmup_steps < self.num_steps),
+                f"`warmup_steps` must be at least {least}, and below `num_steps` where the rate falls to 0.",
+                warmup_steps=self.warmup_steps, num_steps=self.num_steps, schedule=self.schedule)
+        require(self.images_per_class == 0 or self.batch_size % self.images_per_class == 0,
+                "`batch_size` must be a multiple of `images_per_class`.", batch_size=self.batch_size,
+                images_per_class=self.images_per_class)
+        weights = (self.center_weight, self.classification_weight,
+                   self.triplet_weight if self.mining != "none" else 0)
+        require(any(weights), "One of `triplet_weight` (with `mining`), `center_weight` and "
+                "`classification_weight` must be above 0.", mining=self.mining,
+                triplet_weight=self.triplet_weight, center_weight=self.center_weight,
+                classification_weight=self.classification_weight)
+
+    def model_config(self) -> ModelConfig:
+        """The model part of these settings."""
+        return ModelConfig(**{field.name: getattr(self, field.name)
+                              for field in dataclasses.fields(ModelConfig)})
+
+
+PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the defaults
+    "paper2019": {},  # ResNet-18, inverse square root schedule: the published numbers
+    "paper2021": {"backbone": "vit_b32", "learning_rate": 1e-4, "beta_2": 0.999, "schedule": "linear",
+                  "num_steps": 240_000, "warmup_steps": 48_000},  # AdamW, the last version
+    "best": {"code_batch_norm": True, "active_only": True, "mirrored": True, "center_weight": 1.0,
+             "triplet_weight": 0.1, "quantization_weight": 0.1, "batch_size": 64, "images_per_class": 4,
+             "augmentation": "strong", "num_steps": 6000, "learning_rate": 1e-3, "beta_2": 0.999,
+             "schedule": "cosine", "warmup_steps": 300, "weight_decay": 1e-2,
+             "backbone_learning_rate_factor": 0.1, "freeze_batch_norm": True},
+}
+
+
+def preset(name: str, **changes: Any) -> TrainConfig:
+    """The settings of a preset, with some of them changed.
+
+    Args:
+        name: paper2019, paper2021 or best.
+        changes: fields of TrainConfig; `train_pattern` and `model_dir` at least.
+
+    Raises:
+        ValueError: unknown name, or values that TrainConfig refuses.
+    """
+    require_member("preset", name, tuple(PRESETS))
+    return TrainConfig(**{**PRESETS[name], **changes})

@@ -1,0 +1,195 @@
+"""Training of a hashing network from shards to a model directory, taken up again after any interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from data_prep.manifest import manifest_beside
+from delg import callbacks, heldout, model_files, resuming, strategies, summaries
+from hashing import codes, image_batches, metrics
+from hashing.config import TrainConfig
+from hashing.model import build_hashing
+from hashing.objective import compile_hashing, freeze, with_targets
+
+_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backbone_weights", "backup_steps",
+               "strategy")  # between a run and its resumption
+_MAX_VALIDATION_IMAGES = 5000  # chosen
+
+
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Trains a hashing network, or goes on with the training that `config.model_dir` holds, to its last step.
+
+    Writes `config.json` first, then at the end of each epoch `last.weights.h5`, `best.weights.h5` (by the
+    retrieval mAP of validation images; without them the last), `history.csv`, `events/` for TensorBoard and
+    `backup/`. A killed run that is started again ends where an uninterrupted one ends.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        Contents of the final `config.json`, see `model_dir`.
+
+    Raises:
+        FileNotFoundError: no shards, no dataset.json or no weight file.
+        ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
+            stopped being a number.
+    """
+    num_classes = manifest_beside(config.train_pattern).num_classes
+    strategy = strategies.build_strategy(config.strategy)
+    strategies.check_batch_size(strategy, config.batch_size)
+    stored = _start_config(config, num_classes)
+    chief = strategies.is_chief(strategy)
+    if chief:
+        os.makedirs(config.model_dir, exist_ok=True)
+        model_files.write_config(config.model_dir, stored)
+    keras.utils.set_random_seed(config.seed)
+    with contextlib.ExitStack() as stack:
+        # Every worker has to take part in saving; only the chief's files count.
+        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(resuming.precision(config.mixed_precision))
+        with strategy.scope():
+            _Run(config, stored, write_dir).fit()
+    return stored
+
+
+def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
+    """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
+    stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
+              "num_classes": num_classes, "best": None}
+    if tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is None:
+        return stored
+    earlier = model_files.read_config(config.model_dir)
+    now, before = ({**contents["train"], "num_classes": contents["num_classes"]}
+                   for contents in (stored, earlier))
+    resuming.refuse_other_settings(config.model_dir, before, now, _MAY_CHANGE)
+    return {**stored, "best": earlier["best"]}
+
+
+def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
+    """Batches to fit to; of several workers each reads its own share of every epoch."""
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return with_targets(image_batches.training_batches(config, start_step), config)
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        num_workers = context.num_input_pipelines
+        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
+        return with_targets(image_batches.training_batches(
+            config, start_step * replicas, context.get_per_replica_batch_size(config.batch_size),
+            context.input_pipeline_id, num_workers), config)
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+class CodeRetrieval(keras.callbacks.Callback):
+    """At the end of each epoch: mAP of validation images by their codes; the best weights so far are kept.
+
+    Each image in turn queries the others by Hamming distance. Adds `validation_map` to the logs.
+
+    Args:
+        model: the whole hashing model.
+        encode: images to codes [B, K].
+        batches: makes a new iterator over (images, labels).
+        model_dir: where `best.weights.h5` and `config.json` go.
+        config: contents of `config.json`; its "best" is kept up to date.
+    """
+
+    def __init__(self, model: keras.Model, encode: Callable, batches: Callable, model_dir: str,
+                 config: dict[str, Any]):
+        super().__init__()
+        self.whole_model = model
+        self.encode = encode
+        self.batches = batches
+        self.model_dir = model_dir
+        self.config = config
+
+    def on_epoch_end(self, epoch, logs=None):
+        values, labels = heldout.describe(self.batches(), self.encode, _MAX_VALIDATION_IMAGES)
+        score = validation_map(codes.binarize(values), labels)
+        logs["validation_map"] = score
+        best = self.config["best"]
+        if best is None or score >= best["validation_map"]:
+            model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "best"))
+            self.config["best"] = {"epoch": epoch, "step": int(self.model.optimizer.iterations.numpy()),
+                                   "validation_map": score}
+            model_files.write_config(self.model_dir, self.config)
+        logging.info("Epoch %d: validation mAP %.4f.", epoch + 1, score)
+
+
+def validation_map(bits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean expected average precision when each image queries all others by Hamming distance.
+
+    Args:
+        bits: uint8, [N, K], 0 or 1.
+        labels: int, [N].
+
+    Returns:
+        In [0, 1]; NaN where no class has two images.
+    """
+    distances = codes.hamming_distances(bits, bits).astype(np.int64)
+    relevant = labels[:, None] == labels[None, :]
+    np.fill_diagonal(relevant, False)
+    np.fill_diagonal(distances, bits.shape[1] + 1)  # the query itself comes last and counts for nothing
+    scores = metrics.average_precisions(metrics.count_distances(distances, relevant, bits.shape[1] + 1))
+    return float(np.nanmean(scores))
+
+
+class _Run:
+    """One training: the model, its checkpoint and its data. Made inside the scope of the strategy."""
+
+    def __init__(self, config: TrainConfig, stored: dict[str, Any], write_dir: str):
+        self.config, self.stored, self.write_dir = config, stored, write_dir
+        latest = tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir))
+        self.model = build_hashing(config.model_config(),
+                                   config.backbone_weights if latest is None else "none")
+        freeze(self.model, config)
+        self.trained = compile_hashing(self.model, config, stored["num_classes"])
+        self.trained.optimizer.build(self.trained.trainable_variables)
+        checkpoint = tf.train.Checkpoint(model=self.trained, optimizer=self.trained.optimizer)
+        self.manager = tf.train.CheckpointManager(checkpoint, resuming.backup_dir(write_dir), max_to_keep=1)
+        if latest is not None:
+            checkpoint.restore(latest).assert_existing_objects_matched()
+            logging.info("Resuming %s from step %d.", config.model_dir, self.step)
+
+    @property
+    def step(self) -> int:
+        """Steps done so far."""
+        return int(self.trained.optimizer.iterations.numpy())
+
+    def fit(self) -> None:
+        """Trains to the last step; without validation the last weights are the best."""
+        config = self.config
+        runs = resuming.plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
+        events = self._callbacks() if runs else []
+        for first_epoch, end_epoch, num_steps in runs:
+            self.trained.fit(_shared_batches(config, self.step), initial_epoch=first_epoch, epochs=end_epoch,
+                             steps_per_epoch=num_steps, callbacks=events,
+                             verbose=1 if sys.stdout.isatty() else 2)
+        if self.stored["best"] is None:
+            model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "best"))
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        config = self.config
+        writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
+        events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
+        if config.validation_pattern:
+            encode = tf.function(lambda images: self.model(images, training=False)["codes"],
+                                 reduce_retracing=True)
+            events.append(CodeRetrieval(
+                self.model, encode, lambda: image_batches.encoding_batches(
+                    config.validation_pattern, config.image_size, config.batch_size),
+                self.write_dir, self.stored))
+        return [*events, summaries.TrainingSummaries(writer, config.batch_size),
+                callbacks.HistoryTable(self.write_dir),
+                callbacks.Backup(self.model, self.manager, self.write_dir, config.backup_steps)]

@@ -1,0 +1,128 @@
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from hashing import model_dir, training
+from hashing.config import TrainConfig
+from tests.delg import replicas, tiny_shards
+
+_ROOT = Path(__file__).parents[2]
+
+
+def setUpModule():
+    global _folder, _base
+    _folder = tempfile.TemporaryDirectory()
+    tiny_shards.write_tiny_shards(_folder.name)
+    _base = TrainConfig(
+        train_pattern=f"{_folder.name}/train-*", validation_pattern=f"{_folder.name}/validation-*",
+        model_dir=f"{_folder.name}/whole", width=0.125, backbone_weights="none", image_size=32, code_size=16,
+        code_batch_norm=True, center_weight=1.0, active_only=True, mirrored=True, quantization_weight=0.1,
+        batch_size=8, images_per_class=2, num_steps=12, steps_per_epoch=5, learning_rate=0.01,
+        schedule="cosine", warmup_steps=2, seed=3)
+
+
+def tearDownModule():
+    _folder.cleanup()
+
+
+def _history(directory):
+    with open(os.path.join(directory, "history.csv"), encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _weights(directory, kind="last"):
+    return model_dir.load_hashing(directory, kind)[0].get_weights()
+
+
+class TrainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.result = training.train(_base)
+
+    def test_learns_and_keeps_the_best_weights(self):
+        history = _history(_base.model_dir)
+        self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
+        self.assertLess(float(history[-1]["loss"]), float(history[0]["loss"]))
+        scores = [float(row["validation_map"]) for row in history]
+        self.assertAlmostEqual(self.result["best"]["validation_map"], max(scores), places=6)
+        with open(os.path.join(_base.model_dir, "config.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), self.result)
+        self.assertEqual(TrainConfig(**self.result["train"]), _base)
+
+    def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
+        command = [sys.executable, "-m", "hashing.train", "--preset=paper2019"] + [
+            f"--{name}={value}" for name, value in dataclasses.asdict(config).items()]
+        process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        state = os.path.join(config.model_dir, "backup", "checkpoint")
+        deadline = time.monotonic() + 120
+        while not os.path.exists(state) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+        self.assertEqual(process.returncode, -signal.SIGKILL, errors.decode()[-2000:])
+        self.assertFalse(os.path.exists(os.path.join(config.model_dir, "best.weights.h5"))
+                         and len(_history(config.model_dir)) == 3)  # it had not finished
+        training.train(config)
+        for found, expected in zip(_weights(config.model_dir), _weights(_base.model_dir)):
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+        self.assertEqual(len(_history(config.model_dir)), 3)
+
+    def test_other_settings_are_refused(self):
+        with self.assertRaisesRegex(ValueError, "margin=0.0 then, 3.0 now"):
+            training.train(dataclasses.replace(_base, margin=3.0))
+
+    def test_a_finished_run_is_left_alone(self):
+        before = _weights(_base.model_dir)
+        training.train(_base)
+        for was, now in zip(before, _weights(_base.model_dir)):
+            np.testing.assert_array_equal(was, now)
+
+    def test_without_validation_the_last_weights_are_the_best(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/plain", validation_pattern="",
+                                     num_steps=3, mixed_precision="bfloat16", classification_weight=1.0)
+        training.train(config)
+        for best, last in zip(_weights(config.model_dir, "best"), _weights(config.model_dir)):
+            np.testing.assert_array_equal(best, last)
+
+    def test_two_replicas_train(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/replicas", num_steps=3,
+                                     validation_pattern="")
+        with mock.patch.object(training.strategies, "build_strategy",
+                               lambda _: replicas.two_replicas()):
+            training.train(config)
+        self.assertEqual(len(_history(config.model_dir)), 1)
+
+    def test_a_model_of_another_kind_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+                json.dump({"model": {"size": 3}}, file)
+            with self.assertRaisesRegex(ValueError, r"must have the fields backbone, .*Received: \['size'\]"):
+                model_dir.load_hashing(folder)
+        with self.assertRaisesRegex(ValueError, "`weights` must be best or last. Received: weights='first'"):
+            model_dir.load_hashing(_base.model_dir, "first")
+
+
+class ValidationMapTest(unittest.TestCase):
+    def test_by_hand(self):
+        """Codes 00, 00, 11, 11 of labels 0, 0, 0, 1: AP 1 + (1/2 + 2/3) ... worked out per query."""
+        bits = np.array([[0, 0], [0, 0], [1, 1], [1, 1]], np.uint8)
+        # Queries 0 and 1: the twin first, then one of two tied: (1 + (2/2 + 2/3) / 2) / 2. Query 2: the other
+        # label first, then both positives tied: (1/2 + 2/3) / 2. Query 3 has none.
+        expected = np.mean([(1 + 5 / 6) / 2, (1 + 5 / 6) / 2, 7 / 12])
+        self.assertAlmostEqual(training.validation_map(bits, np.array([0, 0, 0, 1])), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
