@@ -7,8 +7,8 @@
 
 The ranking is one that delg.search_images has verified; what it was sorted by does not matter. Tried are
 weights of the inliers, with and without `expand_query`, by the mean of Medium and Hard average precision.
-"Inliers change nothing" is taken unless the best is clearly better, then the default unless it is clearly
-worse than the best. Take other landmarks than those you report on. A second.
+"Inliers change nothing" is taken unless the best is better by two standard errors, then the default unless it
+is worse than the best by one. Take other landmarks than those you report on. A second.
 """
 
 from __future__ import annotations

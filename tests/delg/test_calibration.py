@@ -20,13 +20,18 @@ CONFIG = SearchConfig(num_rerank=12, min_inliers=12)
 
 class ChooseTest(unittest.TestCase):
     def test_the_first_stays_unless_another_is_clearly_better(self):
-        scores = np.array([[0.5, 0.5, 0.5, 0.5], [0.9, 0.5, 0.4, 0.5]])  # better by 0.075, error 0.111
+        scores = np.array([[0.5, 0.5, 0.5, 0.5], [0.9, 0.5, 0.6, 0.5]])  # better by 0.125, error 0.095
         self.assertEqual(calibration.choose(scores), 0)
-        scores[1, 2] = 0.6  # better by 0.125, error 0.095
+        scores[1, 1] = 0.8  # better by 0.2, error 0.091
         self.assertEqual(calibration.choose(scores), 1)
 
     def test_the_earlier_of_equals(self):
         self.assertEqual(calibration.choose(np.array([[0.5, 0.4], [0.6, 0.6], [0.6, 0.6]])), 1)
+
+    def test_the_earlier_of_those_within_one_error_of_the_best(self):
+        # The second is behind the third by 0.05, error 0.05; with one query changed by 0.075, error 0.025.
+        self.assertEqual(calibration.choose(np.array([[0.1, 0.1], [0.6, 0.5], [0.6, 0.6]])), 1)
+        self.assertEqual(calibration.choose(np.array([[0.1, 0.1], [0.55, 0.5], [0.6, 0.6]])), 2)
 
     def test_never_one_worse_than_the_first(self):
         # The second, 0.49 on average, is within an error of 0.49 from the best; the first, 0.5, is not of 0.
