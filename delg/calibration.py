@@ -1,7 +1,8 @@
 """How much verification may change a ranking, chosen on queries whose answers are known.
 
-A calibration file is JSON: `inlier_weight` and `expand_query`, as chosen; `validation`, how every candidate
-did, and on what; `settings` of the search and `features` of the extraction that it holds for.
+A calibration file is JSON: `min_inliers` (0: found by the search), `expand_query` and `inlier_weight`, as
+chosen; `validation`, how every candidate did, and on what; `settings` of the search and `features` of the
+extraction that it holds for.
 """
 
 from __future__ import annotations
@@ -20,22 +21,34 @@ from delg.features_io import FeatureReader
 from delg.ground_truth import load_ground_truth
 from delg.ranking_io import Ranking, read_ranking
 
-# The first changes nothing, as if nothing were verified; then the default, and what is less like it; chosen.
-CANDIDATES = ({"expand_query": False, "inlier_weight": 0.0},
-              *({"expand_query": expand_query, "inlier_weight": weight}
-                for expand_query in (False, True) for weight in (0.2, 0.1, 0.5, 0.05, 1.0)))
+CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight")
 PROTOCOLS = ("medium", "hard")
 _FEW_QUERIES = 20  # fewer hardly tell candidates apart
 # What a search may set otherwise than the validation did. The order is always that of similarity and inliers.
-_FREE_SETTINGS = ("num_neighbors", "num_rerank", "final_order", "seed", *CANDIDATES[0])
+_FREE_SETTINGS = ("num_neighbors", "num_rerank", "final_order", "seed", *CHOSEN_SETTINGS)
+
+
+def candidates(min_inliers: int, calibrated: bool) -> list[dict[str, Any]]:
+    """What is tried, in order of preference; chosen.
+
+    The first changes nothing, as if nothing were verified; then the default comes, and what is less like it.
+    The floor is as it was, or half of it, as a search without labels has to set it high.
+
+    Args:
+        min_inliers: the floor of the validation.
+        calibrated: whether the search found it; then 0 stands for it, so that the next one finds its own.
+    """
+    tried = [{"min_inliers": floor, "expand_query": expand_query, "inlier_weight": weight}
+             for floor in (0 if calibrated else min_inliers, max(1, min_inliers // 2))
+             for expand_query in (False, True) for weight in (0.2, 0.1, 0.5, 0.05, 1.0)]
+    return [{**tried[0], "inlier_weight": 0.0}, *tried]
 
 
 def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         index_features: str) -> dict[str, Any]:
     """The content of a calibration file: the candidate to search with, and how all of them did.
 
-    Nothing is verified again: each candidate is another order of the same inliers. The floor is not chosen
-    here, as the search calibrates it on its own images.
+    Nothing is verified again: each candidate is another order of the same inliers.
 
     Args:
         ranking_path: ranking.h5 of the validation queries, verified.
@@ -56,8 +69,9 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         query_descriptors = _descriptors(queries, ranking.query_ids, ranking, "query_features")
         index_descriptors = _descriptors(images, ranking.index_ids, ranking, "index_features")
         features = images.config
+    tried = candidates(ranking.config["min_inliers"], ranking.config["min_inliers_calibrated"])
     average_precision = []
-    for ranks in _orders(ranking, query_descriptors, index_descriptors):
+    for ranks in _orders(ranking, tried, query_descriptors, index_descriptors):
         scores = evaluation.score_ranks(ranking, truth, ranks, ranking_path, ground_truth_path)
         average_precision.append([scores[protocol].average_precision for protocol in PROTOCOLS])
     table = np.array(average_precision)  # [candidates, protocols, queries]
@@ -69,9 +83,9 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         logging.warning("Only %d queries to choose on.", np.count_nonzero(answered))
     chosen = choose(np.nanmean(table[:, :, answered], axis=1))
     rows = [{**candidate, **{protocol: _percent(values)[0] for protocol, values in zip(PROTOCOLS, scores)}}
-            for candidate, scores in zip(CANDIDATES, table)]
+            for candidate, scores in zip(tried, table)]
     gains = {protocol: _percent(values) for protocol, values in zip(PROTOCOLS, table[chosen] - table[0])}
-    return {**CANDIDATES[chosen],
+    return {**tried[chosen],
             "validation": {"num_queries": int(np.count_nonzero(answered)), "candidates": rows,
                            "gain": {protocol: {"mAP": gain[0], "mAP_interval": gain[1:]}
                                     for protocol, gain in gains.items()},
@@ -115,7 +129,7 @@ def apply(calibration: str, config: SearchConfig, index_features: str) -> Search
     with open(calibration, encoding="utf-8") as file:
         try:
             content = json.load(file)
-            chosen = {name: content[name] for name in CANDIDATES[0]}
+            chosen = {name: content[name] for name in CHOSEN_SETTINGS}
             settings, features = content["settings"], content["features"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError("`calibration` must be a file of delg.fit_verification. "
@@ -151,13 +165,16 @@ def _descriptors(features: FeatureReader, ids: list[str], ranking: Ranking, flag
     return features.global_descriptors[[rows[image_id] for image_id in ids]]
 
 
-def _orders(ranking: Ranking, queries: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
+def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
+            images: np.ndarray) -> Iterator[np.ndarray]:
     """int32 [Q, K] ranks of one candidate after the other."""
     order = np.lexsort((ranking.ranks, -ranking.similarities))  # before anything was verified
     ranks, similarities, num_inliers = (np.take_along_axis(array, order, 1) for array in
                                         (ranking.ranks, ranking.similarities, ranking.num_inliers))
-    for candidate in CANDIDATES:
-        config = dataclasses.replace(ranking.search_config, final_order="fused", **candidate)
+    floor = ranking.config["min_inliers"]
+    for candidate in tried:
+        config = dataclasses.replace(ranking.search_config, final_order="fused",
+                                     **{**candidate, "min_inliers": candidate["min_inliers"] or floor})
         orders = [reranking.verified_order(similarities[query], num_inliers[query], ranking.num_verified,
                                            config, descriptor, images[ranks[query]])
                   for query, descriptor in enumerate(queries)]

@@ -6,7 +6,8 @@
     python -m delg.search_images --calibration=validation/calibration.json ...
 
 The ranking is one that delg.search_images has verified; what it was sorted by does not matter. Tried are
-weights of the inliers, with and without `expand_query`, by the mean of Medium and Hard average precision.
+weights of the inliers, with and without `expand_query`, above the floor or half of it, by the mean of Medium
+and Hard average precision.
 "Inliers change nothing" is taken unless the best is better by two standard errors, then the default unless it
 is worse than the best by one. Take other landmarks than those you report on. A second.
 """
@@ -34,7 +35,7 @@ def main(_: list[str]) -> None:
     fitted = calibration.fit(_RANKING.value, _GROUND_TRUTH.value, _QUERY_FEATURES.value,
                              _INDEX_FEATURES.value)
     atomic_file.write_json(_OUTPUT.value, fitted)
-    validation, names = fitted["validation"], tuple(calibration.CANDIDATES[0])
+    validation, names = fitted["validation"], calibration.CHOSEN_SETTINGS
     table = rich.table.Table(*names, *calibration.PROTOCOLS, "",
                              title=f"{validation['num_queries']} queries, mAP, percent")
     for row in validation["candidates"]:

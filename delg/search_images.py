@@ -27,7 +27,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "The ranking to write, ranking.h5.
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
 _CALIBRATION = flags.DEFINE_string(
-    "calibration", "", "File made by delg.fit_verification: sets --inlier_weight and --expand_query.")
+    "calibration", "", "File of delg.fit_verification: sets inlier_weight, expand_query and min_inliers.")
 _search_config = config_flags.define_flags(SearchConfig)
 
 

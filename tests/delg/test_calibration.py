@@ -15,7 +15,7 @@ from delg.config import SearchConfig
 from delg.ranking_io import read_ranking
 from tests.delg import planar_world
 
-CONFIG = SearchConfig(num_rerank=12, min_inliers=12)
+CONFIG = SearchConfig(num_rerank=12)
 
 
 class ChooseTest(unittest.TestCase):
@@ -46,7 +46,7 @@ class CalibrationTest(unittest.TestCase):
         cls.positives = planar_world.write_world(cls.folder)
         cls.queries, cls.images = str(cls.folder / "query*.h5"), str(cls.folder / "index-*.h5")
         index.build_index(cls.images, str(cls.folder / "index"))
-        cls.ranking = cls.search(CONFIG, "ranking.h5")
+        cls.ranking = cls.search(dataclasses.replace(CONFIG, min_inliers=12), "ranking.h5")
 
     @classmethod
     def search(cls, config, name):
@@ -68,7 +68,7 @@ class CalibrationTest(unittest.TestCase):
 
     def test_inliers_count_where_they_help(self):
         fitted = self.fit(self.positives)
-        self.assertEqual((fitted["inlier_weight"], fitted["expand_query"]), (0.2, False))
+        self.assertEqual([fitted[name] for name in calibration.CHOSEN_SETTINGS], [12, False, 0.2])
         first, second = fitted["validation"]["candidates"][:2]
         self.assertEqual((first["inlier_weight"], second["inlier_weight"]), (0, 0.2))
         self.assertLess(first["hard"], 30)  # behind six images of other scenes
@@ -84,15 +84,29 @@ class CalibrationTest(unittest.TestCase):
         self.assertTrue(np.any(ranking.num_inliers >= 12))
         np.testing.assert_array_equal(ranking.ranks, ranking.global_ranks())
 
+    def test_half_the_floor_where_it_was_too_high(self):
+        ranking = self.search(dataclasses.replace(CONFIG, min_inliers=80), "high.h5")  # of 60
+        fitted = self.fit(self.positives, ranking=ranking)
+        self.assertEqual([fitted[name] for name in calibration.CHOSEN_SETTINGS], [40, False, 1.0])
+        self.assertEqual(fitted["validation"]["gain"]["medium"]["mAP"],
+                         round(100 - fitted["validation"]["candidates"][0]["medium"], 2))
+
+    def test_a_floor_that_the_search_found_is_found_anew(self):
+        first, default, *others = calibration.candidates(30, calibrated=True)
+        self.assertEqual(first, {"min_inliers": 0, "expand_query": False, "inlier_weight": 0.0})
+        self.assertEqual(default, {**first, "inlier_weight": 0.2})
+        self.assertEqual({candidate["min_inliers"] for candidate in others}, {0, 15})
+
     def test_a_search_may_verify_more_and_keep_fewer(self):
         config = dataclasses.replace(CONFIG, num_rerank=5, num_neighbors=8)
         self.assertEqual(calibration.apply(self.written(expand_query=True), config, self.images),
-                         dataclasses.replace(config, inlier_weight=0.2, expand_query=True))
+                         dataclasses.replace(config, min_inliers=12, inlier_weight=0.2, expand_query=True))
 
     def test_other_settings_models_and_files_are_refused(self):
         for config, phrase in (
                 (dataclasses.replace(CONFIG, matcher="ratio"), "matcher='mutual', 'ratio' here"),
                 (dataclasses.replace(CONFIG, verifier="paper"), "verifier='usac', 'paper' here"),
+                (dataclasses.replace(CONFIG, min_inliers=12), "`min_inliers` must be left alone"),
                 (dataclasses.replace(CONFIG, expand_query=True), "`expand_query` must be left alone"),
                 (dataclasses.replace(CONFIG, final_order="inliers"), "`final_order` must be left alone")):
             with self.assertRaisesRegex(ValueError, phrase):

@@ -41,7 +41,8 @@ class SearchScriptsTest(unittest.TestCase):
                 ("delg.fit_verification", {**features, "ranking": paths["ranking.h5"],
                                            "ground_truth": self.folder / "gnd.json",
                                            "output": paths["calibration.json"]}),
-                ("delg.search_images", {**search, "calibration": paths["calibration.json"]}),
+                ("delg.search_images", {**search, "min_inliers": 0,
+                                        "calibration": paths["calibration.json"]}),
                 ("delg.evaluate", {"ranking": paths["ranking.h5"], "ground_truth": self.folder / "gnd.json",
                                    "output": paths["metrics.json"]})):
             finished = run(module, **flags)
