@@ -83,6 +83,7 @@ class FeatureReader:
         global_descriptors, image_sizes, counts = [], [], []
         self._starts = []  # row of the first image of each shard
         self._offsets = []
+        self._local: list[tuple[list[h5py.Dataset], int]] = []  # keypoints, descriptors, scores, scales
         for path in self.paths:
             file = feature_shards.open_checked(path)
             self._files.append(file)
@@ -100,6 +101,9 @@ class FeatureReader:
             image_sizes.append(file["image_sizes"][:])
             self._offsets.append(file["offsets"][:])
             counts.append(np.diff(self._offsets[-1]))
+            # Held open, since looking a dataset up by its name takes longer than reading an image's rows.
+            self._local.append(([file[name] for name in ("keypoints_yx", "descriptors", "scores", "scales")],
+                                feature_shards.local_dimension(file)))
         self.global_descriptors = np.concatenate(global_descriptors)
         self.image_sizes = np.concatenate(image_sizes)
         self.num_local_features = np.concatenate(counts)
@@ -119,16 +123,15 @@ class FeatureReader:
         shard = bisect.bisect_right(self._starts, row) - 1
         local_row = row - self._starts[shard]
         start, end = (int(offset) for offset in self._offsets[shard][local_row : local_row + 2])
-        file = self._files[shard]
-        descriptors = local_codes.decode(file["descriptors"][start:end], feature_shards.local_dimension(file))
-        return LocalFeatures(file["keypoints_yx"][start:end], descriptors, file["scores"][start:end],
-                             file["scales"][start:end])
+        arrays, dimension = self._local[shard]
+        keypoints_yx, descriptors, scores, scales = (array[start:end] for array in arrays)
+        return LocalFeatures(keypoints_yx, local_codes.decode(descriptors, dimension), scores, scales)
 
     def close(self) -> None:
         """Closes the files; local features can no longer be read."""
         for file in self._files:
             file.close()
-        self._files = []
+        self._files, self._local = [], []
 
     def __enter__(self) -> FeatureReader:
         return self
