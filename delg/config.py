@@ -150,6 +150,7 @@ class ExtractConfig:
     score_threshold: float | None = None  # attention score; None: the threshold the model learnt
     local_dtype: str = "float16"  # of stored local descriptors
     whitening: str = ""  # file of delg.fit_whitening, for global descriptors; empty: none
+    batch_size: int = 8  # images of one size that are computed together; of large images fewer
     precision: str = "auto"  # auto: bfloat16 where the processor has it and the model's features bear it
     max_bad_fraction: float = 0.05  # of all images; more bad ones stop the job
 
@@ -166,6 +167,7 @@ class ExtractConfig:
                 max_image_size=self.max_image_size)
         require(self.max_num_features > 0, "`max_num_features` must be positive.",
                 max_num_features=self.max_num_features)
+        require(self.batch_size > 0, "`batch_size` must be positive.", batch_size=self.batch_size)
         require(0 <= self.max_bad_fraction <= 1, "`max_bad_fraction` must be in [0, 1].",
                 max_bad_fraction=self.max_bad_fraction)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,6 +76,11 @@ class ExportedModel:
         self._module = _load(saved_model)  # held: its variables live as long as it does
         entry = _entry(self._module)
         self._run, self._dtypes = entry.run, entry.dtypes
+        batch = getattr(self._module, "signatures", {}).get("batch")
+        batch_entry = None if batch is None else _signature_entry(batch)
+        if batch_entry is not None and set(batch_entry.dtypes) != {"images", *_INPUTS[1:]}:
+            batch_entry = None
+        self._run_batch = None if batch_entry is None else batch_entry.run
         inputs, outputs = set(entry.dtypes), set(entry.outputs)
         self.takes_scales = "input_scales" in inputs
         self.has_local = {"input_scales", *_LOCAL_INPUTS} <= inputs and set(_LOCAL_OUTPUTS) <= outputs
@@ -92,10 +98,10 @@ class ExportedModel:
         self.attention_threshold = None if threshold is None else float(threshold.numpy())
         self.compute_dtype = "float32"
         if compute_dtype == "bfloat16" or compute_dtype == "auto" and precision.has_bfloat16():
-            self._use_bfloat16(entry, only_if_alike=compute_dtype == "auto")
+            self._use_bfloat16(entry, batch_entry, only_if_alike=compute_dtype == "auto")
 
-    def _use_bfloat16(self, entry: _Entry, only_if_alike: bool) -> None:
-        run = precision.in_bfloat16(entry.function, list(entry.dtypes), entry.outputs)
+    def _use_bfloat16(self, entry: _Entry, batch_entry: _Entry | None, only_if_alike: bool) -> None:
+        run = entry.in_bfloat16()
         if only_if_alike:
             image = precision.probe_image()
             found = []
@@ -105,6 +111,7 @@ class ExportedModel:
                 self._run = entry.run
                 return
         self._run, self.compute_dtype = run, "bfloat16"
+        self._run_batch = None if batch_entry is None else batch_entry.in_bfloat16()
 
     def extract(self, image: np.ndarray, scales, global_scale_indices, max_num_features: int,
                 threshold: float) -> dict[str, np.ndarray]:
@@ -134,6 +141,23 @@ class ExportedModel:
             outputs[_PER_SCALE] = np.concatenate(rows) if rows else outputs[_PER_SCALE]
         return outputs
 
+    def extract_all(self, images: Sequence[np.ndarray], scales, global_scale_indices, max_num_features: int,
+                    threshold: float) -> list[dict[str, np.ndarray]]:
+        """What `extract` gives of each of several images of one size, computed together if the model can."""
+        if self._run_batch is None or len(images) == 1:
+            return [self.extract(image, scales, global_scale_indices, max_num_features, threshold)
+                    for image in images]
+        found = self._run_batch({
+            "images": tf.constant(np.stack(images)), "input_scales": tf.constant(list(scales), tf.float32),
+            "input_max_feature_num": tf.constant(max_num_features, tf.int32),
+            "input_abs_thres": tf.constant(threshold, tf.float32),
+            _GLOBAL_INPUT: tf.constant(list(global_scale_indices), tf.int32)})
+        found = {name: value.numpy() for name, value in found.items()}
+        found["scores"] = found["scores"][..., np.newaxis]
+        return [{_PER_SCALE: found[_PER_SCALE][row],
+                 **{name: found[name][row, :num] for name in _LOCAL_OUTPUTS}}
+                for row, num in enumerate(found["num_features"])]
+
     def _call(self, image, scales, places, max_num_features, threshold) -> dict[str, np.ndarray]:
         values = dict(zip(_INPUTS, (image, list(scales), max_num_features, threshold, places)))
         found = self._run({name: tf.constant(values[name], dtype) for name, dtype in self._dtypes.items()})
@@ -147,6 +171,9 @@ class _Entry(NamedTuple):
     dtypes: dict[str, tf.DType]  # of each input, in the order of the function's
     outputs: list[str]  # names, in the order of the function's
     function: Any = None  # ConcreteFunction
+
+    def in_bfloat16(self) -> Function:
+        return precision.in_bfloat16(self.function, list(self.dtypes), self.outputs)
 
 
 def _load(saved_model: str):
@@ -163,8 +190,7 @@ def _entry(module) -> _Entry:
     run = getattr(module, "signatures", {}).get("serving_default")
     specs = run.structured_input_signature[1] if run is not None else {}
     if specs and ("input_image" in specs or not is_graph):
-        return _Entry(lambda values: run(**values), {name: specs[name].dtype for name in sorted(specs)},
-                      sorted(run.structured_outputs), run)  # TensorFlow flattens a dict by its sorted keys
+        return _signature_entry(run)
     if not is_graph:
         return _Entry(_run_nothing, {}, [])
     inputs, outputs = ({name: tensor for name in names if (tensor := _tensor(module.graph, name)) is not None}
@@ -176,6 +202,12 @@ def _entry(module) -> _Entry:
     pruned = module.prune(list(inputs.values()), list(outputs.values()))
     return _Entry(lambda values: dict(zip(outputs, pruned(*(values[name] for name in inputs)))),
                   {name: tensor.dtype for name, tensor in inputs.items()}, list(outputs), pruned)
+
+
+def _signature_entry(run) -> _Entry:
+    specs = run.structured_input_signature[1]
+    return _Entry(lambda values: run(**values), {name: specs[name].dtype for name in sorted(specs)},
+                  sorted(run.structured_outputs), run)  # TensorFlow flattens a dict by its sorted keys
 
 
 def _run_nothing(_: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

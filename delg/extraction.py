@@ -2,33 +2,34 @@
 
 A feature shard that is finished is not made again; one that was made from other images, by another model or
 with other settings is refused. Shards are independent: several processes may share a job by giving each
-its own part of the pattern.
+its own part of the pattern, or a Beam runner may spread it over workers.
 """
 
 from __future__ import annotations
 
-import collections
+import dataclasses
+import functools
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+import threading
 from typing import Any
 
 from absl import logging
 from rich import progress
 from rich.console import Console
 
-from data_prep import atomic_file, pipeline, shards
-from data_prep.manifest import manifest_beside
+from data_prep import atomic_file, jobs, pipeline, shards
+from data_prep.jobs import JobConfig
+from data_prep.manifest import Shard, manifest_beside
 from delg import features_io
 from delg.config import ExtractConfig
-from delg.features_io import FeatureShardWriter
-from delg.image_features import BadImageError, ImageDescriber, ImageFeatures
-
-_NUM_THREADS = min(4, os.cpu_count() or 1)  # chosen: decoding and small scales fill each other's gaps
+from delg.image_features import ImageDescriber
+from delg.shard_extraction import BadImageLimit, extract_shard
 
 
-def extract_features(saved_model: str, pattern: str, output_dir: str, config: ExtractConfig) -> list[str]:
+def extract_features(saved_model: str, pattern: str, output_dir: str, config: ExtractConfig,
+                     job: JobConfig | None = None) -> list[str]:
     """Writes `output_dir/<shard>.h5` for every TFRecord shard that matches.
 
     Images that cannot be used are left out of the features and listed in `<split>.left_out.json`.
@@ -39,6 +40,8 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
             box is described.
         output_dir: made where it does not exist.
         config: how features are taken.
+        job: where to run, a shard at a time on each worker, all of whom see the model and both folders; None:
+            in this process, one shard after another. The files are the same.
 
     Returns:
         Paths of the feature shards, in the order of the TFRecord shards.
@@ -54,78 +57,86 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
                for entry in split.shards}
     describer = ImageDescriber(saved_model, config)
     os.makedirs(output_dir, exist_ok=True)
-    jobs = [(source, os.path.join(output_dir, f"{os.path.basename(source)}.h5"),
-             entries[os.path.basename(source)]) for source in sources]
+    all_shards = [(source, os.path.join(output_dir, f"{os.path.basename(source)}.h5"),
+                   entries[os.path.basename(source)]) for source in sources]
     todo, num_bad = [], 0
-    for job in jobs:
-        _, output, entry = job
+    for source, output, entry in all_shards:
         _refuse_other_numbering(output)
         if os.path.exists(output):
             num_bad += len(_check_finished(output, describer.settings, entry.sha256))
         else:
-            todo.append(job)
-    limit = _BadImageLimit(config.max_bad_fraction, num_images, num_bad)
-    if len(todo) < len(jobs):
-        logging.info("%d of %d feature shards are finished; kept.", len(jobs) - len(todo), len(jobs))
-    with _progress() as bar:
-        task = bar.add_task(os.path.basename(pattern), total=sum(entry.num_examples for *_, entry in todo))
-        for source, output, entry in todo:
-            with FeatureShardWriter(output, describer.settings, describer.global_dim, describer.local_dim,
-                                    config.local_dtype) as writer:
-                bad = []
-                for image_id, result in _described(describer, source):
-                    if isinstance(result, BadImageError):
-                        bad.append({"image": image_id, "reason": str(result)})
-                        limit.count(bad[-1])
-                    else:
-                        writer.append(image_id, result.global_descriptor, result.image_size, result.local)
-                    bar.advance(task)
-                writer.notes.update(source_sha256=entry.sha256, left_out=bad)
+            todo.append((source, output, entry))
+    if len(todo) < len(all_shards):
+        logging.info("%d of %d feature shards are finished; kept.", len(all_shards) - len(todo),
+                     len(all_shards))
+    limit = BadImageLimit(config.max_bad_fraction, num_images, num_bad)
+    if job is None:
+        with _progress() as bar:
+            task = bar.add_task(os.path.basename(pattern),
+                                total=sum(entry.num_examples for *_, entry in todo))
+            for source, output, entry in todo:
+                extract_shard(describer, source, output, entry.sha256, limit, lambda: bar.advance(task))
+    elif todo:
+        found = dataclasses.replace(config, precision=describer.settings["precision"])
+        work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(sources[0]), output_dir,
+                          num_images, num_bad)
+        _run_job(work, describer, [entry for *_, entry in todo], limit, job)
     for split in sorted({os.path.basename(source).rsplit("-", 3)[0] for source in sources}):
         _write_left_out(output_dir, split)
-    return [output for _, output, _ in jobs]
+    return [output for _, output, _ in all_shards]
 
 
-class _BadImageLimit:
-    """Counts bad images and stops the job when they are too many."""
+@dataclasses.dataclass(frozen=True)
+class _ShardWork:
+    """What a worker has to know of a job, besides the name of its shard."""
 
-    def __init__(self, max_fraction: float, num_images: int, num_bad: int):
-        self._max_fraction, self._num_images, self._num_bad = max_fraction, num_images, num_bad
+    saved_model: str
+    config: ExtractConfig  # with the precision that the driver found
+    settings: dict[str, Any]  # of the driver's describer
+    source_dir: str
+    output_dir: str
+    num_images: int  # in the whole job
+    num_bad: int  # before it began
 
-    def count(self, bad: dict[str, str]) -> None:
-        logging.warning("Left out image %s: %s.", bad["image"], bad["reason"])
-        self._num_bad += 1
-        if self._num_bad > self._max_fraction * self._num_images:
-            raise ValueError(f"At most the fraction `max_bad_fraction` = {self._max_fraction} of "
-                             f"{self._num_images} images may be bad. Received: {self._num_bad} bad ones, the "
-                             f"last is {bad['image']}: {bad['reason']}.")
-
-
-def _described(describer: ImageDescriber, source: str
-               ) -> Iterator[tuple[str, ImageFeatures | BadImageError]]:
-    """Id and features, or the reason why not, of every image of a shard, in order."""
-    def describe(example: pipeline.Example) -> tuple[str, ImageFeatures | BadImageError]:
-        try:
-            return example.id, describer.describe(example.encoded, example.query_bbox)
-        except BadImageError as error:
-            return example.id, error
-
-    return _mapped_in_order(describe, pipeline.iterate_examples(source))
+    @property
+    def results_dir(self) -> str:
+        """Folder of the workers' answers; the same when the job is run again, which clears it up."""
+        return os.path.join(self.output_dir, ".job")
 
 
-def _mapped_in_order(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    """`map` over a few threads that never runs far ahead of its reader."""
-    pool = ThreadPoolExecutor(_NUM_THREADS)
-    pending: collections.deque = collections.deque()
+def _run_job(work: _ShardWork, describer: ImageDescriber, entries: list[Shard], limit: BadImageLimit,
+             job: JobConfig) -> None:
+    """Extracts shards where `job` says; stops all of it when its bad images are too many together."""
+    if job.runner == jobs.EMBEDDED:
+        job = dataclasses.replace(job, num_workers=job.num_workers or 1)  # TensorFlow has threads of its own
+        _describers[work.saved_model, work.config] = describer
     try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > 2 * _NUM_THREADS:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        hashes = {entry.file: entry.sha256 for entry in entries}
+        jobs.run("Extracting", functools.partial(_extract_item, work, hashes), list(hashes), work.results_dir,
+                 job, [entry.num_examples for entry in entries],
+                 on_result=lambda _, left_out: [limit.count(bad) for bad in left_out])
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        _describers.clear()
+    shutil.rmtree(work.results_dir)
+
+
+_describers: dict[tuple[str, ExtractConfig], ImageDescriber] = {}  # of this process, for all its shards
+_loading = threading.Lock()
+
+
+def _extract_item(work: _ShardWork, sha256: dict[str, str], name: str) -> list[dict[str, str]]:
+    with _loading:
+        describer = _describers.get((work.saved_model, work.config))
+        if describer is None:
+            describer = ImageDescriber(work.saved_model, work.config)
+            _describers[work.saved_model, work.config] = describer
+    if describer.settings != work.settings:
+        raise ValueError("Every worker must see the same model. Received: another one in "
+                         f"{work.saved_model} than the driver's.")
+    return extract_shard(describer, os.path.join(work.source_dir, name),
+                         os.path.join(work.output_dir, f"{name}.h5"), sha256[name],
+                         BadImageLimit(work.config.max_bad_fraction, work.num_images, work.num_bad),
+                         lambda: jobs.check_not_stopped(work.results_dir))
 
 
 def _check_finished(path: str, settings: dict[str, Any], source_sha256: str) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +17,7 @@ from delg.features_io import LocalFeatures
 from delg.global_whitening import read_whitening
 
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
+_PIXELS_AT_ONCE = 2_000_000  # of a batch at its largest scale; chosen: large images gain nothing in one
 _SAME_SCALE = 1e-4  # relative; 0.7071 on a command line is 2**-0.5
 
 
@@ -113,15 +115,17 @@ class ImageDescriber:
         if threshold is None and config.local_scales:
             raise ValueError(f"{saved_model} holds no attention threshold: give `score_threshold`.")
         self._config = config
+        self._scales = (*config.global_scales, *config.local_scales, 1.0)
         self._threshold = threshold or 0.0
         self.settings = {**dataclasses.asdict(config), "score_threshold": threshold,
                          "precision": self._model.compute_dtype,
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}
-        del self.settings["max_bad_fraction"], self.settings["whitening"]
+        for name in ("max_bad_fraction", "whitening", "batch_size"):
+            del self.settings[name]
         grey = prepare_image(np.full((_MIN_SIDE, _MIN_SIDE, 3), 128, np.uint8), 0)
-        probe = self._outputs(grey, (1.0,), [0] if config.global_scales else [], 0)
+        (probe,) = self._outputs([grey], (1.0,), [0] if config.global_scales else [], 0)
         self.global_dim = probe["global_descriptors"].shape[1] if config.global_scales else 0
         self.local_dim = probe["features"].shape[1]
         self._whitening = None
@@ -142,9 +146,21 @@ class ImageDescriber:
         Raises:
             BadImageError: if the image cannot be decoded or the box lies outside it.
         """
-        config = self._config
-        prepared = prepare_image(decode(encoded), config.max_image_size,
-                                 max(*config.global_scales, *config.local_scales, 1.0), query_bbox)
+        return self.describe_prepared([self.prepare(encoded, query_bbox)])[0]
+
+    def prepare(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> PreparedImage:
+        """The first half of `describe`: pixels for the model. Arguments and errors are the same."""
+        return prepare_image(decode(encoded), self._config.max_image_size, max(self._scales), query_bbox)
+
+    def images_at_once(self, prepared: PreparedImage) -> int:
+        """How many images of this size go through the model together: fewer, the larger they are."""
+        height, width = prepared.image.shape[:2]
+        num_pixels = height * width * (max(self._scales) * prepared.limit) ** 2
+        return max(1, min(self._config.batch_size, int(_PIXELS_AT_ONCE / num_pixels)))
+
+    def describe_prepared(self, images: Sequence[PreparedImage]) -> list[ImageFeatures]:
+        """The second half of `describe`, for images of one shape and limit together."""
+        config, prepared = self._config, images[0]
         too_small = min(prepared.image.shape[:2]) * prepared.limit < _MIN_SIDE
         local_scales = () if too_small else config.local_scales
         shared, global_only = [], []  # global scales, by whether a local pass can serve them
@@ -153,25 +169,33 @@ class ImageDescriber:
                       if math.isclose(scale, other, rel_tol=_SAME_SCALE)]
             shared += places[:1]
             global_only += [] if places else [scale]
-        local, rows = _no_local_features(self.local_dim), []
+        local = [_no_local_features(self.local_dim)] * len(images)
+        rows: list[list[np.ndarray]] = [[] for _ in images]
         if local_scales:
-            outputs = self._outputs(prepared, local_scales, shared, config.max_num_features)
-            local = _local_features(outputs, prepared)
-            rows.append(outputs["global_descriptors"])
+            found = self._outputs(images, local_scales, shared, config.max_num_features)
+            local = [_local_features(outputs, image) for outputs, image in zip(found, images)]
+            for row, outputs in zip(rows, found):
+                row.append(outputs["global_descriptors"])
         if global_only:
-            rows.append(self._outputs(prepared, global_only, range(len(global_only)), 0)[
-                "global_descriptors"])
-        if not config.global_scales:
-            return ImageFeatures(np.zeros(0, np.float32), local, prepared.image_size)
+            found = self._outputs(images, global_only, range(len(global_only)), 0)
+            for row, outputs in zip(rows, found):
+                row.append(outputs["global_descriptors"])
+        return [ImageFeatures(self._global_descriptor(row), features, image.image_size)
+                for row, features, image in zip(rows, local, images)]
+
+    def _global_descriptor(self, rows: list[np.ndarray]) -> np.ndarray:
+        if not self._config.global_scales:
+            return np.zeros(0, np.float32)
         mean = _unit(np.concatenate(rows)).mean(axis=0)
         if self._whitening is not None:
             mean = self._whitening.apply(_unit(mean)[None])[0]
-        return ImageFeatures(_unit(mean), local, prepared.image_size)
+        return _unit(mean)
 
-    def _outputs(self, prepared: PreparedImage, scales, global_places, max_num_features
-                 ) -> dict[str, np.ndarray]:
-        return self._model.extract(prepared.image, np.multiply(scales, prepared.limit), global_places,
-                                   max_num_features, self._threshold)
+    def _outputs(self, images: Sequence[PreparedImage], scales, global_places, max_num_features
+                 ) -> list[dict[str, np.ndarray]]:
+        return self._model.extract_all([image.image for image in images],
+                                       np.multiply(scales, images[0].limit), global_places, max_num_features,
+                                       self._threshold)
 
 
 def _for_model(config: ExtractConfig, model: ExportedModel, saved_model: str) -> ExtractConfig:

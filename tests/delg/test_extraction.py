@@ -2,14 +2,16 @@ import dataclasses
 import glob
 import json
 import os
+import shutil
 import tempfile
-import time
 import unittest
+from unittest import mock
 
 import cv2
 import h5py
 import numpy as np
 
+from data_prep.jobs import JobConfig
 from delg import extraction, features_io
 from delg.config import ExtractConfig
 from delg.extraction_module import ExtractionModule
@@ -35,8 +37,15 @@ class ExtractFeaturesTest(unittest.TestCase):
         self.images = {f"image{i}": as_png(block_image(40, 48 + i, (4, 8), (4 * i, 4 * i + 4)))
                        for i in range(5)}
 
-    def extract(self, pattern, config=CONFIG):
-        return extraction.extract_features(self.saved_model, pattern, self.output_dir, config)
+    def extract(self, pattern, config=CONFIG, job=None):
+        return extraction.extract_features(self.saved_model, pattern, self.output_dir, config, job)
+
+    def contents(self):
+        found = {}
+        for name in sorted(os.listdir(self.output_dir)):
+            with open(os.path.join(self.output_dir, name), "rb") as file:
+                found[name] = file.read()
+        return found
 
     def left_out(self, split="index"):
         with open(os.path.join(self.output_dir, f"{split}.left_out.json"), encoding="utf-8") as file:
@@ -131,29 +140,65 @@ class ExtractFeaturesTest(unittest.TestCase):
             self.extract(pattern, config)
         self.assertEqual(glob.glob(os.path.join(self.output_dir, "*")), [])
 
+    def test_a_beam_job_writes_the_same_files(self):
+        self.images["image1"] = TRUNCATED
+        pattern = write_records(self.records, self.images, num_shards=3)
+        config = dataclasses.replace(CONFIG, max_bad_fraction=0.2)
+        self.extract(pattern, config)
+        expected = self.contents()
+        shutil.rmtree(self.output_dir)
+        paths = self.extract(pattern, config, JobConfig(num_workers=2))
+        self.assertEqual(self.contents(), expected)
+        os.remove(paths[1])
+        self.extract(pattern, config, JobConfig())
+        self.assertEqual(self.contents(), expected)
+
+    def test_bad_images_of_all_shards_of_a_job_count_together(self):
+        self.images["image0"] = self.images["image1"] = TRUNCATED
+        pattern = write_records(self.records, self.images, num_shards=2)
+        config = ExtractConfig(global_scales=(1.0,), local_scales=(), max_bad_fraction=0.2)
+        with self.assertRaisesRegex(ValueError, "`max_bad_fraction` = 0.2 of 5 images.*: 2 bad ones"):
+            self.extract(pattern, config, JobConfig())
+        self.extract(pattern, dataclasses.replace(config, max_bad_fraction=0.4), JobConfig())
+        self.assertEqual([bad["image"] for bad in self.left_out()], ["image0", "image1"])
+
+    def test_a_job_goes_on_after_a_shard_that_failed(self):
+        pattern = write_records(self.records, self.images, num_shards=2)
+        self.extract(pattern)
+        expected = self.contents()
+        shutil.rmtree(self.output_dir)
+        whole = extraction.extract_shard
+
+        def fail_second(describer, source, *arguments):
+            if "-00001-of-" in source:
+                raise OSError("disk full")
+            return whole(describer, source, *arguments)
+
+        with mock.patch.object(extraction, "extract_shard", fail_second), \
+                self.assertRaisesRegex(OSError, "disk full"):
+            self.extract(pattern, job=JobConfig())
+        self.assertNotIn("index-00001-of-00002.h5", os.listdir(self.output_dir))
+        self.extract(pattern, job=JobConfig())
+        self.assertEqual(self.contents(), expected)
+
+    def test_batches_change_neither_order_nor_features(self):
+        for number in range(5, 9):  # of the size of image0
+            self.images[f"image{number}"] = as_png(block_image(40, 48, (8, 12), (number, number + 4)))
+        pattern = write_records(self.records, self.images)
+        found = []
+        for batch_size in (1, 3):
+            (path,) = self.extract(pattern, dataclasses.replace(CONFIG, batch_size=batch_size))
+            found.append(features_io.read_feature_shard(path))
+            os.remove(path)
+        self.assertEqual(found[0].ids, list(self.images))
+        self.assertEqual(found[1].ids, found[0].ids)
+        self.assertEqual(found[1].config, found[0].config)
+        for name in ("global_descriptors", "image_sizes", "offsets", "keypoints_yx", "descriptors", "scores"):
+            np.testing.assert_allclose(getattr(found[1], name), getattr(found[0], name), 1e-5, err_msg=name)
+
     def test_refuses_a_pattern_without_shards(self):
         with self.assertRaisesRegex(FileNotFoundError, "No shard .*none"):
             self.extract(os.path.join(self.records, "none-*"))
-
-
-class MappedInOrderTest(unittest.TestCase):
-    def test_slow_items_do_not_change_the_order(self):
-        def slow_first(item):
-            time.sleep(0.05 if item == 0 else 0)
-            return item
-
-        self.assertEqual(list(extraction._mapped_in_order(slow_first, range(50))), list(range(50)))
-
-    def test_does_not_read_far_ahead(self):
-        read = []
-        results = extraction._mapped_in_order(lambda item: item, (read.append(i) or i for i in range(1000)))
-        next(results)
-        self.assertLess(len(read), 20)
-        results.close()
-
-    def test_errors_come_through(self):
-        with self.assertRaises(ZeroDivisionError):
-            list(extraction._mapped_in_order(lambda item: 1 // item, [1, 0]))
 
 
 if __name__ == "__main__":
