@@ -95,8 +95,8 @@ class _Triplets:
     def __init__(self, config: WeightTrainConfig, encoder: LatentEncoder, layers, pattern: str, seed: int):
         photographs = read_photographs(pattern, encoder.image_size)
         self.features = layer_features(encoder, photographs, layers, config.distance)
-        self.sampler = TripletSampler(photographs, _similarities(self.features[layers[-1]]), config.num_hard,
-                                      seed)
+        self.sampler = TripletSampler(photographs, feature_similarities(self.features[layers[-1]]),
+                                      config.num_hard, seed)
         self.units = {name: _mean_distance(features, photographs, config.distance)
                       for name, features in self.features.items()}
 
@@ -117,7 +117,7 @@ class _Triplets:
         return tf.data.Dataset.counter(first_step).map(to_batch).prefetch(2)
 
 
-def _similarities(features: np.ndarray) -> np.ndarray:
+def feature_similarities(features: np.ndarray) -> np.ndarray:
     """Cosines of all features [N, P, C], float32 [N, N]."""
     flat = features.reshape(len(features), -1).astype(np.float32)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)

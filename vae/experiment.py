@@ -1,0 +1,146 @@
+"""The whole chain in one call: images, shards, both trainings, channel weights, scores, report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import rich.console
+
+from data_prep import atomic_file, building
+from data_prep.build_config import BuildConfig
+from data_prep.jobs import JobConfig
+from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
+from vae import claims, evaluation, training
+from vae.channel_study import study_channels
+from vae.config import TrainConfig
+from vae.latents import LatentEncoder
+from vae.methods import MethodsConfig, build_methods
+from vae.photographs import read_photographs
+from vae.translation import judge_translation
+from vae.weight_files import read_channel_weights
+from vae.weight_training import WEIGHTS_FILE, WeightTrainConfig, train_channel_weights
+
+PRESETS = ("paper", "adversarial")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Where an experiment writes, and the settings of its stages; patterns and folders are set by it."""
+
+    output_dir: str
+    title: str
+    paper: TrainConfig
+    adversarial: TrainConfig
+    weights: WeightTrainConfig
+    methods: MethodsConfig
+    world: DayNightWorldConfig | None = None  # None: photographs
+    data_dir: str = ""  # photographs: day/, night/ and places.csv
+    test_fraction: float = 0.3  # of the places, for reporting
+    layer_counts: tuple[int, ...] = (1, 3, 6)  # of deep feature matching, on the paper model
+    image_size: int = 224  # of the images that methods see, pixels
+    seed: int = 0
+
+    def path(self, *names: str) -> str:
+        """A path under `output_dir`."""
+        return os.path.join(self.output_dir, *names)
+
+    def pattern(self, split: str) -> str:
+        """Glob of the shards of `train` or `test`."""
+        return self.path("shards", f"{split}-*")
+
+    def weights_dir(self, vae: str, num_layers: int) -> str:
+        """Where the channel weights of a preset's encoder go."""
+        return self.path("weights", f"{vae}_{num_layers}")
+
+
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Runs the stages that are not finished.
+
+    Leaves metrics.json, of `evaluation.evaluate` with `translation`, `channels` and `claims`; the models
+    `paper/` and `adversarial/`; `weights/`. Places that are reported are in no training.
+
+    Returns:
+        The content of metrics.json.
+    """
+    with _stage("Making the world" if experiment.world else "Reading photographs"):
+        if experiment.world:
+            make_day_night_world(experiment.world)
+        images = experiment.world.output_dir if experiment.world else experiment.data_dir
+        building.build(BuildConfig("day_night", images, experiment.path("shards"), num_shards=2,
+                                   validation_fraction=0.0, test_fraction=experiment.test_fraction,
+                                   seed=experiment.seed), JobConfig())
+    for preset in PRESETS:
+        with _stage(f"Training the {preset} preset"):
+            training.train(dataclasses.replace(
+                getattr(experiment, preset), train_pattern=experiment.pattern("train"),
+                model_dir=experiment.path(preset)))
+    with _stage("Weighting channels"):
+        for num_layers in experiment.layer_counts:
+            _weigh(experiment, "paper", num_layers, "paper")
+        _weigh(experiment, "adversarial", 1, "pooled")
+    with _stage("Evaluating"):
+        result = _evaluate(experiment)
+        atomic_file.write_json(experiment.path("metrics.json"), result)
+    console = rich.console.Console()
+    console.print(evaluation.table(result))
+    for claim in result["claims"]:
+        console.print(f"{_verdict(claim['held'])}: {claim['claim']} {claim['evidence']}")
+    return result
+
+
+def _verdict(held: bool | None) -> str:
+    return {True: "held", False: "not held", None: "not tested"}[held]
+
+
+def _weigh(experiment: Experiment, vae: str, num_layers: int, distance: str) -> None:
+    config = dataclasses.replace(
+        experiment.weights, train_pattern=experiment.pattern("train"), vae_dir=experiment.path(vae),
+        model_dir=experiment.weights_dir(vae, num_layers), validation_pattern=experiment.pattern("test"),
+        num_layers=num_layers, distance=distance)
+    if not os.path.exists(os.path.join(config.model_dir, WEIGHTS_FILE)):
+        train_channel_weights(config)
+
+
+def _evaluate(experiment: Experiment) -> dict[str, Any]:
+    methods, absent = build_methods(dataclasses.replace(
+        experiment.methods, paper_model=experiment.path("paper"),
+        adversarial_model=experiment.path("adversarial"),
+        channel_weights=os.path.join(experiment.weights_dir("adversarial", 1), WEIGHTS_FILE)))
+    reported, trained = (read_photographs(experiment.pattern(split), experiment.image_size)
+                         for split in ("test", "train"))
+    result = evaluation.evaluate(evaluation.with_clahe(methods), reported, trained, absent, experiment.seed)
+    encoders = {preset: LatentEncoder(experiment.path(preset)) for preset in PRESETS}
+    result["translation"] = {preset: judge_translation(encoder, reported, experiment.seed)
+                             for preset, encoder in encoders.items()}
+    weights = read_channel_weights(os.path.join(experiment.weights_dir("paper", 1), WEIGHTS_FILE))
+    result["channels"] = study_channels(encoders["paper"], reported, list(weights.values())[-1], "paper",
+                                        experiment.weights.margin, experiment.weights.num_hard,
+                                        experiment.seed)
+    losses = triplet_losses(experiment)
+    result["claims"] = [claim._asdict() for claim in claims.judge_claims(result, result["channels"], losses)]
+    result["config"] = json.loads(json.dumps(dataclasses.asdict(experiment)))
+    return result
+
+
+def triplet_losses(experiment: Experiment) -> dict[int, np.ndarray]:
+    """Triplet loss on reported places at the end of each epoch, by number of layers."""
+    return {num_layers: pd.read_csv(os.path.join(experiment.weights_dir("paper", num_layers),
+                                                 "history.csv"))["val_loss"].to_numpy()
+            for num_layers in experiment.layer_counts}
+
+
+@contextlib.contextmanager
+def _stage(title: str) -> Iterator[None]:
+    console = rich.console.Console()
+    console.rule(title)
+    started = time.monotonic()
+    yield
+    console.print(f"{title}: {time.monotonic() - started:.0f} s")

@@ -1,0 +1,49 @@
+"""Settings of the experiments that `make vae-demo` runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from data_prep.world.day_night_world import DayNightWorldConfig
+from vae.config import preset
+from vae.experiment import Experiment
+from vae.methods import MethodsConfig
+from vae.weight_training import WeightTrainConfig
+
+_UNSET = {"train_pattern": "", "model_dir": ""}  # set by the experiment
+
+
+def demo(output_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:
+    """Both presets, small, on the procedural world by day and by night."""
+    size = {"image_size": 64, "width": 0.125, "batch_size": 16, "steps_per_epoch": 100, "seed": seed}
+    return Experiment(
+        output_dir=output_dir, title="Day and night, one latent: a procedural world",
+        world=DayNightWorldConfig(os.path.join(output_dir, "world"), seed=seed),
+        paper=preset("paper", **{**_UNSET, **size, "num_steps": 500, "learning_rate": 1e-3,
+                                 "plateau_epochs": 0, "descriptor_grid": 8}),
+        adversarial=preset("paired", **{**_UNSET, **size, "num_steps": 1000}),
+        weights=WeightTrainConfig(**_UNSET, vae_dir="", num_steps=300, steps_per_epoch=20, seed=seed),
+        methods=methods, seed=seed)
+
+
+def photographs(output_dir: str, data_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:
+    """Both presets on photographs: pairs are images of one place, half the places are reported."""
+    base = demo(output_dir, methods, seed)
+    return dataclasses.replace(
+        base, title="Day and night, one latent: photographs", world=None, data_dir=data_dir,
+        test_fraction=0.5, adversarial=dataclasses.replace(base.adversarial, pairing="place"))
+
+
+def smoke(output_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:
+    """The demo, tiny, with next to no training: does every stage run?"""
+    base = demo(output_dir, methods, seed)
+    tiny = {"image_size": 32, "width": 0.0625, "batch_size": 2, "num_steps": 2, "steps_per_epoch": 2,
+            "num_pictures": 1}
+    return dataclasses.replace(
+        base, world=DayNightWorldConfig(os.path.join(output_dir, "world"), seed=seed, num_places=6,
+                                        views_per_place=1, image_size=48, siblings=1, num_workers=1),
+        paper=dataclasses.replace(base.paper, **tiny),
+        adversarial=dataclasses.replace(base.adversarial, **tiny), layer_counts=(1, 2), image_size=48,
+        weights=dataclasses.replace(base.weights, num_steps=2, steps_per_epoch=1, batch_size=4,
+                                    num_validation=4, num_hard=2))

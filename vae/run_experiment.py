@@ -1,0 +1,41 @@
+"""Run the whole chain on day and night, from images to metrics.json and report/index.html.
+
+    python -m vae.run_experiment --output_dir=build/vae [--imagenet_weights=mobilenet_v2_notop.weights.h5]
+    python -m vae.run_experiment --data_dir=DIR --output_dir=build/vae
+
+Without --data_dir on the procedural world, with it on photographs in DIR/day and DIR/night, whose places
+DIR/places.csv tells; places are split into those trained on and those reported. Trains the `paper` preset and
+the mended one, weights channels, compares with the baselines whose files are given, tests the claims of the
+original. Finished stages are kept. `--smoke` is the same with next to no training, half a minute.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from vae import experiment, experiment_presets
+from vae.methods import MethodsConfig
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Photographs: day/, night/, places.csv.")
+_IMAGENET_WEIGHTS = flags.DEFINE_string("imagenet_weights", "", "Weight file of MobileNetV2 without its top.")
+_VGG16_WEIGHTS = flags.DEFINE_string("vgg16_weights", "", "Weight file of VGG-16 without its top.")
+_DELG_SAVED_MODEL = flags.DEFINE_string("delg_saved_model", "", "SavedModel of delg.export_model.")
+_SMOKE = flags.DEFINE_bool("smoke", False, "Tiny: does every stage run?")
+_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
+
+
+def main(_: list[str]) -> None:
+    methods = MethodsConfig(imagenet_weights=_IMAGENET_WEIGHTS.value, vgg16_weights=_VGG16_WEIGHTS.value,
+                            delg_saved_model=_DELG_SAVED_MODEL.value)
+    if _DATA_DIR.value:
+        settings = experiment_presets.photographs(_OUTPUT_DIR.value, _DATA_DIR.value, methods, _SEED.value)
+    else:
+        make = experiment_presets.smoke if _SMOKE.value else experiment_presets.demo
+        settings = make(_OUTPUT_DIR.value, methods, _SEED.value)
+    experiment.run(settings)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
