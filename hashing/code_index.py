@@ -121,8 +121,7 @@ class CodeIndex:
         Raises:
             ValueError: if the folder holds something else.
         """
-        writer = IndexWriter(index_dir)
-        try:
+        with IndexWriter(index_dir) as writer:
             arrays = {"codes": writer.write_array("codes", self._codes),
                       "ids": writer.write_array("ids", self._ids)}
             if self._finder is not None:
@@ -131,9 +130,6 @@ class CodeIndex:
                 "type": f"codes_{self.config.index_type}", "dimension": self.code_size,
                 "num_images": len(self), "fingerprint": self.fingerprint, "features": {},
                 "config": dataclasses.asdict(self.config), "segments": [], "arrays": arrays})
-        except BaseException:
-            writer.abandon()
-            raise
 
     @classmethod
     def load(cls, index_dir: str) -> CodeIndex:
