@@ -7,7 +7,9 @@
 Writes one file with ranks, similarities, inliers and transforms; a finished one of the same inputs and
 settings is kept. Verifying takes some 5 ms a pair and processor, so 70 queries times 100 results half a
 minute on two. `--verifier=paper` runs the recipe of DELG's reference implementation, some forty times slower.
-`--rerankers=alpha_qe,diffusion` re-ranks the global search, in that order, before anything is verified.
+An index of type asmk or binary_asmk ranks by local features, without re-rankers or `--expand_query`.
+`--index_features` may hold more images than the index. `--rerankers=alpha_qe,diffusion` re-ranks the global
+search, in that order, before anything is verified.
 """
 
 from __future__ import annotations
