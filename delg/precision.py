@@ -103,9 +103,10 @@ def keypoint_cosines(first: tuple[np.ndarray, np.ndarray],
     Returns:
         float, [number of places in both].
     """
-    rows = {tuple(place): row for row, place in enumerate(np.round(first[0], _PLACE_DECIMALS))}
-    pairs = [(rows[place], row) for row, place in enumerate(map(tuple, np.round(second[0], _PLACE_DECIMALS)))
-             if place in rows]
+    ours, theirs = ([tuple(place) for place in np.round(np.float64(places), _PLACE_DECIMALS)]
+                    for places in (first[0], second[0]))  # 0.71 of float32 is not 0.71 of float64
+    rows = {place: row for row, place in enumerate(ours)}
+    pairs = [(rows[place], row) for row, place in enumerate(theirs) if place in rows]
     ours, theirs = np.array(pairs, int).reshape(-1, 2).T
     return cosines(first[1][ours], second[1][theirs])
 

@@ -43,6 +43,11 @@ class CosinesTest(unittest.TestCase):
         second = np.array([[8, 8.001], [4, 4], [0, 0.5]]), np.array([[0.0, 2], [1, 1], [1, 1]])
         np.testing.assert_allclose(precision.keypoint_cosines(first, second), [1, 0.5**0.5])
 
+    def test_places_of_other_dtypes_are_the_same(self):
+        place = np.array([[2**-0.5, 3.0]])
+        self.assertEqual(precision.keypoint_cosines((place, np.ones((1, 2))),
+                                                    (place.astype(np.float32), np.ones((1, 2)))).size, 1)
+
     def test_no_place_in_common(self):
         place = np.zeros((1, 2)), np.ones((1, 3))
         self.assertEqual(precision.keypoint_cosines(place, (place[0] + 1, place[1])).shape, (0,))
