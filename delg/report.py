@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from importlib import resources
 from typing import Any
 
-import jinja2
 import numpy as np
-from absl import logging
 from rich import progress
 from rich.console import Console
 
-from data_prep import atomic_file
-from delg import metrics, report_figures, report_inputs, report_queries
+from delg import metrics, report_figures, report_inputs, report_page, report_queries
 from delg.features_io import FeatureReader
 from delg.ground_truth import GroundTruth, load_ground_truth
 from delg.ranking_io import Ranking, read_ranking
@@ -51,8 +46,8 @@ def make_report(config: ReportConfig) -> str:
         _check_features(config, ranking, query_features, index_features)
         cards = _cards(config, ranking, query_features, index_features, failures + successes, anchors)
         settings = _settings(config, ranking, query_features)
-    page = _template().render(
-        title=config.title, css=_text("report.css"),
+    page = report_page.render(
+        "delg", "report.html.j2", title=config.title,
         summary=_summary(config, scores, baseline, ranking, outcomes),
         verified=outcomes[0].was_verified if outcomes else False, tiles=_tiles(scores),
         score_groups=_score_groups(config, scores, baseline), curves=_curves(ranking, truth, outcomes),
@@ -63,21 +58,7 @@ def make_report(config: ReportConfig) -> str:
         verified_order=_verified_order(ranking),
         attention_source=("scores of the model at scale 1" if config.saved_model
                           else "scores of the stored keypoints, blurred"))
-    os.makedirs(config.output_dir, exist_ok=True)
-    path = os.path.join(config.output_dir, "index.html")
-    with atomic_file.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(page)
-    logging.info("Wrote %s, %.1f MB.", path, os.path.getsize(path) / 1e6)
-    return path
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(_text("report.html.j2"))
-
-
-def _text(name: str) -> str:
-    return resources.files("delg").joinpath("templates", name).read_text(encoding="utf-8")
+    return report_page.write_page(config.output_dir, page)
 
 
 def _verified_order(ranking: Ranking) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
@@ -11,9 +12,11 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Colours Matplotlib draws with, and the page's own that take their place.
-_INK, _MUTED, _RULE, _BEFORE, _AFTER = "#010101", "#020202", "#030303", "#040404", "#050505"
+_INK, _MUTED, _RULE, _BEFORE, _AFTER, _THIRD, _FOURTH = (f"#0{n}0{n}0{n}" for n in range(1, 8))
 _PAGE_COLOURS = {_INK: "var(--ink)", _MUTED: "var(--muted)", _RULE: "var(--rule)",
-                 _BEFORE: "var(--before)", _AFTER: "var(--accent)"}
+                 _BEFORE: "var(--before)", _AFTER: "var(--accent)", _THIRD: "var(--gold)",
+                 _FOURTH: "var(--good)"}
+_LINES = ((_AFTER, "-"), (_THIRD, (0, (5, 2))), (_FOURTH, (0, (1, 1.5))), (_BEFORE, (0, (5, 2, 1, 2))))
 _RC = {"svg.fonttype": "none", "svg.hashsalt": "delg", "font.size": 10, "text.color": _INK,
        "font.family": "sans-serif", "axes.edgecolor": _RULE, "axes.labelcolor": _MUTED,
        "xtick.color": _RULE, "ytick.color": _RULE, "xtick.labelcolor": _MUTED, "ytick.labelcolor": _MUTED}
@@ -88,13 +91,8 @@ def precision_recall_svg(recalls: np.ndarray, before: dict[str, np.ndarray],
 
 def _draw_panel(panel, protocol: str, recalls: np.ndarray, before: np.ndarray,
                 after: np.ndarray | None) -> None:
-    panel.patch.set_alpha(0)
+    _make_plain(panel)
     panel.set_title(protocol.capitalize(), loc="left", fontsize=11, fontweight="bold", color=_INK)
-    panel.grid(color=_RULE, linewidth=0.6)
-    panel.set_axisbelow(True)
-    for side in ("top", "right", "left", "bottom"):
-        panel.spines[side].set_visible(side in ("left", "bottom"))
-    panel.tick_params(length=0)
     panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall")
     panel.set_xticks(np.linspace(0, 1, 5), ["0", ".25", ".5", ".75", "1"])
     panel.set_yticks(np.linspace(0, 1, 5), ["0", ".25", ".5", ".75", "1"])
@@ -104,3 +102,37 @@ def _draw_panel(panel, protocol: str, recalls: np.ndarray, before: np.ndarray,
         panel.plot(recalls, after, color=_AFTER, linewidth=2.2, label="After verification")
         panel.fill_between(recalls, before, after, where=after >= before, color=_AFTER, alpha=0.12,
                            linewidth=0, interpolate=True)
+
+
+def _make_plain(panel) -> None:
+    panel.patch.set_alpha(0)
+    panel.grid(color=_RULE, linewidth=0.6)
+    panel.set_axisbelow(True)
+    for side in ("top", "right", "left", "bottom"):
+        panel.spines[side].set_visible(side in ("left", "bottom"))
+    panel.tick_params(length=0)
+
+
+def lines_svg(name: str, x_label: str, y_label: str,
+              lines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """At most four lines in one panel, told apart by colour and dashes.
+
+    Args:
+        name: unique on the page.
+        x_label, y_label: of the axes.
+        lines: legend to x and y, float, [n] each.
+
+    Returns:
+        An `<svg>` element.
+    """
+    with matplotlib.rc_context(_RC):
+        figure = Figure(figsize=(9.0, 3.9), layout="constrained")
+        figure.patch.set_alpha(0)
+        panel = figure.subplots()
+        _make_plain(panel)
+        panel.set(xlabel=x_label, ylabel=y_label)
+        for (legend, (x, y)), (colour, style) in zip(lines.items(), _LINES):
+            panel.plot(x, y, color=colour, linewidth=2.0, linestyle=style, label=legend)
+        figure.legend(loc="outside upper right", ncols=len(lines), frameon=False)
+    ends = "; ".join(f"{legend}: {y[-1]:.3g} at the end" for legend, (_, y) in lines.items())
+    return inline_svg(figure, name, f"{y_label} over {x_label}. {ends}.")

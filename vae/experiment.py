@@ -18,7 +18,7 @@ from data_prep import atomic_file, building
 from data_prep.build_config import BuildConfig
 from data_prep.jobs import JobConfig
 from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
-from vae import claims, evaluation, training
+from vae import claims, evaluation, report, training
 from vae.channel_study import study_channels
 from vae.config import TrainConfig
 from vae.latents import LatentEncoder
@@ -65,7 +65,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     """Runs the stages that are not finished.
 
     Leaves metrics.json, of `evaluation.evaluate` with `translation`, `channels` and `claims`; the models
-    `paper/` and `adversarial/`; `weights/`. Places that are reported are in no training.
+    `paper/` and `adversarial/`; `weights/`; report/index.html. Places that are reported are in no training.
 
     Returns:
         The content of metrics.json.
@@ -89,10 +89,14 @@ def run(experiment: Experiment) -> dict[str, Any]:
     with _stage("Evaluating"):
         result = _evaluate(experiment)
         atomic_file.write_json(experiment.path("metrics.json"), result)
+    with _stage("Writing the report"):
+        page = report.make_report(report.VisualizeConfig(
+            experiment.output_dir, experiment.path("report"), image_size=experiment.image_size))
     console = rich.console.Console()
     console.print(evaluation.table(result))
     for claim in result["claims"]:
         console.print(f"{_verdict(claim['held'])}: {claim['claim']} {claim['evidence']}")
+    console.print(f"Open {page} in a browser.")
     return result
 
 

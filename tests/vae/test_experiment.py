@@ -1,56 +1,115 @@
-"""vae.experiment: the chain of stages on a tiny world; the networks are played by a fake."""
+"""vae.experiment and vae.report: the chain of stages on a tiny world; the networks are played by a fake."""
 
+import contextlib
 import dataclasses
 import json
 import os
+import re
+import tempfile
+import unittest
 from unittest import mock
 
-from tests.data_prep.temporary_files import FilesTest
 from tests.vae.day_night_shards import write_photographs
 from tests.vae.fake_encoder import FakeEncoder
-from vae import experiment, experiment_presets, methods, training, weight_training
+from vae import experiment, experiment_presets, methods, report, training, weight_training
 from vae.methods import MethodsConfig
+from vae.photographs import read_photographs
 
 
-class RunTest(FilesTest):
-    def setUp(self):
-        super().setUp()
-        self.trained = []
-        for module in (experiment, methods, weight_training):
-            patch = mock.patch.object(module, "LatentEncoder", lambda model_dir: FakeEncoder())
-            patch.start()
-            self.addCleanup(patch.stop)
-        patch = mock.patch.object(training, "train", self.trained.append)
-        patch.start()
-        self.addCleanup(patch.stop)
+@contextlib.contextmanager
+def _fake_networks(trained):
+    """No network is trained or read; the settings of trainings go into `trained`."""
+    with contextlib.ExitStack() as stack:
+        for module in (experiment, methods, report, weight_training):
+            stack.enter_context(mock.patch.object(module, "LatentEncoder", lambda model_dir: FakeEncoder()))
+        stack.enter_context(mock.patch.object(training, "train", trained.append))
+        stack.enter_context(mock.patch.object(report, "load_vae",
+                                              lambda model_dir: (None, {"model": {"image_size": 16}})))
+        stack.enter_context(mock.patch.object(report, "backproject",
+                                              lambda model, images, *_: images[..., 0] * 1.0))
+        yield
+
+
+class RunTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder, cls.trained = folder.name, []
+        stack = contextlib.ExitStack()
+        stack.enter_context(_fake_networks(cls.trained))
+        cls.addClassCleanup(stack.close)
+        write_photographs(os.path.join(cls.folder, "photographs"), num_places=4, views=1)
+        smoke = experiment_presets.smoke(os.path.join(cls.folder, "out"), MethodsConfig())
+        cls.settings = dataclasses.replace(smoke, world=None, test_fraction=0.5,
+                                           data_dir=os.path.join(cls.folder, "photographs"))
+        cls.result = experiment.run(cls.settings)
+
+    def read(self, *names):
+        with open(os.path.join(self.folder, *names), encoding="utf-8") as file:
+            return file.read()
 
     def test_leaves_metrics_of_every_method_and_judged_claims(self):
-        settings = experiment_presets.smoke(self.directory, MethodsConfig())
-        result = experiment.run(settings)
-        with open(self.path("metrics.json"), encoding="utf-8") as file:
-            self.assertEqual(json.load(file), result)
+        self.assertEqual(json.loads(self.read("out", "metrics.json")), self.result)
         for part in ("night_to_day", "day_to_night", "domain_probe"):
-            self.assertEqual(list(result[part]), [
+            self.assertEqual(list(self.result[part]), [
                 name + form for name in ("raw_pixels", "paper", "adversarial", "adversarial_weighted")
                 for form in ("", "+clahe")])
-        self.assertEqual(set(result["absent"]), {"imagenet", "delg"})
-        self.assertEqual(len(result["claims"]), 6)
-        self.assertEqual([os.path.basename(config.model_dir) for config in self.trained],
+        self.assertEqual(set(self.result["absent"]), {"imagenet", "delg"})
+        self.assertEqual(len(self.result["claims"]), 6)
+
+    def test_places_are_parted_and_only_training_places_are_trained_on(self):
+        self.assertEqual([os.path.basename(config.model_dir) for config in self.trained[:2]],
                          ["paper", "adversarial"])
         self.assertTrue(all(config.train_pattern.endswith("train-*") for config in self.trained))
-        weights = self.path("weights/adversarial_1/channel_weights.json")
-        before = os.stat(weights).st_mtime_ns
-        experiment.run(settings)
-        self.assertEqual(os.stat(weights).st_mtime_ns, before)  # what is finished is kept
+        self.assertEqual([self.result[name] for name in ("num_places", "num_day", "num_night")], [2, 2, 2])
+        places = [set(read_photographs(self.settings.pattern(split), 16).places)
+                  for split in ("train", "test")]
+        self.assertFalse(places[0] & places[1])
 
-    def test_places_of_photographs_are_parted(self):
-        write_photographs(self.path("photographs"), num_places=4, views=1)
-        smoke = experiment_presets.smoke(self.directory, MethodsConfig())
-        settings = dataclasses.replace(smoke, world=None, data_dir=self.path("photographs"),
-                                       output_dir=self.path("out"), test_fraction=0.5)
-        result = experiment.run(settings)
-        self.assertEqual((result["num_places"], result["num_day"], result["num_night"]), (2, 2, 2))
+    def test_finished_stages_are_kept(self):
+        weights = os.path.join(self.settings.weights_dir("adversarial", 1), "channel_weights.json")
+        before = os.stat(weights).st_mtime_ns
+        self.assertEqual(experiment.run(self.settings), self.result)
+        self.assertEqual(os.stat(weights).st_mtime_ns, before)
+
+    def test_the_page_needs_no_other_file(self):
+        page = self.read("out", "report", "index.html")
+        sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+        self.assertTrue(all(source.startswith(("data:image/jpeg;base64,", "#")) for source in sources))
+        pictures = 4 + 2 + 2 + 2 * 2 * 3  # grids, weights, gradients, neighbours
+        self.assertEqual(sum(source.startswith("data:") for source in sources), pictures)
+        for words in ("VAE, mended, CLAHE", "ImageNet features: absent, no weight file given", "held",
+                      "Triplet loss on reported places over Epoch"):
+            self.assertIn(words, page)
+
+    def test_the_page_shows_the_channels_and_images_that_were_asked_for(self):
+        photographs = read_photographs(self.settings.pattern("test"), 16)
+        config = report.VisualizeConfig(
+            self.settings.output_dir, os.path.join(self.folder, "other"), channels="2,0", image_size=48,
+            images=photographs.ids[photographs.rows("night")[0]])
+        report.make_report(config)
+        page = self.read("other", "index.html")
+        self.assertIn("channels from the second row: 2, 0", page)
+        self.assertIn("By <b>night</b>; layer latent", page)
+        self.assertNotIn("By <b>day</b>; layer latent", page)
+        with self.assertRaisesRegex(ValueError, "`images` must be ids of reported images.*images='x'"):
+            report.make_report(dataclasses.replace(config, images="x"))
+
+
+class SettingsTest(unittest.TestCase):
+    def test_refuses_channels_that_are_no_numbers(self):
+        with self.assertRaisesRegex(ValueError, "`channels` must be numbers.*channels='1,a'"):
+            report.VisualizeConfig("in", "out", channels="1,a")
 
     def test_photographs_are_paired_by_place(self):
         settings = experiment_presets.photographs("out", "photographs", MethodsConfig())
         self.assertEqual((settings.adversarial.pairing, settings.world), ("place", None))
+
+    def test_the_smoke_world_is_tiny(self):
+        settings = experiment_presets.smoke("out", MethodsConfig())
+        self.assertEqual((settings.world.num_places, settings.paper.num_steps), (6, 2))
+
+
+if __name__ == "__main__":
+    unittest.main()
