@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -45,12 +45,22 @@ def export(model_dir: str, export_dir: str) -> dict[str, Any]:
         "receptive_field": list(backbones.receptive_field(
             stored["model"]["backbone"], stored["model"]["local_stride"])),
         "fingerprint": model_files.fingerprint(model)}
-    if os.path.exists(export_dir) and (not os.path.isdir(export_dir) or os.listdir(export_dir)):
-        _check_same(export_dir, config)
-        logging.info("%s is finished; kept.", export_dir)
-        return config
-    write_saved_model(model, config, export_dir)
+    if not is_finished(export_dir, config):
+        write_saved_model(model, config, export_dir)
     return config
+
+
+def is_finished(export_dir: str, config: dict[str, Any]) -> bool:
+    """Whether `export_dir` holds the export that has this configuration.
+
+    Raises:
+        ValueError: it holds anything else.
+    """
+    if not os.path.exists(export_dir) or os.path.isdir(export_dir) and not os.listdir(export_dir):
+        return False
+    _check_same(export_dir, config)
+    logging.info("%s is finished; kept.", export_dir)
+    return True
 
 
 def read_export_config(export_dir: str) -> dict[str, Any] | None:
@@ -80,12 +90,23 @@ def write_saved_model(model: keras.Model, config: dict[str, Any], export_dir: st
     if threshold is None:
         logging.warning("The model has learnt no attention threshold: its export keeps every feature.")
     module = ExtractionModule(fold_batch_norm(model), tuple(config["receptive_field"]), threshold or 0.0)
+    write_export(module.save, config, export_dir)
+
+
+def write_export(save: Callable[[str], Any], config: dict[str, Any], export_dir: str) -> None:
+    """Writes a SavedModel and its `export_config.json`, whole or not at all.
+
+    Args:
+        save: writes the SavedModel to the folder it is given.
+        config: JSON-able.
+        export_dir: folder to make; must be empty or not exist.
+    """
     export_dir = os.path.abspath(export_dir)
     temporary = f"{export_dir}.{os.getpid()}.tmp"
     os.makedirs(os.path.dirname(export_dir), exist_ok=True)
     try:
         with _quiet():
-            module.save(temporary)
+            save(temporary)
         with open(os.path.join(temporary, CONFIG_FILE), "w", encoding="utf-8") as file:
             json.dump(config, file, indent=2)
             file.write("\n")

@@ -116,11 +116,7 @@ class CodeIndex:
         return np.take_along_axis(rows, order, 1), np.take_along_axis(distances, order, 1)
 
     def save(self, index_dir: str) -> None:
-        """Writes the index into a folder, whole or not at all; an index that is there is replaced.
-
-        Raises:
-            ValueError: if the folder holds something else.
-        """
+        """Writes the index into a folder, whole or not at all; an index that is there is replaced."""
         with IndexWriter(index_dir) as writer:
             arrays = {"codes": writer.write_array("codes", self._codes),
                       "ids": writer.write_array("ids", self._ids)}

@@ -100,7 +100,7 @@ def precision_recall(counts: DistanceCounts) -> tuple[np.ndarray, np.ndarray]:
     """Mean precision and recall over queries when all images up to each distance are taken.
 
     Queries without a relevant image are left out; precision is the mean over the queries that find anything
-    at that distance, NaN where none does.
+    at that distance, NaN where none does. Both are NaN where no query has a relevant image.
 
     Args:
         counts: from `count_distances`.
@@ -112,4 +112,7 @@ def precision_recall(counts: DistanceCounts) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore"):
         precision = np.where(images > 0, relevant / np.maximum(images, 1), 0).sum(axis=0) / np.where(
             (images > 0).any(axis=0), (images > 0).sum(axis=0), np.nan)
-    return precision, (relevant / relevant[:, -1:]).mean(axis=0)
+    recall = np.full(precision.shape, np.nan)
+    if len(relevant):
+        recall = (relevant / relevant[:, -1:]).mean(axis=0)
+    return precision, recall

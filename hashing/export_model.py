@@ -1,0 +1,30 @@
+"""Export a trained hashing model for encoding and serving.
+
+    python -m hashing.export_model --model_dir=MODEL --export_dir=SAVED_MODEL
+
+Writes a TensorFlow SavedModel with the signatures `serving_default` (uint8 images of any one size, resized
+inside) and `batch` (images of the model's own size), both to `codes`, `packed_codes` and `features`, and
+export_config.json beside it. Some ten seconds. A finished export of the same weights is kept.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder written by hashing.train.", required=True)
+_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the SavedModel, made here.", required=True)
+_WEIGHTS = flags.DEFINE_enum("weights", "best", ("best", "last"), "Best by validation, or last of training.")
+
+
+def main(_: list[str]) -> None:
+    from hashing import export  # after the flags: TensorFlow takes seconds to load
+
+    config = export.export(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value)
+    print(f"{_EXPORT_DIR.value}: {config['model']['backbone']}, {config['model']['code_size']} bits, "
+          f"fingerprint {config['fingerprint'][:12]}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
