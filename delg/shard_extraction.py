@@ -20,7 +20,7 @@ from delg.features_io import FeatureShardWriter
 from delg.image_features import BadImageError, ImageDescriber, ImageFeatures, PreparedImage
 
 _NUM_THREADS = min(4, os.cpu_count() or 1)  # chosen: decoding and small scales fill each other's gaps
-_WAITING_BATCHES = 4  # of the largest size that may wait for others of their size; chosen
+_WAITING_BATCHES = 4  # that may pass an image while it waits for others of its size; chosen
 _SAME_LIMIT = 6  # decimals
 
 
@@ -117,22 +117,28 @@ def _described(describer: ImageDescriber, source: str) -> Iterator[tuple[str, Im
 def same_sized(items: Iterable[Any], size: Callable[[Any], tuple[Hashable, int]]) -> Iterator[list[Any]]:
     """Puts items of equal size together.
 
-    An item waits until its batch is full, or until those waiting would fill four batches of the size that has
-    waited longest, which then goes as it is.
+    An item waits until its batch is full, or until four times as many items as fill it have come since its
+    first; then it goes as it is. So an item of a rare size holds up no more of those behind it.
 
     Args:
         items: of any kind.
         size: gives what must be equal within a batch, and how many items fill it.
     """
     waiting: dict[Hashable, list[Any]] = {}  # in the order of their first items
-    for item in items:
+    first: dict[Hashable, int] = {}  # the number of each batch's first item
+    for number, item in enumerate(items):
         key, full = size(item)
-        batch = waiting.setdefault(key, [])
-        batch.append(item)
-        if len(batch) >= full:
+        first.setdefault(key, number)
+        waiting.setdefault(key, []).append(item)
+        if len(waiting[key]) >= full:
+            del first[key]
             yield waiting.pop(key)
-        elif sum(map(len, waiting.values())) > _WAITING_BATCHES * size(next(iter(waiting.values()))[0])[1]:
-            yield waiting.pop(next(iter(waiting)))
+        while waiting:
+            oldest = next(iter(waiting))
+            if number - first[oldest] < _WAITING_BATCHES * size(waiting[oldest][0])[1]:
+                break
+            del first[oldest]
+            yield waiting.pop(oldest)
     yield from waiting.values()
 
 

@@ -19,6 +19,12 @@ class SameSizedTest(unittest.TestCase):
         waiting = shard_extraction.same_sized(iter("abcdefghi" + "a" * 2), lambda item: (item, 2))
         self.assertEqual(next(waiting), ["a"])
 
+    def test_one_of_a_rare_size_holds_up_few_of_those_behind_it(self):
+        numbered = list(enumerate("a" + "b" * 40))
+        batches = shard_extraction.same_sized(numbered, lambda item: (item[1], 2))
+        order = [item for batch in batches for item, _ in batch]
+        self.assertEqual(order, [*range(1, 9), 0, *range(9, 41)])  # after four batches of two
+
 
 class BadImageLimitTest(unittest.TestCase):
     def test_the_share_itself_is_allowed(self):
