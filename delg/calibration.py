@@ -19,6 +19,8 @@ from delg import evaluation, metrics, reranking
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from delg.ground_truth import load_ground_truth
+from delg.index_config import ranked_by
+from delg.index_files import read_description
 from delg.ranking_io import Ranking, read_ranking
 
 CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight")
@@ -28,7 +30,7 @@ _FEW_QUERIES = 20  # fewer hardly tell candidates apart
 _FREE_SETTINGS = ("num_neighbors", "num_rerank", "final_order", "seed", *CHOSEN_SETTINGS)
 
 
-def candidates(min_inliers: int, calibrated: bool) -> list[dict[str, Any]]:
+def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True) -> list[dict[str, Any]]:
     """What is tried, in order of preference; chosen.
 
     The first changes nothing, as if nothing were verified; then the default comes, and what is less like it.
@@ -37,10 +39,11 @@ def candidates(min_inliers: int, calibrated: bool) -> list[dict[str, Any]]:
     Args:
         min_inliers: the floor of the validation.
         calibrated: whether the search found it; then 0 stands for it, so that the next one finds its own.
+        may_expand: whether queries can be expanded; not where an index ranks by local features.
     """
     tried = [{"min_inliers": floor, "expand_query": expand_query, "inlier_weight": weight}
              for floor in (0 if calibrated else min_inliers, max(1, min_inliers // 2))
-             for expand_query in (False, True) for weight in (0.2, 0.1, 0.5, 0.05, 1.0)]
+             for expand_query in (False, True)[:1 + may_expand] for weight in (0.2, 0.1, 0.5, 0.05, 1.0)]
     return [{**tried[0], "inlier_weight": 0.0}, *tried]
 
 
@@ -69,7 +72,9 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         query_descriptors = _descriptors(queries, ranking.query_ids, ranking, "query_features")
         index_descriptors = _descriptors(images, ranking.index_ids, ranking, "index_features")
         features = images.config
-    tried = candidates(ranking.config["min_inliers"], ranking.config["min_inliers_calibrated"])
+    by = ranking.config.get("ranked_by", ranked_by("exact"))
+    tried = candidates(ranking.config["min_inliers"], ranking.config["min_inliers_calibrated"],
+                       may_expand=by == ranked_by("exact"))
     average_precision = []
     for ranks in _orders(ranking, tried, query_descriptors, index_descriptors):
         scores = evaluation.score_ranks(ranking, truth, ranks, ranking_path, ground_truth_path)
@@ -91,7 +96,7 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
                                     for protocol, gain in gains.items()},
                            "min_inliers": ranking.config["min_inliers"], "ranking": ranking_path,
                            "ground_truth": ground_truth_path},
-            "settings": _settings(ranking.config["requested"]), "features": features}
+            "settings": {**_settings(ranking.config["requested"]), "ranked_by": by}, "features": features}
 
 
 def choose(scores: np.ndarray) -> int:
@@ -113,13 +118,14 @@ def choose(scores: np.ndarray) -> int:
     return int(np.flatnonzero(allowed)[0])
 
 
-def apply(calibration: str, config: SearchConfig, index_features: str) -> SearchConfig:
+def apply(calibration: str, config: SearchConfig, index_features: str, index_dir: str) -> SearchConfig:
     """The settings of a search with what a calibration file has chosen.
 
     Args:
         calibration: path of the file.
         config: settings; what is chosen must be left at its default.
         index_features: glob or folder of the index images' feature shards.
+        index_dir: written by delg.build_index, to be searched.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -140,8 +146,9 @@ def apply(calibration: str, config: SearchConfig, index_features: str) -> Search
             raise ValueError(f"`{name}` must be left alone where `calibration` is given. "
                              f"Received: {name}={getattr(config, name)!r}.")
     with FeatureReader(index_features) as images:
-        given = {**_settings(dataclasses.asdict(config)), **images.config}
-    wanted = {**settings, **features}
+        given = {**_settings(dataclasses.asdict(config)), **images.config,
+                 "ranked_by": ranked_by(read_description(index_dir)["type"])}
+    wanted = {"ranked_by": ranked_by("exact"), **settings, **features}
     for name in sorted({*given, *wanted}):
         if given.get(name) != wanted.get(name):
             raise ValueError("`calibration` must be of the same model and settings. Received: "

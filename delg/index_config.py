@@ -74,6 +74,11 @@ class IndexConfig:
         return dataclasses.replace(self, index_type=index_type, num_lists=num_lists)
 
 
+def ranked_by(index_type: str) -> str:
+    """What an index of this type ranks images by: their global descriptors or their local features."""
+    return "local features" if index_type in ASMK_TYPES else "global descriptors"
+
+
 def read_config(description: dict[str, Any]) -> IndexConfig:
     """Settings in an index's description.
 

@@ -24,6 +24,7 @@ from delg.asmk_index import AsmkIndex
 from delg.config import SearchConfig
 from delg.features_io import FeatureReader
 from delg.index import ExactIndex, load_index
+from delg.index_config import ranked_by
 from delg.index_files import content_digest, read_description
 from delg.ranking_io import Ranking, read_ranking, write_ranking
 
@@ -93,6 +94,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             _rerank(ranks, similarities, num_inliers, transforms, queries.global_descriptors, index, config)
     settings = {**dataclasses.asdict(config), "fingerprint": images.config.get("fingerprint", ""),
                 "query_features": query_features, "index_features": index_features,
+                "ranked_by": ranked_by(read_description(index_dir)["type"]),
                 "min_inliers_calibrated": requested["min_inliers"] == 0 != config.min_inliers,
                 "requested": requested, "inputs": inputs}
     ranking = Ranking(queries.ids, index.ids, ranks, similarities, num_inliers, transforms, settings)

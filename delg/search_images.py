@@ -36,7 +36,7 @@ _search_config = config_flags.define_flags(SearchConfig)
 def main(_: list[str]) -> None:
     config = _search_config()
     if _CALIBRATION.value:
-        config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value)
+        config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value)
     ranking = retrieval.search(_QUERY_FEATURES.value, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
                                config, _NUM_WORKERS.value)
     print(f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "

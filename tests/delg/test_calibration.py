@@ -12,6 +12,7 @@ import numpy as np
 
 from delg import calibration, index, retrieval
 from delg.config import SearchConfig
+from delg.index_config import IndexConfig
 from delg.ranking_io import read_ranking
 from tests.delg import planar_world
 
@@ -45,12 +46,13 @@ class CalibrationTest(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.positives = planar_world.write_world(cls.folder)
         cls.queries, cls.images = str(cls.folder / "query*.h5"), str(cls.folder / "index-*.h5")
-        index.build_index(cls.images, str(cls.folder / "index"))
+        cls.index_dir = str(cls.folder / "index")
+        index.build_index(cls.images, cls.index_dir)
         cls.ranking = cls.search(dataclasses.replace(CONFIG, min_inliers=12), "ranking.h5")
 
     @classmethod
-    def search(cls, config, name):
-        retrieval.search(cls.queries, cls.images, str(cls.folder / "index"), str(cls.folder / name), config)
+    def search(cls, config, name, index_dir=None):
+        retrieval.search(cls.queries, cls.images, index_dir or cls.index_dir, str(cls.folder / name), config)
         return str(cls.folder / name)
 
     def fit(self, positives, ranking=None, queries=None):
@@ -79,7 +81,7 @@ class CalibrationTest(unittest.TestCase):
         fitted = self.fit([[0, 1], [0, 1], [0, 1]])  # what is asked for shows nothing of the query
         self.assertEqual((fitted["inlier_weight"], fitted["expand_query"]), (0, False))
         self.assertEqual(fitted["validation"]["gain"]["hard"], {"mAP": 0, "mAP_interval": (0, 0)})
-        config = calibration.apply(self.written(inlier_weight=0.0), CONFIG, self.images)
+        config = calibration.apply(self.written(inlier_weight=0.0), CONFIG, self.images, self.index_dir)
         ranking = read_ranking(self.search(config, "unmoved.h5"))
         self.assertTrue(np.any(ranking.num_inliers >= 12))
         np.testing.assert_array_equal(ranking.ranks, ranking.global_ranks())
@@ -99,8 +101,22 @@ class CalibrationTest(unittest.TestCase):
 
     def test_a_search_may_verify_more_and_keep_fewer(self):
         config = dataclasses.replace(CONFIG, num_rerank=5, num_neighbors=8)
-        self.assertEqual(calibration.apply(self.written(expand_query=True), config, self.images),
-                         dataclasses.replace(config, min_inliers=12, inlier_weight=0.2, expand_query=True))
+        found = calibration.apply(self.written(expand_query=True), config, self.images, self.index_dir)
+        self.assertEqual(found, dataclasses.replace(config, min_inliers=12, inlier_weight=0.2,
+                                                    expand_query=True))
+
+    def test_an_index_of_local_features_takes_a_calibration_of_its_own(self):
+        index_dir = str(self.folder / "asmk")
+        index.build_index(self.images, index_dir, IndexConfig(index_type="asmk", num_codewords=20))
+        ranking = self.search(dataclasses.replace(CONFIG, min_inliers=12), "local.h5", index_dir)
+        local = self.fit(self.positives, ranking=ranking)
+        self.assertFalse(any(row["expand_query"] for row in local["validation"]["candidates"]))
+        self.assertEqual(calibration.apply(self.written(**local), CONFIG, self.images, index_dir).min_inliers,
+                         local["min_inliers"])
+        for written, searched, phrase in ((local, self.index_dir, "'local features', 'global descriptors'"),
+                                          ({}, index_dir, "'global descriptors', 'local features'")):
+            with self.assertRaisesRegex(ValueError, f"for ranked_by={phrase} here"):
+                calibration.apply(self.written(**written), CONFIG, self.images, searched)
 
     def test_other_settings_models_and_files_are_refused(self):
         for config, phrase in (
@@ -110,12 +126,12 @@ class CalibrationTest(unittest.TestCase):
                 (dataclasses.replace(CONFIG, expand_query=True), "`expand_query` must be left alone"),
                 (dataclasses.replace(CONFIG, final_order="inliers"), "`final_order` must be left alone")):
             with self.assertRaisesRegex(ValueError, phrase):
-                calibration.apply(self.written(), config, self.images)
+                calibration.apply(self.written(), config, self.images, self.index_dir)
         other = {"fingerprint": "model-b", "max_image_size": 1024, "global_scales": [1.0]}
         with self.assertRaisesRegex(ValueError, "fingerprint='model-b', 'model-a' here"):
-            calibration.apply(self.written(features=other), CONFIG, self.images)
+            calibration.apply(self.written(features=other), CONFIG, self.images, self.index_dir)
         with self.assertRaisesRegex(ValueError, "must be a file of delg.fit_verification.*gnd.json"):
-            calibration.apply(str(self.folder / "gnd.json"), CONFIG, self.images)
+            calibration.apply(str(self.folder / "gnd.json"), CONFIG, self.images, self.index_dir)
 
     def test_what_cannot_be_fitted(self):
         paper = self.search(SearchConfig(verifier="paper", num_rerank=2, max_iterations=5), "paper.h5")
