@@ -13,8 +13,8 @@ import numpy as np
 def fold_batch_norm(model: keras.Model) -> keras.Model:
     """A copy of a model with each BatchNorm folded into the convolution whose only reader it is.
 
-    Convolutions with an activation of their own keep their BatchNorm. In a folded layer's place stands an
-    identity of its name.
+    Convolutions with an activation of their own, or that are outputs of the model, keep their BatchNorm. In
+    a folded layer's place stands an identity of its name.
 
     Args:
         model: functional model, models within it included.
@@ -41,14 +41,16 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 def _foldable(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.BatchNormalization]]:
     """Pairs of a convolution and the BatchNorm to fold into it."""
     pairs = []
+    outputs = {id(tensor) for tensor in model.outputs}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             pairs += _foldable(layer)
-        elif (isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
-              and layer.activation is keras.activations.linear):
+        elif (type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)  # not their subclasses
+              and layer.activation is keras.activations.linear and id(layer.output) not in outputs):
             readers = {id(node.outbound_layer): node.outbound_layer for node in layer.outbound_nodes}
             reader = next(iter(readers.values()), None)
-            if len(readers) == 1 and isinstance(reader, keras.layers.BatchNormalization):
+            if (len(readers) == 1 and isinstance(reader, keras.layers.BatchNormalization)
+                    and len(reader.inbound_nodes) == 1):
                 pairs.append((layer, reader))
     return pairs
 

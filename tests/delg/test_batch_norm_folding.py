@@ -53,6 +53,17 @@ class FoldBatchNormTest(unittest.TestCase):
         model = keras.Model(images, {"sum": keras.layers.Add(name="sum")([twice, bent])})
         self.assert_same(model, left=2)
 
+    def test_leaves_what_is_read_elsewhere_too(self):
+        images = keras.Input((None, None, 3))
+        tapped = keras.layers.Conv2D(4, 1, name="tapped")(images)
+        maps = keras.layers.BatchNormalization(name="of_tapped")(tapped)
+        shared = keras.layers.BatchNormalization(name="shared")
+        convolved = keras.layers.Conv2D(4, 1, name="convolved")(maps)
+        transposed = keras.layers.Conv2DTranspose(5, 1, name="transposed")(maps)
+        self.assert_same(keras.Model(images, {
+            "tapped": tapped, "convolved": shared(convolved), "maps": shared(maps),
+            "transposed": keras.layers.BatchNormalization(name="last")(transposed)}), left=3)
+
     def test_by_hand(self):
         images = keras.Input((None, None, 1))
         maps = keras.layers.Conv2D(1, 1, use_bias=False, name="conv")(images)
