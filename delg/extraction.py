@@ -13,7 +13,8 @@ import glob
 import os
 import shutil
 import threading
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from absl import logging
 from rich import progress
@@ -51,39 +52,70 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
         ValueError: if `output_dir` holds features that do not belong, or more images are bad than
             `max_bad_fraction` allows.
     """
-    sources = shards.find_shards(pattern)
-    num_images = pipeline.count_examples(pattern)
-    entries = {entry.file: entry for split in manifest_beside(sources[0]).splits.values()
-               for entry in split.shards}
+    shards.find_shards(pattern)  # before the model is loaded
     describer = ImageDescriber(saved_model, config)
-    os.makedirs(output_dir, exist_ok=True)
-    all_shards = [(source, os.path.join(output_dir, f"{os.path.basename(source)}.h5"),
-                   entries[os.path.basename(source)]) for source in sources]
-    todo, num_bad = [], 0
-    for source, output, entry in all_shards:
-        _refuse_other_numbering(output)
-        if os.path.exists(output):
-            num_bad += len(_check_finished(output, describer.settings, entry.sha256))
-        else:
-            todo.append((source, output, entry))
-    if len(todo) < len(all_shards):
-        logging.info("%d of %d feature shards are finished; kept.", len(all_shards) - len(todo),
-                     len(all_shards))
-    limit = BadImageLimit(config.max_bad_fraction, num_images, num_bad)
+    plan = plan_shards(pattern, output_dir, describer.settings)
+    todo = plan.todo
+    limit = BadImageLimit(config.max_bad_fraction, plan.num_images, plan.num_bad)
     if job is None:
-        with _progress() as bar:
+        with progress_bar() as bar:
             task = bar.add_task(os.path.basename(pattern),
                                 total=sum(entry.num_examples for *_, entry in todo))
             for source, output, entry in todo:
                 extract_shard(describer, source, output, entry.sha256, limit, lambda: bar.advance(task))
     elif todo:
         found = dataclasses.replace(config, precision=describer.settings["precision"])
-        work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(sources[0]), output_dir,
-                          num_images, num_bad)
+        work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(todo[0][0]), output_dir,
+                          plan.num_images, plan.num_bad)
         _run_job(work, describer, [entry for *_, entry in todo], limit, job)
-    for split in sorted({os.path.basename(source).rsplit("-", 3)[0] for source in sources}):
-        _write_left_out(output_dir, split)
-    return [output for _, output, _ in all_shards]
+    write_left_out(plan.outputs)
+    return plan.outputs
+
+
+class ShardPlan(NamedTuple):
+    """What there is to do of an extraction.
+
+    Attributes:
+        outputs: paths of all feature shards, in the order of the TFRecord shards.
+        todo: TFRecord shard, feature shard and entry in dataset.json of those not finished.
+        num_images: in all shards.
+        num_bad: images left out of those finished.
+    """
+
+    outputs: list[str]
+    todo: list[tuple[str, str, Shard]]
+    num_images: int
+    num_bad: int
+
+
+def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any]) -> ShardPlan:
+    """Finds the TFRecord shards of a pattern and which of their feature shards are to do; makes `output_dir`.
+
+    Args:
+        pattern: glob of TFRecord shards with dataset.json beside them.
+        output_dir: of the feature shards.
+        settings: of the describer, which finished shards must have been made with.
+
+    Raises:
+        FileNotFoundError: if no shard matches.
+        ValueError: if `output_dir` holds features that do not belong.
+    """
+    sources = shards.find_shards(pattern)
+    entries = {entry.file: entry for split in manifest_beside(sources[0]).splits.values()
+               for entry in split.shards}
+    os.makedirs(output_dir, exist_ok=True)
+    outputs = [os.path.join(output_dir, f"{os.path.basename(source)}.h5") for source in sources]
+    todo, num_bad = [], 0
+    for source, output in zip(sources, outputs):
+        entry = entries[os.path.basename(source)]
+        _refuse_other_numbering(output)
+        if os.path.exists(output):
+            num_bad += len(_check_finished(output, settings, entry.sha256))
+        else:
+            todo.append((source, output, entry))
+    if len(todo) < len(outputs):
+        logging.info("%d of %d feature shards are finished; kept.", len(outputs) - len(todo), len(outputs))
+    return ShardPlan(outputs, todo, pipeline.count_examples(pattern), num_bad)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,12 +192,17 @@ def _refuse_other_numbering(output: str) -> None:
                          f"Received: {others[0]}. Remove them, or choose another `output_dir`.")
 
 
-def _write_left_out(output_dir: str, split: str) -> None:
-    """Joins what the finished shards of a split say, those of other processes included."""
-    pattern = os.path.join(glob.escape(output_dir), f"{glob.escape(split)}-?????-of-?????.h5")
-    paths = sorted(glob.glob(pattern))
-    atomic_file.write_json(os.path.join(output_dir, f"{split}.left_out.json"), [
-        image for path in paths for image in features_io.read_shard_attributes(path)[1]["left_out"]])
+def write_left_out(outputs: Sequence[str]) -> None:
+    """Writes `<split>.left_out.json` for the splits of some feature shards, beside them.
+
+    It joins what the finished shards of a split say, those of other processes included.
+    """
+    for output_dir, split in sorted({(os.path.dirname(output), os.path.basename(output).rsplit("-", 3)[0])
+                                     for output in outputs}):
+        pattern = os.path.join(glob.escape(output_dir), f"{glob.escape(split)}-?????-of-?????.h5")
+        paths = sorted(glob.glob(pattern))
+        atomic_file.write_json(os.path.join(output_dir, f"{split}.left_out.json"), [
+            image for path in paths for image in features_io.read_shard_attributes(path)[1]["left_out"]])
 
 
 class _ImagesPerSecond(progress.ProgressColumn):
@@ -174,7 +211,8 @@ class _ImagesPerSecond(progress.ProgressColumn):
         return f"{speed:.1f} images/s" if speed else "- images/s"
 
 
-def _progress() -> progress.Progress:
+def progress_bar() -> progress.Progress:
+    """A bar on stderr with images per second."""
     return progress.Progress(
         progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
         _ImagesPerSecond(), progress.TimeRemainingColumn(), console=Console(stderr=True))

@@ -12,6 +12,7 @@ DOMAINS = ("day", "night")
 NORMALIZATIONS = ("none", "instance")
 UP_NORMALIZATIONS = ("batch", "instance", "layer")
 AUGMENTATIONS = ("none", "crop")
+SCHEDULES = ("plateau", "cosine")
 PAIRINGS = ("none", "frame", "place")
 
 
@@ -24,6 +25,7 @@ class ModelConfig:
     normalization: str = "none"  # of encoders and residual blocks: none, as in the original, or instance
     up_normalization: str = "batch"  # of the upsampling stages: batch, as in the original, instance or layer
     learn_variance: bool = False  # of the posterior; else it is one, as in the original
+    center_latent: bool = False  # compare latents less the mean latent of their domain, by position
     descriptor_grid: int = 1  # parts along each side of the image, over which the descriptor pools the latent
 
     def __post_init__(self):
@@ -49,6 +51,7 @@ class TrainConfig:
     normalization: str = ModelConfig.normalization
     up_normalization: str = ModelConfig.up_normalization
     learn_variance: bool = ModelConfig.learn_variance
+    center_latent: bool = ModelConfig.center_latent
     descriptor_grid: int = ModelConfig.descriptor_grid
     # Weights of the losses.
     reconstruction_weight: float = 10.0  # mean absolute difference of an image and its reconstruction
@@ -57,7 +60,7 @@ class TrainConfig:
     cycle_kl_weight: float = 0.01  # of the posterior of translations
     image_adversarial_weight: float = 0.0  # translations against discriminators of each domain; 0: none
     latent_adversarial_weight: float = 0.0  # a domain classifier on the latent, gradient reversed; 0: none
-    translation_contrast_weight: float = 0.0  # InfoNCE of an image and its translation; 0: none
+    translation_contrast_weight: float = 0.0  # InfoNCE of an image and its relit translation
     pair_contrast_weight: float = 0.0  # InfoNCE of pairs; needs a pairing; 0: none
     temperature: float = 0.1  # of both InfoNCE terms
     # Data.
@@ -69,8 +72,9 @@ class TrainConfig:
     num_steps: int = 100_000
     learning_rate: float = 1e-4  # of Adam
     beta_1: float = 0.9  # of Adam
+    schedule: str = "plateau"  # of the rate: plateau, as in the original | cosine to zero at the last step
     clip_norm: float = 0.0  # of all gradients together; 0: no clipping
-    plateau_epochs: int = 15  # without a better validation loss before the rate falls; 0: it never does
+    plateau_epochs: int = 15  # without a better validation loss until the rate falls; 0: it never does
     plateau_factor: float = 0.1  # by which it falls
     strategy: str = "one_device"
     mixed_precision: str = "float32"
@@ -82,7 +86,7 @@ class TrainConfig:
 
     def __post_init__(self):
         self.model_config()
-        for name, allowed in (("pairing", PAIRINGS), ("augmentation", AUGMENTATIONS),
+        for name, allowed in (("pairing", PAIRINGS), ("schedule", SCHEDULES), ("augmentation", AUGMENTATIONS),
                               ("strategy", STRATEGIES), ("mixed_precision", PRECISIONS)):
             require_member(name, getattr(self, name), allowed)
         for name in ("temperature", "batch_size", "num_steps", "learning_rate", "steps_per_epoch",
@@ -108,10 +112,11 @@ class TrainConfig:
                               for field in dataclasses.fields(ModelConfig)})
 
 
-_ADVERSARIAL = {"image_size": 64, "width": 0.25, "normalization": "instance", "up_normalization": "layer",
+_ADVERSARIAL = {"image_size": 64, "width": 0.125, "normalization": "instance", "up_normalization": "layer",
+                "center_latent": True, "descriptor_grid": 8,
                 "image_adversarial_weight": 1.0, "latent_adversarial_weight": 1.0,
                 "translation_contrast_weight": 1.0, "batch_size": 16, "augmentation": "crop",
-                "learning_rate": 1e-3, "beta_1": 0.5, "plateau_epochs": 0}
+                "learning_rate": 1e-3, "beta_1": 0.5, "schedule": "cosine"}
 PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the defaults
     "paper": {},
     "adversarial": _ADVERSARIAL,

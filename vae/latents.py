@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from vae.config import DOMAINS
 from vae.layers import LatentPooling
-from vae.model import SHARED_LAYERS, decode, encode, other_domain
+from vae.model import SHARED_LAYERS, compared_latent, decode, encode, other_domain
 from vae.model_dir import load_vae
 
 
@@ -22,7 +22,8 @@ class LatentEncoder:
         weights: "last", or "best": by validation loss.
 
     Attributes:
-        layer_names: of the shared encoder, in order; the last is "latent", the posterior mean.
+        layer_names: of the shared encoder, in order; the last is "latent", the posterior mean (with
+            `center_latent` less its mean over the domain).
         image_size: pixels of the square images it was trained on; other sizes, multiples of 4, serve too.
         descriptor_grid: parts along each side of the image, over which descriptors pool the latent.
 
@@ -75,12 +76,12 @@ class LatentEncoder:
         if shape[1] % 4 or shape[2] % 4 or not min(shape[1:3]):
             raise ValueError("Height and width of `images` must be multiples of 4. "
                              f"Received: {shape[1]} x {shape[2]}.")
-        outputs = self._functions[name, domain](tf.constant(images))
+        outputs = self._functions[f"{name}_{domain}"](tf.constant(images))
         return tf.nest.map_structure(lambda output: output.numpy(), outputs)
 
 
-def image_functions(model: keras.Model, descriptor_grid: int) -> dict[tuple[str, str], Callable]:
-    """The methods of `LatentEncoder` as functions of tensors: (name, domain) to function.
+def image_functions(model: keras.Model, descriptor_grid: int) -> dict[str, Callable]:
+    """The methods of `LatentEncoder` as functions of tensors: `NAME_DOMAIN`, as in `encode_day`, to function.
 
     Args:
         model: from `build_vae`.
@@ -96,10 +97,12 @@ def image_functions(model: keras.Model, descriptor_grid: int) -> dict[tuple[str,
 
         def encoded(images):
             maps = encode(model, _to_float(images), domain, training=False)
+            maps["latent"] = compared_latent(model, maps["latent"], domain, training=False)
             return {name: tf.cast(maps[name], tf.float32) for name in SHARED_LAYERS}
 
         def described(images):
-            return pooling(to_latent(_to_float(images), domain))
+            latent = to_latent(_to_float(images), domain)
+            return pooling(compared_latent(model, latent, domain, training=False))
 
         def decoded(images, target):
             return decode(model, to_latent(images, domain), target, training=False)
@@ -114,7 +117,7 @@ def image_functions(model: keras.Model, descriptor_grid: int) -> dict[tuple[str,
                 "cycle": lambda images: _to_bytes(cycled(images))}
 
     signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
-    return {(name, domain): tf.function(function, input_signature=signature)
+    return {f"{name}_{domain}": tf.function(function, input_signature=signature)
             for domain in DOMAINS for name, function in of_domain(domain).items()}
 
 

@@ -56,6 +56,49 @@ def layer_normalization(name: str) -> keras.layers.Layer:
 
 
 @keras.saving.register_keras_serializable(package="vae")
+class LatentCentring(keras.layers.Layer):
+    """Subtracts the mean latent of a domain, position by position: of the batch in training, else the moving
+    mean of training.
+
+    What all images of a domain have in common, such as a bright sky, then tells no image from another.
+    Domain-specific normalisation, https://arxiv.org/abs/1906.03950, of means alone and by position.
+
+    Args:
+        size: cells along each side of the latents in training; the means are resized to others.
+        momentum: share of the moving mean that a step keeps.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, h, w, C], float32.
+    """
+
+    def __init__(self, size, momentum=0.95, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.size = size
+        self.momentum = momentum
+
+    def build(self, input_shape):
+        self.moving_mean = self.add_weight(
+            name="moving_mean", shape=(self.size, self.size, input_shape[-1]), initializer="zeros",
+            trainable=False, synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.MEAN)
+        self.built = True
+
+    def call(self, latent, training=None):
+        maps = tf.cast(latent, tf.float32)
+        if not training:
+            return maps - tf.image.resize(self.moving_mean, tf.shape(maps)[1:3])
+        mean = tf.reduce_mean(maps, axis=0)
+        self.moving_mean.assign_sub((self.moving_mean - mean) * (1.0 - self.momentum))
+        return maps - mean
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "momentum": self.momentum}
+
+
+@keras.saving.register_keras_serializable(package="vae")
 class LatentPooling(keras.layers.Layer):
     """The descriptor of an image: means of its latent over a grid of equal parts, side by side, of unit norm.
 

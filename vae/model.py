@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from delg.layers import BatchNormalization
 from vae.config import DOMAINS, ModelConfig
-from vae.layers import instance_normalization, layer_normalization
+from vae.layers import LatentCentring, instance_normalization, layer_normalization
 
 STRIDE = 4  # pixels per cell of the latent
 _CHANNELS = (64, 128, 256)  # specs of the original, section 1.1: of UNIT's generator
@@ -44,9 +44,9 @@ def build_vae(config: ModelConfig, synchronized: bool = False) -> keras.Model:
 
     Returns:
         Model `vae` from {"day", "night"}, RGB images [B, H, W, 3] in 0..255, uint8 or float, sides multiples
-        of 4, to a dict of float maps: `day_latent` and `night_latent` [B, H/4, W/4, 256 * width], posterior
-        means; `day_reconstruction`, `night_reconstruction`, `day_to_night`, `night_to_day` [B, H, W, 3] in
-        [0, 1].
+        of 4, to a dict of float maps: `day_latent` and `night_latent` [B, H/4, W/4, 256 * width], see
+        `compared_latent`; `day_reconstruction`, `night_reconstruction`, `day_to_night` and `night_to_day`
+        [B, H, W, 3] in [0, 1].
     """
     channels = [max(1, round(config.width * count)) for count in _CHANNELS]
     parts = {"upper_encoder": _upper_encoder(config, channels[-1]),
@@ -62,7 +62,8 @@ def build_vae(config: ModelConfig, synchronized: bool = False) -> keras.Model:
         latent = parts["upper_encoder"](parts[f"{domain}_lower_encoder"](scaled))["latent"]
         shared = parts["lower_decoder"](latent)
         other = other_domain(domain)
-        outputs[f"{domain}_latent"] = latent
+        centring = LatentCentring(config.image_size // STRIDE, name=f"{domain}_centring")
+        outputs[f"{domain}_latent"] = centring(latent) if config.center_latent else latent
         outputs[f"{domain}_reconstruction"] = parts[f"{domain}_upper_decoder"](shared)
         outputs[f"{domain}_to_{other}"] = parts[f"{other}_upper_decoder"](shared)
     return keras.Model(images, outputs, name="vae")
@@ -82,6 +83,20 @@ def encode(model: keras.Model, images: tf.Tensor, domain: str, training: bool) -
     """
     lower = model.get_layer(f"{domain}_lower_encoder")(images, training=training)
     return model.get_layer("upper_encoder")(lower, training=training)
+
+
+def compared_latent(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:
+    """What images are compared by: the posterior mean, with `center_latent` less its mean over the domain.
+
+    Args:
+        model: from `build_vae`.
+        latent: float, [B, h, w, C], of `encode`.
+        domain: of the images.
+        training: of the centring.
+    """
+    if f"{domain}_centring" not in {layer.name for layer in model.layers}:
+        return latent
+    return model.get_layer(f"{domain}_centring")(latent, training=training)
 
 
 def decode(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:

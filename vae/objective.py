@@ -9,11 +9,14 @@ from vae import losses
 from vae.config import DOMAINS, TrainConfig
 from vae.discriminators import NUM_SCALES, build_domain_classifier, build_image_discriminator
 from vae.layers import LatentPooling
-from vae.model import other_domain
+from vae.model import compared_latent, other_domain
+from vae.relighting import relight
 
 _VALIDATION_STEP = -1  # in place of a training step, for the noise of validation
 _SAME = tuple((domain, domain) for domain in DOMAINS)
 _ACROSS = tuple((domain, other_domain(domain)) for domain in DOMAINS)
+_PURPOSES = 8  # of random numbers: four draws from posteriors, two relightings
+_RELIGHTING = 4
 _MAX_REPLICAS = 1 << 16  # more than there are; keeps the noise of replicas and seeds apart
 
 
@@ -130,7 +133,13 @@ class DayNightObjective(keras.Model):
             logits = {domain: self.classifier(posteriors[domain][0], training=training) for domain in DOMAINS}
             terms["domain"] = tf.add_n([losses.domain_loss(day, night)
                                         for day, night in zip(logits["day"], logits["night"])])
-        terms.update(self._contrasts(batch, posteriors, again))
+        relit = None
+        if self.config.translation_contrast_weight:
+            # Without their gradient: translations would learn to carry hidden marks.
+            relit = self._encode({domain: relight(tf.stop_gradient(translations[domain]),
+                                                  self._seed(step, _RELIGHTING + number))
+                                  for number, domain in enumerate(DOMAINS)}, training)
+        terms.update(self._contrasts(batch, posteriors, relit, training))
         return {name: value for name, value in terms.items()
                 if name in self.term_weights() or name == "discriminator"}
 
@@ -161,15 +170,19 @@ class DayNightObjective(keras.Model):
 
     def _sample(self, posteriors: dict, step: tf.Tensor, first_number: int) -> dict[str, tf.Tensor]:
         """A draw from the posterior of each domain."""
-        replica = tf.distribute.get_replica_context()
-        replica_id = replica.replica_id_in_sync_group if replica else 0
         drawn = {}
         for number, domain in enumerate(DOMAINS, start=first_number):
             mean, log_variance = posteriors[domain]
-            stream = (self.config.seed * _MAX_REPLICAS + tf.cast(replica_id, tf.int64)) * 4 + number
-            noise = tf.random.stateless_normal(tf.shape(mean), tf.stack([stream, tf.cast(step, tf.int64)]))
+            noise = tf.random.stateless_normal(tf.shape(mean), self._seed(step, number))
             drawn[domain] = mean + (noise if log_variance is None else tf.exp(0.5 * log_variance) * noise)
         return drawn
+
+    def _seed(self, step: tf.Tensor, number: int) -> tf.Tensor:
+        """Seed of the random numbers of one purpose at a step on this replica, int64 [2]."""
+        replica = tf.distribute.get_replica_context()
+        replica_id = replica.replica_id_in_sync_group if replica else 0
+        stream = (self.config.seed * _MAX_REPLICAS + tf.cast(replica_id, tf.int64)) * _PURPOSES + number
+        return tf.stack([stream, tf.cast(step, tf.int64)])
 
     def _adversarial(self, images: dict, translations: dict, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """What translations lack to deceive, and the loss of the discriminators."""
@@ -182,14 +195,23 @@ class DayNightObjective(keras.Model):
                 judged.append(losses.discriminator_loss(real, fake))
         return tf.add_n(deception) / NUM_SCALES, tf.add_n(judged) / NUM_SCALES
 
-    def _contrasts(self, batch: dict, posteriors: dict, again: dict) -> dict[str, tf.Tensor]:
+    def _describe_translations(self, relit: dict, source: str, training: bool) -> tf.Tensor:
+        """Descriptors of the translations of the images of a domain."""
+        domain = other_domain(source)
+        latent = relit[domain][0]
+        if training and self.config.center_latent:  # the moving mean is of true images only
+            return self.pooling(latent - tf.reduce_mean(latent, axis=0))
+        return self.pooling(compared_latent(self.vae, latent, domain, training=False))
+
+    def _contrasts(self, batch: dict, posteriors: dict, relit: dict | None,
+                   training: bool) -> dict[str, tf.Tensor]:
         config, terms = self.config, {}
-        pool = self.pooling
-        described = {domain: pool(posteriors[domain][0]) for domain in DOMAINS}
-        if config.translation_contrast_weight:
+        described = {domain: self.pooling(compared_latent(self.vae, posteriors[domain][0], domain, training))
+                     for domain in DOMAINS}
+        if relit is not None:
             terms["translation_contrast"] = tf.add_n([
-                losses.info_nce(described[domain], pool(again[other_domain(domain)][0]), config.temperature)
-                for domain in DOMAINS])
+                losses.info_nce(described[domain], self._describe_translations(relit, domain, training),
+                                config.temperature) for domain in DOMAINS])
         if config.pair_contrast_weight:
             terms["pair_contrast"] = losses.info_nce(
                 described["day"], described["night"], config.temperature, batch["day_label"],

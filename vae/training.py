@@ -16,13 +16,15 @@ import tensorflow as tf
 from absl import logging
 
 from delg import callbacks, model_files, resuming, strategies, summaries
+from delg.schedules import WarmupDecay
 from vae import day_night_images
 from vae.config import DOMAINS, TrainConfig
 from vae.latents import image_functions
 from vae.model import build_vae
 from vae.objective import DayNightObjective
-from vae.training_events import BestWeights, PictureSummaries, Plateau
+from vae.training_events import BestWeights, CentreLatents, PictureSummaries, Plateau
 
+_CENTRING_IMAGES = 1024  # of each domain, at most, for the mean latents; chosen
 _MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "num_pictures",
                "strategy")  # between a run and its resumption
 
@@ -101,8 +103,11 @@ class _Run:
         self.write_dir = write_dir
         self.vae = build_vae(config.model_config(), synchronized)
         self.objective = DayNightObjective(self.vae, config)
+        rate = config.learning_rate
+        if config.schedule == "cosine":
+            rate = WarmupDecay(rate, config.num_steps, form="cosine")
         self.objective.compile(
-            optimizer=keras.optimizers.Adam(config.learning_rate, config.beta_1, jit_compile=False,
+            optimizer=keras.optimizers.Adam(rate, config.beta_1, jit_compile=False,
                                             global_clipnorm=config.clip_norm or None), jit_compile=False)
         self.objective.optimizer.build(self.objective.trained_weights)
         checkpoint = tf.train.Checkpoint(model=self.objective, optimizer=self.objective.optimizer)
@@ -142,9 +147,16 @@ class _Run:
         pattern = config.validation_pattern or config.train_pattern
         shown = next(iter(day_night_images.validation_batches(
             pattern, config.image_size, config.num_pictures, config.pairing)))
+        events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
+        if config.schedule == "plateau":
+            events.append(Plateau(config.model_dir, config.learning_rate, config.plateau_epochs,
+                                  config.plateau_factor))
+        if config.center_latent:
+            events.append(CentreLatents(self.vae, day_night_images.validation_batches(
+                config.train_pattern, config.image_size, config.batch_size).take(
+                    -(-_CENTRING_IMAGES // config.batch_size))))
         return [
-            callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps),
-            Plateau(config.model_dir, config.learning_rate, config.plateau_epochs, config.plateau_factor),
+            *events,
             BestWeights(self.vae, self.write_dir, self.stored),
             summaries.TrainingSummaries(writer, 2 * config.batch_size),
             PictureSummaries(writer, image_functions(self.vae, config.descriptor_grid),

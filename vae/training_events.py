@@ -14,6 +14,7 @@ from absl import logging
 
 from delg import model_files
 from vae.config import DOMAINS
+from vae.model import encode
 
 
 def plateau_rate(losses: Sequence[float], learning_rate: float, patience: int, factor: float) -> float:
@@ -88,6 +89,39 @@ class BestWeights(keras.callbacks.Callback):
         model_files.write_config(self.model_dir, self.config)
 
 
+class CentreLatents(keras.callbacks.Callback):
+    """At the end of each epoch: the mean latent of either domain over whole training images.
+
+    The moving means of training are of crops and lag behind the weights.
+
+    Args:
+        vae: with `center_latent`.
+        batches: of `day_night_images`.
+    """
+
+    def __init__(self, vae: keras.Model, batches: tf.data.Dataset):
+        super().__init__()
+        self._supports_tf_logs = True
+        self.vae = vae
+        self.batches = batches
+        self.means = tf.function(self._means)
+
+    def on_epoch_end(self, epoch, logs=None):
+        sums, count = dict.fromkeys(DOMAINS, 0.0), 0
+        for batch in self.batches:
+            means = self.means({domain: batch[domain] for domain in DOMAINS})
+            size = batch[DOMAINS[0]].shape[0]
+            sums = {domain: sums[domain] + size * means[domain].numpy() for domain in DOMAINS}
+            count += size
+        for domain in DOMAINS:
+            self.vae.get_layer(f"{domain}_centring").moving_mean.assign(sums[domain] / count)
+
+    def _means(self, images):
+        return {domain: tf.reduce_mean(tf.cast(encode(
+            self.vae, tf.cast(images[domain], tf.float32) / 255.0, domain, training=False)["latent"],
+            tf.float32), axis=0) for domain in DOMAINS}
+
+
 class PictureSummaries(keras.callbacks.Callback):
     """At the end of each epoch: a picture per domain, see `picture_grid`.
 
@@ -97,7 +131,7 @@ class PictureSummaries(keras.callbacks.Callback):
         images: domain to uint8 [n, H, W, 3], the same at each epoch.
     """
 
-    def __init__(self, writer: tf.summary.SummaryWriter, functions: dict[tuple[str, str], Callable],
+    def __init__(self, writer: tf.summary.SummaryWriter, functions: dict[str, Callable],
                  images: dict[str, np.ndarray]):
         super().__init__()
         self._supports_tf_logs = True
@@ -112,7 +146,7 @@ class PictureSummaries(keras.callbacks.Callback):
         self.writer.flush()
 
 
-def picture_grid(functions: dict[tuple[str, str], Callable], images: np.ndarray,
+def picture_grid(functions: dict[str, Callable], images: np.ndarray,
                  domain: str) -> np.ndarray:
     """Images, a row each, beside their reconstruction, cycle and translation.
 
@@ -124,6 +158,6 @@ def picture_grid(functions: dict[tuple[str, str], Callable], images: np.ndarray,
     Returns:
         uint8, [n * H, 4 * W, 3].
     """
-    columns = [images, *(functions[name, domain](tf.constant(images)).numpy()
+    columns = [images, *(functions[f"{name}_{domain}"](tf.constant(images)).numpy()
                          for name in ("reconstruct", "cycle", "translate"))]
     return np.concatenate(np.concatenate(columns, axis=2), axis=0)

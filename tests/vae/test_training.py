@@ -1,0 +1,150 @@
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from delg import model_files
+from tests.delg import replicas
+from tests.vae import tiny_day_night
+from vae import training
+from vae.config import preset
+from vae.latents import LatentEncoder
+from vae.model_dir import load_vae
+
+_ROOT = Path(__file__).parents[2]
+
+
+def setUpModule():
+    global _folder, _base
+    _folder = tempfile.TemporaryDirectory()
+    tiny_day_night.write_shards(_folder.name)
+    # No normalisation: its many small operations take most of the time to trace.
+    _base = preset(
+        "adversarial", train_pattern=f"{_folder.name}/train-*", model_dir=f"{_folder.name}/whole",
+        validation_pattern=f"{_folder.name}/validation-*", image_size=16, width=1 / 32, batch_size=4,
+        normalization="none", up_normalization="batch", descriptor_grid=2, num_steps=10, steps_per_epoch=4,
+        plateau_epochs=1, plateau_factor=0.5, num_pictures=2, seed=3)
+
+
+def tearDownModule():
+    _folder.cleanup()
+
+
+def _weights(model_dir, name="last"):
+    values = {}
+    with h5py.File(model_files.weight_path(model_dir, name), "r") as file:
+        file.visititems(lambda name, item: values.update({name: item[()]} if hasattr(item, "shape") else {}))
+    return values
+
+
+def _history(model_dir):
+    with open(os.path.join(model_dir, "history.csv"), encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class TrainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        training.train(_base)
+
+    def test_files_of_a_finished_run(self):
+        files = set(os.listdir(_base.model_dir))
+        self.assertLessEqual({"config.json", "best.weights.h5", "last.weights.h5", "history.csv", "backup",
+                              "events"}, files)
+        self.assertEqual([name for name in files if "tmp" in name], [])
+        stored = model_files.read_config(_base.model_dir)
+        self.assertEqual(stored["model"], dataclasses.asdict(_base.model_config()))
+        history = _history(_base.model_dir)
+        self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
+        losses = [float(row["val_loss"]) for row in history]
+        self.assertAlmostEqual(stored["best"]["val_loss"], min(losses), places=5)
+
+    def test_latent_encoder_reads_the_run(self):
+        encoder = LatentEncoder(_base.model_dir, "best")
+        images = np.stack([tiny_day_night.picture(0, 0, "day")] * 2)
+        maps = encoder.encode(images, "day")
+        self.assertEqual(tuple(maps), encoder.layer_names)
+        self.assertEqual(encoder.layer_names[-1], "latent")
+        self.assertEqual(maps["latent"].shape, (2, 8, 8, 8))
+        self.assertEqual((encoder.image_size, encoder.descriptor_grid), (16, 2))
+        np.testing.assert_allclose(np.linalg.norm(encoder.describe(images, "night"), axis=1), 1, rtol=1e-5)
+        for function in (encoder.reconstruct, encoder.translate, encoder.cycle):
+            self.assertEqual((function(images, "night").dtype, function(images, "night").shape),
+                             (np.uint8, (2, 32, 32, 3)))
+        with self.assertRaisesRegex(ValueError, "multiples of 4. Received: 30 x 32"):
+            encoder.encode(images[:, :30], "day")
+        with self.assertRaisesRegex(ValueError, "`images` must be uint8 .* Received: float64"):
+            encoder.encode(images / 255, "day")
+
+    def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=1)
+        command = [sys.executable, "-m", "vae.train"] + [
+            f"--{name}={value}" for name, value in dataclasses.asdict(config).items()]
+        process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        state = os.path.join(config.model_dir, "backup", "checkpoint")
+        deadline = time.monotonic() + 200
+        while not os.path.exists(state) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+        self.assertEqual(process.returncode, -signal.SIGKILL, errors.decode()[-2000:])
+        training.train(config)
+        for name in ("last", "best"):
+            expected, found = _weights(_base.model_dir, name), _weights(config.model_dir, name)
+            self.assertEqual(set(found), set(expected))
+            for weight in expected:
+                np.testing.assert_allclose(found[weight], expected[weight], rtol=1e-3, atol=1e-5,
+                                           err_msg=weight)
+        whole, resumed = _history(_base.model_dir), _history(config.model_dir)
+        for before, after in zip(whole, resumed):
+            self.assertAlmostEqual(float(before["val_loss"]), float(after["val_loss"]), places=3)
+
+    def test_finished_run_keeps_its_weights(self):
+        before = _weights(_base.model_dir)
+        training.train(_base)
+        for name, value in _weights(_base.model_dir).items():
+            np.testing.assert_array_equal(value, before[name])
+
+    def test_refuses_to_resume_with_other_settings(self):
+        with self.assertRaisesRegex(ValueError, "whole, learning_rate=0.001 then, 0.5 now"):
+            training.train(dataclasses.replace(_base, learning_rate=0.5))
+
+    def test_refuses_a_config_of_another_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+                json.dump({"model": {"backbone": "resnet50"}}, file)
+            with self.assertRaisesRegex(ValueError, "have the fields image_size, .* Received: .'backbone'"):
+                load_vae(folder)
+        with self.assertRaisesRegex(ValueError, "`weights` must be best or last. Received: weights='first'"):
+            load_vae(_base.model_dir, "first")
+
+
+class ReplicasTest(unittest.TestCase):
+    def test_one_replica_and_two_take_the_same_steps(self):
+        """Of the paper's loss without noise, which replicas draw apart."""
+        self.assertEqual(replicas.two_replicas().num_replicas_in_sync, 2)
+        found = []
+        for strategy in ("one_device", "mirrored"):
+            config = preset("paper", train_pattern=_base.train_pattern, image_size=16, width=1 / 32,
+                            model_dir=f"{_folder.name}/{strategy}", batch_size=4, num_steps=1,
+                            cycle_weight=0.0, reconstruction_weight=0.0, learning_rate=0.01,
+                            strategy=strategy, num_pictures=1)
+            training.train(config)
+            found.append(_weights(config.model_dir))
+        for name, value in found[0].items():
+            if "encoder" in name:  # moved by the divergence alone, which has no noise
+                np.testing.assert_allclose(found[1][name], value, atol=1e-4, err_msg=name)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,30 @@
+"""Export a trained VAE: encoders and translators.
+
+    python -m vae.export_model --model_dir=build/vae/adversarial --export_dir=build/vae/saved_model
+
+Writes a TensorFlow SavedModel with the signatures encode_day, encode_night, day_to_night and night_to_day,
+and export_config.json beside it. Takes about 15 seconds. A finished export of the same weights is kept.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder written by vae.train.", required=True)
+_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the SavedModel, made here.", required=True)
+_WEIGHTS = flags.DEFINE_enum("weights", "last", ["last", "best"], "Of the last step, or of the lowest "
+                             "validation loss.")
+
+
+def main(_: list[str]) -> None:
+    from vae import export  # after the flags: TensorFlow takes seconds to load
+
+    config = export.export_vae(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value)
+    print(f"{_EXPORT_DIR.value}: images of {config['model']['image_size']} pixels, fingerprint "
+          f"{config['fingerprint'][:12]}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
