@@ -169,13 +169,16 @@ def _first_search(queries: FeatureReader, index: ExactIndex | AsmkIndex,
 
 
 def _pairs_far_down(ranks: np.ndarray, num_index: int, config: SearchConfig) -> list[np.ndarray]:
-    """Per query, random index rows outside the first half of its ranking: next to none of them match."""
+    """Per query, random index rows outside the first half of its ranking: next to none of them match.
+
+    Of more queries than pairs are wanted, as many, evenly spaced; the others have none.
+    """
     generator = np.random.default_rng(config.seed)
     per_query = -(-CALIBRATION_PAIRS // len(ranks))
-    chosen = []
-    for row in ranks:
-        far = np.setdiff1d(np.arange(num_index), row[:num_index // 2])
-        chosen.append(generator.choice(far, min(per_query, far.size), replace=False))
+    chosen = [np.empty(0, np.int64)] * len(ranks)
+    for query in np.unique(np.linspace(0, len(ranks) - 1, min(len(ranks), CALIBRATION_PAIRS)).astype(int)):
+        far = np.delete(np.arange(num_index), ranks[query][:num_index // 2])
+        chosen[query] = generator.choice(far, min(per_query, far.size), replace=False)
     return chosen
 
 
