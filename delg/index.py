@@ -18,7 +18,7 @@ from delg.binary_codes import BinaryCodes
 from delg.descriptor_store import DescriptorStore
 from delg.faiss_indexes import ReducedIndex
 from delg.index_config import ASMK_TYPES, DESCRIPTOR_DTYPES, IndexConfig, read_config
-from delg.index_files import IndexFiles, IndexWriter, read_description
+from delg.index_files import IndexFiles, IndexWriter, changing, read_description
 from delg.index_search import ApproximateIndex, ExactIndex
 
 _SEGMENT_BYTES = 2**30  # of float32 descriptors collected before they are written
@@ -40,14 +40,17 @@ def build_index(features: str, index_dir: str, config: IndexConfig | None = None
 
     Raises:
         FileNotFoundError: if there are no shards.
+        OSError: if another process is changing this index.
         ValueError: if shards are of different models or settings, or an id occurs twice; for an index of
             local features also if there are none, or fewer than codewords.
     """
     config = config or IndexConfig()
-    if config.index_type in ASMK_TYPES:
-        asmk_index.build(features, index_dir, config)
-        return load_index(index_dir)
-    return _build(_shards(features), index_dir, config)
+    with changing(index_dir):
+        if config.index_type in ASMK_TYPES:
+            asmk_index.build(features, index_dir, config)
+        else:
+            _build(_shards(features), index_dir, config)
+    return load_index(index_dir)
 
 
 def save_index(index: ExactIndex, index_dir: str, config: IndexConfig | None = None) -> None:
@@ -55,8 +58,9 @@ def save_index(index: ExactIndex, index_dir: str, config: IndexConfig | None = N
     config = config or IndexConfig(index_type="exact")
     features = {"fingerprint": index.fingerprint}
     blocks = DescriptorStore([np.asarray(index.descriptors)]).blocks(2**16)
-    _build(((index.ids[first:first + len(block)], block, features) for first, block in blocks),
-           index_dir, config)
+    with changing(index_dir):
+        _build(((index.ids[first:first + len(block)], block, features) for first, block in blocks),
+               index_dir, config)
 
 
 def update_index(index_dir: str, add_features: str = "",
@@ -77,11 +81,18 @@ def update_index(index_dir: str, add_features: str = "",
 
     Raises:
         FileNotFoundError: if there is no index, or no shards.
+        OSError: if another process is changing this index.
         ValueError: if an id to remove is not there, one to add is already, none would stay, or the features
             are of another model or setting. The index is then as it was.
     """
+    read_description(index_dir)  # before a folder without an index is locked
+    with changing(index_dir):
+        _update(index_dir, add_features, set(remove_ids))
+    return load_index(index_dir)
+
+
+def _update(index_dir: str, add_features: str, removed: set[str]) -> None:
     index = load_index(index_dir)
-    removed = set(remove_ids)
     unknown = sorted(removed.difference(index.ids))
     if unknown:
         raise ValueError(f"`remove_ids` must be ids of images in {index_dir}. Received: {unknown[0]!r}"
@@ -112,7 +123,6 @@ def update_index(index_dir: str, add_features: str = "",
         arrays["ids"] = writer.write_ids(admission.ids)
         writer.finish({**description, "num_images": len(admission.ids), "arrays": arrays,
                        "segments": [*description["segments"], *added]})
-    return load_index(index_dir)
 
 
 def load_index(index_dir: str, check_descriptors: bool = False) -> ExactIndex | AsmkIndex:
@@ -150,7 +160,7 @@ def load_index(index_dir: str, check_descriptors: bool = False) -> ExactIndex | 
     return ApproximateIndex(descriptors, ids, description["fingerprint"], finder, config.num_candidates)
 
 
-def _build(pieces: Iterable[Piece], index_dir: str, config: IndexConfig) -> ExactIndex:
+def _build(pieces: Iterable[Piece], index_dir: str, config: IndexConfig) -> None:
     with IndexWriter(index_dir) as writer:
         admission = Admission()
         segments = _write_segments(pieces, writer, admission, config.descriptor_dtype)
@@ -163,7 +173,6 @@ def _build(pieces: Iterable[Piece], index_dir: str, config: IndexConfig) -> Exac
             arrays.update(_write_finder(_trained(store, config), writer, learnt=True))
         writer.finish({"type": config.index_type, "num_images": len(admission.ids), **admission.facts,
                        "config": dataclasses.asdict(config), "segments": segments, "arrays": arrays})
-    return load_index(index_dir)
 
 
 def _trained(store: DescriptorStore, config: IndexConfig) -> BinaryCodes | ReducedIndex:

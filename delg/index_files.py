@@ -27,12 +27,12 @@ import io
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from data_prep import atomic_file
+from data_prep import atomic_file, folder_lock
 
 FORMAT = 2
 _DESCRIPTION = "index.json"
@@ -62,6 +62,19 @@ def content_digest(description: dict[str, Any]) -> str:
                 {stem: sha256[name] for stem, name in description["arrays"].items()}]
     entries = [description["type"], description["fingerprint"], description["config"], contents]
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def changing(index_dir: str) -> Iterator[None]:
+    """Keeps other processes from changing an index while the block does; makes the folder if absent.
+
+    Raises:
+        OSError: if another process is changing it.
+    """
+    os.makedirs(index_dir, exist_ok=True)
+    with folder_lock.locked(os.path.join(index_dir, ".lock"), "`index_dir` must be changed by one process at "
+                            f"a time. Received: {index_dir!r}, which another is changing."):
+        yield
 
 
 class IndexWriter:

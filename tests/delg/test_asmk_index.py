@@ -53,7 +53,8 @@ class AsmkIndexTest(unittest.TestCase):
         return index.build_index(str(self.folder / features), self.index_dir, config)
 
     def files(self):
-        return {name: (self.folder / "index" / name).read_bytes() for name in os.listdir(self.index_dir)}
+        return {name: (self.folder / "index" / name).read_bytes() for name in os.listdir(self.index_dir)
+                if name != ".lock"}
 
     def expected(self, built, numbers=None, num_assignments=2, weights=None, **settings):
         codebook = built.quantizer.codebook

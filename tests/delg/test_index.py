@@ -53,7 +53,21 @@ class IndexTest(unittest.TestCase):
         return index.build_index(self.features, self.index_dir, config)
 
     def files(self):
-        return {name: (self.folder / "index" / name).read_bytes() for name in os.listdir(self.index_dir)}
+        return {name: (self.folder / "index" / name).read_bytes() for name in os.listdir(self.index_dir)
+                if name != ".lock"}
+
+    def test_is_changed_by_one_process_at_a_time(self):
+        self.build()
+        before = self.files()
+        with index_files.changing(self.index_dir):
+            for change in (self.build, lambda: index.update_index(self.index_dir, remove_ids=["i3"]),
+                           lambda: index.save_index(index.load_index(self.index_dir), self.index_dir)):
+                with self.assertRaisesRegex(OSError, "changed by one process .*/index', which another is"):
+                    change()
+        self.assertEqual(self.files(), before)
+        with self.assertRaisesRegex(FileNotFoundError, "no index.json"):
+            index.update_index(str(self.folder / "none"), remove_ids=["i3"])
+        self.assertFalse((self.folder / "none").exists())
 
     def expected(self, numbers, kept=5):
         products = self.queries @ descriptors_of(numbers).T
@@ -144,7 +158,7 @@ class IndexTest(unittest.TestCase):
         write_features(self.folder / "index-00001-of-00002.h5", range(150, 300), fingerprint="other")
         with self.assertRaisesRegex(ValueError, "must have the fingerprint of the others"):
             self.build()
-        self.assertEqual(os.listdir(self.index_dir), [])
+        self.assertEqual(os.listdir(self.index_dir), [".lock"])
         with self.assertRaisesRegex(ValueError, "must hold at least one image"):
             index.save_index(index.ExactIndex(np.zeros((0, 3), np.float32), []), self.index_dir)
 
