@@ -17,6 +17,7 @@ from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 _PROCESSOR_FLAGS = ("avx512_bf16", "amx_bf16")
 _CPU_INFO = "/proc/cpuinfo"
 LEAST_COSINE = 0.999  # between descriptors in float32 and bfloat16, mean; chosen: no ranking notices it
+_LEAST_SHARED = 0.5  # of the keypoints, in both; chosen: else cosines at the few that are say little
 _PLACE_DECIMALS = 2  # of pixels; the same keypoint has the same place but for rounding
 
 Function = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
@@ -88,6 +89,8 @@ def are_alike(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bo
     """Whether two extractions of an image, dicts as of `ExportedModel.extract`, give next to the same."""
     places = [np.column_stack([found["boxes"], found["scales"]]) for found in (first, second)]
     local = keypoint_cosines((places[0], first["features"]), (places[1], second["features"]))
+    if len(local) < _LEAST_SHARED * max(map(len, places)):
+        return False
     both = (local, cosines(first["global_descriptors"], second["global_descriptors"]))
     return all(found.mean() >= LEAST_COSINE for found in both if found.size)
 

@@ -66,6 +66,11 @@ class AreAlikeTest(unittest.TestCase):
         self.assertFalse(precision.are_alike(self.features(), self.features(0.05, 0.0)))  # 0.99875
         self.assertFalse(precision.are_alike(self.features(), self.features(0.0, 0.05)))
 
+    def test_keypoints_elsewhere_are_not_alike(self):
+        moved = {**self.features(), "boxes": np.full((1, 4), 16)}
+        self.assertFalse(precision.are_alike(self.features(), moved))
+        self.assertFalse(precision.are_alike(self.features(), {**moved, "boxes": np.full((1, 4), np.nan)}))
+
     def test_what_a_model_does_not_give_does_not_count(self):
         nothing = {"boxes": np.zeros((0, 4)), "scales": np.zeros(0), "features": np.zeros((0, 0)),
                    "global_descriptors": np.zeros((0, 0))}
