@@ -206,8 +206,17 @@ def write_recognition(path: str, predictions: Mapping[str, tuple[int, float] | N
 
 
 def write_retrieval(path: str, rankings: Mapping[str, Sequence[str]]) -> None:
-    """Writes `id,images`: test id -> index ids, best first; in the order given."""
-    _write(path, RETRIEVAL, {image: " ".join(found) for image, found in rankings.items()})
+    """Writes `id,images`: test id -> index ids, best first; in the order given.
+
+    Raises:
+        ValueError: if an index id has white space, which would make it several.
+    """
+    cells = {image: " ".join(found) for image, found in rankings.items()}
+    broken = next((image for image, cell in cells.items() if cell.split() != list(rankings[image])), None)
+    if broken is not None:
+        raise ValueError(f"Index ids in {path} must be words without white space. Received: others among the "
+                         f"results of {broken!r}.")
+    _write(path, RETRIEVAL, cells)
 
 
 def _write(path: str, task: str, cells: Mapping[str, str]) -> None:

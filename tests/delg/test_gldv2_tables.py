@@ -135,6 +135,9 @@ class WriteTest(TablesTest):
         path = os.path.join(self.folder, "out.csv")
         gldv2_tables.write_retrieval(path, {"b": ["x", "y"], "a": []})
         self.assertEqual(self.content(path), b"id,images\nb,x y\na,\n")
+        with self.assertRaisesRegex(ValueError, "words without white space.*among the results of 'c'"):
+            gldv2_tables.write_retrieval(path, {"b": ["x"], "c": ["x", "y z"]})
+        self.assertEqual(self.content(path), b"id,images\nb,x y\na,\n")
 
 
 if __name__ == "__main__":
