@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import time
@@ -18,6 +19,7 @@ from data_prep import atomic_file, building
 from data_prep.build_config import BuildConfig
 from data_prep.jobs import JobConfig
 from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
+from delg import model_files
 from vae import claims, evaluation, report, training
 from vae.channel_study import study_channels
 from vae.config import TrainConfig
@@ -69,7 +71,11 @@ def run(experiment: Experiment) -> dict[str, Any]:
 
     Returns:
         The content of metrics.json.
+
+    Raises:
+        ValueError: `output_dir` holds an experiment on other images.
     """
+    _claim_folder(experiment)
     with _stage("Making the world" if experiment.world else "Reading photographs"):
         if experiment.world:
             make_day_night_world(experiment.world)
@@ -87,8 +93,10 @@ def run(experiment: Experiment) -> dict[str, Any]:
             _weigh(experiment, "paper", num_layers, "paper")
         _weigh(experiment, "adversarial", 1, "pooled")
     with _stage("Evaluating"):
-        result = _evaluate(experiment)
-        atomic_file.write_json(experiment.path("metrics.json"), result)
+        result = _finished(experiment)
+        if result is None:
+            result = _evaluate(experiment)
+            atomic_file.write_json(experiment.path("metrics.json"), result)
     with _stage("Writing the report"):
         page = report.make_report(report.VisualizeConfig(
             experiment.output_dir, experiment.path("report"), image_size=experiment.image_size))
@@ -98,6 +106,48 @@ def run(experiment: Experiment) -> dict[str, Any]:
         console.print(f"{_verdict(claim['held'])}: {claim['claim']} {claim['evidence']}")
     console.print(f"Open {page} in a browser.")
     return result
+
+
+def _claim_folder(experiment: Experiment) -> None:
+    """Finished trainings of one set of images must not be taken for those of another."""
+    images = {"data_dir": experiment.data_dir, "seed": experiment.seed,
+              "test_fraction": experiment.test_fraction,
+              "world": dataclasses.asdict(experiment.world) if experiment.world else None}
+    path = experiment.path("images.json")
+    if not os.path.exists(path):
+        os.makedirs(experiment.output_dir, exist_ok=True)
+        atomic_file.write_json(path, images)
+        return
+    with open(path, encoding="utf-8") as file:
+        found = json.load(file)
+    if found != images:
+        raise ValueError("`output_dir` must hold no experiment on other images; delete it or choose another. "
+                         f"Received: {experiment.output_dir}, made with {found}.")
+
+
+def _finished(experiment: Experiment) -> dict[str, Any] | None:
+    """The scores of these very models and images by these methods, if they are there."""
+    try:
+        with open(experiment.path("metrics.json"), encoding="utf-8") as file:
+            result = json.load(file)
+    except FileNotFoundError:
+        return None
+    return result if result.get("inputs") == _inputs(experiment) else None
+
+
+def _inputs(experiment: Experiment) -> dict[str, Any]:
+    """What decides the scores: settings, and the SHA-256 of files."""
+    files = [experiment.path("shards", "dataset.json")]
+    files += [model_files.weight_path(experiment.path(preset), "last") for preset in PRESETS]
+    files += [os.path.join(experiment.weights_dir(vae, count), name)
+              for vae, count in (("adversarial", 1), *(("paper", count) for count in experiment.layer_counts))
+              for name in (WEIGHTS_FILE, "history.csv")]
+    sums = {}
+    for path in filter(os.path.exists, files):
+        with open(path, "rb") as file:
+            sums[os.path.relpath(path, experiment.output_dir)] = hashlib.sha256(file.read()).hexdigest()
+    return {"methods": dataclasses.asdict(experiment.methods), "image_size": experiment.image_size,
+            "seed": experiment.seed, "files": sums}
 
 
 def _verdict(held: bool | None) -> str:
@@ -130,6 +180,7 @@ def _evaluate(experiment: Experiment) -> dict[str, Any]:
                                         experiment.seed)
     losses = triplet_losses(experiment)
     result["claims"] = [claim._asdict() for claim in claims.judge_claims(result, result["channels"], losses)]
+    result["inputs"] = _inputs(experiment)
     result["config"] = json.loads(json.dumps(dataclasses.asdict(experiment)))
     return result
 

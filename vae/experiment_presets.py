@@ -16,13 +16,15 @@ _UNSET = {"train_pattern": "", "model_dir": ""}  # set by the experiment
 
 def demo(output_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:
     """Both presets, small, on the procedural world by day and by night."""
-    size = {"image_size": 64, "width": 0.125, "batch_size": 16, "steps_per_epoch": 100, "seed": seed}
+    size = {"image_size": 64, "width": 0.125, "batch_size": 16, "num_steps": 250,
+            "steps_per_epoch": 50, "seed": seed}
     return Experiment(
         output_dir=output_dir, title="Day and night, one latent: a procedural world",
         world=DayNightWorldConfig(os.path.join(output_dir, "world"), seed=seed),
-        paper=preset("paper", **{**_UNSET, **size, "num_steps": 500, "learning_rate": 1e-3,
+        # The original's rate of 1e-4 would not get far in so few steps.
+        paper=preset("paper", **{**_UNSET, **size, "learning_rate": 1e-3,
                                  "plateau_epochs": 0, "descriptor_grid": 8}),
-        adversarial=preset("paired", **{**_UNSET, **size, "num_steps": 1000}),
+        adversarial=preset("paired", **{**_UNSET, **size, "pair_contrast_weight": 3.0}),
         weights=WeightTrainConfig(**_UNSET, vae_dir="", num_steps=300, steps_per_epoch=20, seed=seed),
         methods=methods, seed=seed)
 

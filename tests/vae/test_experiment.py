@@ -70,8 +70,18 @@ class RunTest(unittest.TestCase):
     def test_finished_stages_are_kept(self):
         weights = os.path.join(self.settings.weights_dir("adversarial", 1), "channel_weights.json")
         before = os.stat(weights).st_mtime_ns
-        self.assertEqual(experiment.run(self.settings), self.result)
+        with mock.patch.object(experiment.evaluation, "evaluate", side_effect=AssertionError):
+            self.assertEqual(experiment.run(self.settings), self.result)
         self.assertEqual(os.stat(weights).st_mtime_ns, before)
+
+    def test_other_methods_are_evaluated_anew(self):
+        changed = dataclasses.replace(self.settings, methods=MethodsConfig(delg_saved_model="model"))
+        self.assertIsNotNone(experiment._finished(self.settings))
+        self.assertIsNone(experiment._finished(changed))
+
+    def test_refuses_the_folder_of_an_experiment_on_other_images(self):
+        with self.assertRaisesRegex(ValueError, "no experiment on other images.*made with .*photographs"):
+            experiment.run(dataclasses.replace(self.settings, data_dir="elsewhere"))
 
     def test_the_page_needs_no_other_file(self):
         page = self.read("out", "report", "index.html")
