@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import glob
 import json
 import os
@@ -15,6 +16,7 @@ from data_prep.jobs import JobConfig
 from delg import extraction, features_io
 from delg.config import ExtractConfig
 from delg.extraction_module import ExtractionModule
+from delg.image_features import ImageDescriber
 from tests.delg.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model, write_records
 
 CONFIG = ExtractConfig(global_scales=(1.0,), local_scales=(1.0, 0.5), max_num_features=3)
@@ -28,6 +30,9 @@ class ExtractFeaturesTest(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.saved_model = os.path.join(folder.name, "saved_model")
         ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=1.0).save(cls.saved_model)
+        opened_once = mock.patch.object(extraction, "ImageDescriber", functools.cache(ImageDescriber))
+        opened_once.start()
+        cls.addClassCleanup(opened_once.stop)
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
