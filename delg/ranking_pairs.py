@@ -50,8 +50,9 @@ def write_matches(path: str, ranking: Ranking, named: list[tuple[str, str]], fea
         suffix: comes after the ids.
 
     Raises:
-        ValueError: if an image has no features.
+        ValueError: if an image has no features, or they are of another model than the ranking's.
     """
+    _check_model(ranking, features)
     return feature_conversion.write_hloc_matches(path, features, named, ranking.search_config, suffix,
                                                  inliers_only=True)
 
@@ -59,7 +60,16 @@ def write_matches(path: str, ranking: Ranking, named: list[tuple[str, str]], fea
 def write_database(path: str, ranking: Ranking, named: list[tuple[str, str]], features: str,
                    suffix: str = "") -> int:
     """Writes a COLMAP database of all images and the matches and geometries of pairs; as `write_matches`."""
+    _check_model(ranking, features)
     images = feature_conversion.with_suffix(feature_conversion.read_images(features, "shards"), suffix)
     with FeatureReader(features) as reader:
         return feature_conversion.write_colmap(path, images, feature_conversion.match_pairs(
             reader, named, ranking.search_config, suffix))
+
+
+def _check_model(ranking: Ranking, features: str) -> None:
+    with FeatureReader(features) as reader:
+        model = reader.config.get("fingerprint", "")
+    if model != ranking.config["fingerprint"]:
+        raise ValueError("`features` must be of the model that `ranking` was made with, "
+                         f"{ranking.config['fingerprint']!r}. Received: {features!r} of model {model!r}.")

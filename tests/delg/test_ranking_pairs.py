@@ -106,6 +106,16 @@ class ExportTest(unittest.TestCase):
         mapped = np.column_stack([found.keypoints_yx[rows[:, 1], ::-1], np.ones(len(rows))]) @ transform.T
         np.testing.assert_allclose(mapped[:, 1::-1] / mapped[:, 2:], query.keypoints_yx[rows[:, 0]], atol=20)
 
+    def test_refuses_features_of_another_model(self):
+        folder = self.folder / "other"
+        folder.mkdir()
+        planar_world.write_world(folder, fingerprint="model-b")
+        ranking = read_ranking(self.path("search/ranking.h5"))
+        for write in (ranking_pairs.write_matches, ranking_pairs.write_database):
+            with self.assertRaisesRegex(ValueError, "'model-a'. Received: .*other.* of model 'model-b'"):
+                write(self.path("search/none"), ranking, [("q0", "i0")], str(folder / "*.h5"))
+        self.assertFalse(os.path.exists(self.path("search/none")))
+
     def test_the_command_refuses_what_makes_no_sense(self):
         done = self.run_script(ranking=self.path("search/ranking.h5"), output=self.path("none.txt"),
                                matches=self.path("none.h5"))
