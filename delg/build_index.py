@@ -1,14 +1,14 @@
-"""Make a searchable index of global descriptors.
+"""Make a searchable index of global descriptors, or of aggregated local features.
 
-    python -m delg.build_index --features_dir=build/demo/features --index_dir=build/demo/index
+    python -m delg.build_index --features_dir='build/demo/features/index-*.h5' --index_dir=build/demo/index
 
-`--features_dir` is the folder of the index images' feature shards, or a glob such as
-'build/demo/features/index-*.h5'. `--index_type` says how neighbours are found: `exact` compares the global
-descriptor with every image's, `binary`, `ivf` and `hnsw` find candidates by short codes and compare those
-exactly. `asmk` and `binary_asmk` compare local features, aggregated at codewords: learn these from images
-that are not searched (`--codebook_features`), or scores flatter what they would be elsewhere. Writes
-descriptors, ids, codes, checksums and the model's fingerprint; an index that is there stays valid until
-the new one is whole. Seconds for a hundred thousand images; `hnsw` takes minutes, `asmk` hours.
+`--features_dir` may also be a folder that holds the feature shards of the index images alone. `--index_type`
+says how neighbours are found: `exact` compares the global descriptor with every image's, `binary`, `ivf` and
+`hnsw` find candidates by short codes and compare those exactly. `asmk` and `binary_asmk` compare local
+features, aggregated at codewords: learn these from images that are not searched (`--codebook_features`), or
+scores flatter what they would be elsewhere. Writes descriptors, ids, codes, checksums and the model's
+fingerprint; an index that is there stays valid until the new one is whole. Seconds for a hundred thousand
+images; `hnsw` takes minutes, `asmk` hours.
 """
 
 from __future__ import annotations

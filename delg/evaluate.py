@@ -1,7 +1,7 @@
 """Score a ranking by the Revisited Oxford/Paris protocols, a ranking or predictions by Google Landmarks v2.
 
     python -m delg.evaluate --ranking=build/demo/ranking.h5 \\
-        --ground_truth=build/demo/tfrecords/dataset.json --output=build/demo/metrics.json
+        --ground_truth=build/demo/eval_shards/dataset.json --output=build/demo/metrics.json
     python -m delg.evaluate --predictions=mine.csv --solution=solution_v2.1.csv --output=scores.json
     python -m delg.evaluate --ranking=ranking.h5 --solution=test_shards/dataset.json --output=scores.json
 

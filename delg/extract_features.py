@@ -1,7 +1,7 @@
 """Extract global and local features of the images in TFRecord shards.
 
     python -m delg.extract_features --saved_model=build/demo/saved_model \\
-        --pattern='build/demo/tfrecords/index-*' --output_dir=build/demo/features
+        --pattern='build/demo/eval_shards/index-*' --output_dir=build/demo/features
 
 Writes a feature shard (HDF5) per TFRecord shard and the list of images left out, and skips what is finished;
 `--runner` spreads a large job over machines that share the folders. With the defaults (seven scales of up to

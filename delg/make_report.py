@@ -1,9 +1,10 @@
 """Make a page that shows how good a search is: one HTML file, to be opened without a server.
 
-    python -m delg.make_report --ranking=build/demo/ranking.h5 --metrics=build/demo/metrics.json \
-        --ground_truth=build/demo/eval/dataset.json --baseline_metrics=build/demo/untrained_metrics.json \
-        --query_features='build/demo/features/query-*' --index_features='build/demo/features/index-*' \
-        --query_images='build/demo/eval/query-*' --index_images='build/demo/eval/index-*' \
+    python -m delg.make_report --ranking=build/demo/ranking.h5 --metrics=build/demo/metrics.json \\
+        --ground_truth=build/demo/eval_shards/dataset.json \\
+        --baseline_metrics=build/demo/untrained_metrics.json \\
+        --query_features='build/demo/features/query-*' --index_features='build/demo/features/index-*' \\
+        --query_images='build/demo/eval_shards/query-*' --index_images='build/demo/eval_shards/index-*' \\
         --saved_model=build/demo/saved_model --output_dir=build/demo/report
 
 Writes report/index.html, below 15 MB: scores, precision-recall curves, the failures first and a few successes

@@ -1,6 +1,6 @@
 """Trains a DELG model.
 
-    python -m delg.train --train_pattern='DIR/train-*' --validation_pattern='DIR/validation-*' \
+    python -m delg.train --train_pattern='DIR/train-*' --validation_pattern='DIR/validation-*' \\
         --heldout_pattern='DIR/heldout-*' --model_dir=MODEL --backbone=resnet50
 
 Writes MODEL/config.json, best.weights.h5, last.weights.h5, history.csv and events/ for TensorBoard. The same
