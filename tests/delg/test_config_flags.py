@@ -44,6 +44,11 @@ class DefineFlagsTest(unittest.TestCase):
                              "--flag_test_switch", "--flag_test_limit=2", "--flag_test_scales=1,0.25")
         self.assertEqual(config, _FlagTestConfig("x", 7, 1e-3, True, 2.0, (1.0, 0.25)))
 
+    def test_other_defaults_are_for_flags_not_given(self):
+        self._parse("--flag_test_path=x", "--flag_test_rate=2")
+        config = _from_flags(flag_test_count=9, flag_test_rate=0.1)
+        self.assertEqual((config.flag_test_count, config.flag_test_rate), (9, 2.0))
+
     def test_comment_beside_the_field_is_the_help(self):
         self.assertEqual(flags.FLAGS["flag_test_count"].help, "How many, of 4.")
 
