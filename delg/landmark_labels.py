@@ -49,8 +49,9 @@ def read_landmarks(index_ids: Sequence[str], train_csv: str = "", train_clean_cs
         raise ValueError(f"Every image of {path} must occur once. Received: "
                          f"{table[table.duplicated()][0]!r} again.")
     rows = table.get_indexer(index_ids)
-    found = np.where(rows >= 0, landmarks[rows], NO_LANDMARK)
     known = rows >= 0
+    found = np.full(len(rows), NO_LANDMARK, np.int64)
+    found[known] = landmarks[rows[known]]
     if no_landmark_list:
         without = _listed(index_ids, no_landmark_list)
         found[without] = NO_LANDMARK
@@ -93,7 +94,7 @@ def _listed(index_ids: Sequence[str], path: str) -> np.ndarray:
     """Which images a list names, bool [N]."""
     with open(_existing(path), encoding="utf-8", errors="replace") as file:
         lines = [line.strip() for line in file]
-    if lines and "id" in (name.strip() for name in lines[0].split(",")):
+    if lines and "id" in (name.strip(' "') for name in lines[0].split(",")):
         lines = read_table(path, {"id": str})["id"].tolist()
     named = {line for line in lines if line}
     listed = np.array([image in named for image in index_ids], bool)

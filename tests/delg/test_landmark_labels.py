@@ -62,12 +62,19 @@ class ReadLandmarksTest(unittest.TestCase):
                                            no_landmark_list=self.write("none.txt", "x\ny\n"))
         self.assertRegex(logs.output[0], "1 of the 2 ids of .*none.txt are not in the index")
 
+    def test_a_list_with_quotes_is_a_table_too(self):
+        found = landmark_labels.read_landmarks(["c", "a"], self.write("train.csv", TABLE),
+                                               no_landmark_list=self.write("q.csv", '"id","x"\n"a","1"\n'))
+        self.assertEqual(found.tolist(), [7, landmark_labels.NO_LANDMARK])
+
     def test_what_is_refused(self):
         table = self.write("train.csv", TABLE)
         for settings, error, message in (
                 ({}, ValueError, "one of train_csv, .* Received: none of them"),
                 ({"train_csv": table, "train_shards": "x"}, ValueError, "Received: train_csv, train_shards"),
                 ({"train_csv": "no.csv"}, FileNotFoundError, "No table at no.csv"),
+                ({"train_clean_csv": self.write("blank.csv", "landmark_id,images\n5,\n")}, ValueError,
+                 "blank.csv must have a landmark .*none for 'a' .2 of 2."),
                 ({"train_csv": table}, ValueError, "train.csv must have a landmark .*none for 'x' .1 of 2."),
                 ({"train_csv": self.write("twice.csv", TABLE + "a,u,1\n")}, ValueError, "'a' again"),
                 ({"train_csv": table, "no_landmark_list": self.write("none.txt", "q\n")}, ValueError,
