@@ -14,8 +14,9 @@
 
 A true inlier lies within 5 px of where the known transform puts it; none is counted twice for one feature.
 How many there are, and so the most that anything can find, is printed first.
-Says what falls short: when the candidates take longer than 0.8 s; when scale finds fewer of 10 % planted matches than
-usac; when one of both finds less than 1.5 times as many of these as paper although there are more; or when
+Says what falls short: when the candidates take longer than 0.8 s; when scale finds fewer of 10 % planted
+matches than usac; when one of both finds less than 1.5 times as many of these as paper although there are
+more; or when
 usac is not 30 times faster than paper on pairs under homographies, or one of both not better there. With
 matching, paper finds more where its sampling succeeds: it matches one way, and so keeps a partner that
 something else resembles more.
