@@ -117,7 +117,8 @@ _ADVERSARIAL = {"image_size": 64, "width": 0.125, "normalization": "instance", "
                 "center_latent": True, "descriptor_grid": 8,
                 "image_adversarial_weight": 1.0, "latent_adversarial_weight": 1.0,
                 "translation_contrast_weight": 1.0, "batch_size": 16, "augmentation": "crop",
-                "learning_rate": 1e-3, "beta_1": 0.5, "schedule": "cosine"}
+                "num_steps": 500, "steps_per_epoch": 100, "learning_rate": 1e-3, "beta_1": 0.5,
+                "schedule": "cosine"}  # small and short, for processors; chosen on a procedural world
 PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the defaults
     "paper": {},
     "adversarial": _ADVERSARIAL,

@@ -4,7 +4,7 @@
         --output_dir=build/vae/features
 
 Writes a feature shard (HDF5) per TFRecord shard, which delg.build_index, delg.search_images and delg.evaluate
-read, and the list of images left out; skips what is finished. Some 100 images a second on two cores.
+read, and the list of images left out; skips what is finished.
 """
 
 from __future__ import annotations

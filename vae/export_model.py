@@ -3,7 +3,7 @@
     python -m vae.export_model --model_dir=build/vae/adversarial --export_dir=build/vae/saved_model
 
 Writes a TensorFlow SavedModel with the signatures encode_day, encode_night, day_to_night and night_to_day,
-and export_config.json beside it. Takes about 15 seconds. A finished export of the same weights is kept.
+and export_config.json beside it. A finished export of the same weights is kept.
 """
 
 from __future__ import annotations
