@@ -8,7 +8,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from hashing.triplets import order_aware_weights, squared_distances, triplet_mask
+from hashing.triplets import order_aware_weights, positive_pairs, squared_distances
 
 
 def batch_all_triplet_loss(labels, codes, margin, active_only=True, mirrored=True, order_aware=False):
@@ -31,11 +31,14 @@ def batch_all_triplet_loss(labels, codes, margin, active_only=True, mirrored=Tru
     """
     codes = tf.cast(codes, tf.float32)
     distances = squared_distances(codes)
-    mask = triplet_mask(labels, mirrored)
-    hinges = tf.nn.relu(distances[:, :, None] - distances[:, None, :] + margin)
+    labels = tf.reshape(labels, [-1])
+    anchors, positives = positive_pairs(labels, mirrored)
+    to_positive = tf.gather_nd(distances, tf.stack([anchors, positives], axis=1))
+    hinges = tf.nn.relu(to_positive[:, None] - tf.gather(distances, anchors) + margin)
+    mask = tf.gather(labels, anchors)[:, None] != labels
     weights = tf.cast(mask & (hinges > 0) if active_only else mask, tf.float32)
     if order_aware:
-        weights *= order_aware_weights(distances)
+        weights *= order_aware_weights(distances, anchors, positives)
         hinges = tf.square(hinges)
     return tf.math.divide_no_nan(tf.reduce_sum(hinges * weights), tf.reduce_sum(weights))
 

@@ -1,4 +1,8 @@
-"""Triplets of a batch as masks and weights over [anchor, positive, negative] (tf)."""
+"""Triplets of a batch: every pair of one label against every image of another (tf).
+
+Only pairs of one label are looked at, P of them, so that memory and time grow by P x B: in batches of many
+classes a small part of all B x B x B.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +16,24 @@ def squared_distances(codes):
     return tf.nn.relu(squares[:, None] + squares[None, :] - 2.0 * products)
 
 
-def triplet_mask(labels, mirrored=True):
-    """Which (anchor, positive, negative) are triplets: two images of one label and one of another.
+def positive_pairs(labels, mirrored=True):
+    """Anchor and positive of every pair of different images of one label.
 
     Args:
         labels: int, [B].
         mirrored: False: only pairs whose anchor comes before the positive in the batch.
 
     Returns:
-        bool, [B, B, B].
+        anchors, positives: int64, [P], places in the batch.
     """
     labels = tf.reshape(labels, [-1])
-    same = labels[:, None] == labels[None, :]
     places = tf.range(tf.size(labels))
     pairs = places[:, None] != places[None, :] if mirrored else places[:, None] < places[None, :]
-    return (same & pairs)[:, :, None] & ~same[:, None, :]
+    found = tf.where((labels[:, None] == labels[None, :]) & pairs)
+    return found[:, 0], found[:, 1]
 
 
-def order_aware_weights(distances):
+def order_aware_weights(distances, anchors, positives):
     """Weight of each triplet: by how much it matters that positive and negative change places in a ranking.
 
     Ranks count from 1 over the other images of the batch; the weight is |1 / rank(positive) -
@@ -37,11 +41,14 @@ def order_aware_weights(distances):
 
     Args:
         distances: float32, [B, B].
+        anchors: int, [P].
+        positives: int, [P].
 
     Returns:
-        float32, [B, B, B], in [0, 1); no gradient goes through it.
+        float32, [P, B], in [0, 1); no gradient goes through it.
     """
     others = tf.where(tf.eye(tf.shape(distances)[0], dtype=tf.bool), tf.float32.max, distances)
     order = tf.argsort(others, axis=1, stable=True)
     reciprocal = 1.0 / tf.cast(tf.argsort(order, axis=1) + 1, tf.float32)
-    return tf.stop_gradient(tf.abs(reciprocal[:, :, None] - reciprocal[:, None, :]))
+    of_positive = tf.gather_nd(reciprocal, tf.stack([anchors, positives], axis=1))
+    return tf.stop_gradient(tf.abs(of_positive[:, None] - tf.gather(reciprocal, anchors)))
