@@ -16,6 +16,7 @@ SETTINGS_OF = {
     "index_csv": ("gldv2",), "index_labels_csv": ("gldv2",), "test_csv": ("gldv2",),
     "recognition_solution_csv": ("gldv2",), "retrieval_solution_csv": ("gldv2",),
     "ground_truth": ("revisited",), "class_split": ("cub", "dogs"), "test_fraction": ("day_night",),
+    "test_image_fraction": ("folder",),
     "pair_frames": ("day_night",), "landmarks_json": ("landmarks",), "image_list": ("list", "distractors"),
     "from_tars": ("gldv2", "list", "distractors"),
 }
@@ -55,6 +56,7 @@ class BuildConfig:
     ground_truth: str = ""  # revisited
     class_split: str = "official"  # cub, dogs: one of CLASS_SPLITS
     test_fraction: float = 0.2  # day_night: of the sequences; validation_fraction is of them too
+    test_image_fraction: float = 0.0  # folder: of the images of each class, to the split test
     pair_frames: bool = False  # day_night: files of equal name show the same view by day and by night
     landmarks_json: str = ""  # landmarks; empty: the landmarks.json of the images' folder
     image_list: str = ""  # list, distractors
@@ -73,7 +75,8 @@ class BuildConfig:
         if not 0 <= self.max_bad_fraction <= 1:
             raise ValueError("`max_bad_fraction` must be in [0, 1]. "
                              f"Received: max_bad_fraction={self.max_bad_fraction}.")
-        for name in ("validation_fraction", "heldout_class_fraction", "test_fraction"):
+        for name in ("validation_fraction", "heldout_class_fraction", "test_fraction",
+                     "test_image_fraction"):
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={value}.")

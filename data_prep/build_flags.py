@@ -38,6 +38,7 @@ _HELP = {
     "ground_truth": "revisited: .mat, .pkl or .json with imlist, qimlist and gnd.",
     "class_split": "cub, dogs: official, or unseen: the first half of the classes trains, the other tests.",
     "test_fraction": "day_night: share of the sequences that goes to the split `test`.",
+    "test_image_fraction": "folder: share of the images of each class that goes to the split `test`.",
     "pair_frames": "day_night: files of equal name, in one sequence, show the same view by day and by night.",
     "landmarks_json": "landmarks: table of each image's landmark; by default the one beside the images.",
     "image_list": "list, distractors: a path a line; list: and a label, after a tab or a comma.",

@@ -91,6 +91,7 @@ _READERS: dict[str, Callable[[BuildConfig], ImageCollection]] = {
     "dogs": lambda config: dogs.read_collection(config.images_dir, config.class_split),
     "day_night": _day_night,
     "landmarks": _landmarks,
-    "folder": lambda config: _to_train(folder.read_images(config.images_dir)),
+    "folder": lambda config: folder.read_collection(config.images_dir, config.test_image_fraction,
+                                                    config.seed),
     "list": lambda config: image_list.read_collection(config.images_dir, config.image_list),
 }

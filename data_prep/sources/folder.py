@@ -6,8 +6,32 @@ import os
 
 import numpy as np
 
-from data_prep.labels import LabelledImages
+from data_prep.collection import ImageCollection, SplitImages
+from data_prep.labels import LabelledImages, split_images
 from data_prep.sources.image_names import SUFFIXES, find_images, ids_of_paths
+
+
+def read_collection(images_dir: str, test_fraction: float, seed: int) -> ImageCollection:
+    """The images of `read_images` as a split `train`, and with a fraction above 0 a split `test`.
+
+    Args:
+        images_dir: folder of the classes' folders.
+        test_fraction: of the images of each class, as near as can be; a class keeps one to train on.
+        seed: of the choice.
+
+    Raises:
+        as `read_images`; ValueError if no class has an image to spare for the split `test`.
+    """
+    images = read_images(images_dir)
+    _, labels = np.unique(images.landmarks, return_inverse=True)
+    parts = split_images(labels, int(labels.max()) + 1, test_fraction, seed)
+    if test_fraction and "validation" not in parts:
+        raise ValueError("`test_image_fraction` must take an image of some class of two or more. "
+                         f"Received: test_image_fraction={test_fraction}, {len(labels)} images.")
+    names = {"train": "train", "validation": "test"}  # of the parts of the one and the other function
+    return ImageCollection([SplitImages(names[part], [images.ids[row] for row in np.sort(rows)],
+                                        landmarks=images.landmarks[np.sort(rows)])
+                            for part, rows in parts.items()], images.path_of)
 
 
 def read_images(images_dir: str) -> LabelledImages:

@@ -1,9 +1,9 @@
-"""Lists of images and folders of distractors are taken as they come, odd names and all."""
+"""Lists of images, folders of classes and of distractors are taken as they come, odd names and all."""
 
 import os
 import unittest
 
-from data_prep.sources import distractors, image_list
+from data_prep.sources import distractors, folder, image_list
 from tests.data_prep.temporary_files import FilesTest
 
 
@@ -49,6 +49,37 @@ class ImageListTest(FilesTest):
                 self.read(content)
         with self.assertRaises(FileNotFoundError):
             image_list.read_collection(self.directory, self.path("absent.txt"))
+
+
+class FolderTest(FilesTest):
+    def setUp(self):
+        super().setUp()
+        for kind, count in (("oak", 8), ("elm", 4), ("yew", 1)):
+            for number in range(count):
+                self.write(f"{kind}/{number}.jpg")
+
+    def splits(self, fraction, seed=0):
+        collection = folder.read_collection(self.directory, fraction, seed)
+        return {split.name: split for split in collection.splits}
+
+    def test_without_a_fraction_all_images_train(self):
+        found = self.splits(0.0)
+        self.assertEqual(list(found), ["train"])
+        self.assertEqual(found["train"].ids, folder.read_images(self.directory).ids)
+
+    def test_each_class_gives_its_share_to_the_test(self):
+        found = self.splits(0.25)
+        self.assertEqual(sorted(found["test"].landmarks.tolist()), ["elm", "oak", "oak"])
+        self.assertEqual(len(found["train"].ids), 10)
+        self.assertFalse(set(found["train"].ids) & set(found["test"].ids))
+        for split in found.values():
+            self.assertEqual([image_id.split("/")[0] for image_id in split.ids], split.landmarks.tolist())
+        self.assertEqual(self.splits(0.25)["test"].ids, found["test"].ids)
+        self.assertNotEqual(self.splits(0.25, seed=1)["test"].ids, found["test"].ids)
+
+    def test_refuses_a_fraction_that_takes_nothing(self):
+        with self.assertRaisesRegex(ValueError, "`test_image_fraction` must take .*0.001, 13 images"):
+            self.splits(0.001)
 
 
 class DistractorsTest(FilesTest):
