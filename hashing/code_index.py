@@ -26,7 +26,7 @@ class CodeIndexConfig:
     num_lists: int = 0  # of ivf; 0: the power of two nearest to the square root of the codes, at most 4096
     num_probes: int = 16  # of ivf: lists looked at per query
     num_tables: int = 4  # of hash: substrings of the code
-    num_flips: int = 1  # of hash: bits of a substring that may differ
+    num_flips: int = 2  # of hash: bits of a substring that may differ
     seed: int = 0
 
     def __post_init__(self):

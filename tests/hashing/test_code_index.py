@@ -86,7 +86,7 @@ class CodeIndexTest(unittest.TestCase):
                  lambda: index.search(self.codes[:1, :4], 1)),
                 ("`code_size` must be a multiple of 8. Received: code_size=12",
                  lambda: CodeIndex(np.zeros((1, 1), np.uint8), ["a"], 12)),
-                ("pieces of 1 to 32 bits.*num_tables=1, num_flips=1, 64 bits",
+                ("pieces of 1 to 32 bits.*num_tables=1, num_flips=2, 64 bits",
                  lambda: CodeIndex(self.codes, _names(500), 64, CodeIndexConfig("hash", num_tables=1))),
                 ("`index_type` must be one of flat, ivf, hash. Received: index_type='x'",
                  lambda: CodeIndexConfig("x")),
