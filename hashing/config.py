@@ -67,8 +67,12 @@ class TrainConfig:
     images_per_class: int = 0  # K images of each of batch_size / K classes; 0: any images
     augmentation: str = "original"  # original: crop, flip | strong: also turned, blurred, recoloured | none
     min_crop_area: float = 0.4  # of the crop of strong, share of the image
+    # The code layer alone, before the other steps: on features of the backbone, computed once.
+    head_steps: int = 0  # 0: not at all
+    head_views: int = 4  # random views of each image whose features are computed
+    head_learning_rate: float = 1e-3  # highest, falls along a cosine
     # Optimisation.
-    num_steps: int = 60_000
+    num_steps: int = 60_000  # of the whole network; 0: only the code layer is trained
     learning_rate: float = 1e-3  # of Adam
     beta_2: float = 0.98  # of Adam
     schedule: str = "inverse_sqrt"  # inverse_sqrt | linear | cosine, all after warm-up
@@ -77,6 +81,7 @@ class TrainConfig:
     clip_norm: float = 0.0  # of all gradients together; 0: no clipping
     backbone_learning_rate_factor: float = 1.0  # 0 freezes the backbone
     freeze_batch_norm: bool = False  # BatchNorm of the backbone in inference mode, for small batches
+    batch_norm_momentum: float = 0.0  # of the backbone's statistics; 0: as the backbone was published
     strategy: str = "one_device"
     mixed_precision: str = "float32"
     # Bookkeeping.
@@ -89,19 +94,24 @@ class TrainConfig:
         for name, allowed in (("mining", MININGS), ("schedule", SCHEDULES), ("strategy", STRATEGIES),
                               ("augmentation", AUGMENTATIONS), ("mixed_precision", PRECISIONS)):
             require_member(name, getattr(self, name), allowed)
-        for name in ("center_scale", "batch_size", "num_steps", "learning_rate", "steps_per_epoch"):
+        for name in ("center_scale", "batch_size", "learning_rate", "steps_per_epoch", "head_views",
+                     "head_learning_rate"):
             require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
         for name in ("triplet_weight", "margin", "center_weight", "center_margin", "classification_weight",
                      "quantization_weight", "balance_weight", "decorrelation_weight", "images_per_class",
-                     "weight_decay", "clip_norm", "backbone_learning_rate_factor", "backup_steps"):
+                     "weight_decay", "clip_norm", "backbone_learning_rate_factor", "batch_norm_momentum",
+                     "backup_steps",
+                     "head_steps", "num_steps"):
             require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
                     **{name: getattr(self, name)})
         require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
                 min_crop_area=self.min_crop_area)
         require(0 <= self.beta_2 < 1, "`beta_2` must be in [0, 1).", beta_2=self.beta_2)
+        require(self.num_steps + self.head_steps > 0, "One of `num_steps` and `head_steps` must be above 0.",
+                num_steps=self.num_steps, head_steps=self.head_steps)
         least = 1 if self.schedule == "inverse_sqrt" else 0
         require(self.warmup_steps >= least and (self.schedule == "inverse_sqrt"
-                                                or self.warmup_steps < self.num_steps),
+                                                or self.warmup_steps < max(1, self.num_steps)),
                 f"`warmup_steps` must be at least {least}, and below `num_steps` where the rate falls to 0.",
                 warmup_steps=self.warmup_steps, num_steps=self.num_steps, schedule=self.schedule)
         require(self.images_per_class == 0 or self.batch_size % self.images_per_class == 0,
@@ -124,10 +134,10 @@ PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the de
     "paper2019": {},  # ResNet-18, inverse square root schedule: the published numbers
     "paper2021": {"backbone": "vit_b32", "learning_rate": 1e-4, "beta_2": 0.999, "schedule": "linear",
                   "num_steps": 240_000, "warmup_steps": 48_000},  # AdamW, the last version
-    "best": {"code_batch_norm": True, "active_only": True, "mirrored": True, "center_weight": 1.0,
-             "triplet_weight": 0.1, "quantization_weight": 0.1, "batch_size": 64, "images_per_class": 4,
-             "augmentation": "strong", "num_steps": 6000, "learning_rate": 1e-3, "beta_2": 0.999,
-             "schedule": "cosine", "warmup_steps": 300, "weight_decay": 1e-2,
+    "best": {"code_batch_norm": True, "active_only": True, "mirrored": True, "center_weight": 0.1,
+             "triplet_weight": 1.0, "quantization_weight": 0.1, "batch_size": 64, "images_per_class": 8,
+             "augmentation": "strong", "head_steps": 400, "num_steps": 6000, "learning_rate": 1e-3,
+             "beta_2": 0.999, "schedule": "cosine", "warmup_steps": 300, "weight_decay": 1e-2,
              "backbone_learning_rate_factor": 0.1, "freeze_batch_norm": True},
 }
 

@@ -86,10 +86,18 @@ def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int) -
 
 
 def freeze(model: keras.Model, config: TrainConfig) -> None:
-    """Fixes what these settings ask to keep: the backbone, or its BatchNorm in inference mode."""
+    """Fixes what these settings ask to keep: the backbone, or its BatchNorm in inference mode.
+
+    Also sets the momentum of its statistics.
+    """
     backbone = model.get_layer("backbone")
     if config.backbone_learning_rate_factor == 0:
         backbone.trainable = False
+    if config.batch_norm_momentum:
+        for network in backbone.layers:
+            for layer in getattr(network, "layers", ()):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = config.batch_norm_momentum
     if config.backbone_learning_rate_factor == 0 or config.freeze_batch_norm:
         freeze_batch_norm(backbone)
 
@@ -103,4 +111,4 @@ def with_targets(batches, config: TrainConfig):
 def _learning_rate(config: TrainConfig):
     if config.schedule == "inverse_sqrt":
         return InverseSqrtWithWarmup(config.learning_rate, config.warmup_steps)
-    return WarmupDecay(config.learning_rate, config.num_steps, config.warmup_steps, config.schedule)
+    return WarmupDecay(config.learning_rate, max(1, config.num_steps), config.warmup_steps, config.schedule)

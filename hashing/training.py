@@ -17,7 +17,7 @@ from absl import logging
 
 from data_prep.manifest import manifest_beside
 from delg import callbacks, heldout, model_files, resuming, strategies, summaries
-from hashing import codes, image_batches, metrics
+from hashing import code_layer, codes, image_batches, metrics
 from hashing.config import TrainConfig
 from hashing.model import build_hashing
 from hashing.objective import compile_hashing, freeze, with_targets
@@ -115,16 +115,19 @@ class CodeRetrieval(keras.callbacks.Callback):
         self.config = config
 
     def on_epoch_end(self, epoch, logs=None):
+        logs["validation_map"] = self.measure(epoch, int(self.model.optimizer.iterations.numpy()))
+
+    def measure(self, epoch: int, step: int) -> float:
+        """mAP of the weights as they are; keeps them if they are the best so far."""
         values, labels = heldout.describe(self.batches(), self.encode, _MAX_VALIDATION_IMAGES)
         score = validation_map(codes.binarize(values), labels)
-        logs["validation_map"] = score
         best = self.config["best"]
-        if best is None or score >= best["validation_map"]:
+        if best is None or not score < best["validation_map"]:  # NaN: the last
             model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "best"))
-            self.config["best"] = {"epoch": epoch, "step": int(self.model.optimizer.iterations.numpy()),
-                                   "validation_map": score}
+            self.config["best"] = {"epoch": epoch, "step": step, "validation_map": score}
             model_files.write_config(self.model_dir, self.config)
         logging.info("Epoch %d: validation mAP %.4f.", epoch + 1, score)
+        return score
 
 
 def validation_map(bits: np.ndarray, labels: np.ndarray) -> float:
@@ -170,8 +173,15 @@ class _Run:
     def fit(self) -> None:
         """Trains to the last step; without validation the last weights are the best."""
         config = self.config
+        retrieval = self._retrieval()
+        if config.head_steps and self.manager.latest_checkpoint is None:
+            code_layer.train_code_layer(self.model, config, self.stored["num_classes"])
+            if retrieval is not None:
+                retrieval.measure(epoch=-1, step=0)
+            model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "last"))
+            self.manager.save(checkpoint_number=0)
         runs = resuming.plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
-        events = self._callbacks() if runs else []
+        events = self._callbacks(retrieval) if runs else []
         for first_epoch, end_epoch, num_steps in runs:
             self.trained.fit(_shared_batches(config, self.step), initial_epoch=first_epoch, epochs=end_epoch,
                              steps_per_epoch=num_steps, callbacks=events,
@@ -179,17 +189,21 @@ class _Run:
         if self.stored["best"] is None:
             model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "best"))
 
-    def _callbacks(self) -> list[keras.callbacks.Callback]:
+    def _retrieval(self) -> CodeRetrieval | None:
+        config = self.config
+        if not config.validation_pattern:
+            return None
+        encode = tf.function(lambda images: self.model(images, training=False)["codes"],
+                             reduce_retracing=True)
+        return CodeRetrieval(self.model, encode, lambda: image_batches.encoding_batches(
+            config.validation_pattern, config.image_size, config.batch_size), self.write_dir, self.stored)
+
+    def _callbacks(self, retrieval: CodeRetrieval | None) -> list[keras.callbacks.Callback]:
         config = self.config
         writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
         events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
-        if config.validation_pattern:
-            encode = tf.function(lambda images: self.model(images, training=False)["codes"],
-                                 reduce_retracing=True)
-            events.append(CodeRetrieval(
-                self.model, encode, lambda: image_batches.encoding_batches(
-                    config.validation_pattern, config.image_size, config.batch_size),
-                self.write_dir, self.stored))
+        if retrieval is not None:
+            events.append(retrieval)
         return [*events, summaries.TrainingSummaries(writer, config.batch_size),
                 callbacks.HistoryTable(self.write_dir),
                 callbacks.Backup(self.model, self.manager, self.write_dir, config.backup_steps)]

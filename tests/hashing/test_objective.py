@@ -69,6 +69,19 @@ class CompileTest(unittest.TestCase):
             np.testing.assert_array_equal(was, now)
         self.assertGreater(np.abs(model.get_layer("code_layer").get_weights()[0] - before[1][0]).max(), 0)
 
+    def test_statistics_move_by_the_momentum_that_was_set(self):
+        config = _config(batch_norm_momentum=0.5)
+        model = build_hashing(config.model_config())
+        objective.freeze(model, config)
+        before = {weight.name: weight.numpy() for weight in model.weights}
+        images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.float32)
+        model(images, training=True)
+        first = next(weight for weight in model.weights if weight.name.endswith("moving_mean:0"))
+        moved = first.numpy() - before[first.name]
+        model(images, training=True)  # the same statistics: half of what was left
+        np.testing.assert_allclose(first.numpy() - before[first.name], 1.5 * moved, rtol=1e-3, atol=1e-6)
+        self.assertGreater(np.abs(moved).max(), 0)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -11,10 +11,12 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import keras
 import numpy as np
 
-from hashing import model_dir, training
+from hashing import code_layer, model_dir, training
 from hashing.config import TrainConfig
+from hashing.model import build_hashing
 from tests.delg import replicas, tiny_shards
 
 _ROOT = Path(__file__).parents[2]
@@ -95,6 +97,28 @@ class TrainTest(unittest.TestCase):
         training.train(config)
         for best, last in zip(_weights(config.model_dir, "best"), _weights(config.model_dir)):
             np.testing.assert_array_equal(best, last)
+
+    def test_the_code_layer_alone(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/head", num_steps=0, head_steps=60,
+                                     head_learning_rate=0.05, head_views=2)
+        result = training.train(config)
+        model, _ = model_dir.load_hashing(config.model_dir)
+        self.assertGreater(result["best"]["validation_map"], 0.6)  # 0.3 before
+        keras.utils.set_random_seed(config.seed)
+        untrained = build_hashing(config.model_config())
+        for was, now in zip(untrained.get_layer("backbone").get_weights(),
+                            model.get_layer("backbone").get_weights()):
+            np.testing.assert_array_equal(was, now)
+        self.assertFalse(np.allclose(untrained.get_layer("code_layer").get_weights()[0],
+                                     model.get_layer("code_layer").get_weights()[0]))
+        with mock.patch.object(code_layer, "stored_features", side_effect=AssertionError):
+            self.assertEqual(training.train(config), result)  # finished: left alone
+
+    def test_a_code_layer_that_diverges_is_an_error(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/wild", num_steps=0, head_steps=2,
+                                     head_learning_rate=1e39, head_views=1)
+        with self.assertRaisesRegex(ValueError, "must stay finite; .*head_learning_rate=1e\\+39"):
+            training.train(config)
 
     def test_two_replicas_train(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/replicas", num_steps=3,
