@@ -1,0 +1,34 @@
+"""Make a searchable index of binary codes, or add images to one.
+
+    python -m hashing.build_index --codes='CODES/train-*' --index_dir=INDEX
+    python -m hashing.build_index --codes='NEW_CODES/*' --index_dir=INDEX --add
+
+`--index_type=flat` compares a query with every code; `ivf` and `hash` look at a small part of them, for
+millions of images. Adding takes time by the images that are added and one writing of the index.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg.config_flags import define_flags
+from hashing.code_index import CodeIndexConfig
+
+_CODES = flags.DEFINE_string("codes", None, "Folder or glob of code shards.", required=True)
+_INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder of the index.", required=True)
+_ADD = flags.DEFINE_bool("add", False, "Add to the index that is there; its own settings hold.")
+_config = define_flags(CodeIndexConfig)
+
+
+def main(_: list[str]) -> None:
+    config = _config()
+    from hashing import retrieval  # after the settings: TensorFlow takes seconds to load
+
+    index = (retrieval.add_to_index(_CODES.value, _INDEX_DIR.value) if _ADD.value
+             else retrieval.build_index(_CODES.value, _INDEX_DIR.value, config))
+    print(f"{len(index)} images of {index.code_size} bits in {_INDEX_DIR.value}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

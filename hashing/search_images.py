@@ -1,0 +1,61 @@
+"""Find the photos most like a photo by binary codes.
+
+    python -m hashing.search_images --index_dir=INDEX --saved_model=SAVED_MODEL --image=photo.jpg \\
+        --index_images='DIR/train-*' --sheet=found.png
+    python -m hashing.search_images --index_dir=INDEX --query_codes='CODES/test-*' --output=ranking.csv
+
+The first prints the ids and distances of the nearest images and draws them; `--image` may be given several
+times. The second writes a table of query, rank, id and distance for every query.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg.checks import require
+
+_INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder of hashing.build_index.", required=True)
+_IMAGE = flags.DEFINE_multi_string("image", [], "JPEG or PNG file to search for; to be repeated.")
+_SAVED_MODEL = flags.DEFINE_string("saved_model", "", "Folder of hashing.export_model, for `image`.")
+_MODEL_DIR = flags.DEFINE_string("model_dir", "", "Folder of hashing.train, instead of `saved_model`.")
+_QUERY_CODES = flags.DEFINE_string("query_codes", "", "Folder or glob of code shards to search for.")
+_NUM_NEIGHBORS = flags.DEFINE_integer("num_neighbors", 10, "Images found per query.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", "", "Table to write, CSV; empty: it is printed.")
+_SHEET = flags.DEFINE_string("sheet", "", "Picture of the first queries and what was found, PNG.")
+_INDEX_IMAGES = flags.DEFINE_string("index_images", "", "sheet: glob of the index images' TFRecord shards.")
+_QUERY_IMAGES = flags.DEFINE_string("query_images", "", "sheet: the same of the queries of `query_codes`.")
+
+
+def main(_: list[str]) -> None:
+    require(bool(_IMAGE.value) != bool(_QUERY_CODES.value), "Give `image` or `query_codes`.",
+            image=_IMAGE.value, query_codes=_QUERY_CODES.value)
+    require(not _SHEET.value or bool(_INDEX_IMAGES.value), "`sheet` needs `index_images`.",
+            sheet=_SHEET.value, index_images=_INDEX_IMAGES.value)
+    require(not (_SHEET.value and _QUERY_CODES.value) or bool(_QUERY_IMAGES.value),
+            "`sheet` with `query_codes` needs `query_images`.", query_images=_QUERY_IMAGES.value)
+    from hashing import code_index, code_shards, encoding, retrieval  # after the flags: TensorFlow is slow
+
+    index = code_index.CodeIndex.load(_INDEX_DIR.value)
+    if _IMAGE.value:
+        encoder = encoding.Encoder(_SAVED_MODEL.value, _MODEL_DIR.value)
+        retrieval.check_model(encoder.fingerprint, index, "the model")
+        queries = retrieval.encode_photos(encoder, _IMAGE.value)
+    else:
+        queries = code_shards.read_codes(_QUERY_CODES.value)
+        retrieval.check_model(queries.config["fingerprint"], index, _QUERY_CODES.value)
+    ranking = retrieval.search(index, queries, _NUM_NEIGHBORS.value)
+    if _OUTPUT.value:
+        retrieval.write_ranking(_OUTPUT.value, ranking)
+        print(f"{len(ranking.query_ids)} queries in {len(index)} images, in {_OUTPUT.value}.")
+    else:
+        for query, results in zip(*ranking):
+            print(query)
+            for rank, (image_id, distance) in enumerate(results, 1):
+                print(f"  {rank:3d}  {distance:3d} bits  {image_id}")
+    if _SHEET.value:
+        retrieval.draw_ranking(_SHEET.value, ranking, _INDEX_IMAGES.value, _QUERY_IMAGES.value)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
