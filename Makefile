@@ -1,10 +1,11 @@
 # make demo | test | lint | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
+#      hashing-demo [DATA=DIR] [WEIGHTS=FILE]
 # Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
 
-.PHONY: demo smoke real vae-demo test lint bench clean env
+.PHONY: demo smoke real vae-demo hashing-demo test lint bench clean env
 
 env:
 	@.ci/make_environment
@@ -23,6 +24,10 @@ real: env
 vae-demo: env
 	$(PY) -m vae.run_experiment --data_dir="$(DATA)" --imagenet_weights="$(WEIGHTS)" \
 	  --delg_saved_model="$(wildcard build/demo/saved_model)" --output_dir=build/vae --seed=$(SEED)
+
+hashing-demo: env
+	$(PY) -m hashing.run_experiment --data_dir="$(DATA)" --backbone_weights="$(WEIGHTS)" \
+	  --output_dir=build/hashing --seed=$(SEED)
 
 test: env
 	$(PY) -m pytest -n 2 --dist=loadfile

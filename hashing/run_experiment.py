@@ -1,0 +1,58 @@
+"""Run the whole chain on binary codes, from images to metrics.json and report/index.html.
+
+    python -m hashing.run_experiment --output_dir=build/hashing
+    python -m hashing.run_experiment --data_dir=DIR --backbone_weights=mobilenet_v2_notop.weights.h5 \\
+        --output_dir=build/hashing
+    python -m hashing.run_experiment --dataset=cub --data_dir=data/cub --backbone=resnet50 --image_size=224 \\
+        --backbone_weights=imagenet --output_dir=build/cub
+    python -m hashing.run_experiment --dataset=dogs --data_dir=data/dogs --backbone=resnet50 \\
+        --image_size=224 --backbone_weights=imagenet --output_dir=build/dogs
+
+Trains the presets paper2019 and best at 16, 32, 48 and 64 bits and compares them with sign(PCA) and ITQ codes
+of the untrained features, on classes trained on and on others. DIR holds a folder per class; without it the
+procedural world serves. data/cub and data/dogs are folders of data_prep.download, or hold the archives.
+Finished stages are kept. `--smoke` is the same with next to no training, half a minute.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from data_prep import command_line
+from delg.checks import require
+from hashing.config import BACKBONES
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
+_DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", "cub", "dogs"), "What `data_dir` holds.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the set; empty: the procedural world.")
+_BACKBONE = flags.DEFINE_enum("backbone", "mobilenet_v2", BACKBONES, "Network of both presets.")
+_BACKBONE_WEIGHTS = flags.DEFINE_string(
+    "backbone_weights", "none", "Weight file of the backbone, imagenet or none.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Pixels, square.", lower_bound=32)
+_HELDOUT_CLASS_FRACTION = flags.DEFINE_float(
+    "heldout_class_fraction", 0.0, "cub, dogs: share of the classes kept from training and scored apart.",
+    lower_bound=0.0)
+_SMOKE = flags.DEFINE_bool("smoke", False, "Tiny: does every stage run?")
+_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
+
+
+def main(_: list[str]) -> None:
+    from hashing import experiment, experiment_presets  # after the flags: TensorFlow takes seconds to load
+
+    output_dir, data_dir, seed = _OUTPUT_DIR.value, _DATA_DIR.value, _SEED.value
+    network = {"backbone": _BACKBONE.value, "backbone_weights": _BACKBONE_WEIGHTS.value or "none",
+               "image_size": _IMAGE_SIZE.value}
+    if _DATASET.value != "folder":
+        settings = experiment_presets.public_set(_DATASET.value, output_dir, data_dir, network,
+                                                 _HELDOUT_CLASS_FRACTION.value, seed)
+    elif data_dir:
+        require(network["backbone_weights"] != "none" or _SMOKE.value,
+                "Photographs need `backbone_weights`: a weight file or imagenet.", backbone_weights="none")
+        settings = experiment_presets.photographs(output_dir, data_dir, network, seed)
+    else:
+        settings = experiment_presets.demo(output_dir, network, seed)
+    experiment.run(experiment_presets.smoke(settings) if _SMOKE.value else settings)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

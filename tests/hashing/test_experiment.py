@@ -1,0 +1,135 @@
+import dataclasses
+import json
+import os
+import tarfile
+import tempfile
+import unittest
+from unittest import mock
+
+import cv2
+import numpy as np
+
+from hashing import experiment, experiment_presets, set_folders, training
+from tests.data_prep import published_sets
+from tests.hashing import tiny_models
+
+_NETWORK = {"backbone": "resnet18", "backbone_weights": "none", "image_size": 32}
+
+
+def _write_classes(directory, num_classes=4, images_per_class=12):
+    generator = np.random.default_rng(0)
+    for label in range(num_classes):
+        colour = generator.integers(0, 255, 3)
+        os.makedirs(f"{directory}/kind {label}")
+        for number in range(images_per_class):
+            image = np.clip(colour + generator.normal(0, 20, (40, 40, 3)), 0, 255).astype(np.uint8)
+            cv2.imwrite(f"{directory}/kind {label}/{number}.jpg", image)
+
+
+def _as_if_trained(config):
+    """A model directory with the weights that training begins with."""
+    tiny_models.write_model_dir(config.model_dir, model=config.model_config())
+
+
+class RunTest(unittest.TestCase):
+    """The form of metrics.json, and that a second run does nothing anew."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        _write_classes(f"{folder.name}/data")
+        cls.settings = dataclasses.replace(experiment_presets.smoke(experiment_presets.photographs(
+            f"{folder.name}/out", f"{folder.name}/data", _NETWORK)), code_sizes=(8,))
+        cls.metrics = experiment.run(cls.settings)
+
+    def test_metrics_of_every_method_and_size(self):
+        with open(self.settings.path("metrics.json"), encoding="utf-8") as file:
+            stored = json.load(file)
+        self.assertEqual(stored, self.metrics)
+        for part in (stored, stored["unseen"]):
+            self.assertIn("mAP", part["real_valued"])
+            for method in ("paper2019", "best", "pca_sign", "itq"):
+                self.assertEqual(list(part[method]), ["8"])
+                for scores in part[method].values():
+                    self.assertTrue(0 < scores["mAP"] <= 100)
+                    self.assertGreater(scores["seconds"], 0)
+        self.assertEqual(stored["best"]["8"]["num_queries"], 9)  # 3 of 12 images of each of 3 classes
+        self.assertEqual(stored["best"]["8"]["num_index"], 27)
+        self.assertEqual(stored["unseen"]["best"]["8"]["num_queries"], 3)
+        self.assertEqual(stored["unseen"]["best"]["8"]["num_index"], 9)
+        self.assertTrue(os.path.exists(self.settings.path("report", "index.html")))
+
+    def test_finished_stages_are_kept(self):
+        with mock.patch.object(training._Run, "fit", side_effect=AssertionError), \
+                mock.patch.object(experiment.encoding.Encoder, "encode", side_effect=AssertionError), \
+                mock.patch.object(experiment.training, "train"):
+            again = experiment.run(self.settings)
+        self.assertEqual(again["best"]["8"], self.metrics["best"]["8"])
+
+    def test_a_training_that_was_broken_off_begins_anew(self):
+        done = self.settings.path("models", "best_8", "seconds.json")
+        with open(done, encoding="utf-8") as file:
+            content = file.read()
+        os.remove(done)
+        begun = []
+        with mock.patch.object(experiment.training, "train", lambda config: begun.append(
+                os.path.exists(config.model_dir)) or os.makedirs(config.model_dir)):
+            seconds = experiment._train(self.settings, "best", 8)
+        self.assertEqual(begun, [False])
+        self.assertGreaterEqual(seconds, 0)
+        self.assertNotEqual(content, "")
+
+
+class PublicSetsTest(unittest.TestCase):
+    """From archives as they are published to the folder that shards are built from, and to a table."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def _pack(self, archive, source, names, top=""):
+        mode = "w:gz" if archive.endswith("gz") else "w"
+        with tarfile.open(os.path.join(self.folder, archive), mode) as tar:
+            for name in names:
+                tar.add(os.path.join(source, name), os.path.join(top, name))
+
+    def _write_set(self, dataset):
+        with tempfile.TemporaryDirectory() as source:
+            if dataset == "cub":
+                published_sets.write_cub(source)
+                self._pack("CUB_200_2011.tgz", source, sorted(os.listdir(source)), "CUB_200_2011")
+            else:
+                published_sets.write_dogs(source)
+                self._pack("images.tar", source, ["Images"])
+                self._pack("lists.tar", os.path.join(source, "lists"), sorted(os.listdir(f"{source}/lists")))
+
+    def test_from_archives_to_the_table(self):
+        for dataset in ("cub", "dogs"):
+            with self.subTest(dataset):
+                self._write_set(dataset)
+                settings = experiment_presets.smoke(experiment_presets.public_set(
+                    dataset, f"{self.folder}/{dataset}", self.folder, _NETWORK))
+                settings = dataclasses.replace(
+                    settings, code_sizes=(8,), trained={"best": settings.trained["best"]},
+                    images=dataclasses.replace(settings.images, validation_fraction=0.0))
+                with mock.patch.object(experiment.training, "train", _as_if_trained), \
+                        mock.patch.object(experiment.baselines, "METHODS", ()):
+                    metrics = experiment.run(settings)
+                self.assertEqual(metrics["best"]["8"]["num_queries"], 2)
+                self.assertNotIn("unseen", metrics)
+
+    def test_a_set_that_lies_unpacked_is_found(self):
+        published_sets.write_cub(f"{self.folder}/unpacked/CUB_200_2011")
+        for data_dir in (self.folder, f"{self.folder}/unpacked/CUB_200_2011"):
+            self.assertEqual(set_folders.find_images_dir("cub", data_dir, "unused"),
+                             f"{self.folder}/unpacked/CUB_200_2011")
+
+    def test_neither_set_nor_archives(self):
+        with self.assertRaisesRegex(FileNotFoundError, "the set dogs or its archives images.tar, annotation"):
+            set_folders.find_images_dir("dogs", self.folder, "unused")
+
+
+if __name__ == "__main__":
+    unittest.main()
