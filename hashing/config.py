@@ -110,8 +110,8 @@ class TrainConfig:
         require(self.num_steps + self.head_steps > 0, "One of `num_steps` and `head_steps` must be above 0.",
                 num_steps=self.num_steps, head_steps=self.head_steps)
         least = 1 if self.schedule == "inverse_sqrt" else 0
-        require(self.warmup_steps >= least and (self.schedule == "inverse_sqrt"
-                                                or self.warmup_steps < max(1, self.num_steps)),
+        require(self.warmup_steps >= least and (self.schedule == "inverse_sqrt" or self.num_steps == 0
+                                                or self.warmup_steps < self.num_steps),
                 f"`warmup_steps` must be at least {least}, and below `num_steps` where the rate falls to 0.",
                 warmup_steps=self.warmup_steps, num_steps=self.num_steps, schedule=self.schedule)
         require(self.images_per_class == 0 or self.batch_size % self.images_per_class == 0,

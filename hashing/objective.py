@@ -109,6 +109,8 @@ def with_targets(batches, config: TrainConfig):
 
 
 def _learning_rate(config: TrainConfig):
+    if not config.num_steps:
+        return config.learning_rate
     if config.schedule == "inverse_sqrt":
         return InverseSqrtWithWarmup(config.learning_rate, config.warmup_steps)
-    return WarmupDecay(config.learning_rate, max(1, config.num_steps), config.warmup_steps, config.schedule)
+    return WarmupDecay(config.learning_rate, config.num_steps, config.warmup_steps, config.schedule)

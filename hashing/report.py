@@ -26,8 +26,8 @@ def print_table(results: Results) -> None:
         if not rows:
             continue
         table = rich.table.Table(title=f"{title}: mAP, percent (95 % interval)")
-        for name in ("method", "bits", "mAP", "interval", "real-valued", "P within 2 bits", "s training"):
-            table.add_column(name, justify="left" if name == "method" else "right")
+        for name in ("method", "bits", "mAP", "interval", "real", "P@2", "train s"):
+            table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
         for row in rows:
             table.add_row(row["method"], str(row["code_size"]), text(row["mAP"]),
                           f"{text(row['low'])} to {text(row['high'])}", text(row["real_valued"]),
