@@ -24,7 +24,7 @@ class CodeIndexConfig:
 
     index_type: str = "flat"  # flat, ivf, hash
     num_lists: int = 0  # of ivf; 0: the power of two nearest to the square root of the codes, at most 4096
-    num_probes: int = 16  # of ivf: lists looked at per query
+    num_probes: int = 64  # of ivf: lists looked at per query
     num_tables: int = 4  # of hash: substrings of the code
     num_flips: int = 2  # of hash: bits of a substring that may differ
     seed: int = 0
