@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import rich.table
@@ -13,7 +13,7 @@ from delg import gldv2_metrics, gldv2_tables
 from delg.ranking_io import read_ranking
 
 NUM_RESULTS = 100  # results of a query that are judged
-Scores = dict[str, float | None]
+Scores = dict[str, Optional[float]]  # made at run time, so in the form that Python 3.9 knows
 
 
 def score_predictions(solution_path: str, predictions_path: str) -> dict[str, Scores]:
