@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -53,16 +54,16 @@ def read_config(model_dir: str) -> dict[str, Any]:
     return config
 
 
-def model_config(config: dict[str, Any], source: str = CONFIG_FILE) -> ModelConfig:
-    """The ModelConfig in the contents of a `config.json`.
+def model_config(config: dict[str, Any], source: str = CONFIG_FILE, config_class: type = ModelConfig) -> Any:
+    """The ModelConfig, of DELG or of another class, in the contents of a `config.json`.
 
     Raises:
         ValueError: fields are missing, unknown or out of range; the message names `source`.
     """
     try:
-        return ModelConfig(**config["model"])
+        return config_class(**config["model"])
     except TypeError as error:
-        names = [field.name for field in dataclasses.fields(ModelConfig)]
+        names = [field.name for field in dataclasses.fields(config_class)]
         raise ValueError(f"\"model\" in {source} must have the fields {', '.join(names)}. "
                          f"Received: {sorted(config['model'])}.") from error
 
@@ -100,12 +101,15 @@ def load_weights(model: keras.Model, path: str) -> None:
                          f"{reason}") from error
 
 
-def load_model(model_dir: str, weights: str = "best") -> tuple[keras.Model, dict[str, Any]]:
+def load_model(model_dir: str, weights: str = "best", config_class: type = ModelConfig,
+               build: Callable[[Any], keras.Model] = build_delg) -> tuple[keras.Model, dict[str, Any]]:
     """A trained model, in float32, and the contents of its `config.json`.
 
     Args:
         model_dir: written by `training.train`.
         weights: "best" or "last".
+        config_class: dataclass of the "model" in `config.json`.
+        build: from an instance of it to the model.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -114,7 +118,7 @@ def load_model(model_dir: str, weights: str = "best") -> tuple[keras.Model, dict
     if weights not in WEIGHT_FILES:
         raise ValueError(f"`weights` must be best or last. Received: weights={weights!r}.")
     config = read_config(model_dir)
-    model = build_delg(model_config(config, os.path.join(model_dir, CONFIG_FILE)))
+    model = build(model_config(config, os.path.join(model_dir, CONFIG_FILE), config_class))
     load_weights(model, weight_path(model_dir, weights))
     return model, config
 

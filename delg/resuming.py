@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
+from absl import logging
+
+from delg import model_files, strategies
 
 
 def backup_dir(model_dir: str) -> str:
@@ -44,6 +49,44 @@ def precision(name: str) -> Iterator[None]:
         yield
     finally:
         keras.mixed_precision.set_global_policy(before)
+
+
+@contextlib.contextmanager
+def training_scope(config: Any, stored: dict[str, Any], strategy: tf.distribute.Strategy) -> Iterator[str]:
+    """Inside the block a training runs: its `config.json` is written, its seed set, its precision in force,
+    and variables belong to the strategy. Gives the folder that this process writes to.
+
+    Args:
+        config: settings with `model_dir`, `seed` and `mixed_precision`.
+        stored: contents of `config.json`.
+        strategy: how the training is spread.
+    """
+    chief = strategies.is_chief(strategy)
+    if chief:
+        os.makedirs(config.model_dir, exist_ok=True)
+        model_files.write_config(config.model_dir, stored)
+    keras.utils.set_random_seed(config.seed)
+    with contextlib.ExitStack() as stack:
+        # Every worker has to take part in saving; only the chief's files count.
+        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(precision(config.mixed_precision))
+        stack.enter_context(strategy.scope())
+        yield write_dir
+
+
+def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, model_dir: str,
+                     write_dir: str) -> tf.train.CheckpointManager:
+    """Sets model and optimizer from the checkpoint in `model_dir`, if there is one.
+
+    Returns:
+        The manager that keeps their checkpoints in `write_dir`.
+    """
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    latest = tf.train.latest_checkpoint(backup_dir(model_dir))
+    if latest is not None:
+        checkpoint.restore(latest).assert_existing_objects_matched()
+        logging.info("Resuming %s from step %d.", model_dir, int(optimizer.iterations.numpy()))
+    return tf.train.CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
 
 
 def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[tuple[int, int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -61,3 +62,25 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     has_chief = "chief" in resolver.cluster_spec().as_dict()
     return resolver.task_type == "worker" and resolver.task_id == 0 and not has_chief
+
+
+def shared_batches(batches: Callable[[int, int, int, int], tf.data.Dataset], start_step: int,
+                   batch_size: int) -> Iterable:
+    """Batches to fit to under the present strategy; of several workers each reads its share of every epoch.
+
+    Args:
+        batches: from start step, batch size, index of this worker and number of workers to what it reads.
+        start_step: steps of the training that are done.
+        batch_size: images per step, over all replicas.
+    """
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return batches(start_step, batch_size, 0, 1)
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        num_workers = context.num_input_pipelines
+        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
+        return batches(start_step * replicas, context.get_per_replica_batch_size(batch_size),
+                       context.input_pipeline_id, num_workers)
+
+    return strategy.distribute_datasets_from_function(of_worker)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from data_prep import pipeline
 from data_prep.manifest import manifest_beside
@@ -52,19 +49,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
     strategy = strategies.build_strategy(config.strategy)
     strategies.check_batch_size(strategy, config.batch_size)
     stored = _start_config(config, num_classes)
-    chief = strategies.is_chief(strategy)
-    if chief:
-        os.makedirs(config.model_dir, exist_ok=True)
-        model_files.write_config(config.model_dir, stored)
-    keras.utils.set_random_seed(config.seed)
-    with contextlib.ExitStack() as stack:
-        # Every worker has to take part in saving; only the chief's files count.
-        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(resuming.precision(config.mixed_precision))
-        with strategy.scope():
-            run = _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir)
-            run.fit()
-            run.finish()
+    with resuming.training_scope(config, stored, strategy) as write_dir:
+        run = _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir)
+        run.fit()
+        run.finish()
     return stored
 
 
@@ -100,20 +88,13 @@ def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
-    """Batches with targets, to fit to; of several workers each reads its own share of every epoch."""
-    strategy = tf.distribute.get_strategy()
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return with_targets(_training_batches(config, start_step=start_step), config.use_autoencoder)
+    """Batches with targets, to fit to."""
+    def batches(start_step: int, batch_size: int, worker_index: int, num_workers: int) -> tf.data.Dataset:
+        return with_targets(_training_batches(
+            config, start_step=start_step, batch_size=batch_size, worker_index=worker_index,
+            num_workers=num_workers), config.use_autoencoder)
 
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        num_workers = context.num_input_pipelines
-        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
-        batches = _training_batches(
-            config, batch_size=context.get_per_replica_batch_size(config.batch_size),
-            start_step=start_step * replicas, worker_index=context.input_pipeline_id, num_workers=num_workers)
-        return with_targets(batches, config.use_autoencoder)
-
-    return strategy.distribute_datasets_from_function(of_worker)
+    return strategies.shared_batches(batches, start_step, config.batch_size)
 
 
 def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
@@ -150,11 +131,8 @@ class _Run:
         freeze(self.model, config)
         self.trained = compile_delg(self.model, config)
         self.trained.optimizer.build(self.trained.trainable_variables)
-        checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.trained.optimizer)
-        self.manager = tf.train.CheckpointManager(checkpoint, resuming.backup_dir(write_dir), max_to_keep=1)
-        if latest is not None:
-            checkpoint.restore(latest).assert_existing_objects_matched()
-            logging.info("Resuming %s from step %d.", config.model_dir, self.step)
+        self.manager = resuming.restored_backups(self.model, self.trained.optimizer, config.model_dir,
+                                                 write_dir)
 
     @property
     def step(self) -> int:

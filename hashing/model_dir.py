@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from typing import Any
 
 import keras
@@ -28,16 +26,4 @@ def load_hashing(model_dir: str, weights: str = "best") -> tuple[keras.Model, di
         FileNotFoundError: a file is missing.
         ValueError: a file is not what it should be.
     """
-    if weights not in model_files.WEIGHT_FILES:
-        raise ValueError(f"`weights` must be best or last. Received: weights={weights!r}.")
-    stored = model_files.read_config(model_dir)
-    try:
-        config = ModelConfig(**stored["model"])
-    except TypeError as error:
-        names = [field.name for field in dataclasses.fields(ModelConfig)]
-        path = os.path.join(model_dir, model_files.CONFIG_FILE)
-        raise ValueError(f"\"model\" in {path} must have the fields {', '.join(names)}. "
-                         f"Received: {sorted(stored['model'])}.") from error
-    model = build_hashing(config)
-    model_files.load_weights(model, model_files.weight_path(model_dir, weights))
-    return model, stored
+    return model_files.load_model(model_dir, weights, ModelConfig, build_hashing)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -49,17 +47,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
     strategy = strategies.build_strategy(config.strategy)
     strategies.check_batch_size(strategy, config.batch_size)
     stored = _start_config(config, num_classes)
-    chief = strategies.is_chief(strategy)
-    if chief:
-        os.makedirs(config.model_dir, exist_ok=True)
-        model_files.write_config(config.model_dir, stored)
-    keras.utils.set_random_seed(config.seed)
-    with contextlib.ExitStack() as stack:
-        # Every worker has to take part in saving; only the chief's files count.
-        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(resuming.precision(config.mixed_precision))
-        with strategy.scope():
-            _Run(config, stored, write_dir).fit()
+    with resuming.training_scope(config, stored, strategy) as write_dir:
+        _Run(config, stored, write_dir).fit()
     return stored
 
 
@@ -77,19 +66,10 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
-    """Batches to fit to; of several workers each reads its own share of every epoch."""
-    strategy = tf.distribute.get_strategy()
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return with_targets(image_batches.training_batches(config, start_step), config)
-
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        num_workers = context.num_input_pipelines
-        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
-        return with_targets(image_batches.training_batches(
-            config, start_step * replicas, context.get_per_replica_batch_size(config.batch_size),
-            context.input_pipeline_id, num_workers), config)
-
-    return strategy.distribute_datasets_from_function(of_worker)
+    """Batches with targets, to fit to."""
+    return strategies.shared_batches(
+        lambda *share: with_targets(image_batches.training_batches(config, *share), config),
+        start_step, config.batch_size)
 
 
 class CodeRetrieval(keras.callbacks.Callback):
@@ -159,11 +139,8 @@ class _Run:
         freeze(self.model, config)
         self.trained = compile_hashing(self.model, config, stored["num_classes"])
         self.trained.optimizer.build(self.trained.trainable_variables)
-        checkpoint = tf.train.Checkpoint(model=self.trained, optimizer=self.trained.optimizer)
-        self.manager = tf.train.CheckpointManager(checkpoint, resuming.backup_dir(write_dir), max_to_keep=1)
-        if latest is not None:
-            checkpoint.restore(latest).assert_existing_objects_matched()
-            logging.info("Resuming %s from step %d.", config.model_dir, self.step)
+        self.manager = resuming.restored_backups(self.trained, self.trained.optimizer, config.model_dir,
+                                                 write_dir)
 
     @property
     def step(self) -> int:

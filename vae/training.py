@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import sys
-import tempfile
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from delg import callbacks, model_files, resuming, strategies, summaries
 from delg.schedules import WarmupDecay
@@ -49,18 +46,8 @@ def train(config: TrainConfig) -> None:
     strategy = strategies.build_strategy(config.strategy)
     strategies.check_batch_size(strategy, config.batch_size)
     stored = _start_config(config)
-    chief = strategies.is_chief(strategy)
-    if chief:
-        os.makedirs(config.model_dir, exist_ok=True)
-        model_files.write_config(config.model_dir, stored)
-    keras.utils.set_random_seed(config.seed)
-    with contextlib.ExitStack() as stack:
-        # Every worker has to take part in saving; only the chief's files count.
-        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(resuming.precision(config.mixed_precision))
-        with strategy.scope():
-            run = _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir)
-            run.fit()
+    with resuming.training_scope(config, stored, strategy) as write_dir:
+        _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir).fit()
 
 
 def _start_config(config: TrainConfig) -> dict[str, Any]:
@@ -75,23 +62,13 @@ def _start_config(config: TrainConfig) -> dict[str, Any]:
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
-    """Batches to fit to; of several workers each reads its own share of every epoch."""
-    strategy = tf.distribute.get_strategy()
-
-    def batches(start_step: int, batch_size: int, worker_index: int = 0, num_workers: int = 1):
+    """Batches to fit to."""
+    def batches(start_step: int, batch_size: int, worker_index: int, num_workers: int) -> tf.data.Dataset:
         return day_night_images.training_batches(
             config.train_pattern, config.image_size, batch_size, config.seed, config.pairing,
             config.augmentation, config.min_crop_area, start_step, worker_index, num_workers)
 
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        num_workers = context.num_input_pipelines
-        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
-        return batches(start_step * replicas, context.get_per_replica_batch_size(config.batch_size),
-                       context.input_pipeline_id, num_workers)
-
-    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return strategy.distribute_datasets_from_function(of_worker)
-    return batches(start_step, config.batch_size)
+    return strategies.shared_batches(batches, start_step, config.batch_size)
 
 
 class _Run:
@@ -110,12 +87,8 @@ class _Run:
             optimizer=keras.optimizers.Adam(rate, config.beta_1, jit_compile=False,
                                             global_clipnorm=config.clip_norm or None), jit_compile=False)
         self.objective.optimizer.build(self.objective.trained_weights)
-        checkpoint = tf.train.Checkpoint(model=self.objective, optimizer=self.objective.optimizer)
-        self.manager = tf.train.CheckpointManager(checkpoint, resuming.backup_dir(write_dir), max_to_keep=1)
-        latest = tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir))
-        if latest is not None:
-            checkpoint.restore(latest).assert_existing_objects_matched()
-            logging.info("Resuming %s from step %d.", config.model_dir, self.step)
+        self.manager = resuming.restored_backups(self.objective, self.objective.optimizer, config.model_dir,
+                                                 write_dir)
 
     @property
     def step(self) -> int:
