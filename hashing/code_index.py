@@ -13,6 +13,7 @@ import faiss
 import numpy as np
 
 from delg.index_files import IndexFiles, IndexWriter, read_description
+from hashing.hamming_scan import HammingScan
 
 CODE_INDEX_TYPES = ("flat", "ivf", "hash")
 _TRAINING_CODES_PER_LIST = 50  # chosen; FAISS warns below 39
@@ -105,11 +106,7 @@ class CodeIndex:
         wanted = min(num_neighbors, len(self))
         if wanted < 1 or not len(queries):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.int32)
-        if self._finder is None:
-            distances, rows = faiss.knn_hamming(queries, self._codes, wanted, variant="mc")
-        else:
-            distances, rows = self._finder.search(queries, wanted)
-        rows = rows.astype(np.int64)
+        distances, rows = self._finder.search(queries, wanted)
         distances = np.where(rows < 0, -1, distances).astype(np.int32)
         last = np.where(rows < 0, self.code_size + 1, distances)
         order = np.lexsort((rows, last))
@@ -120,7 +117,7 @@ class CodeIndex:
         with IndexWriter(index_dir) as writer:
             arrays = {"codes": writer.write_array("codes", self._codes),
                       "ids": writer.write_array("ids", self._ids)}
-            if self._finder is not None:
+            if self.config.index_type != "flat":  # whose finder is made anew in less time than it is read
                 arrays["faiss"] = writer.write_faiss(faiss.serialize_index_binary(self._finder))
             writer.finish({
                 "type": f"codes_{self.config.index_type}", "dimension": self.code_size,
@@ -144,8 +141,9 @@ class CodeIndex:
         index.config = CodeIndexConfig(**description["config"])
         index.code_size, index.fingerprint = description["dimension"], description["fingerprint"]
         index._codes, index._ids = files.read_array("codes"), files.read_array("ids")
-        index._finder = None
-        if index.config.index_type != "flat":
+        if index.config.index_type == "flat":
+            index._finder = HammingScan(index._codes)
+        else:
             index._finder = faiss.deserialize_index_binary(
                 np.frombuffer(files.read_bytes("faiss"), np.uint8))
             _set_effort(index._finder, index.config)
@@ -171,10 +169,12 @@ class CodeIndex:
         return codes, ids
 
     def _append(self, codes: np.ndarray, ids: np.ndarray) -> None:
-        if self._finder is not None and len(codes):
-            self._finder.add(codes)
         self._codes = np.concatenate([self._codes, codes])
         self._ids = np.concatenate([self._ids, ids])
+        if self.config.index_type == "flat":
+            self._finder = HammingScan(self._codes)  # of ten million codes within a second
+        elif len(codes):
+            self._finder.add(codes)
 
 
 def _as_bytes(ids) -> np.ndarray:
@@ -185,7 +185,7 @@ def _as_bytes(ids) -> np.ndarray:
 
 
 def _new_finder(codes: np.ndarray, code_size: int, config: CodeIndexConfig) -> faiss.IndexBinary | None:
-    """An empty FAISS index, trained on a sample of `codes`; None: all codes are compared."""
+    """An empty FAISS index, trained on a sample of `codes`; None for `flat`, which is made from all codes."""
     if code_size < 8 or code_size % 8:
         raise ValueError(f"`code_size` must be a multiple of 8. Received: code_size={code_size}.")
     if config.index_type == "flat":
