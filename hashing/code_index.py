@@ -17,6 +17,7 @@ from hashing.hamming_scan import HammingScan
 
 CODE_INDEX_TYPES = ("flat", "ivf", "hash")
 _TRAINING_CODES_PER_LIST = 50  # chosen; FAISS warns below 39
+_IDS_AT_ONCE = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +163,7 @@ class CodeIndex:
         if len(codes) != len(ids):
             raise ValueError(f"There must be one id per code. Received: {len(codes)} codes, {len(ids)} ids.")
         found, counts = np.unique(ids, return_counts=True)
-        again = found[(counts > 1) | np.isin(found, self._ids)]
+        again = found[(counts > 1) | _among(found, self._ids)]
         if again.size:
             raise ValueError("Image ids must be unique in an index. "
                              f"Received: {again[0].decode()!r} more than once.")
@@ -182,6 +183,25 @@ def _as_bytes(ids) -> np.ndarray:
     if isinstance(ids, np.ndarray) and ids.dtype.kind == "S":
         return ids
     return np.array([image_id.encode() for image_id in ids], "S" if len(ids) else "S1")
+
+
+def _among(ids: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Which of a few ids are among many: bool [n].
+
+    Marks the hashes of the few, so that hardly any of the many is left to be compared.
+    """
+    words = -(-max(ids.itemsize, present.itemsize) // 8)
+    factors = np.random.default_rng(0).integers(0, 2**64, words, dtype=np.uint64) | np.uint64(1)
+    bits = min(24, 7 + len(ids).bit_length())  # a hundred places for each, within 16 MB
+
+    def hashed(part: np.ndarray) -> np.ndarray:
+        numbers = part.astype(f"S{8 * words}").view(np.uint64).reshape(-1, words)
+        return (numbers @ factors) >> np.uint64(64 - bits)
+
+    marked = np.zeros(2**bits, bool)
+    marked[hashed(ids)] = True
+    blocks = (present[start:start + _IDS_AT_ONCE] for start in range(0, len(present), _IDS_AT_ONCE))
+    return np.isin(ids, np.concatenate([present[:0], *(block[marked[hashed(block)]] for block in blocks)]))
 
 
 def _new_finder(codes: np.ndarray, code_size: int, config: CodeIndexConfig) -> faiss.IndexBinary | None:

@@ -69,6 +69,15 @@ class CodeIndexTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "codes-00000.npy must have the SHA-256"):
                 CodeIndex.load(folder)
 
+    def test_an_id_is_known_again_whatever_the_length_of_others(self):
+        names = ["a", "b" * 8, "c" * 9, "d" * 23, ""]
+        index = CodeIndex(self.codes[:5], names, 64)
+        for number, name in enumerate(names):
+            with self.assertRaisesRegex(ValueError, f"Received: '{name}' more than once"):
+                index.add(self.codes[:2], ["e" * (1 + 7 * number), name])
+        index.add(self.codes[:3], ["e" * 40, "a" * 9, "c" * 8])
+        self.assertEqual(len(index), 8)
+
     def test_more_results_than_codes_gives_all(self):
         self.assertEqual(CodeIndex(self.codes[:3], _names(3), 64).search(self.queries, 9)[0].shape, (6, 3))
 
