@@ -8,7 +8,8 @@ from typing import Any
 from delg.checks import require, require_member
 from delg.config import PRECISIONS, STRATEGIES
 
-BACKBONES = ("resnet18", "resnet50", "mobilenet_v2", "vit_b32", "vit_b16")
+BACKBONES_WITH_TOP = ("resnet18", "resnet50", "mobilenet_v2")  # with a local map, of stride 16
+BACKBONES = (*BACKBONES_WITH_TOP, "vit_b32", "vit_b16")
 MININGS = ("batch_all", "batch_hard", "semi_hard", "none")
 SCHEDULES = ("inverse_sqrt", "linear", "cosine")
 AUGMENTATIONS = ("original", "strong", "none")
@@ -67,10 +68,13 @@ class TrainConfig:
     images_per_class: int = 0  # K images of each of batch_size / K classes; 0: any images
     augmentation: str = "original"  # original: crop, flip | strong: also turned, blurred, recoloured | none
     min_crop_area: float = 0.4  # of the crop of strong, share of the image
-    # The code layer alone, before the other steps: on features of the backbone, computed once.
-    head_steps: int = 0  # 0: not at all
-    head_views: int = 4  # random views of each image whose features are computed
+    # The last layers alone, before the other steps: on what the layers before them give, computed once.
+    head_steps: int = 0  # of the code layer; 0: not at all
     head_learning_rate: float = 1e-3  # highest, falls along a cosine
+    top_steps: int = 0  # then of all that lies behind the backbone's local map, at the backbone's share
+    top_learning_rate: float = 1e-3  # highest, after a twentieth of the steps; falls along a cosine
+    head_views: int = 4  # random views of each image that are computed
+    max_head_views: int = 0  # of all images together; 0: two gigabytes of them
     # Optimisation.
     num_steps: int = 60_000  # of the whole network; 0: only the code layer is trained
     learning_rate: float = 1e-3  # of Adam
@@ -95,20 +99,25 @@ class TrainConfig:
                               ("augmentation", AUGMENTATIONS), ("mixed_precision", PRECISIONS)):
             require_member(name, getattr(self, name), allowed)
         for name in ("center_scale", "batch_size", "learning_rate", "steps_per_epoch", "head_views",
-                     "head_learning_rate"):
+                     "head_learning_rate", "top_learning_rate"):
             require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
         for name in ("triplet_weight", "margin", "center_weight", "center_margin", "classification_weight",
                      "quantization_weight", "balance_weight", "decorrelation_weight", "images_per_class",
                      "weight_decay", "clip_norm", "backbone_learning_rate_factor", "batch_norm_momentum",
-                     "backup_steps",
-                     "head_steps", "num_steps"):
+                     "backup_steps", "head_steps", "top_steps", "max_head_views", "num_steps"):
             require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
                     **{name: getattr(self, name)})
         require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
                 min_crop_area=self.min_crop_area)
         require(0 <= self.beta_2 < 1, "`beta_2` must be in [0, 1).", beta_2=self.beta_2)
-        require(self.num_steps + self.head_steps > 0, "One of `num_steps` and `head_steps` must be above 0.",
-                num_steps=self.num_steps, head_steps=self.head_steps)
+        require(self.num_steps + self.head_steps + self.top_steps > 0,
+                "One of `num_steps`, `head_steps` and `top_steps` must be above 0.",
+                num_steps=self.num_steps, head_steps=self.head_steps, top_steps=self.top_steps)
+        require(not self.top_steps or self.backbone in BACKBONES_WITH_TOP
+                and self.backbone_learning_rate_factor > 0,
+                "`top_steps` needs a backbone with a local map and `backbone_learning_rate_factor` above 0.",
+                top_steps=self.top_steps, backbone=self.backbone,
+                backbone_learning_rate_factor=self.backbone_learning_rate_factor)
         least = 1 if self.schedule == "inverse_sqrt" else 0
         require(self.warmup_steps >= least and (self.schedule == "inverse_sqrt" or self.num_steps == 0
                                                 or self.warmup_steps < self.num_steps),
@@ -131,7 +140,9 @@ class TrainConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the defaults
-    "paper2019": {},  # ResNet-18, inverse square root schedule: the published numbers
+    # ResNet-18, inverse square root schedule: the published numbers. BatchNorm's statistics follow at the
+    # rate of the original's framework, not at those of Keras' networks.
+    "paper2019": {"batch_norm_momentum": 0.9},
     "paper2021": {"backbone": "vit_b32", "learning_rate": 1e-4, "beta_2": 0.999, "schedule": "linear",
                   "num_steps": 240_000, "warmup_steps": 48_000},  # AdamW, the last version
     "best": {"code_batch_norm": True, "active_only": True, "mirrored": True, "center_weight": 0.1,

@@ -8,19 +8,23 @@ from typing import Any
 
 from data_prep.build_config import BuildConfig
 from data_prep.world.landmark_world import WorldConfig
-from hashing.config import preset
+from hashing.config import BACKBONES_WITH_TOP, preset
 from hashing.experiment import Experiment
 from hashing.set_folders import find_images_dir
 
 _SPLITS = {"num_shards": 2, "validation_fraction": 0.15, "heldout_class_fraction": 0.25,
            "test_image_fraction": 0.25}
 _UNSET = {"train_pattern": "", "model_dir": ""}  # set by the experiment
-# The published recipe, with its steps scaled to some hundred images and its warm-up with them. BatchNorm's
-# statistics follow at the rate of the original's network; MobileNetV2's own is for many thousand steps.
-_PAPER = {"num_steps": 150, "warmup_steps": 10, "steps_per_epoch": 50, "batch_norm_momentum": 0.9}
-# No step goes through the backbone: on so few images the code layer alone is enough.
-_BEST = {"num_steps": 0, "warmup_steps": 0, "head_views": 5, "augmentation": "original", "center_weight": 0.0,
-         "quantization_weight": 0.0}
+# The published recipe, with its steps scaled to some hundred images and its warm-up with them: from step 50
+# on its scores go up or down by a point, and its loss is next to 0 before step 100.
+_PAPER = {"num_steps": 150, "warmup_steps": 10, "steps_per_epoch": 50}
+# No step goes through the whole backbone: training its top on stored maps gives more for the same seconds.
+# The code layer comes first, so that a random one does not drive the top away from what it has learnt. The
+# top learns at the rate of the code layer: at a tenth of it, seen and unseen classes lose. Views are limited,
+# since their cost grows with the images and the seconds of paper2019 do not.
+_BEST = {"num_steps": 0, "warmup_steps": 0, "head_steps": 400, "top_steps": 200, "head_views": 4,
+         "max_head_views": 3000, "backbone_learning_rate_factor": 1.0, "augmentation": "original",
+         "center_weight": 0.0, "quantization_weight": 0.0}
 
 
 def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: int = 0) -> Experiment:
@@ -33,10 +37,11 @@ def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: i
         seed: of everything random.
     """
     shared = {**_UNSET, **network, "seed": seed}
+    best = _BEST if network["backbone"] in BACKBONES_WITH_TOP else {**_BEST, "top_steps": 0}
     return Experiment(
         output_dir, "Binary codes on photographs",
         BuildConfig("folder", data_dir, "shards", seed=seed, **_SPLITS),
-        {"paper2019": preset("paper2019", **shared, **_PAPER), "best": preset("best", **shared, **_BEST)},
+        {"paper2019": preset("paper2019", **shared, **_PAPER), "best": preset("best", **shared, **best)},
         seed=seed)
 
 
@@ -83,7 +88,8 @@ def smoke(experiment: Experiment) -> Experiment:
     trained = {"paper2019": dataclasses.replace(experiment.trained["paper2019"], **tiny, num_steps=2,
                                                 warmup_steps=1),
                "best": dataclasses.replace(experiment.trained["best"], **tiny, images_per_class=2,
-                                           num_steps=0, warmup_steps=0, head_steps=5, head_views=1)}
+                                           num_steps=0, warmup_steps=0, head_steps=5, top_steps=2,
+                                           head_views=1)}
     world = experiment.world and dataclasses.replace(experiment.world, num_landmarks=4, views_per_landmark=8,
                                                      image_size=48, siblings=1, num_workers=1)
     return dataclasses.replace(experiment, trained=trained, world=world, code_sizes=(8, 16))

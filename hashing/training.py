@@ -15,7 +15,7 @@ from absl import logging
 
 from data_prep.manifest import manifest_beside
 from delg import callbacks, heldout, model_files, resuming, strategies, summaries
-from hashing import code_layer, codes, image_batches, metrics
+from hashing import codes, image_batches, last_layers, metrics
 from hashing.config import TrainConfig
 from hashing.model import build_hashing
 from hashing.objective import compile_hashing, freeze, with_targets
@@ -151,8 +151,8 @@ class _Run:
         """Trains to the last step; without validation the last weights are the best."""
         config = self.config
         retrieval = self._retrieval()
-        if config.head_steps and self.manager.latest_checkpoint is None:
-            code_layer.train_code_layer(self.model, config, self.stored["num_classes"])
+        if config.head_steps + config.top_steps and self.manager.latest_checkpoint is None:
+            last_layers.train_last_layers(self.model, config, self.stored["num_classes"])
             if retrieval is not None:
                 retrieval.measure(epoch=-1, step=0)
             model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "last"))

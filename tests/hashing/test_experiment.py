@@ -82,6 +82,14 @@ class RunTest(unittest.TestCase):
         self.assertEqual(found, [False, True])
 
 
+class PhotographsTest(unittest.TestCase):
+    def test_a_vision_transformer_has_no_top_to_train(self):
+        for backbone, has_top in (("mobilenet_v2", True), ("vit_b32", False)):
+            network = {**_NETWORK, "backbone": backbone}
+            trained = experiment_presets.photographs("out", "data", network).trained
+            self.assertEqual(trained["best"].top_steps > 0, has_top)
+
+
 class PublicSetsTest(unittest.TestCase):
     """From archives as they are published to the folder that shards are built from, and to a table."""
 

@@ -14,7 +14,7 @@ from unittest import mock
 import keras
 import numpy as np
 
-from hashing import code_layer, model_dir, training
+from hashing import last_layers, model_dir, training
 from hashing.config import TrainConfig
 from hashing.model import build_hashing
 from tests.delg import replicas, tiny_shards
@@ -111,8 +111,30 @@ class TrainTest(unittest.TestCase):
             np.testing.assert_array_equal(was, now)
         self.assertFalse(np.allclose(untrained.get_layer("code_layer").get_weights()[0],
                                      model.get_layer("code_layer").get_weights()[0]))
-        with mock.patch.object(code_layer, "stored_features", side_effect=AssertionError):
+        with mock.patch.object(last_layers, "stored_outputs", side_effect=AssertionError):
             self.assertEqual(training.train(config), result)  # finished: left alone
+
+    def test_the_top_of_the_backbone_moves_and_what_lies_before_it_stays(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/top", num_steps=0, warmup_steps=0,
+                                     head_steps=2, top_steps=3, head_views=1, freeze_batch_norm=True)
+        training.train(config)
+        keras.utils.set_random_seed(config.seed)
+        untrained = build_hashing(config.model_config()).get_layer("backbone").get_layer("resnet18")
+        trained = model_dir.load_hashing(config.model_dir)[0].get_layer("backbone").get_layer("resnet18")
+        moved = {was.name for was, now in zip(untrained.weights, trained.weights)
+                 if not np.allclose(was, now)}
+        convolutions = {weight.name for weight in untrained.weights
+                        if weight.name.startswith("layer4") and "kernel" in weight.name}
+        self.assertLessEqual(convolutions, moved)
+        self.assertEqual([name for name in moved if not name.startswith("layer4")], [])
+        self.assertEqual([name for name in moved if "moving" in name], [])  # BatchNorm is frozen
+
+    def test_views_of_all_images_together_are_limited(self):
+        config = dataclasses.replace(_base, head_steps=1, head_views=3, max_head_views=12)
+        part = keras.Sequential([keras.layers.Flatten(input_shape=(32, 32, 3))])
+        outputs, labels = last_layers.stored_outputs(part, config)
+        self.assertEqual(outputs.shape, (16, 32 * 32 * 3))  # whole batches of 8
+        self.assertEqual(labels.shape, (16,))
 
     def test_a_code_layer_that_diverges_is_an_error(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/wild", num_steps=0, head_steps=2,
