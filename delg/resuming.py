@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -87,6 +88,33 @@ def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, 
         checkpoint.restore(latest).assert_existing_objects_matched()
         logging.info("Resuming %s from step %d.", model_dir, int(optimizer.iterations.numpy()))
     return tf.train.CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
+
+
+def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[int], Iterable],
+                     make_callbacks: Callable[[], list[keras.callbacks.Callback]],
+                     validation_data: tf.data.Dataset | None = None) -> bool:
+    """Fits the steps that are left of a training, in epochs that begin and end where they would have.
+
+    Args:
+        trained: compiled; its optimizer has counted the steps done so far.
+        config: settings with `num_steps` and `steps_per_epoch`.
+        batches_from: from a number of steps done to the batches after them.
+        make_callbacks: called once, if any step is left.
+        validation_data: as `fit` takes it.
+
+    Returns:
+        Whether any step was left.
+    """
+    def steps_done() -> int:
+        return int(trained.optimizer.iterations.numpy())
+
+    runs = plan_epochs(steps_done(), config.num_steps, config.steps_per_epoch)
+    events = make_callbacks() if runs else []
+    for first_epoch, end_epoch, num_steps in runs:
+        trained.fit(batches_from(steps_done()), initial_epoch=first_epoch, epochs=end_epoch,
+                    steps_per_epoch=num_steps, validation_data=validation_data, callbacks=events,
+                    verbose=1 if sys.stdout.isatty() else 2)
+    return bool(runs)
 
 
 def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[tuple[int, int, int]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -134,24 +133,14 @@ class _Run:
         self.manager = resuming.restored_backups(self.model, self.trained.optimizer, config.model_dir,
                                                  write_dir)
 
-    @property
-    def step(self) -> int:
-        """Steps done so far."""
-        return int(self.trained.optimizer.iterations.numpy())
-
     def fit(self) -> None:
         """Trains to the last step."""
         config = self.config
         validation = None
         if config.validation_pattern:
             validation = with_targets(self._batches(config.validation_pattern), config.use_autoencoder)
-        runs = resuming.plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
-        events = self._callbacks() if runs else []
-        for first_epoch, end_epoch, num_steps in runs:
-            self.trained.fit(
-                _shared_batches(config, self.step), initial_epoch=first_epoch, epochs=end_epoch,
-                steps_per_epoch=num_steps, validation_data=validation, callbacks=events,
-                verbose=1 if sys.stdout.isatty() else 2)
+        resuming.fit_to_last_step(self.trained, config, lambda step: _shared_batches(config, step),
+                                  self._callbacks, validation)
 
     def finish(self) -> None:
         """Loads the best weights, learns the attention threshold of them and writes both down."""

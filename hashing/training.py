@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -142,11 +141,6 @@ class _Run:
         self.manager = resuming.restored_backups(self.trained, self.trained.optimizer, config.model_dir,
                                                  write_dir)
 
-    @property
-    def step(self) -> int:
-        """Steps done so far."""
-        return int(self.trained.optimizer.iterations.numpy())
-
     def fit(self) -> None:
         """Trains to the last step; without validation the last weights are the best."""
         config = self.config
@@ -157,12 +151,8 @@ class _Run:
                 retrieval.measure(epoch=-1, step=0)
             model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "last"))
             self.manager.save(checkpoint_number=0)
-        runs = resuming.plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
-        events = self._callbacks(retrieval) if runs else []
-        for first_epoch, end_epoch, num_steps in runs:
-            self.trained.fit(_shared_batches(config, self.step), initial_epoch=first_epoch, epochs=end_epoch,
-                             steps_per_epoch=num_steps, callbacks=events,
-                             verbose=1 if sys.stdout.isatty() else 2)
+        resuming.fit_to_last_step(self.trained, config, lambda step: _shared_batches(config, step),
+                                  lambda: self._callbacks(retrieval))
         if self.stored["best"] is None:
             model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "best"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -90,23 +89,13 @@ class _Run:
         self.manager = resuming.restored_backups(self.objective, self.objective.optimizer, config.model_dir,
                                                  write_dir)
 
-    @property
-    def step(self) -> int:
-        """Steps done so far."""
-        return int(self.objective.optimizer.iterations.numpy())
-
     def fit(self) -> None:
         """Trains to the last step."""
         config = self.config
         validation = self._validation_batches() if config.validation_pattern else None
-        runs = resuming.plan_epochs(self.step, config.num_steps, config.steps_per_epoch)
-        events = self._callbacks() if runs else []
-        for first_epoch, end_epoch, num_steps in runs:
-            self.objective.fit(
-                _shared_batches(config, self.step), initial_epoch=first_epoch, epochs=end_epoch,
-                steps_per_epoch=num_steps, validation_data=validation, callbacks=events,
-                verbose=1 if sys.stdout.isatty() else 2)
-        if not runs:  # it may have been killed after the last checkpoint, before the weights
+        was_unfinished = resuming.fit_to_last_step(
+            self.objective, config, lambda step: _shared_batches(config, step), self._callbacks, validation)
+        if not was_unfinished:  # it may have been killed after the last checkpoint, before the weights
             model_files.save_weights(self.vae, model_files.weight_path(self.write_dir, "last"))
 
     def _validation_batches(self) -> tf.data.Dataset:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from delg import callbacks, model_files, resuming
 from delg.checks import require, require_member
@@ -142,23 +140,15 @@ def _fit(config: WeightTrainConfig, triplets: _Triplets, encoder: LatentEncoder)
                   loss=channel_weights.TripletHinge(config.margin),
                   metrics=[channel_weights.triplet_accuracy], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
-    manager = tf.train.CheckpointManager(checkpoint, resuming.backup_dir(config.model_dir), max_to_keep=1)
-    if manager.latest_checkpoint is not None:
-        checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-        logging.info("Resuming %s from step %d.", config.model_dir, model.optimizer.iterations.numpy())
-    runs = resuming.plan_epochs(int(model.optimizer.iterations.numpy()), config.num_steps,
-                                config.steps_per_epoch)
+    manager = resuming.restored_backups(model, model.optimizer, config.model_dir, config.model_dir)
     validation = None
-    if config.validation_pattern and runs:
+    if config.validation_pattern:
         batch_size = min(config.batch_size, config.num_validation)
         seen = _Triplets(config, encoder, list(triplets.features), config.validation_pattern,
                          _VALIDATION_SEED)
         validation = seen.batches(batch_size, 0).take(config.num_validation // batch_size)
     events = [callbacks.StopOnBadLoss(config.learning_rate), callbacks.HistoryTable(config.model_dir),
               callbacks.Backup(model, manager, config.model_dir)]
-    for first_epoch, end_epoch, num_steps in runs:
-        model.fit(triplets.batches(config.batch_size, int(model.optimizer.iterations.numpy())),
-                  initial_epoch=first_epoch, epochs=end_epoch, steps_per_epoch=num_steps,
-                  validation_data=validation, callbacks=events, verbose=1 if sys.stdout.isatty() else 2)
+    resuming.fit_to_last_step(model, config, lambda step: triplets.batches(config.batch_size, step),
+                              lambda: events, validation)
     return model
