@@ -1,26 +1,18 @@
-import csv
 import dataclasses
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 import unittest
-from pathlib import Path
 from unittest import mock
 
-import h5py
 import numpy as np
 import tensorflow as tf
 
 from delg import model_files, training
 from delg.config import TrainConfig
+from tests import model_dirs
 from tests.delg import replicas, tiny_shards
-
-_ROOT = Path(__file__).parents[2]
 
 
 def setUpModule():
@@ -46,30 +38,10 @@ def _plain(config, name, **changes):
         "num_steps": 2, "whitening_init": "none", **changes})
 
 
-def _weights(path):
-    values = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, item: values.update({name: item[()]} if hasattr(item, "shape") else {}))
-    return values
-
-
-def _history(model_dir):
-    with open(os.path.join(model_dir, "history.csv"), encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 class TrainTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.result = training.train(_base)
-
-    def _assert_same_run(self, model_dir):
-        for weights in ("last.weights.h5", "best.weights.h5"):
-            expected = _weights(os.path.join(_base.model_dir, weights))
-            found = _weights(os.path.join(model_dir, weights))
-            self.assertEqual(set(found), set(expected))
-            for name in expected:
-                np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
     def test_files_of_a_finished_run(self):
         files = set(os.listdir(_base.model_dir))
@@ -83,7 +55,7 @@ class TrainTest(unittest.TestCase):
         self.assertGreater(self.result["attention_threshold"], 0.0)
 
     def test_history_and_best_epoch(self):
-        history = _history(_base.model_dir)
+        history = model_dirs.read_history(_base.model_dir)
         self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
         scores = [float(row["heldout_map"]) for row in history]
         self.assertAlmostEqual(self.result["best"]["heldout_map"], max(scores), places=6)
@@ -92,22 +64,13 @@ class TrainTest(unittest.TestCase):
 
     def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
-        command = [sys.executable, "-m", "delg.train"] + [
-            f"--{name}={value}" for name, value in dataclasses.asdict(config).items()]
-        process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        state = os.path.join(config.model_dir, "backup", "checkpoint")
-        deadline = time.monotonic() + 120
-        while not os.path.exists(state) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-        self.assertEqual(process.returncode, -signal.SIGKILL, errors.decode()[-2000:])
+        model_dirs.kill_after_first_backup(self, "delg.train", config)
         with open(os.path.join(config.model_dir, "config.json"), encoding="utf-8") as file:
             self.assertIsNone(json.load(file)["attention_threshold"])  # it had not finished
         result = training.train(config)
-        self._assert_same_run(config.model_dir)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
         self.assertAlmostEqual(result["attention_threshold"], self.result["attention_threshold"], places=4)
-        whole, resumed = _history(_base.model_dir), _history(config.model_dir)
+        whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
         self.assertEqual(len(resumed), 3)
         for name in ("loss", "val_loss", "heldout_map"):  # the last epoch is whole in both
             self.assertAlmostEqual(float(whole[-1][name]) / float(resumed[-1][name]), 1.0, places=3)
@@ -143,8 +106,7 @@ class TrainTest(unittest.TestCase):
         config = _plain(_base, "mixed", mixed_precision="bfloat16", backbone_learning_rate_factor=0.1,
                         freeze_batch_norm=True, optimizer="adam")
         result = training.train(config)
-        best = _weights(os.path.join(config.model_dir, "best.weights.h5"))
-        last = _weights(os.path.join(config.model_dir, "last.weights.h5"))
+        best, last = (model_dirs.read_weights(config.model_dir, kind) for kind in ("best", "last"))
         for name in last:
             np.testing.assert_array_equal(best[name], last[name])
         self.assertIsNone(result["best"])
@@ -155,13 +117,13 @@ class TrainTest(unittest.TestCase):
         configs = [_plain(_base, strategy, strategy=strategy, backbone_learning_rate_factor=0.5)
                    for strategy in ("one_device", "mirrored")]
         results = [training.train(config) for config in configs]
-        one, two = (_weights(os.path.join(config.model_dir, "last.weights.h5")) for config in configs)
+        one, two = (model_dirs.read_weights(config.model_dir) for config in configs)
         self.assertEqual(set(one), set(two))
         for name in one:
             np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
         model_files.load_model(configs[1].model_dir)
         self.assertAlmostEqual(results[0]["attention_threshold"], results[1]["attention_threshold"], places=4)
-        losses = [float(_history(config.model_dir)[0]["loss"]) for config in configs]
+        losses = [float(model_dirs.read_history(config.model_dir)[0]["loss"]) for config in configs]
         self.assertAlmostEqual(losses[0] / losses[1], 1.0, places=5)
 
     def test_refuses_a_batch_that_replicas_cannot_share(self):

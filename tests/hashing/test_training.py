@@ -1,14 +1,8 @@
-import csv
 import dataclasses
 import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 import unittest
-from pathlib import Path
 from unittest import mock
 
 import keras
@@ -17,9 +11,8 @@ import numpy as np
 from hashing import last_layers, model_dir, training
 from hashing.config import TrainConfig
 from hashing.model import build_hashing
+from tests import model_dirs
 from tests.delg import replicas, tiny_shards
-
-_ROOT = Path(__file__).parents[2]
 
 
 def setUpModule():
@@ -38,22 +31,13 @@ def tearDownModule():
     _folder.cleanup()
 
 
-def _history(directory):
-    with open(os.path.join(directory, "history.csv"), encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _weights(directory, kind="last"):
-    return model_dir.load_hashing(directory, kind)[0].get_weights()
-
-
 class TrainTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.result = training.train(_base)
 
     def test_learns_and_keeps_the_best_weights(self):
-        history = _history(_base.model_dir)
+        history = model_dirs.read_history(_base.model_dir)
         self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
         self.assertLess(float(history[-1]["loss"]), float(history[0]["loss"]))
         scores = [float(row["validation_map"]) for row in history]
@@ -64,39 +48,30 @@ class TrainTest(unittest.TestCase):
 
     def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
-        command = [sys.executable, "-m", "hashing.train", "--preset=paper2019"] + [
-            f"--{name}={value}" for name, value in dataclasses.asdict(config).items()]
-        process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        state = os.path.join(config.model_dir, "backup", "checkpoint")
-        deadline = time.monotonic() + 120
-        while not os.path.exists(state) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-        self.assertEqual(process.returncode, -signal.SIGKILL, errors.decode()[-2000:])
+        model_dirs.kill_after_first_backup(self, "hashing.train", config, "--preset=paper2019")
         self.assertFalse(os.path.exists(os.path.join(config.model_dir, "best.weights.h5"))
-                         and len(_history(config.model_dir)) == 3)  # it had not finished
+                         and len(model_dirs.read_history(config.model_dir)) == 3)  # it had not finished
         training.train(config)
-        for found, expected in zip(_weights(config.model_dir), _weights(_base.model_dir)):
-            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
-        self.assertEqual(len(_history(config.model_dir)), 3)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir, ("last",))
+        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 3)
 
     def test_other_settings_are_refused(self):
         with self.assertRaisesRegex(ValueError, "margin=0.0 then, 3.0 now"):
             training.train(dataclasses.replace(_base, margin=3.0))
 
     def test_a_finished_run_is_left_alone(self):
-        before = _weights(_base.model_dir)
+        before = model_dirs.read_weights(_base.model_dir)
         training.train(_base)
-        for was, now in zip(before, _weights(_base.model_dir)):
-            np.testing.assert_array_equal(was, now)
+        for name, now in model_dirs.read_weights(_base.model_dir).items():
+            np.testing.assert_array_equal(now, before[name])
 
     def test_without_validation_the_last_weights_are_the_best(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/plain", validation_pattern="",
                                      num_steps=3, mixed_precision="bfloat16", classification_weight=1.0)
         training.train(config)
-        for best, last in zip(_weights(config.model_dir, "best"), _weights(config.model_dir)):
-            np.testing.assert_array_equal(best, last)
+        best = model_dirs.read_weights(config.model_dir, "best")
+        for name, last in model_dirs.read_weights(config.model_dir).items():
+            np.testing.assert_array_equal(best[name], last)
 
     def test_the_code_layer_alone(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/head", num_steps=0, head_steps=60,
@@ -148,7 +123,7 @@ class TrainTest(unittest.TestCase):
         with mock.patch.object(training.strategies, "build_strategy",
                                lambda _: replicas.two_replicas()):
             training.train(config)
-        self.assertEqual(len(_history(config.model_dir)), 1)
+        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 1)
 
     def test_a_model_of_another_kind_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:

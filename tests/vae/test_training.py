@@ -1,27 +1,19 @@
-import csv
 import dataclasses
 import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 import unittest
-from pathlib import Path
 
-import h5py
 import numpy as np
 
 from delg import model_files
+from tests import model_dirs
 from tests.delg import replicas
 from tests.vae import tiny_day_night
 from vae import training
 from vae.config import preset
 from vae.latents import LatentEncoder
 from vae.model_dir import load_vae
-
-_ROOT = Path(__file__).parents[2]
 
 
 def setUpModule():
@@ -40,18 +32,6 @@ def tearDownModule():
     _folder.cleanup()
 
 
-def _weights(model_dir, name="last"):
-    values = {}
-    with h5py.File(model_files.weight_path(model_dir, name), "r") as file:
-        file.visititems(lambda name, item: values.update({name: item[()]} if hasattr(item, "shape") else {}))
-    return values
-
-
-def _history(model_dir):
-    with open(os.path.join(model_dir, "history.csv"), encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 class TrainTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -64,7 +44,7 @@ class TrainTest(unittest.TestCase):
         self.assertEqual([name for name in files if "tmp" in name], [])
         stored = model_files.read_config(_base.model_dir)
         self.assertEqual(stored["model"], dataclasses.asdict(_base.model_config()))
-        history = _history(_base.model_dir)
+        history = model_dirs.read_history(_base.model_dir)
         self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
         losses = [float(row["val_loss"]) for row in history]
         self.assertAlmostEqual(stored["best"]["val_loss"], min(losses), places=5)
@@ -88,31 +68,18 @@ class TrainTest(unittest.TestCase):
 
     def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=1)
-        command = [sys.executable, "-m", "vae.train"] + [
-            f"--{name}={value}" for name, value in dataclasses.asdict(config).items()]
-        process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        state = os.path.join(config.model_dir, "backup", "checkpoint")
-        deadline = time.monotonic() + 200
-        while not os.path.exists(state) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-        self.assertEqual(process.returncode, -signal.SIGKILL, errors.decode()[-2000:])
+        model_dirs.kill_after_first_backup(self, "vae.train", config)
         training.train(config)
-        for name in ("last", "best"):
-            expected, found = _weights(_base.model_dir, name), _weights(config.model_dir, name)
-            self.assertEqual(set(found), set(expected))
-            for weight in expected:
-                np.testing.assert_allclose(found[weight], expected[weight], rtol=1e-3, atol=1e-5,
-                                           err_msg=weight)
-        whole, resumed = _history(_base.model_dir), _history(config.model_dir)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
+        whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
+        self.assertEqual(len(resumed), 3)
         for before, after in zip(whole, resumed):
             self.assertAlmostEqual(float(before["val_loss"]), float(after["val_loss"]), places=3)
 
     def test_finished_run_keeps_its_weights(self):
-        before = _weights(_base.model_dir)
+        before = model_dirs.read_weights(_base.model_dir)
         training.train(_base)
-        for name, value in _weights(_base.model_dir).items():
+        for name, value in model_dirs.read_weights(_base.model_dir).items():
             np.testing.assert_array_equal(value, before[name])
 
     def test_refuses_to_resume_with_other_settings(self):
@@ -140,7 +107,7 @@ class ReplicasTest(unittest.TestCase):
                             cycle_weight=0.0, reconstruction_weight=0.0, learning_rate=0.01,
                             strategy=strategy, num_pictures=1)
             training.train(config)
-            found.append(_weights(config.model_dir))
+            found.append(model_dirs.read_weights(config.model_dir))
         for name, value in found[0].items():
             if "encoder" in name:  # moved by the divergence alone, which has no noise
                 np.testing.assert_allclose(found[1][name], value, atol=1e-4, err_msg=name)
