@@ -68,6 +68,8 @@ def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
         metrics={name: keras.metrics.SparseCategoricalAccuracy(name="accuracy")
                  for name in ("global_cosines", "attention_logits")},
         jit_compile=False)
+    # Keras 2 would make its metrics in the first step, and trace the second step again.
+    part.compiled_loss.build(part.output)
     return part
 
 

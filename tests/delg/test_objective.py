@@ -30,6 +30,12 @@ class CompileDelgTest(unittest.TestCase):
                  + _TRAIN.reconstruction_loss_weight * logs["reconstruction_error_loss"])
         self.assertAlmostEqual(logs["loss"] / total, 1.0, places=5)
 
+    def test_the_step_is_traced_once(self):
+        part = compile_delg(build_delg(_MODEL), _TRAIN)
+        part.optimizer.build(part.trainable_variables)
+        part.fit(_dataset(2), verbose=0)
+        self.assertEqual(part.train_function.experimental_get_tracing_count(), 1)
+
 
 class FreezeTest(unittest.TestCase):
     def _moved(self, **settings):
