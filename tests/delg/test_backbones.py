@@ -1,3 +1,4 @@
+import functools
 import unittest
 
 import keras
@@ -9,6 +10,12 @@ from delg.resnet18 import build_resnet18
 
 _GREY = {"resnet50": (123.68, 116.779, 103.939), "resnet101": (123.68, 116.779, 103.939),
          "mobilenet_v2": (127.5, 127.5, 127.5), "resnet18": (123.675, 116.28, 103.53)}  # becomes zero
+
+
+@functools.cache
+def _backbone(name, width=1.0, local_stride=16):
+    """With random weights, which stay as they are."""
+    return backbones.build_backbone(name, width, "none", local_stride)
 
 
 def _make_positive(model):
@@ -33,7 +40,8 @@ def _sees(model, name, cell, width, columns):
 class ReceptiveFieldTest(unittest.TestCase):
     def _check(self, name, width=1.0, local_stride=16, odd=1):
         size, stride, padding = backbones.receptive_field(name, local_stride)
-        model = backbones.build_backbone(name, width, "none", local_stride)
+        model = _backbone(name, width, local_stride)
+        self.addCleanup(model.set_weights, model.get_weights())
         _make_positive(model)
         cell = padding // stride + 1  # the first whose whole field lies inside the image
         start = stride * cell - padding
@@ -67,26 +75,26 @@ class BuildBackboneTest(unittest.TestCase):
     def test_shapes_of_maps(self):
         images = np.zeros([1, 96, 65, 3], np.uint8)
         for name, width, channels in (("resnet18", 0.25, (64, 128)), ("mobilenet_v2", 1.0, (576, 1280))):
-            maps = backbones.build_backbone(name, width, "none")(images)
+            maps = _backbone(name, width)(images)
             self.assertEqual(maps["local"].shape[:2], (1, 6))
             self.assertEqual(maps["global"].shape[:2], (1, 3))
             self.assertEqual((maps["local"].shape[3], maps["global"].shape[3]), channels)
 
     def test_local_stride_of_32_keeps_every_second_cell_and_the_global_map(self):
         images = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3))
-        fine = backbones.build_backbone("resnet18", 0.125, "none")
+        fine = _backbone("resnet18", 0.125)
         coarse = backbones.build_backbone("resnet18", 0.125, "none", local_stride=32)
         coarse.set_weights(fine.get_weights())
         np.testing.assert_allclose(coarse(images)["local"], fine(images)["local"][:, ::2, ::2])
         np.testing.assert_allclose(coarse(images)["global"], fine(images)["global"])
 
     def test_uint8_and_float_images_give_the_same(self):
-        model = backbones.build_backbone("resnet18", 0.125, "none")
+        model = _backbone("resnet18", 0.125)
         images = np.random.default_rng(0).integers(0, 255, (1, 32, 32, 3), dtype=np.uint8)
         np.testing.assert_array_equal(model(images)["global"], model(images.astype(np.float32))["global"])
 
     def test_mobilenet_equals_keras_applications(self):
-        model = backbones.build_backbone("mobilenet_v2", weights="none")
+        model = _backbone("mobilenet_v2")
         original = keras.applications.MobileNetV2(include_top=False, weights=None,
                                                       input_shape=(None, None, 3))
         original.set_weights(model.get_weights())
@@ -96,19 +104,19 @@ class BuildBackboneTest(unittest.TestCase):
 
     def test_resnet50_preprocesses_as_keras_applications(self):
         model = keras.Model(*(lambda backbone: (backbone.input, backbone.get_layer("normalization").output))(
-            backbones.build_backbone("resnet50", weights="none")))
+            _backbone("resnet50")))
         images = np.random.default_rng(0).integers(0, 255, (1, 4, 4, 3)).astype(np.float32)
         np.testing.assert_allclose(model(images), keras.applications.resnet.preprocess_input(images.copy()),
                                    atol=1e-4)
 
     def test_synchronized_batch_norm_changes_no_output(self):
         images = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3))
-        plain = backbones.build_backbone("resnet18", 0.125, "none")
+        plain = _backbone("resnet18", 0.125)
         shared = backbones.build_backbone("resnet18", 0.125, "none", synchronized=True)
         shared.set_weights(plain.get_weights())
         np.testing.assert_allclose(shared(images)["global"], plain(images)["global"], atol=1e-5)
-        for name in ("resnet18", "mobilenet_v2"):
-            network = backbones.build_backbone(name, weights="none", synchronized=True).get_layer(name)
+        others = backbones.build_backbone("mobilenet_v2", weights="none", synchronized=True)
+        for network in (shared.get_layer("resnet18"), others.get_layer("mobilenet_v2")):
             found = {type(layer) for layer in network.layers if "BatchNorm" in type(layer).__name__}
             self.assertEqual(found, {BatchNormalization})
 

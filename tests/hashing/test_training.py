@@ -65,10 +65,13 @@ class TrainTest(unittest.TestCase):
         for name, now in model_dirs.read_weights(_base.model_dir).items():
             np.testing.assert_array_equal(now, before[name])
 
-    def test_without_validation_the_last_weights_are_the_best(self):
-        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/plain", validation_pattern="",
+    def test_two_replicas_without_validation_the_last_weights_are_the_best(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/replicas", validation_pattern="",
                                      num_steps=3, mixed_precision="bfloat16", classification_weight=1.0)
-        training.train(config)
+        with mock.patch.object(training.strategies, "build_strategy",
+                               lambda _: replicas.two_replicas()):
+            training.train(config)
+        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 1)
         best = model_dirs.read_weights(config.model_dir, "best")
         for name, last in model_dirs.read_weights(config.model_dir).items():
             np.testing.assert_array_equal(best[name], last)
@@ -116,14 +119,6 @@ class TrainTest(unittest.TestCase):
                                      head_learning_rate=1e39, head_views=1)
         with self.assertRaisesRegex(ValueError, "must stay finite; .*head_learning_rate=1e\\+39"):
             training.train(config)
-
-    def test_two_replicas_train(self):
-        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/replicas", num_steps=3,
-                                     validation_pattern="")
-        with mock.patch.object(training.strategies, "build_strategy",
-                               lambda _: replicas.two_replicas()):
-            training.train(config)
-        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 1)
 
     def test_a_model_of_another_kind_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
