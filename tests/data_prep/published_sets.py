@@ -28,24 +28,28 @@ def write_tables(directory: str, **tables: str) -> dict[str, str]:
     return paths
 
 
-def write_cub(directory: str) -> None:
-    """Two classes of two images, one of each to train on."""
-    names = ("001.Wren/a_1.jpg", "001.Wren/a_2.jpg", "002.Jay/b_1.jpg", "002.Jay/b_2.jpg")
+def write_cub(directory: str, num_images: int = 2) -> None:
+    """Two classes of an even number of images, half of each to train on."""
+    names = [f"{folder}_{number}.jpg" for folder in ("001.Wren/a", "002.Jay/b")
+             for number in range(1, num_images + 1)]
     write_images(directory, *(f"images/{name}" for name in names))
-    columns = {"images": names, "image_class_labels": (1, 1, 2, 2), "train_test_split": (1, 0, 0, 1),
-               "classes": ("001.Wren", "002.Jay")}
+    half = num_images // 2
+    columns = {"images": names, "image_class_labels": [1] * num_images + [2] * num_images,
+               "train_test_split": [1, 0] * half + [0, 1] * half, "classes": ("001.Wren", "002.Jay")}
     for table, values in columns.items():
         with open(os.path.join(directory, f"{table}.txt"), "w", encoding="utf-8") as file:
             file.writelines(f"{number} {value}\n" for number, value in enumerate(values, 1))
 
 
-def write_dogs(directory: str) -> None:
-    """Two classes of two images, one of each to train on."""
+def write_dogs(directory: str, num_images: int = 2) -> None:
+    """Two classes of an even number of images, half of each to train on."""
     os.makedirs(os.path.join(directory, "lists"))
+    half = num_images // 2
     for part in ("train", "test"):
-        names = [f"n01-Pug/{part}.jpg", f"n02-Collie/{part}.jpg"]
+        names = [f"{folder}/{part}{number or ''}.jpg" for folder in ("n01-Pug", "n02-Collie")
+                 for number in range(half)]
         write_images(directory, *(f"Images/{name}" for name in names))
-        cells = np.empty((2, 1), object)
+        cells = np.empty((2 * half, 1), object)
         cells[:, 0] = names
         io.savemat(os.path.join(directory, "lists", f"{part}_list.mat"),
-                   {"file_list": cells, "labels": np.array([[1], [2]])})
+                   {"file_list": cells, "labels": np.repeat([[1], [2]], half, axis=0)})

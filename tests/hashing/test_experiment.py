@@ -7,11 +7,12 @@ import unittest
 from unittest import mock
 
 import cv2
+import keras
 import numpy as np
 
-from hashing import experiment, experiment_presets, set_folders
+from delg import backbones
+from hashing import experiment, experiment_presets, model_dir, set_folders
 from tests.data_prep import published_sets
-from tests.hashing import tiny_models
 
 _NETWORK = {"backbone": "resnet18", "backbone_weights": "none", "image_size": 32}
 
@@ -26,16 +27,29 @@ def _write_classes(directory, num_classes=4, images_per_class=12):
             cv2.imwrite(f"{directory}/kind {label}/{number}.jpg", image)
 
 
-def _as_if_trained(config):
-    """A model directory with the weights that training begins with."""
-    tiny_models.write_model_dir(config.model_dir, model=config.model_config())
+def _small_network(width, batch_norm):
+    """Two convolutions: what is tested is the chain, and building ResNet-18 a dozen times takes long."""
+    images = keras.Input((None, None, 3))
+    maps = batch_norm(name="shifts")(keras.layers.Conv2D(16, 8, 8, use_bias=False)(images))
+    maps = keras.layers.ReLU(name="layer3_1_out")(maps)
+    deep = keras.layers.Conv2D(16, 2, 2, activation="relu", name="layer4_1_out")(maps)
+    return keras.Model(images, deep)
 
 
-class RunTest(unittest.TestCase):
+class _ChainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        network = mock.patch.object(backbones, "build_resnet18", _small_network)
+        network.start()
+        cls.addClassCleanup(network.stop)
+
+
+class RunTest(_ChainTest):
     """The form of metrics.json, and that a second run does nothing anew."""
 
     @classmethod
     def setUpClass(cls):
+        super().setUpClass()
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         _write_classes(f"{folder.name}/data")
@@ -90,7 +104,7 @@ class PhotographsTest(unittest.TestCase):
             self.assertEqual(trained["best"].top_steps > 0, has_top)
 
 
-class PublicSetsTest(unittest.TestCase):
+class PublicSetsTest(_ChainTest):
     """From archives as they are published to the folder that shards are built from, and to a table."""
 
     def setUp(self):
@@ -107,27 +121,35 @@ class PublicSetsTest(unittest.TestCase):
     def _write_set(self, dataset):
         with tempfile.TemporaryDirectory() as source:
             if dataset == "cub":
-                published_sets.write_cub(source)
+                published_sets.write_cub(source, num_images=40)
                 self._pack("CUB_200_2011.tgz", source, sorted(os.listdir(source)), "CUB_200_2011")
             else:
-                published_sets.write_dogs(source)
+                published_sets.write_dogs(source, num_images=40)
                 self._pack("images.tar", source, ["Images"])
                 self._pack("lists.tar", os.path.join(source, "lists"), sorted(os.listdir(f"{source}/lists")))
 
     def test_from_archives_to_the_table(self):
-        for dataset in ("cub", "dogs"):
+        for dataset, trained in (("cub", ("paper2019", "best")), ("dogs", ("best",))):
             with self.subTest(dataset):
                 self._write_set(dataset)
                 settings = experiment_presets.smoke(experiment_presets.public_set(
                     dataset, f"{self.folder}/{dataset}", self.folder, _NETWORK))
-                settings = dataclasses.replace(
-                    settings, code_sizes=(8,), trained={"best": settings.trained["best"]},
-                    images=dataclasses.replace(settings.images, validation_fraction=0.0))
-                with mock.patch.object(experiment.training, "train", _as_if_trained), \
-                        mock.patch.object(experiment.baselines, "METHODS", ()):
-                    metrics = experiment.run(settings)
-                self.assertEqual(metrics["best"]["8"]["num_queries"], 2)
+                settings = dataclasses.replace(settings, code_sizes=(8,), trained={
+                    method: settings.trained[method] for method in trained})
+                metrics = experiment.run(settings)
                 self.assertNotIn("unseen", metrics)
+                for method in (*trained, "pca_sign", "itq"):
+                    scores = metrics[method]["8"]
+                    self.assertTrue(0 < scores["mAP"] <= 100)
+                    self.assertEqual((scores["num_queries"], scores["num_index"]), (40, 40))
+                self.assertIn("validation-00000-of-00001.h5", os.listdir(settings.path("codes", "best_8")))
+                for method in trained:  # training begins with these at 0
+                    network = model_dir.load_hashing(settings.path("models", f"{method}_8"))[0]
+                    taps = network.get_layer("backbone").get_layer("resnet18")
+                    moved = [np.any(weights != 0) for weights in (
+                        taps.get_layer("shifts").beta, taps.get_layer("layer4_1_out").bias,
+                        network.get_layer("code_layer").bias)]
+                    self.assertEqual(moved, [method == "paper2019", True, True])  # `best`: the last layers
 
     def test_a_set_that_lies_unpacked_is_found(self):
         published_sets.write_cub(f"{self.folder}/unpacked/CUB_200_2011")
