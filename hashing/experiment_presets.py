@@ -24,7 +24,7 @@ _PAPER = {"num_steps": 150, "warmup_steps": 10, "steps_per_epoch": 50}
 # since their cost grows with the images and the seconds of paper2019 do not.
 _BEST = {"num_steps": 0, "warmup_steps": 0, "head_steps": 400, "top_steps": 200, "head_views": 4,
          "max_head_views": 3000, "backbone_learning_rate_factor": 1.0, "augmentation": "original",
-         "center_weight": 0.0, "quantization_weight": 0.0}
+         "quantization_weight": 0.0}
 
 
 def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: int = 0) -> Experiment:

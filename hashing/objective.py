@@ -30,7 +30,7 @@ class CodeLoss(keras.losses.Loss):
     def __init__(self, config: TrainConfig, num_classes: int):
         super().__init__(name="code_loss")
         self._config = config
-        self._margin = config.margin or config.code_size / 4
+        self._margin = config.margin or config.margin_per_bit * config.code_size
         self._centers = (class_centers(num_classes, config.code_size, config.seed)
                          if config.center_weight else None)
 

@@ -27,6 +27,11 @@ class CodeLossTest(unittest.TestCase):
         expected = losses.batch_all_triplet_loss(self.labels, self.codes, 4.0, False, False)
         self.assertAlmostEqual(self.loss(), float(expected), places=5)
 
+    def test_a_margin_per_bit_grows_with_the_code(self):
+        expected = losses.batch_all_triplet_loss(self.labels, self.codes, 16.0, False, False)
+        self.assertAlmostEqual(self.loss(margin_per_bit=1.0), float(expected), places=5)
+        self.assertAlmostEqual(self.loss(margin_per_bit=1.0, margin=4.0), self.loss(), places=5)
+
     def test_mined_triplets_are_those_of_tensorflow_addons(self):
         addons = tensorflow_addons().losses
         for mining, loss in (("batch_hard", addons.triplet_hard_loss),
