@@ -62,14 +62,11 @@ class BuildTFRecordsTest(unittest.TestCase):
             self.assertEqual(json.load(file)["labels"], ["class0", "class1"])
 
     def test_fails_with_one_line(self):
-        table = os.path.join(self.directory, "train.csv")
-        with open(table, "w") as file:
-            file.write("name,landmark_id\nabc,1\n")
-        done = run_script("--dataset=gldv2", f"--images_dir={self.directory}", f"--train_csv={table}",
+        done = run_script("--dataset=folder", f"--images_dir={self.directory}", "--validation_fraction=2",
                           f"--output_dir={self.directory}/shards")
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(done.stderr.splitlines()[-1], f"Error: Table {table} must have the columns id, "
-                                                       "landmark_id. Received: name, landmark_id.")
+        self.assertRegex(done.stderr.splitlines()[-1],
+                         "^Error: `validation_fraction` must be in .*Received: validation_fraction=2")
         self.assertNotIn("Traceback", done.stderr)
         self.assertFalse(os.path.exists(f"{self.directory}/shards"))
 
