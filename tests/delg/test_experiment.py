@@ -44,7 +44,7 @@ def _experiment(output_dir):
                           autoencoder_dim=8, attention_dim=8, image_size=32, batch_size=2, num_steps=1,
                           steps_per_epoch=1),
         extract=ExtractConfig(max_image_size=80, global_scales=(1.0,), local_scales=(1.0,),
-                              max_num_features=8),
+                              max_num_features=8, precision="float32"),
         search=SearchConfig(num_rerank=3, min_inliers=4), heldout_class_fraction=0.0, validation_fraction=0.0)
 
 
