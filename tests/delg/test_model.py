@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import unittest
 
 import numpy as np
@@ -11,13 +12,19 @@ TINY = ModelConfig(num_classes=5, backbone="resnet18", width=0.125, embedding_di
                    attention_dim=8)
 
 
+@functools.cache
+def _tiny():
+    """With random weights, which stay as they are."""
+    return build_delg(TINY)
+
+
 def _images(seed=0):
     return np.random.default_rng(seed).integers(0, 255, (2, 64, 48, 3), dtype=np.uint8)
 
 
 class BuildDelgTest(unittest.TestCase):
     def test_descriptors_have_unit_norm_and_scores_are_positive(self):
-        outputs = build_delg(TINY)(_images())
+        outputs = _tiny()(_images())
         np.testing.assert_allclose(np.linalg.norm(outputs["global_descriptor"], axis=1), [1, 1], rtol=1e-5)
         self.assertGreater(float(tf.reduce_min(outputs["attention_scores"])), 0.0)
         self.assertLessEqual(float(tf.reduce_max(tf.abs(outputs["global_cosines"]))), 1 + 1e-5)
@@ -33,7 +40,7 @@ class BuildDelgTest(unittest.TestCase):
         np.testing.assert_allclose(inner["attention_logits"], pooled @ kernel + bias, rtol=1e-4, atol=1e-5)
 
     def test_reconstruction_error_is_of_the_local_map(self):
-        model = build_delg(TINY)
+        model = _tiny()
         inner = tf.keras.Model(model.input, [model.get_layer("local_map").output,
                                              model.get_layer("decoder").output])(_images())
         expected = np.mean((inner[0] - inner[1]) ** 2, axis=(1, 2, 3))
@@ -91,9 +98,20 @@ class BuildDelgTest(unittest.TestCase):
         self.assertGreater(float(tf.reduce_min(similarity)), 0.99)
 
 
+class ModelConfigTest(unittest.TestCase):
+    def test_refuses_values_out_of_range(self):
+        for changes, message in (
+                ({"local_stride": 8}, "`local_stride` must be 16 or 32. Received: local_stride=8"),
+                ({"num_classes": 0}, "`num_classes` must be at least 1. Received: num_classes=0"),
+                ({"embedding_dim": 0}, "`embedding_dim` must be positive. Received: embedding_dim=0"),
+                ({"backbone": "resnet50"}, "1.0 for every backbone but resnet18. Received: width=0.125, ")):
+            with self.assertRaisesRegex(ValueError, message):
+                dataclasses.replace(TINY, **changes)
+
+
 class DescriptorModelTest(unittest.TestCase):
     def test_computes_the_named_outputs_with_the_same_weights(self):
-        model = build_delg(TINY)
+        model = _tiny()
         part = descriptor_model(model, ("global_descriptor", "attention_scores"))
         outputs = part(_images())
         self.assertEqual(set(outputs), {"global_descriptor", "attention_scores"})
@@ -102,4 +120,4 @@ class DescriptorModelTest(unittest.TestCase):
 
     def test_refuses_unknown_output(self):
         with self.assertRaisesRegex(ValueError, r"`outputs` must be among .* Received: \['latent'\]"):
-            descriptor_model(build_delg(TINY), ("latent",))
+            descriptor_model(_tiny(), ("latent",))
