@@ -15,28 +15,44 @@ AUGMENTATIONS = ("none", "crop")
 PRECISIONS = ("float32", "bfloat16")  # float16 would need its two losses scaled
 SCHEDULES = ("plateau", "cosine")
 PAIRINGS = ("none", "frame", "place")
+STEMS = ("none", "mobilenet_v2", "resnet18")
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """What a double VAE is made of; with the weights, all that is needed to rebuild it."""
 
-    image_size: int = 256  # pixels, square, a multiple of 4
+    image_size: int = 256  # pixels, square, a multiple of the stride
     width: float = 1.0  # channel multiplier; 1 has 64, 128 and 256 channels
     normalization: str = "none"  # of encoders and residual blocks: none, as in the original, or instance
     up_normalization: str = "batch"  # of the upsampling stages: batch, as in the original, instance or layer
     learn_variance: bool = False  # of the posterior; else it is one, as in the original
     center_latent: bool = False  # compare latents less the mean latent of their domain, by position
     descriptor_grid: int = 1  # parts along each side of the image, over which the descriptor pools the latent
+    stem: str = "none"  # network in place of the encoders' first convolutions: none, mobilenet_v2, resnet18
+    stem_width: float = 1.0  # channel multiplier of the stem; only resnet18 has others than 1
+
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the latent."""
+        return 4 if self.stem == "none" else 16
 
     def __post_init__(self):
-        require(self.image_size >= 8 and self.image_size % 4 == 0,
-                "`image_size` must be a multiple of 4, at least 8.", image_size=self.image_size)
+        require_member("stem", self.stem, STEMS)
+        require(self.image_size >= 2 * self.stride and self.image_size % self.stride == 0,
+                f"`image_size` must be a multiple of {self.stride}, at least {2 * self.stride}.",
+                image_size=self.image_size, stem=self.stem)
         require(self.width >= 1 / 64, "`width` must be at least 1/64.", width=self.width)
         require(self.descriptor_grid >= 1, "`descriptor_grid` must be at least 1.",
                 descriptor_grid=self.descriptor_grid)
         require_member("normalization", self.normalization, NORMALIZATIONS)
         require_member("up_normalization", self.up_normalization, UP_NORMALIZATIONS)
+        require(self.stem_width == 1 or (self.stem == "resnet18" and self.stem_width > 0),
+                "`stem_width` must be 1, or positive for the stem resnet18.", stem_width=self.stem_width,
+                stem=self.stem)
+        require(self.stem == "none" or self.normalization == "none" or self.descriptor_grid > 1,
+                "`descriptor_grid` must be at least 2 for a stem with `normalization` instance, after which "
+                "whole maps have equal means.", descriptor_grid=self.descriptor_grid, stem=self.stem)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +70,10 @@ class TrainConfig:
     learn_variance: bool = ModelConfig.learn_variance
     center_latent: bool = ModelConfig.center_latent
     descriptor_grid: int = ModelConfig.descriptor_grid
+    stem: str = ModelConfig.stem
+    stem_width: float = ModelConfig.stem_width
+    stem_weights: str = "imagenet"  # that the stem starts from: imagenet, none or the path of a weight file
+    stem_learning_rate_factor: float = 0.0  # of the stem's steps; 0: its weights stay
     # Weights of the losses.
     reconstruction_weight: float = 10.0  # mean absolute difference of an image and its reconstruction
     kl_weight: float = 0.01  # of the posterior of images
@@ -95,7 +115,8 @@ class TrainConfig:
             require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
         for name in ("reconstruction_weight", "kl_weight", "cycle_weight", "cycle_kl_weight",
                      "image_adversarial_weight", "latent_adversarial_weight", "translation_contrast_weight",
-                     "pair_contrast_weight", "clip_norm", "plateau_epochs", "backup_steps"):
+                     "pair_contrast_weight", "clip_norm", "plateau_epochs", "backup_steps",
+                     "stem_learning_rate_factor"):
             require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
                     **{name: getattr(self, name)})
         require(0 <= self.beta_1 < 1, "`beta_1` must be in [0, 1).", beta_1=self.beta_1)
@@ -106,6 +127,12 @@ class TrainConfig:
         require(self.pair_contrast_weight == 0 or self.pairing != "none",
                 "`pair_contrast_weight` needs `pairing` frame or place.", pairing=self.pairing,
                 pair_contrast_weight=self.pair_contrast_weight)
+        require(self.stem != "resnet18" or self.stem_weights != "imagenet",
+                "`stem_weights` of resnet18 must be none or a weight file, since Keras publishes none.",
+                stem_weights=self.stem_weights)
+        require(self.stem == "none" or self.stem_weights != "none" or self.stem_learning_rate_factor > 0,
+                "`stem_learning_rate_factor` must be positive for a stem that starts from nothing.",
+                stem_learning_rate_factor=self.stem_learning_rate_factor, stem_weights=self.stem_weights)
 
     def model_config(self) -> ModelConfig:
         """The model part of these settings."""

@@ -16,9 +16,9 @@ import keras
 import tensorflow as tf
 
 from delg import export, model_files
-from vae.config import DOMAINS
+from vae.config import DOMAINS, ModelConfig
 from vae.latents import image_functions
-from vae.model import STRIDE, other_domain
+from vae.model import other_domain
 from vae.model_dir import load_vae
 
 _FORMAT = 1
@@ -44,7 +44,7 @@ def export_vae(model_dir: str, export_dir: str, weights: str = "last") -> dict[s
     config = {"format": _FORMAT, "kind": "vae", "model": stored["model"],
               "fingerprint": model_files.fingerprint(model)}
     if not export.is_finished(export_dir, config):
-        module = DayNightModule(model, stored["model"]["image_size"], stored["model"]["descriptor_grid"])
+        module = DayNightModule(model, model_files.model_config(stored, config_class=ModelConfig))
         export.write_export(module.save, config, export_dir)
     return config
 
@@ -54,15 +54,15 @@ class DayNightModule(tf.Module):
 
     Args:
         model: from `build_vae`.
-        image_size: pixels, to which images are resized before they are encoded.
-        descriptor_grid: of the descriptors.
+        config: what it is made of.
     """
 
-    def __init__(self, model: keras.Model, image_size: int, descriptor_grid: int):
+    def __init__(self, model: keras.Model, config: ModelConfig):
         super().__init__()
         self._variables = model.variables  # tracked one by one, as what Keras adds is not needed
-        self._size = [image_size, image_size]
-        self._functions = image_functions(model, descriptor_grid)
+        self._size = [config.image_size] * 2  # to which images are resized before they are encoded
+        self._stride = config.stride
+        self._functions = image_functions(model, config.descriptor_grid)
 
     def save(self, path: str) -> None:
         """Writes the SavedModel."""
@@ -85,7 +85,7 @@ class DayNightModule(tf.Module):
 
     def _translate(self, domain, images):
         shape = tf.shape(images)
-        right, below = -shape[2] % STRIDE, -shape[1] % STRIDE
+        right, below = -shape[2] % self._stride, -shape[1] % self._stride
         padded = tf.pad(images, [[0, 0], [0, below], [0, right], [0, 0]], mode="SYMMETRIC")
         translated = self._functions[f"translate_{domain}"](padded)
         return {"images": translated[:, :shape[1], :shape[2]]}

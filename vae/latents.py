@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae.config import DOMAINS
+from delg import model_files
+from vae.config import DOMAINS, ModelConfig
 from vae.layers import LatentPooling
 from vae.model import SHARED_LAYERS, compared_latent, decode, encode, other_domain
 from vae.model_dir import load_vae
@@ -24,7 +25,9 @@ class LatentEncoder:
     Attributes:
         layer_names: of the shared encoder, in order; the last is "latent", the posterior mean (with
             `center_latent` less its mean over the domain).
-        image_size: pixels of the square images it was trained on; other sizes, multiples of 4, serve too.
+        image_size: pixels of the square images it was trained on; other sizes, multiples of the stride, serve
+            too.
+        stride: pixels per cell of the latent.
         descriptor_grid: parts along each side of the image, over which descriptors pool the latent.
 
     Raises:
@@ -35,8 +38,10 @@ class LatentEncoder:
     def __init__(self, model_dir: str, weights: str = "last"):
         model, stored = load_vae(model_dir, weights)
         self.layer_names = SHARED_LAYERS
-        self.image_size: int = stored["model"]["image_size"]
-        self.descriptor_grid: int = stored["model"]["descriptor_grid"]
+        config = model_files.model_config(stored, config_class=ModelConfig)
+        self.image_size: int = config.image_size
+        self.stride: int = config.stride
+        self.descriptor_grid: int = config.descriptor_grid
         self._functions = image_functions(model, self.descriptor_grid)
 
     def encode(self, images: np.ndarray, domain: str) -> dict[str, np.ndarray]:
@@ -47,7 +52,7 @@ class LatentEncoder:
             domain: whose encoder: "day" or "night".
 
         Returns:
-            Layer name to float32 [B, H/4, W/4, C].
+            Layer name to float32 [B, H/stride, W/stride, C].
         """
         return self._run("encode", images, domain)
 
@@ -73,8 +78,8 @@ class LatentEncoder:
         if np.asarray(images).dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
             raise ValueError("`images` must be uint8 [B, H, W, 3]. "
                              f"Received: {np.asarray(images).dtype} {list(shape)}.")
-        if shape[1] % 4 or shape[2] % 4 or not min(shape[1:3]):
-            raise ValueError("Height and width of `images` must be multiples of 4. "
+        if shape[1] % self.stride or shape[2] % self.stride or not min(shape[1:3]):
+            raise ValueError(f"Height and width of `images` must be multiples of {self.stride}. "
                              f"Received: {shape[1]} x {shape[2]}.")
         outputs = self._functions[f"{name}_{domain}"](tf.constant(images))
         return tf.nest.map_structure(lambda output: output.numpy(), outputs)

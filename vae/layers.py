@@ -39,12 +39,15 @@ class GradientReversal(keras.layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 
 
-def instance_normalization(name: str) -> keras.layers.Layer:
+def instance_normalization(name: str, initial_scale: str = "ones") -> keras.layers.Layer:
     """Each channel of each image to mean 0 and variance 1, then learnt scale and offset; in float32.
+
+    The scale starts as the initializer `initial_scale` says, the offset at zero.
 
     Replacement without tensorflow-addons: keras.layers.GroupNormalization with as many groups as channels.
     """
-    return tensorflow_addons().layers.InstanceNormalization(epsilon=1e-5, dtype="float32", name=name)
+    return tensorflow_addons().layers.InstanceNormalization(
+        epsilon=1e-5, gamma_initializer=initial_scale, dtype="float32", name=name)
 
 
 def layer_normalization(name: str) -> keras.layers.Layer:

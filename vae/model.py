@@ -2,7 +2,8 @@
 
 A model of `build_vae` is made of six parts, each a layer of it: `day_lower_encoder`, `night_lower_encoder`,
 `upper_encoder` (shared), `lower_decoder` (shared), `day_upper_decoder` and `night_upper_decoder`. `encode`
-and `decode` join them. Inside, images are float in [0, 1].
+and `decode` join them. Inside, images are float in [0, 1]. Maps of the latent have H/s x W/s cells, where s
+is the stride: 4, or 16 for encoders that begin with a pretrained stem.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import tensorflow as tf
 from delg.layers import BatchNormalization
 from vae.config import DOMAINS, ModelConfig
 from vae.layers import LatentCentring, instance_normalization, layer_normalization
+from vae.stems import build_stem
 
-STRIDE = 4  # pixels per cell of the latent
 _CHANNELS = (64, 128, 256)  # specs of the original, section 1.1: of UNIT's generator
 _SHARED_BLOCKS = ("shared_1", "shared_2")
 # Layers of the shared encoder that `encode` gives, in order; the last is the posterior mean.
@@ -35,24 +36,32 @@ def other_domain(domain: str) -> str:
     return DOMAINS[1 - DOMAINS.index(domain)]
 
 
-def build_vae(config: ModelConfig, synchronized: bool = False) -> keras.Model:
+def build_vae(config: ModelConfig, synchronized: bool = False, stem_weights: str = "none") -> keras.Model:
     """The whole model, in inference mode without noise.
+
+    With a stem, both encoders begin with it, one and the same, its BatchNorm always in inference mode. Their
+    residual blocks then start as identities, so that the latent starts as the map of the stem.
 
     Args:
         config: what it is made of.
         synchronized: BatchNorm shares its batch statistics between replicas.
+        stem_weights: that the stem starts from, see `stems.build_stem`.
 
     Returns:
         Model `vae` from {"day", "night"}, RGB images [B, H, W, 3] in 0..255, uint8 or float, sides multiples
-        of 4, to a dict of float maps: `day_latent` and `night_latent` [B, H/4, W/4, 256 * width], see
+        of the stride s, to a dict of float maps: `day_latent` and `night_latent` [B, H/s, W/s, C], see
         `compared_latent`; `day_reconstruction`, `night_reconstruction`, `day_to_night` and `night_to_day`
-        [B, H, W, 3] in [0, 1].
+        [B, H, W, 3] in [0, 1]. C is 256 * width, or the channels of the stem.
+
+    Raises:
+        ValueError, FileNotFoundError: see `stems.build_stem`.
     """
-    channels = [max(1, round(config.width * count)) for count in _CHANNELS]
-    parts = {"upper_encoder": _upper_encoder(config, channels[-1]),
-             "lower_decoder": _residual_part("lower_decoder", ("lower_1", "lower_2"), channels[-1], config)}
+    stem = None if config.stem == "none" else build_stem(config.stem, config.stem_width, stem_weights)
+    channels = _scaled(_CHANNELS[-1], config) if stem is None else stem.output_shape[-1]
+    parts = {"upper_encoder": _upper_encoder(config, channels),
+             "lower_decoder": _residual_part("lower_decoder", ("lower_1", "lower_2"), channels, config)}
     for domain in DOMAINS:
-        parts[f"{domain}_lower_encoder"] = _lower_encoder(f"{domain}_lower_encoder", channels, config)
+        parts[f"{domain}_lower_encoder"] = _lower_encoder(f"{domain}_lower_encoder", stem, channels, config)
         parts[f"{domain}_upper_decoder"] = _upper_decoder(f"{domain}_upper_decoder", channels, config,
                                                           synchronized)
     images = {domain: keras.Input((None, None, 3), name=domain) for domain in DOMAINS}
@@ -62,7 +71,7 @@ def build_vae(config: ModelConfig, synchronized: bool = False) -> keras.Model:
         latent = parts["upper_encoder"](parts[f"{domain}_lower_encoder"](scaled))["latent"]
         shared = parts["lower_decoder"](latent)
         other = other_domain(domain)
-        centring = LatentCentring(config.image_size // STRIDE, name=f"{domain}_centring")
+        centring = LatentCentring(config.image_size // config.stride, name=f"{domain}_centring")
         outputs[f"{domain}_latent"] = centring(latent) if config.center_latent else latent
         outputs[f"{domain}_reconstruction"] = parts[f"{domain}_upper_decoder"](shared)
         outputs[f"{domain}_to_{other}"] = parts[f"{other}_upper_decoder"](shared)
@@ -79,7 +88,7 @@ def encode(model: keras.Model, images: tf.Tensor, domain: str, training: bool) -
         training: of BatchNorm.
 
     Returns:
-        The maps of SHARED_LAYERS, [B, H/4, W/4, C]; with a learnt variance also `log_variance`.
+        The maps of SHARED_LAYERS, [B, H/s, W/s, C]; with a learnt variance also `log_variance`.
     """
     lower = model.get_layer(f"{domain}_lower_encoder")(images, training=training)
     return model.get_layer("upper_encoder")(lower, training=training)
@@ -100,28 +109,46 @@ def compared_latent(model: keras.Model, latent: tf.Tensor, domain: str, training
 
 
 def decode(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:
-    """Images of a domain, float32 [B, H, W, 3] in [0, 1], from latents [B, H/4, W/4, C]."""
+    """Images of a domain, float32 [B, H, W, 3] in [0, 1], from latents [B, H/s, W/s, C]."""
     lower = model.get_layer("lower_decoder")(latent, training=training)
     return model.get_layer(f"{domain}_upper_decoder")(lower, training=training)
 
 
-def _convolution(maps, channels: int, size: int, name: str, stride: int = 1):
-    """Convolution with zero padding, and the uniform initial values of the original's framework."""
-    limit = (size * size * maps.shape[-1]) ** -0.5
+def stem_of(model: keras.Model) -> keras.Model | None:
+    """The stem of a model of `build_vae`, if it has one."""
+    lower = model.get_layer(f"{DOMAINS[0]}_lower_encoder")
+    return next((layer for layer in lower.layers if layer.name == "stem"), None)
+
+
+def _scaled(count: int, config: ModelConfig) -> int:
+    return max(1, round(config.width * count))
+
+
+def _convolution(maps, channels: int, size: int, name: str, stride: int = 1, is_zero: bool = False):
+    """Convolution with zero padding, and the uniform initial values of the original's framework, or zeros."""
+    limit = 0.0 if is_zero else (size * size * maps.shape[-1]) ** -0.5
     kernel, bias = (keras.initializers.RandomUniform(-limit, limit) for _ in range(2))
     return keras.layers.Conv2D(channels, size, stride, padding="same", kernel_initializer=kernel,
                                bias_initializer=bias, name=name)(maps)
 
 
-def _normalised(maps, config: ModelConfig, name: str):
-    return instance_normalization(f"{name}_norm")(maps) if config.normalization == "instance" else maps
+def _normalised(maps, config: ModelConfig, name: str, is_zero: bool = False):
+    if config.normalization != "instance":
+        return maps
+    return instance_normalization(f"{name}_norm", "zeros" if is_zero else "ones")(maps)
 
 
-def _residual_block(maps, channels: int, config: ModelConfig, name: str, out: str):
-    """Two convolutions with a ReLU between them are added to what came in; nothing follows the sum."""
+def _residual_block(maps, channels: int, config: ModelConfig, name: str, out: str, is_identity: bool = False):
+    """Two convolutions with a ReLU between them are added to what came in; nothing follows the sum.
+
+    If it is to start as the identity, the last of its layers that has weights starts at zero: normalisation
+    would blow up the gradient of a convolution that gives zeros.
+    """
+    ends_in_convolution = config.normalization == "none"
     branch = _convolution(maps, channels, 3, f"{name}_conv1")
     branch = keras.layers.ReLU(name=f"{name}_relu")(_normalised(branch, config, f"{name}_conv1"))
-    branch = _normalised(_convolution(branch, channels, 3, f"{name}_conv2"), config, f"{name}_conv2")
+    branch = _convolution(branch, channels, 3, f"{name}_conv2", is_zero=is_identity and ends_in_convolution)
+    branch = _normalised(branch, config, f"{name}_conv2", is_zero=is_identity)
     return keras.layers.Add(name=out)([maps, branch])
 
 
@@ -132,13 +159,17 @@ def _residual_part(name: str, blocks: tuple[str, ...], channels: int, config: Mo
     return keras.Model(inputs, maps, name=name)
 
 
-def _lower_encoder(name: str, channels: list[int], config: ModelConfig) -> keras.Model:
+def _lower_encoder(name: str, stem: keras.Model | None, channels: int, config: ModelConfig) -> keras.Model:
     inputs = maps = keras.Input((None, None, 3))
-    for number, (count, size, stride) in enumerate(zip(channels, (7, 4, 4), (1, 2, 2)), start=1):
-        maps = _normalised(_convolution(maps, count, size, f"conv{number}", stride), config, f"conv{number}")
-        maps = keras.layers.ReLU(name=f"conv{number}_relu")(maps)
+    if stem is not None:
+        # Statistics of a few photographs are worse than those it was pretrained with.
+        maps = _normalised(stem(maps, training=False), config, "stem")
+    else:
+        for number, (count, size, stride) in enumerate(zip(_CHANNELS, (7, 4, 4), (1, 2, 2)), start=1):
+            maps = _convolution(maps, _scaled(count, config), size, f"conv{number}", stride)
+            maps = keras.layers.ReLU(name=f"conv{number}_relu")(_normalised(maps, config, f"conv{number}"))
     for block in ("private_1", "private_2"):
-        maps = _residual_block(maps, channels[-1], config, block, f"{block}_out")
+        maps = _residual_block(maps, channels, config, block, f"{block}_out", stem is not None)
     return keras.Model(inputs, maps, name=name)
 
 
@@ -146,7 +177,7 @@ def _upper_encoder(config: ModelConfig, channels: int) -> keras.Model:
     inputs = maps = keras.Input((None, None, channels))
     for block in _SHARED_BLOCKS:
         out = "latent" if block == _SHARED_BLOCKS[-1] else f"{block}_out"
-        maps = _residual_block(maps, channels, config, block, out)
+        maps = _residual_block(maps, channels, config, block, out, config.stem != "none")
     taps = keras.Model(inputs, maps)
     outputs = {name: taps.get_layer(name).output for name in SHARED_LAYERS}
     if config.learn_variance:
@@ -156,14 +187,17 @@ def _upper_encoder(config: ModelConfig, channels: int) -> keras.Model:
     return keras.Model(inputs, outputs, name="upper_encoder")
 
 
-def _upper_decoder(name: str, channels: list[int], config: ModelConfig, synchronized: bool) -> keras.Model:
-    inputs = maps = keras.Input((None, None, channels[-1]))
+def _upper_decoder(name: str, channels: int, config: ModelConfig, synchronized: bool) -> keras.Model:
+    inputs = maps = keras.Input((None, None, channels))
     for block in ("private_1", "private_2"):
-        maps = _residual_block(maps, channels[-1], config, block, f"{block}_out")
+        maps = _residual_block(maps, channels, config, block, f"{block}_out")
     normalization = _up_normalization(config, synchronized)
-    for number, count in enumerate((channels[1], channels[0]), start=1):
+    num_stages = config.stride.bit_length() - 1  # each doubles the sides
+    counts = [min(_CHANNELS[-1], _CHANNELS[0] << stage) for stage in reversed(range(num_stages))]
+    for number, count in enumerate(counts, start=1):
         maps = keras.layers.UpSampling2D(2, interpolation="nearest", name=f"up{number}")(maps)
-        maps = normalization(f"up{number}_norm")(_convolution(maps, count, 5, f"up{number}_conv"))
+        maps = _convolution(maps, _scaled(count, config), 5, f"up{number}_conv")
+        maps = normalization(f"up{number}_norm")(maps)
         maps = keras.layers.ReLU(name=f"up{number}_relu")(maps)
     maps = _convolution(maps, 3, 7, "out_conv")
     # In float32, since images of 8 bits need more digits than bfloat16 has.

@@ -12,17 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 from delg import callbacks, model_files, resuming, strategies, summaries
+from delg.optimizers import DecoupledAdam
 from delg.schedules import WarmupDecay
 from vae import day_night_images
 from vae.config import DOMAINS, TrainConfig
 from vae.latents import image_functions
-from vae.model import build_vae
+from vae.model import build_vae, stem_of
 from vae.objective import DayNightObjective
 from vae.training_events import BestWeights, CentreLatents, PictureSummaries, Plateau
 
 _CENTRING_IMAGES = 1024  # of each domain, at most, for the mean latents; chosen
 _MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "num_pictures",
-               "strategy")  # between a run and its resumption
+               "strategy", "stem_weights")  # between a run and its resumption
 
 
 def train(config: TrainConfig) -> None:
@@ -37,7 +38,7 @@ def train(config: TrainConfig) -> None:
         config: the settings.
 
     Raises:
-        FileNotFoundError: no shards or no dataset.json.
+        FileNotFoundError: no shards, no dataset.json or no `stem_weights`.
         ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
             stopped being a number.
     """
@@ -53,11 +54,22 @@ def _start_config(config: TrainConfig) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
               "best": None}
-    if tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is None:
+    if not _is_begun(config):
+        is_path = config.stem != "none" and config.stem_weights not in ("imagenet", "none")
+        if is_path and not os.path.isfile(config.stem_weights):
+            raise FileNotFoundError("`stem_weights` must be imagenet, none or a file. "
+                                    f"Received: {config.stem_weights}.")
         return stored
     earlier = model_files.read_config(config.model_dir)
-    resuming.refuse_other_settings(config.model_dir, earlier["train"], stored["train"], _MAY_CHANGE)
+    # A setting that came later has had its default.
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    resuming.refuse_other_settings(config.model_dir, {**defaults, **earlier["train"]}, stored["train"],
+                                   _MAY_CHANGE)
     return {**stored, "best": earlier["best"]}
+
+
+def _is_begun(config: TrainConfig) -> bool:
+    return tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is not None
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
@@ -77,14 +89,21 @@ class _Run:
         self.config = config
         self.stored = stored
         self.write_dir = write_dir
-        self.vae = build_vae(config.model_config(), synchronized)
+        # The checkpoint holds the stem too.
+        self.vae = build_vae(config.model_config(), synchronized,
+                             "none" if _is_begun(config) else config.stem_weights)
+        stem = stem_of(self.vae)
+        if stem is not None:
+            stem.trainable = config.stem_learning_rate_factor > 0
         self.objective = DayNightObjective(self.vae, config)
         rate = config.learning_rate
         if config.schedule == "cosine":
             rate = WarmupDecay(rate, config.num_steps, form="cosine")
         self.objective.compile(
-            optimizer=keras.optimizers.Adam(rate, config.beta_1, jit_compile=False,
-                                            global_clipnorm=config.clip_norm or None), jit_compile=False)
+            optimizer=DecoupledAdam(
+                rate, config.beta_1, jit_compile=False, global_clipnorm=config.clip_norm or None,
+                slow_names=[weight.name for weight in stem.trainable_weights] if stem is not None else (),
+                slow_factor=config.stem_learning_rate_factor), jit_compile=False)
         self.objective.optimizer.build(self.objective.trained_weights)
         self.manager = resuming.restored_backups(self.objective, self.objective.optimizer, config.model_dir,
                                                  write_dir)

@@ -116,6 +116,17 @@ class SettingsTest(unittest.TestCase):
         settings = experiment_presets.photographs("out", "photographs", MethodsConfig())
         self.assertEqual((settings.adversarial.pairing, settings.world), ("place", None))
 
+    def test_photographs_start_from_imagenet_where_its_weights_are_given(self):
+        methods_config = MethodsConfig(imagenet_weights="file")
+        settings = experiment_presets.photographs("out", "photographs", methods_config)
+        self.assertEqual((settings.adversarial.stem, settings.adversarial.stem_weights, settings.paper.stem),
+                         ("mobilenet_v2", "file", "none"))
+        with self.assertLogs(level="WARNING") as logs:
+            settings = experiment_presets.photographs("out", "photographs", MethodsConfig())
+        self.assertIn("starts from nothing, and few photographs teach it little", logs.output[0])
+        self.assertEqual(settings.adversarial.stem, "none")
+        self.assertIn("without pretrained weights", settings.title)
+
     def test_the_smoke_world_is_tiny(self):
         settings = experiment_presets.smoke("out", MethodsConfig())
         self.assertEqual((settings.world.num_places, settings.paper.num_steps), (6, 2))
