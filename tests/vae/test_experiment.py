@@ -127,6 +127,13 @@ class SettingsTest(unittest.TestCase):
         self.assertEqual(settings.adversarial.stem, "none")
         self.assertIn("without pretrained weights", settings.title)
 
+    def test_pretrained_weights_make_the_demo_do_without_pairs(self):
+        alone, weighted = (experiment_presets.demo("out", MethodsConfig(imagenet_weights=path)).adversarial
+                           for path in ("", "m.h5"))
+        self.assertEqual((alone.stem, alone.pairing), ("none", "frame"))
+        self.assertEqual((weighted.stem, weighted.stem_weights), ("mobilenet_v2", "m.h5"))
+        self.assertEqual((weighted.pairing, weighted.pair_contrast_weight), ("none", 0.0))
+
     def test_the_smoke_world_is_tiny(self):
         settings = experiment_presets.smoke("out", MethodsConfig())
         self.assertEqual((settings.world.num_places, settings.paper.num_steps), (6, 2))
