@@ -124,6 +124,8 @@ class ReadCodesTest(unittest.TestCase):
             file.write("text")
         with self.assertRaisesRegex(ValueError, "cannot be opened"):
             code_shards.read_codes(self.folder)
+        with self.assertRaisesRegex(FileNotFoundError, "No code shard at .*c.h5"):
+            code_shards.read_attributes(f"{self.folder}/c.h5")
 
 
 if __name__ == "__main__":
