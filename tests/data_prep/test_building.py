@@ -204,13 +204,20 @@ class ResumeTest(BuildTest):
 
     def test_interrupt_keeps_finished_shards_and_no_half_one(self):
         shutil.rmtree(self.output_dir)
-        encode, calls = shard_building.encode_example, []
+        encode, calls, heard = shard_building.encode_example, [], threading.Event()
+
+        def note(*arguments):
+            heard.set()
+            signal.default_int_handler(*arguments)
+
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, note))
 
         def press_ctrl_c_at_tenth(*arguments, **settings):
             calls.append(None)
             if len(calls) == 10:
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-                time.sleep(0.2)  # a slow image, during which the main thread hears of it
+                heard.wait(60)  # a slow image, during which the main thread hears of it
+                time.sleep(0.2)  # and stops the others
             return encode(*arguments, **settings)
 
         with mock.patch.object(shard_building, "encode_example", press_ctrl_c_at_tenth), \

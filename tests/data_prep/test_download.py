@@ -98,7 +98,7 @@ class DownloadTest(unittest.TestCase):
 
     def test_goes_on_after_ctrl_c(self):
         process = self.stop_halfway(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 130)
         self.assertRegex(errors, r"\AInterrupted; [^\n]*\n\Z")
         self.go_on()
