@@ -55,6 +55,9 @@ class DownloadTest(unittest.TestCase):
     def stop_halfway(self, how: int) -> subprocess.Popen:
         """Stops the script when the greater part of images_000.tar has come and the server stalls."""
         self.server.faults["/test/images_000.tar"] = [Fault(stall_after=3_000_000)]
+        # Tests started in the background of a shell ignore Ctrl-C, and so would the script that they start.
+        self.addCleanup(signal.signal, signal.SIGINT,
+                        signal.signal(signal.SIGINT, signal.default_int_handler))
         process = self.start("--parts=0")
         part = os.path.join(self.directory, "test", ".images_000.tar.part")
         while not (os.path.exists(part) and os.path.getsize(part) >= 2_500_000):
