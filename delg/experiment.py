@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import rich.console
@@ -19,6 +16,7 @@ from data_prep.sources.revisited import drop_images, read_ground_truth
 from data_prep.world.landmark_world import WorldConfig, make_world
 from delg import evaluation, export, extraction, index, model_files, report, retrieval, training
 from delg.config import ExtractConfig, SearchConfig, TrainConfig
+from delg.stages import stage
 
 TRAIN_SHARE = 0.5  # of the landmarks of one folder that is both trained on and evaluated on
 
@@ -47,10 +45,10 @@ def run_on_world(experiment: Experiment) -> dict:
     Returns:
         The content of metrics.json.
     """
-    with _stage("Making the world"):
+    with stage("Making the world"):
         make_world(experiment.world)
     world = experiment.world.output_dir
-    with _stage("Building TFRecord shards"):
+    with stage("Building TFRecord shards"):
         building.build(BuildConfig(
             "gldv2", os.path.join(world, "train"), experiment.path("train_shards"), num_shards=8,
             validation_fraction=experiment.validation_fraction,
@@ -86,7 +84,7 @@ def run_on_photographs(experiment: Experiment, data_dir: str, train_data_dir: st
     else:
         ground_truth, landmarks = _split_by_landmark(data_dir, experiment.path("split"),
                                                      experiment.train.seed)
-    with _stage("Building TFRecord shards"):
+    with stage("Building TFRecord shards"):
         building.build(BuildConfig(
             "landmarks", os.path.join(train_data_dir or data_dir, "jpg"), experiment.path("train_shards"),
             num_shards=4, validation_fraction=experiment.validation_fraction,
@@ -141,15 +139,15 @@ def _run(experiment: Experiment) -> dict:
         train_pattern=os.path.join(shards, "train-*"),
         validation_pattern=os.path.join(shards, "validation-*") if "validation" in splits else "",
         heldout_pattern=os.path.join(shards, "heldout-*") if "heldout" in splits else "")
-    with _stage("Measuring the untrained model"):
+    with stage("Measuring the untrained model"):
         _write_untrained(config, experiment.path("untrained", "model"))
         untrained = _measure(experiment, experiment.path("untrained", "model"), experiment.path("untrained"))
         atomic_file.write_json(experiment.path("untrained_metrics.json"), untrained)
-    with _stage("Training"):
+    with stage("Training"):
         training.train(config)
-    with _stage("Measuring the trained model"):
+    with stage("Measuring the trained model"):
         metrics = _measure(experiment, config.model_dir, experiment.output_dir)
-    with _stage("Writing the report"):
+    with stage("Writing the report"):
         page = report.make_report(report.ReportConfig(
             ranking=experiment.path("ranking.h5"), metrics=experiment.path("metrics.json"),
             ground_truth=experiment.path("eval_shards", "dataset.json"),
@@ -191,12 +189,3 @@ def _measure(experiment: Experiment, model_dir: str, output_dir: str) -> dict:
     result = evaluation.evaluate(ranking, experiment.path("eval_shards", "dataset.json"))
     atomic_file.write_json(metrics, result)
     return result
-
-
-@contextmanager
-def _stage(title: str) -> Iterator[None]:
-    console = rich.console.Console()
-    console.rule(title)
-    started = time.monotonic()
-    yield
-    console.print(f"{title}: {time.monotonic() - started:.0f} s")

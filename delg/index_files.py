@@ -32,21 +32,12 @@ from typing import Any
 
 import numpy as np
 
-from data_prep import atomic_file, folder_lock
+from data_prep import atomic_file, folder_lock, shards
 
 FORMAT = 2
 _DESCRIPTION = "index.json"
 _OURS = re.compile(r"((descriptors|residuals|rows|offsets|norms)-\d+|ids|kept|mean|codes|components|faiss|"
                    r"codebook|weights)-\d+\.(npy|json|index)")
-_HASHED_AT_ONCE = 2**22  # bytes
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(_HASHED_AT_ONCE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def description_digest(description: dict[str, Any]) -> str:
@@ -126,7 +117,7 @@ class IndexWriter:
         with atomic_file.replacing(path) as temporary:
             with open(temporary, "wb") as file:
                 save(file)
-            self._known[name] = {"bytes": os.path.getsize(temporary), "sha256": _sha256(temporary)}
+            self._known[name] = {"bytes": os.path.getsize(temporary), "sha256": shards.sha256_of(temporary)}
         return name
 
     def path(self, name: str) -> str:
@@ -224,7 +215,7 @@ class IndexFiles:
         """
         path = self._path(name)
         if check:
-            self._compare(path, _sha256(path), name)
+            self._compare(path, shards.sha256_of(path), name)
         try:
             array = np.lib.format.open_memmap(path, mode="r")
         except ValueError as error:

@@ -75,6 +75,11 @@ def training_scope(config: Any, stored: dict[str, Any], strategy: tf.distribute.
         yield write_dir
 
 
+def is_begun(model_dir: str) -> bool:
+    """Whether a model directory holds a checkpoint to go on from."""
+    return tf.train.latest_checkpoint(backup_dir(model_dir)) is not None
+
+
 def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, model_dir: str,
                      write_dir: str) -> tf.train.CheckpointManager:
     """Sets model and optimizer from the checkpoint in `model_dir`, if there is one.

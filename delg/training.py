@@ -69,7 +69,7 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config(num_classes)),
               "train": dataclasses.asdict(config), "attention_threshold": None, "best": None}
-    if tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is None:
+    if not resuming.is_begun(config.model_dir):
         return stored
     earlier = model_files.read_config(config.model_dir)
     now, before = ({**contents["train"], "num_classes": contents["model"]["num_classes"]}
@@ -122,10 +122,10 @@ class _Run:
         self.config = config
         self.stored = stored
         self.write_dir = write_dir
-        latest = tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir))
-        weights = config.backbone_weights if latest is None else "none"
+        is_begun = resuming.is_begun(config.model_dir)
+        weights = "none" if is_begun else config.backbone_weights
         self.model = build_delg(config.model_config(stored["model"]["num_classes"]), weights, synchronized)
-        if latest is None:
+        if not is_begun:
             _initialise_heads(self.model, config)
         freeze(self.model, config)
         self.trained = compile_delg(self.model, config)

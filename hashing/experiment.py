@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -20,6 +18,7 @@ from data_prep.build_config import BuildConfig
 from data_prep.manifest import load_manifest
 from data_prep.world.landmark_world import WorldConfig
 from delg import model_files
+from delg.stages import stage
 from hashing import baselines, codes, encoding, evaluation, report, training, world_folders
 from hashing.code_shards import EncodedImages, concatenate, read_codes
 from hashing.config import TrainConfig
@@ -62,16 +61,16 @@ def run(experiment: Experiment) -> dict[str, Any]:
         "seconds" of training, ...}, ...}, "unseen": the same for classes never trained on, "features":
         {"mAP"} of cosine retrieval by the features before any training, "config"}; mAP in percent.
     """
-    with _stage("Building TFRecord shards"):
+    with stage("Building TFRecord shards"):
         if experiment.world:
             world_folders.write_class_folders(experiment.world, experiment.images.images_dir)
         building.build(dataclasses.replace(experiment.images, output_dir=experiment.path("shards")))
     seconds: dict[tuple[str, int], float] = {}
     for size in experiment.code_sizes:
         for method in experiment.trained:
-            with _stage(f"Training {method} at {size} bits"):
+            with stage(f"Training {method} at {size} bits"):
                 seconds[method, size] = _train(experiment, method, size)
-    with _stage("Encoding and evaluating"):
+    with stage("Encoding and evaluating"):
         results = _evaluate(experiment, seconds)
     metrics = _metrics(experiment, results)
     atomic_file.write_json(experiment.path("metrics.json"), metrics)
@@ -215,12 +214,3 @@ def _changed(config: TrainConfig) -> dict[str, Any]:
     return {field.name: value for field in dataclasses.fields(config)
             if (value := getattr(config, field.name)) not in (field.default, "")
             and field.name != "backbone_weights"}
-
-
-@contextlib.contextmanager
-def _stage(title: str) -> Iterator[None]:
-    console = rich.console.Console()
-    console.rule(title)
-    started = time.monotonic()
-    yield
-    console.print(f"{title}: {time.monotonic() - started:.0f} s")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
-from data_prep import archives
+from data_prep import archives, shards
 from data_prep.public_sets import PUBLIC_SETS
 
-_READ_AT_ONCE = 2**22  # bytes
 _MARKS = {"cub": ("images.txt",), "dogs": ("Images",)}  # what tells the folder of a set
 
 
@@ -33,14 +31,6 @@ def find_images_dir(dataset: str, data_dir: str, unpack_dir: str) -> str:
     if not packed:
         raise FileNotFoundError(f"`data_dir` must hold the set {dataset} or its archives {', '.join(names)}. "
                                 f"Received: {data_dir}.")
-    archives.unpack({path: _sha256(path) for path in packed}, unpack_dir)
+    archives.unpack({path: shards.sha256_of(path) for path in packed}, unpack_dir)
     below = os.path.relpath(inside, PUBLIC_SETS[dataset].unpack_dir)
     return os.path.normpath(os.path.join(unpack_dir, below))
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(_READ_AT_ONCE):
-            digest.update(piece)
-    return digest.hexdigest()

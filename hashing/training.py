@@ -55,7 +55,7 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
               "num_classes": num_classes, "best": None}
-    if tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is None:
+    if not resuming.is_begun(config.model_dir):
         return stored
     earlier = model_files.read_config(config.model_dir)
     now, before = ({**contents["train"], "num_classes": contents["num_classes"]}
@@ -132,9 +132,8 @@ class _Run:
 
     def __init__(self, config: TrainConfig, stored: dict[str, Any], write_dir: str):
         self.config, self.stored, self.write_dir = config, stored, write_dir
-        latest = tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir))
-        self.model = build_hashing(config.model_config(),
-                                   config.backbone_weights if latest is None else "none")
+        is_begun = resuming.is_begun(config.model_dir)
+        self.model = build_hashing(config.model_config(), "none" if is_begun else config.backbone_weights)
         freeze(self.model, config)
         self.trained = compile_hashing(self.model, config, stored["num_classes"])
         self.trained.optimizer.build(self.trained.trainable_variables)

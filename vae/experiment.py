@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import json
 import os
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import rich.console
 
-from data_prep import atomic_file, building
+from data_prep import atomic_file, building, shards
 from data_prep.build_config import BuildConfig
 from data_prep.jobs import JobConfig
 from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
 from delg import model_files
+from delg.stages import stage
 from vae import claims, evaluation, report, training
 from vae.channel_study import study_channels
 from vae.config import TrainConfig
@@ -78,7 +75,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
         ValueError: `output_dir` holds an experiment on other images.
     """
     _claim_folder(experiment)
-    with _stage("Making the world" if experiment.world else "Reading photographs"):
+    with stage("Making the world" if experiment.world else "Reading photographs"):
         if experiment.world:
             make_day_night_world(experiment.world)
         images = experiment.world.output_dir if experiment.world else experiment.data_dir
@@ -86,20 +83,20 @@ def run(experiment: Experiment) -> dict[str, Any]:
                                    validation_fraction=0.0, test_fraction=experiment.test_fraction,
                                    seed=experiment.seed), JobConfig())
     for preset in PRESETS:
-        with _stage(f"Training the {preset} preset"):
+        with stage(f"Training the {preset} preset"):
             training.train(dataclasses.replace(
                 getattr(experiment, preset), train_pattern=experiment.pattern("train"),
                 model_dir=experiment.path(preset)))
-    with _stage("Weighting channels"):
+    with stage("Weighting channels"):
         for num_layers in experiment.layer_counts:
             _weigh(experiment, "paper", num_layers, "paper")
         _weigh(experiment, "adversarial", 1, "pooled", margin=experiment.pooled_margin)
-    with _stage("Evaluating"):
+    with stage("Evaluating"):
         result = _finished(experiment)
         if result is None:
             result = _evaluate(experiment)
             atomic_file.write_json(experiment.path("metrics.json"), result)
-    with _stage("Writing the report"):
+    with stage("Writing the report"):
         page = report.make_report(report.VisualizeConfig(
             experiment.output_dir, experiment.path("report"), image_size=experiment.image_size))
     console = rich.console.Console()
@@ -144,10 +141,8 @@ def _inputs(experiment: Experiment) -> dict[str, Any]:
     files += [os.path.join(experiment.weights_dir(vae, count), name)
               for vae, count in (("adversarial", 1), *(("paper", count) for count in experiment.layer_counts))
               for name in (WEIGHTS_FILE, "history.csv")]
-    sums = {}
-    for path in filter(os.path.exists, files):
-        with open(path, "rb") as file:
-            sums[os.path.relpath(path, experiment.output_dir)] = hashlib.sha256(file.read()).hexdigest()
+    sums = {os.path.relpath(path, experiment.output_dir): shards.sha256_of(path)
+            for path in files if os.path.exists(path)}
     return {"methods": dataclasses.asdict(experiment.methods), "image_size": experiment.image_size,
             "seed": experiment.seed, "files": sums}
 
@@ -192,12 +187,3 @@ def triplet_losses(experiment: Experiment) -> dict[int, np.ndarray]:
     return {num_layers: pd.read_csv(os.path.join(experiment.weights_dir("paper", num_layers),
                                                  "history.csv"))["val_loss"].to_numpy()
             for num_layers in experiment.layer_counts}
-
-
-@contextlib.contextmanager
-def _stage(title: str) -> Iterator[None]:
-    console = rich.console.Console()
-    console.rule(title)
-    started = time.monotonic()
-    yield
-    console.print(f"{title}: {time.monotonic() - started:.0f} s")

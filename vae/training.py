@@ -54,7 +54,7 @@ def _start_config(config: TrainConfig) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
               "best": None}
-    if not _is_begun(config):
+    if not resuming.is_begun(config.model_dir):
         is_path = config.stem != "none" and config.stem_weights not in ("imagenet", "none")
         if is_path and not os.path.isfile(config.stem_weights):
             raise FileNotFoundError("`stem_weights` must be imagenet, none or a file. "
@@ -66,10 +66,6 @@ def _start_config(config: TrainConfig) -> dict[str, Any]:
     resuming.refuse_other_settings(config.model_dir, {**defaults, **earlier["train"]}, stored["train"],
                                    _MAY_CHANGE)
     return {**stored, "best": earlier["best"]}
-
-
-def _is_begun(config: TrainConfig) -> bool:
-    return tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is not None
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
@@ -91,7 +87,7 @@ class _Run:
         self.write_dir = write_dir
         # The checkpoint holds the stem too.
         self.vae = build_vae(config.model_config(), synchronized,
-                             "none" if _is_begun(config) else config.stem_weights)
+                             "none" if resuming.is_begun(config.model_dir) else config.stem_weights)
         stem = stem_of(self.vae)
         if stem is not None:
             stem.trainable = config.stem_learning_rate_factor > 0

@@ -73,7 +73,7 @@ def train_channel_weights(config: WeightTrainConfig,
             f"`num_layers` must be at most {len(encoder.layer_names)}, the layers of the shared encoder.",
             num_layers=config.num_layers)
     settings = dataclasses.asdict(config)
-    if tf.train.latest_checkpoint(resuming.backup_dir(config.model_dir)) is not None:
+    if resuming.is_begun(config.model_dir):
         resuming.refuse_other_settings(config.model_dir, model_files.read_config(config.model_dir)["train"],
                                        settings, ("train_pattern", "vae_dir", "model_dir",
                                                   "validation_pattern"))
