@@ -34,6 +34,7 @@ test: env
 
 lint: env
 	$(PY) -m ruff check .
+	.venv/bin/lint-imports
 
 bench: env
 	@for file in tests/benchmarks/bench_*.py; do \

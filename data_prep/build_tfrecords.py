@@ -24,14 +24,15 @@ again after an interruption: finished shards stay.
 
 from __future__ import annotations
 
-from data_prep import build_flags, command_line
+from data_prep.building import build_flags
+from data_prep.stage import command_line
 
 build_flags.define_flags()
 
 
 def main(_: list[str]) -> None:
     configs = build_flags.configs_from_flags()
-    from data_prep import building  # imports TensorFlow, for which a wrong flag need not wait
+    from data_prep.building import building  # imports TensorFlow, for which a wrong flag need not wait
 
     manifest = building.build(*configs)
     for name, split in manifest.splits.items():

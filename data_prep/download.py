@@ -17,9 +17,10 @@ import os
 
 from absl import flags
 
-from data_prep import command_line, downloading
-from data_prep.downloading import DownloadConfig
-from data_prep.public_sets import PUBLIC_SETS, PublicFile, choose_parts, next_command
+from data_prep.downloads import downloading
+from data_prep.downloads.downloading import DownloadConfig
+from data_prep.downloads.public_sets import PUBLIC_SETS, PublicFile, choose_parts, next_command
+from data_prep.stage import command_line
 
 _DATASET = flags.DEFINE_enum("dataset", None, list(PUBLIC_SETS), "What to download.", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the files; one for all of GLDv2 is fine.",

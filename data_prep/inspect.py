@@ -12,8 +12,10 @@ from __future__ import annotations
 from absl import flags
 from rich import console
 
-from data_prep import command_line, contact_sheet, inspection, inspection_views
-from data_prep.manifest import load_manifest
+from data_prep.checking import inspection, inspection_views
+from data_prep.images import contact_sheet
+from data_prep.records.manifest import load_manifest
+from data_prep.stage import command_line
 
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "Folder of shards and dataset.json.", required=True)
 _SPLIT = flags.DEFINE_list("split", [], "Splits to look at, separated by commas; by default all.")

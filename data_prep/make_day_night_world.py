@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
+from data_prep.stage import command_line
 from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the world.", required=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
+from data_prep.stage import command_line
 from data_prep.world.landmark_world import WorldConfig, make_world
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the world.", required=True)

@@ -13,7 +13,8 @@ import sys
 
 from absl import flags
 
-from data_prep import atomic_file, command_line, jobs, repair, validation
+from data_prep.checking import repair, validation
+from data_prep.stage import command_line, files, jobs
 
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "Folder of shards and dataset.json.", required=True)
 _DECODE = flags.DEFINE_bool("decode", True, "Decode every image; otherwise look at its header only.")
@@ -41,7 +42,7 @@ def main(_: list[str]) -> None:
             print(f"Left out from now on: {path}: {reason}")
         report = validation.validate(_DATASET_DIR.value, _DECODE.value, job, earlier=report)
     if _OUTPUT.value:
-        atomic_file.write_json(_OUTPUT.value, report.as_json())
+        files.write_json(_OUTPUT.value, report.as_json())
     _print(report)
     if report.num_problems:
         sys.exit(1)

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg import config_flags, index
-from delg.index_config import IndexConfig
+from data_prep.stage import command_line, config_flags
+from delg.index import building
+from delg.settings.index import IndexConfig
 
 _FEATURES_DIR = flags.DEFINE_string("features_dir", None, "Folder or glob of feature shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder to write the index to.", required=True)
@@ -25,7 +25,7 @@ _index_config = config_flags.define_flags(IndexConfig)
 
 
 def main(_: list[str]) -> None:
-    built = index.build_index(_FEATURES_DIR.value, _INDEX_DIR.value, _index_config())
+    built = building.build_index(_FEATURES_DIR.value, _INDEX_DIR.value, _index_config())
     print(f"{len(built)} images of {built.dimension} dimensions in {_INDEX_DIR.value}.")
 
 

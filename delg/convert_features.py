@@ -19,15 +19,15 @@ import os
 
 from absl import flags
 
-from data_prep import command_line
-from delg import feature_conversion, hloc_files
-from delg.config import LOCAL_DTYPES
-from delg.features_io import FeatureReader
+from data_prep.stage import command_line
+from delg.exchange import conversion, hloc
+from delg.features.reader import FeatureReader
+from delg.settings.extraction import LOCAL_DTYPES
 
 _INPUT = flags.DEFINE_string("input", None, "File, folder, or glob of shards.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File or folder to write.", required=True)
-_FORMAT = flags.DEFINE_enum("format", None, feature_conversion.FORMATS, "To write.", required=True)
-_INPUT_FORMAT = flags.DEFINE_enum("input_format", "shards", feature_conversion.INPUT_FORMATS, "To read.")
+_FORMAT = flags.DEFINE_enum("format", None, conversion.FORMATS, "To write.", required=True)
+_INPUT_FORMAT = flags.DEFINE_enum("input_format", "shards", conversion.INPUT_FORMATS, "To read.")
 _NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id, such as .jpg: hloc and COLMAP name "
                                    "images by their files. To write shards it is taken off.")
 _PAIRS = flags.DEFINE_string("pairs", None, "Lines of two ids; with colmap and hloc: pairs to match.")
@@ -55,23 +55,23 @@ def _check() -> None:
 def main(_: list[str]) -> None:
     _check()
     source, target, output, suffix = _INPUT.value, _FORMAT.value, _OUTPUT.value, _NAME_SUFFIX.value
-    named = hloc_files.read_pairs(_PAIRS.value, suffix) if _PAIRS.value else []
+    named = hloc.read_pairs(_PAIRS.value, suffix) if _PAIRS.value else []
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     config = {"fingerprint": _FINGERPRINT.value, "converted_from": _INPUT_FORMAT.value}
-    rename = feature_conversion.without_suffix if target == "shards" else feature_conversion.with_suffix
-    images = rename(feature_conversion.read_images(source, _INPUT_FORMAT.value), suffix)
+    rename = conversion.without_suffix if target == "shards" else conversion.with_suffix
+    images = rename(conversion.read_images(source, _INPUT_FORMAT.value), suffix)
     if target == "mat":
-        count = feature_conversion.write_mat(output, source, _QUERY_INPUT.value, _GROUND_TRUTH.value)
+        count = conversion.write_mat(output, source, _QUERY_INPUT.value, _GROUND_TRUTH.value)
     elif _INPUT_FORMAT.value == "mat":
-        count = feature_conversion.read_mat(source, _GROUND_TRUTH.value, output, config)
+        count = conversion.read_mat(source, _GROUND_TRUTH.value, output, config)
     elif target == "colmap":
         with FeatureReader(source) as reader:
-            count = feature_conversion.write_colmap(
-                output, images, feature_conversion.match_pairs(reader, named, suffix=suffix))
+            count = conversion.write_colmap(
+                output, images, conversion.match_pairs(reader, named, suffix=suffix))
     else:
-        count = feature_conversion.write_images(output, target, images, config, _LOCAL_DTYPE.value)
+        count = conversion.write_images(output, target, images, config, _LOCAL_DTYPE.value)
     if _MATCHES.value:
-        feature_conversion.write_hloc_matches(_MATCHES.value, source, named, suffix=suffix)
+        conversion.write_hloc_matches(_MATCHES.value, source, named, suffix=suffix)
     print(f"{count} images and {len(named)} pairs in {output}.")
 
 

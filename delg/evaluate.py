@@ -16,8 +16,9 @@ from __future__ import annotations
 import rich.console
 from absl import flags
 
-from data_prep import atomic_file, command_line
-from delg import evaluation, gldv2_scores
+from data_prep.stage import command_line, files
+from delg.scores import evaluation
+from delg.scores.gldv2 import scores
 
 _RANKING = flags.DEFINE_string("ranking", "", "File made by delg.search_images.")
 _GROUND_TRUTH = flags.DEFINE_string(
@@ -37,13 +38,13 @@ def main(_: list[str]) -> None:
         result = evaluation.evaluate(_RANKING.value, _GROUND_TRUTH.value)
         table = evaluation.table(result)
     elif tuple(given) in (("ranking", "solution"), ("predictions", "solution")):
-        score = gldv2_scores.score_ranking if _RANKING.value else gldv2_scores.score_predictions
+        score = scores.score_ranking if _RANKING.value else scores.score_predictions
         result = score(_SOLUTION.value, _RANKING.value or _PREDICTIONS.value)
-        table = gldv2_scores.table(result)
+        table = scores.table(result)
     else:
         raise ValueError("Give --ranking and --ground_truth, --ranking and --solution, or --predictions and "
                          f"--solution. Received: {', '.join(given) or 'none of them'}.")
-    atomic_file.write_json(_OUTPUT.value, result)
+    files.write_json(_OUTPUT.value, result)
     rich.console.Console().print(table)
 
 

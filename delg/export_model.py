@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
+from data_prep.stage import command_line
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder written by delg.train.", required=True)
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the SavedModel, made here.", required=True)
 
 
 def main(_) -> None:
-    from delg import export  # after the flags: TensorFlow takes seconds to load
+    from delg.exports import saving  # after the flags: TensorFlow takes seconds to load
 
-    config = export.export(_MODEL_DIR.value, _EXPORT_DIR.value)
+    config = saving.export(_MODEL_DIR.value, _EXPORT_DIR.value)
     print(f"{_EXPORT_DIR.value}: {config['model']['backbone']}, attention threshold "
           f"{config['attention_threshold']}, fingerprint {config['fingerprint'][:12]}.")
 

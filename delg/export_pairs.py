@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg import hloc_files, ranking_pairs
-from delg.ranking_io import read_ranking
+from data_prep.stage import command_line
+from delg.exchange import hloc, ranking_pairs
+from delg.scores.ranking import read_ranking
 
 _RANKING = flags.DEFINE_string("ranking", None, "File of delg.search_images.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File of pairs to write.", required=True)
@@ -37,7 +37,7 @@ def main(_: list[str]) -> None:
         ranking_pairs.write_matches(_MATCHES.value, ranking, named, _FEATURES.value, suffix)
     if _DATABASE.value:
         ranking_pairs.write_database(_DATABASE.value, ranking, named, _FEATURES.value, suffix)
-    hloc_files.write_pairs(_OUTPUT.value, [(first + suffix, second + suffix) for first, second in named])
+    hloc.write_pairs(_OUTPUT.value, [(first + suffix, second + suffix) for first, second in named])
     print(f"{len(named)} pairs in {_OUTPUT.value}.")
 
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from data_prep.jobs import JobConfig
-from delg.config import EXTRACT_PRECISIONS, LOCAL_DTYPES, ExtractConfig
+from data_prep.stage import command_line
+from data_prep.stage.jobs import JobConfig
+from delg.settings.extraction import EXTRACT_PRECISIONS, LOCAL_DTYPES, ExtractConfig
 
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model, or of a "
                                   "published DELG or DELF model.", required=True)
@@ -72,7 +72,7 @@ def main(_) -> None:
         max_bad_fraction=_MAX_BAD_FRACTION.value)
     job = None if _RUNNER.value == "local" else JobConfig(
         _RUNNER.value, tuple(_RUNNER_OPTIONS.value), _NUM_WORKERS.value)
-    from delg import extraction  # after the settings: TensorFlow takes seconds to load
+    from delg.features import extraction  # after the settings: TensorFlow takes seconds to load
 
     paths = extraction.extract_features(_SAVED_MODEL.value, _PATTERN.value, _OUTPUT_DIR.value, config, job)
     print(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.")

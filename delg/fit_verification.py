@@ -18,8 +18,8 @@ import rich.console
 import rich.table
 from absl import flags
 
-from data_prep import atomic_file, command_line
-from delg import calibration
+from data_prep.stage import command_line, files
+from delg.search import calibration
 
 _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, verified.", required=True)
 _GROUND_TRUTH = flags.DEFINE_string(
@@ -34,7 +34,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "The calibration to write, JSON.",
 def main(_: list[str]) -> None:
     fitted = calibration.fit(_RANKING.value, _GROUND_TRUTH.value, _QUERY_FEATURES.value,
                              _INDEX_FEATURES.value)
-    atomic_file.write_json(_OUTPUT.value, fitted)
+    files.write_json(_OUTPUT.value, fitted)
     validation, names = fitted["validation"], calibration.CHOSEN_SETTINGS
     table = rich.table.Table(*names, *calibration.PROTOCOLS, "",
                              title=f"{validation['num_queries']} queries, mAP, percent")

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg import config_flags, global_whitening
-from delg.global_whitening import WhiteningConfig
+from data_prep.stage import command_line, config_flags
+from delg.features import whitening as features_whitening
+from delg.settings.whitening import WhiteningConfig
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write, NAME.npz.", required=True)
@@ -21,7 +21,7 @@ _whitening_config = config_flags.define_flags(WhiteningConfig)
 
 
 def main(_: list[str]) -> None:
-    whitening = global_whitening.fit_whitening(_FEATURES.value, _OUTPUT.value, _whitening_config())
+    whitening = features_whitening.fit_whitening(_FEATURES.value, _OUTPUT.value, _whitening_config())
     before, after = whitening.projection.shape
     print(f"{_OUTPUT.value}: from {before} to {after} dimensions, learnt on "
           f"{whitening.description['num_images']} images of {_FEATURES.value}.")

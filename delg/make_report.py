@@ -13,18 +13,17 @@ with ranked lists, matched keypoints and attention maps. Some 10 s, most of it l
 
 from __future__ import annotations
 
-from data_prep import command_line
-from delg import config_flags
-from delg.report_config import ReportConfig
+from data_prep.stage import command_line, config_flags
+from delg.settings.report import ReportConfig
 
 _report_config = config_flags.define_flags(ReportConfig)
 
 
 def main(_) -> None:
     config = _report_config()
-    from delg import report  # after the settings: TensorFlow takes seconds to load
+    from delg.report import page  # after the settings: TensorFlow takes seconds to load
 
-    print(f"Open {report.make_report(config)} in a browser.")
+    print(f"Open {page.make_report(config)} in a browser.")
 
 
 if __name__ == "__main__":

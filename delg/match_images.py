@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg.config import MATCHERS, TRANSFORMS, VERIFIERS, ExtractConfig, SearchConfig
+from data_prep.stage import command_line
+from delg.settings.extraction import ExtractConfig
+from delg.settings.search import MATCHERS, TRANSFORMS, VERIFIERS, SearchConfig
 
 _CHANCE_INLIERS = 12  # photos of different scenes seldom have more, at 20 pixels
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model.", required=True)
@@ -40,13 +41,14 @@ def main(argv: list[str]) -> None:
                                precision="float32")  # two photos are done before bfloat16 is ready
     config = SearchConfig(matcher=_MATCHER.value, verifier=_VERIFIER.value, transform=_TRANSFORM.value,
                           inlier_threshold=_INLIER_THRESHOLD.value)
-    from delg import image_features, image_matching  # after the settings: TensorFlow takes seconds to load
+    from delg.features import describing
+    from delg.search import two_images  # after the settings: TensorFlow takes seconds to load
 
-    image_matching.check_picture_path(_OUTPUT.value)
-    first, second = (image_matching.read_image_file(path) for path in argv[1:])
-    describer = image_features.ImageDescriber(_SAVED_MODEL.value, extraction)
-    match = image_matching.match_images(describer, first, second, config)
-    image_matching.write_picture(_OUTPUT.value, image_matching.draw_match(first, second, match))
+    two_images.check_picture_path(_OUTPUT.value)
+    first, second = (two_images.read_image_file(path) for path in argv[1:])
+    describer = describing.ImageDescriber(_SAVED_MODEL.value, extraction)
+    match = two_images.match_images(describer, first, second, config)
+    two_images.write_picture(_OUTPUT.value, two_images.draw_match(first, second, match))
     print(f"{match.num_inliers} inliers, {match.num_matches} matches of {match.num_features[0]} and "
           f"{match.num_features[1]} local features, similarity {match.similarity:.3f}; drawn in "
           f"{_OUTPUT.value}.")

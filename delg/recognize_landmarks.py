@@ -16,9 +16,12 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg import config_flags, gldv2_tables, landmark_labels, ranking_io, recognition
-from delg.landmark_votes import VoteConfig
+from data_prep.stage import command_line, config_flags
+from delg.recognition import labels
+from delg.recognition import predictions as recognition_predictions
+from delg.scores import ranking as scores_ranking
+from delg.scores.gldv2 import tables
+from delg.settings.recognition import VoteConfig
 
 _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, test images against "
                                "training images.", required=True)
@@ -37,13 +40,13 @@ _vote_config = config_flags.define_flags(VoteConfig)
 
 def main(_: list[str]) -> None:
     config = _vote_config()
-    ranking = ranking_io.read_ranking(_RANKING.value)
-    landmarks = landmark_labels.read_landmarks(ranking.index_ids, _TRAIN_CSV.value, _TRAIN_CLEAN_CSV.value,
+    ranking = scores_ranking.read_ranking(_RANKING.value)
+    landmarks = labels.read_landmarks(ranking.index_ids, _TRAIN_CSV.value, _TRAIN_CLEAN_CSV.value,
                                                _TRAIN_SHARDS.value, _NO_LANDMARK_LIST.value)
-    predictions = recognition.recognize(ranking, landmarks, config)
+    predictions = recognition_predictions.recognize(ranking, landmarks, config)
     if _TEST_CSV.value:
-        predictions = recognition.for_all_test_images(predictions, _TEST_CSV.value, None)
-    gldv2_tables.write_recognition(_OUTPUT.value, predictions)
+        predictions = recognition_predictions.for_all_test_images(predictions, _TEST_CSV.value, None)
+    tables.write_recognition(_OUTPUT.value, predictions)
     num_recognized = sum(answer is not None for answer in predictions.values())
     print(f"A landmark for {num_recognized} of {len(predictions)} test images in {_OUTPUT.value}.")
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg import feature_rewriting
-from delg.config import LOCAL_DTYPES
+from data_prep.stage import command_line
+from delg.features import rewriting
+from delg.settings.extraction import LOCAL_DTYPES
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Another folder, for the new shards.", required=True)
@@ -24,7 +24,7 @@ _WHITENING = flags.DEFINE_string("whitening", "", "File of delg.fit_whitening. E
 
 
 def main(_: list[str]) -> None:
-    paths = feature_rewriting.rewrite_features(_FEATURES.value, _OUTPUT_DIR.value, _LOCAL_DTYPE.value or "",
+    paths = rewriting.rewrite_features(_FEATURES.value, _OUTPUT_DIR.value, _LOCAL_DTYPE.value or "",
                                                _WHITENING.value)
     print(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.")
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg import experiment, experiment_presets
+from data_prep.stage import command_line
+from delg.experiments import chain, presets
 
 _PRESET = flags.DEFINE_enum("preset", None, ("demo", "smoke", "real"), "Which experiment.", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
@@ -27,12 +27,12 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 
 def main(_: list[str]) -> None:
     if _PRESET.value == "real":
-        experiment.run_on_photographs(
-            experiment_presets.real(_OUTPUT_DIR.value, _BACKBONE_WEIGHTS.value, _SEED.value),
+        chain.run_on_photographs(
+            presets.real(_OUTPUT_DIR.value, _BACKBONE_WEIGHTS.value, _SEED.value),
             _DATA_DIR.value, _TRAIN_DATA_DIR.value)
     else:
-        make = experiment_presets.demo if _PRESET.value == "demo" else experiment_presets.smoke
-        experiment.run_on_world(make(_OUTPUT_DIR.value, _SEED.value))
+        make = presets.demo if _PRESET.value == "demo" else presets.smoke
+        chain.run_on_world(make(_OUTPUT_DIR.value, _SEED.value))
 
 
 if __name__ == "__main__":

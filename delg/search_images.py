@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg import calibration, config_flags, retrieval
-from delg.config import SearchConfig
+from data_prep.stage import command_line, config_flags
+from delg.search import calibration, retrieval
+from delg.settings.search import SearchConfig
 
 _QUERY_FEATURES = flags.DEFINE_string(
     "query_features", None, "Glob or folder of the queries' feature shards.", required=True)

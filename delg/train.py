@@ -8,17 +8,17 @@ command goes on after an interruption. The paper's settings are the defaults, 50
 accelerators. On two processor cores resnet18 of width 0.25 at 128 pixels takes some 400 images a second.
 """
 
-from data_prep import command_line
-from delg.config import TrainConfig
-from delg.config_flags import define_flags
+from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags
+from delg.settings.training import TrainConfig
 
 _config = define_flags(TrainConfig)
 
 
 def main(_):
-    from delg import training  # TensorFlow takes seconds to import; a wrong flag should not
+    from delg.training import loop  # TensorFlow takes seconds to import; a wrong flag should not
 
-    training.train(_config())
+    loop.train(_config())
 
 
 if __name__ == "__main__":

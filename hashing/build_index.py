@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg.config_flags import define_flags
-from hashing.code_index import CodeIndexConfig
+from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags
+from hashing.index.code_index import CodeIndexConfig
 
 _CODES = flags.DEFINE_string("codes", None, "Folder or glob of code shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder of the index.", required=True)
@@ -23,7 +23,7 @@ _config = define_flags(CodeIndexConfig)
 
 def main(_: list[str]) -> None:
     config = _config()
-    from hashing import retrieval  # after the settings: TensorFlow takes seconds to load
+    from hashing.index import retrieval  # after the settings: TensorFlow takes seconds to load
 
     index = (retrieval.add_to_index(_CODES.value, _INDEX_DIR.value) if _ADD.value
              else retrieval.build_index(_CODES.value, _INDEX_DIR.value, config))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
+from data_prep.stage import command_line
 
 _SAVED_MODEL = flags.DEFINE_string("saved_model", "", "Folder of hashing.export_model.")
 _MODEL_DIR = flags.DEFINE_string("model_dir", "", "Folder of hashing.train, instead of `saved_model`.")
@@ -24,7 +24,7 @@ _MAX_BAD_FRACTION = flags.DEFINE_float(
 
 
 def main(_: list[str]) -> None:
-    from hashing import encoding  # after the flags: TensorFlow takes seconds to load
+    from hashing.codes import encoding  # after the flags: TensorFlow takes seconds to load
 
     encoder = encoding.Encoder(_SAVED_MODEL.value, _MODEL_DIR.value)
     paths = encoding.encode_images(encoder, _PATTERN.value, _OUTPUT_DIR.value, _KEEP_FEATURES.value,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import atomic_file, command_line
+from data_prep.stage import command_line, files
 
 _QUERY_CODES = flags.DEFINE_string("query_codes", None, "Folder or glob of the queries' code shards.",
                                    required=True)
@@ -28,11 +28,12 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the intervals.", lower_bound=0)
 
 
 def main(_: list[str]) -> None:
-    from hashing import code_shards, evaluation, report  # after the flags: they load pictures' libraries
+    from hashing.codes import code_shards
+    from hashing.scores import evaluation, report  # after the flags: they load pictures' libraries
 
     queries, index = (code_shards.read_codes(flag.value) for flag in (_QUERY_CODES, _INDEX_CODES))
     result = evaluation.evaluate(queries, index, _NUM_CLASSES.value, _SEED.value)
-    atomic_file.write_json(_OUTPUT.value, result)
+    files.write_json(_OUTPUT.value, result)
     report.print_table({_NAME.value: {index.code_size: result}})
     if _REPORT_DIR.value:
         page = report.make_report({_NAME.value: {index.code_size: result}}, _REPORT_DIR.value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
+from data_prep.stage import command_line
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder written by hashing.train.", required=True)
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the SavedModel, made here.", required=True)
@@ -19,7 +19,7 @@ _WEIGHTS = flags.DEFINE_enum("weights", "best", ("best", "last"), "Best by valid
 
 
 def main(_: list[str]) -> None:
-    from hashing import export  # after the flags: TensorFlow takes seconds to load
+    from hashing.codes import export  # after the flags: TensorFlow takes seconds to load
 
     config = export.export(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value)
     print(f"{_EXPORT_DIR.value}: {config['model']['backbone']}, {config['model']['code_size']} bits, "

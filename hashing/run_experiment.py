@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg.checks import require
-from hashing.config import BACKBONES
+from data_prep.stage import command_line
+from data_prep.stage.settings import require
+from hashing.networks.config import BACKBONES
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
 _DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", "cub", "dogs"), "What `data_dir` holds.")
@@ -37,21 +37,21 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 
 
 def main(_: list[str]) -> None:
-    from hashing import experiment, experiment_presets  # after the flags: TensorFlow takes seconds to load
+    from hashing.experiments import chain, presets  # after the flags: TensorFlow takes seconds to load
 
     output_dir, data_dir, seed = _OUTPUT_DIR.value, _DATA_DIR.value, _SEED.value
     network = {"backbone": _BACKBONE.value, "backbone_weights": _BACKBONE_WEIGHTS.value or "none",
                "image_size": _IMAGE_SIZE.value}
     if _DATASET.value != "folder":
-        settings = experiment_presets.public_set(_DATASET.value, output_dir, data_dir, network,
+        settings = presets.public_set(_DATASET.value, output_dir, data_dir, network,
                                                  _HELDOUT_CLASS_FRACTION.value, seed)
     elif data_dir:
         require(network["backbone_weights"] != "none" or _SMOKE.value,
                 "Photographs need `backbone_weights`: a weight file or imagenet.", backbone_weights="none")
-        settings = experiment_presets.photographs(output_dir, data_dir, network, seed)
+        settings = presets.photographs(output_dir, data_dir, network, seed)
     else:
-        settings = experiment_presets.demo(output_dir, network, seed)
-    experiment.run(experiment_presets.smoke(settings) if _SMOKE.value else settings)
+        settings = presets.demo(output_dir, network, seed)
+    chain.run(presets.smoke(settings) if _SMOKE.value else settings)
 
 
 if __name__ == "__main__":

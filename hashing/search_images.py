@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg.checks import require
+from data_prep.stage import command_line
+from data_prep.stage.settings import require
 
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder of hashing.build_index.", required=True)
 _IMAGE = flags.DEFINE_multi_string("image", [], "JPEG or PNG file to search for; to be repeated.")
@@ -34,7 +34,8 @@ def main(_: list[str]) -> None:
             sheet=_SHEET.value, index_images=_INDEX_IMAGES.value)
     require(not (_SHEET.value and _QUERY_CODES.value) or bool(_QUERY_IMAGES.value),
             "`sheet` with `query_codes` needs `query_images`.", query_images=_QUERY_IMAGES.value)
-    from hashing import code_index, code_shards, encoding, retrieval  # after the flags: TensorFlow is slow
+    from hashing.codes import code_shards, encoding
+    from hashing.index import code_index, retrieval  # after the flags: TensorFlow is slow
 
     index = code_index.CodeIndex.load(_INDEX_DIR.value)
     if _IMAGE.value:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg.config_flags import define_flags
-from hashing.config import PRESETS, TrainConfig
+from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags
+from hashing.training.config import PRESETS, TrainConfig
 
 _PRESET = flags.DEFINE_enum("preset", "best", list(PRESETS), "Settings to start from.")
 _config = define_flags(TrainConfig)
@@ -23,9 +23,9 @@ _config = define_flags(TrainConfig)
 
 def main(_: list[str]) -> None:
     config = _config(**PRESETS[_PRESET.value])
-    from hashing import training  # after the settings: TensorFlow takes seconds to load
+    from hashing.training import loop  # after the settings: TensorFlow takes seconds to load
 
-    training.train(config)
+    loop.train(config)
 
 
 if __name__ == "__main__":

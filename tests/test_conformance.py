@@ -12,11 +12,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from delg.config import ModelConfig, TrainConfig
-from delg.model import build_delg
-from delg.objective import compile_delg, freeze, with_targets
-from delg.resnet18 import build_resnet18
-from tests.delg.replicas import two_replicas
+from delg.networks.delg import build_delg
+from delg.networks.resnet18 import build_resnet18
+from delg.settings.model import ModelConfig
+from delg.settings.training import TrainConfig
+from delg.training.objective import compile_delg, freeze, with_targets
+from tests.fixtures.replicas import two_replicas
 
 _BATCH = 4
 

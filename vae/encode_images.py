@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
+from data_prep.stage import command_line
 
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by vae.export_model.", required=True)
 _PATTERN = flags.DEFINE_string("pattern", None, "Glob of TFRecord shards.", required=True)
@@ -21,7 +21,7 @@ _MAX_BAD_FRACTION = flags.DEFINE_float(
 
 
 def main(_: list[str]) -> None:
-    from vae import encoding  # after the flags: TensorFlow takes seconds to load
+    from vae.latents import encoding  # after the flags: TensorFlow takes seconds to load
 
     paths = encoding.encode_images(_SAVED_MODEL.value, _PATTERN.value, _OUTPUT_DIR.value,
                                    _MAX_BAD_FRACTION.value)

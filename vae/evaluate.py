@@ -16,11 +16,10 @@ import dataclasses
 import rich.console
 from absl import flags
 
-from data_prep import atomic_file, command_line
-from delg import config_flags
-from vae import methods
-from vae.evaluation import evaluate, table, with_clahe
-from vae.photographs import read_photographs
+from data_prep.stage import command_line, config_flags, files
+from vae.data.photographs import read_photographs
+from vae.scores import methods
+from vae.scores.evaluation import evaluate, table, with_clahe
 
 _PATTERN = flags.DEFINE_string("pattern", None, "Glob of the shards of the reported places.", required=True)
 _TRAIN_PATTERN = flags.DEFINE_string(
@@ -39,7 +38,7 @@ def main(_: list[str]) -> None:
                           for pattern in (_PATTERN.value, _TRAIN_PATTERN.value))
     result = evaluate(with_clahe(found), reported, training, absent, _SEED.value)
     result["config"] = {**dataclasses.asdict(config), "image_size": _IMAGE_SIZE.value, "seed": _SEED.value}
-    atomic_file.write_json(_OUTPUT.value, result)
+    files.write_json(_OUTPUT.value, result)
     rich.console.Console().print(table(result))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
+from data_prep.stage import command_line
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder written by vae.train.", required=True)
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the SavedModel, made here.", required=True)
@@ -19,7 +19,7 @@ _WEIGHTS = flags.DEFINE_enum("weights", "last", ["last", "best"], "Of the last s
 
 
 def main(_: list[str]) -> None:
-    from vae import export  # after the flags: TensorFlow takes seconds to load
+    from vae.latents import export  # after the flags: TensorFlow takes seconds to load
 
     config = export.export_vae(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value)
     print(f"{_EXPORT_DIR.value}: images of {config['model']['image_size']} pixels, fingerprint "

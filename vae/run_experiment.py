@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from vae import experiment, experiment_presets
-from vae.methods import MethodsConfig
+from data_prep.stage import command_line
+from vae.experiments import chain, presets
+from vae.scores.methods import MethodsConfig
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Photographs: day/, night/, places.csv.")
@@ -30,11 +30,11 @@ def main(_: list[str]) -> None:
     methods = MethodsConfig(imagenet_weights=_IMAGENET_WEIGHTS.value, vgg16_weights=_VGG16_WEIGHTS.value,
                             delg_saved_model=_DELG_SAVED_MODEL.value)
     if _DATA_DIR.value:
-        settings = experiment_presets.photographs(_OUTPUT_DIR.value, _DATA_DIR.value, methods, _SEED.value)
+        settings = presets.photographs(_OUTPUT_DIR.value, _DATA_DIR.value, methods, _SEED.value)
     else:
-        make = experiment_presets.smoke if _SMOKE.value else experiment_presets.demo
+        make = presets.smoke if _SMOKE.value else presets.demo
         settings = make(_OUTPUT_DIR.value, methods, _SEED.value)
-    experiment.run(settings)
+    chain.run(settings)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep import command_line
-from delg.config_flags import define_flags
-from vae.config import PRESETS, TrainConfig
+from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags
+from vae.training.config import PRESETS, TrainConfig
 
 _PRESET = flags.DEFINE_enum("preset", "paper", list(PRESETS), "Settings to start from.")
 _config = define_flags(TrainConfig)
@@ -27,9 +27,9 @@ _config = define_flags(TrainConfig)
 
 def main(_: list[str]) -> None:
     config = _config(**PRESETS[_PRESET.value])
-    from vae import training  # after the settings: TensorFlow takes seconds to load
+    from vae.training import loop  # after the settings: TensorFlow takes seconds to load
 
-    training.train(config)
+    loop.train(config)
 
 
 if __name__ == "__main__":

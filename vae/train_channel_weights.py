@@ -10,9 +10,8 @@ same command goes on.
 
 from __future__ import annotations
 
-from data_prep import command_line
-from delg import config_flags
-from vae.weight_training import WeightTrainConfig, train_channel_weights
+from data_prep.stage import command_line, config_flags
+from vae.weighting.weight_training import WeightTrainConfig, train_channel_weights
 
 _config = config_flags.define_flags(WeightTrainConfig)
 

@@ -10,9 +10,8 @@ back to images of your choice. Less than a minute.
 
 from __future__ import annotations
 
-from data_prep import command_line
-from delg import config_flags
-from vae.report import VisualizeConfig, make_report
+from data_prep.stage import command_line, config_flags
+from vae.report.page import VisualizeConfig, make_report
 
 _config = config_flags.define_flags(VisualizeConfig)
 

@@ -1,1 +1,1 @@
-"""One module per public image set: how its files become a list of labelled images."""
+"""Where images and labels come from: one module per public set or folder layout."""

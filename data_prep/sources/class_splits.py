@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data_prep.collection import ImageCollection, SplitImages
+from data_prep.sources.collection import ImageCollection, SplitImages
 
 
 def split_classes(ids: list[str], labels: np.ndarray, class_names: list[str], is_official_train: np.ndarray,

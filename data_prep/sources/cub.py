@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 
-from data_prep.collection import ImageCollection
 from data_prep.sources.class_splits import split_classes
-from data_prep.sources.image_names import check_names, ids_of_paths
+from data_prep.sources.collection import ImageCollection
+from data_prep.sources.formats.image_names import check_names, ids_of_paths
 
 TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
 

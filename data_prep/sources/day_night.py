@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from data_prep.collection import ImageCollection, SplitImages
+from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.day_night_folders import DAY, DOMAINS, NIGHT, View, read_views
-from data_prep.sources.image_names import SUFFIXES, check_names, find_images, ids_of_paths, printable
-from data_prep.sources.tables import read_table
+from data_prep.sources.formats.image_names import SUFFIXES, check_names, find_images, ids_of_paths, printable
+from data_prep.sources.formats.tables import read_table
 
 TABLE = "places.csv"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from data_prep.collection import ImageCollection, SplitImages
+from data_prep.sources.collection import ImageCollection, SplitImages
+from data_prep.sources.formats.image_names import SUFFIXES, find_images, ids_of_paths
 from data_prep.sources.image_list import read_entries
-from data_prep.sources.image_names import SUFFIXES, find_images, ids_of_paths
 
 
 def read_collection(images_dir: str, image_list: str) -> ImageCollection:

@@ -6,10 +6,10 @@ import os
 
 import numpy as np
 
-from data_prep import matlab_file
-from data_prep.collection import ImageCollection
 from data_prep.sources.class_splits import split_classes
-from data_prep.sources.image_names import check_names, ids_of_paths
+from data_prep.sources.collection import ImageCollection
+from data_prep.sources.formats import matlab_file
+from data_prep.sources.formats.image_names import check_names, ids_of_paths
 
 TABLES = ("train_list.mat", "test_list.mat")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from data_prep.sources.tables import read_table
+from data_prep.sources.formats.tables import read_table
 
 _NUMBER = "[0-9]{1,18}"
 

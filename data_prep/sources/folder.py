@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 
-from data_prep.collection import ImageCollection, SplitImages
-from data_prep.labels import LabelledImages, split_images
-from data_prep.sources.image_names import SUFFIXES, find_images, ids_of_paths
+from data_prep.sources.collection import ImageCollection, SplitImages
+from data_prep.sources.formats.image_names import SUFFIXES, find_images, ids_of_paths
+from data_prep.sources.labels import LabelledImages, split_images
 
 
 def read_collection(images_dir: str, test_fraction: float, seed: int) -> ImageCollection:

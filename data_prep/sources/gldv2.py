@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from data_prep.labels import LabelledImages, explode_clean_lists
 from data_prep.sources.exclusions import read_exclusions
-from data_prep.sources.image_names import check_unique
-from data_prep.sources.tables import read_table
+from data_prep.sources.formats.image_names import check_unique
+from data_prep.sources.formats.tables import read_table
+from data_prep.sources.labels import LabelledImages, explode_clean_lists
 
 
 def read_images(train_csv: str, train_clean_csv: str, exclude_csv: str = "") -> LabelledImages:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_prep.collection import ImageCollection, SplitImages
+from data_prep.sources.collection import ImageCollection, SplitImages
+from data_prep.sources.formats.image_names import check_unique
+from data_prep.sources.formats.tables import read_table
 from data_prep.sources.gldv2 import check_ids, path_of
-from data_prep.sources.image_names import check_unique
-from data_prep.sources.tables import read_table
 
 USAGES = ("Public", "Private")
 _IGNORED = "Ignored"

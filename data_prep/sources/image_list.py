@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from data_prep.collection import ImageCollection, SplitImages
-from data_prep.sources.image_names import SUFFIXES, check_names, printable
+from data_prep.sources.collection import ImageCollection, SplitImages
+from data_prep.sources.formats.image_names import SUFFIXES, check_names, printable
 
 
 def read_collection(images_dir: str, image_list: str) -> ImageCollection:

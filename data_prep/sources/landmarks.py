@@ -7,8 +7,8 @@ import os
 
 import numpy as np
 
-from data_prep.labels import LabelledImages
-from data_prep.sources.image_names import check_names, path_finder
+from data_prep.sources.formats.image_names import check_names, path_finder
+from data_prep.sources.labels import LabelledImages
 
 
 def find_table(images_dir: str) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from data_prep import matlab_file
-from data_prep.sources.image_names import check_names
-from data_prep.sources.plain_pickle import read_pickle
+from data_prep.sources.formats import matlab_file
+from data_prep.sources.formats.image_names import check_names
+from data_prep.sources.formats.plain_pickle import read_pickle
 
 LEVELS = ("easy", "hard", "junk")
 

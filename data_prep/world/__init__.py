@@ -1,1 +1,1 @@
-"""The procedural landmark world: buildings, cameras, light and exact ground truth."""
+"""Procedural worlds with known geometry, for demos and tests."""

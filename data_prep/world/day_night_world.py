@@ -9,11 +9,11 @@ import os
 import numpy as np
 import pandas as pd
 
-from data_prep import atomic_file
+from data_prep.stage import files
 from data_prep.world import making
-from data_prep.world.city import City
-from data_prep.world.scene import photograph_day_and_night
-from data_prep.world.sensor import encode_jpeg
+from data_prep.world.architecture.city import City
+from data_prep.world.photography.scene import photograph_day_and_night
+from data_prep.world.photography.sensor import encode_jpeg
 
 _FORMAT = 1  # of the pictures; raised when the same settings give other pictures
 _DOMAINS = ("day", "night")
@@ -67,7 +67,7 @@ def make_day_night_world(config: DayNightWorldConfig) -> None:
             for place in places for view in range(config.views_per_place)
             for domain, name in _names(place, view).items()]
     table = pd.DataFrame(rows, columns=["file", "domain", "place", "sequence", "frame"])
-    with atomic_file.replacing(os.path.join(config.output_dir, "places.csv")) as temporary:
+    with files.replacing(os.path.join(config.output_dir, "places.csv")) as temporary:
         table.sort_values("file").to_csv(temporary, index=False)
 
 
@@ -87,5 +87,5 @@ def _photograph_place(config: DayNightWorldConfig, place: int) -> None:
         images = photograph_day_and_night(city, place, config.image_size, rng)
         for domain, name in _names(place, view).items():
             path = os.path.join(config.output_dir, name)
-            with atomic_file.replacing(path) as temporary, open(temporary, "wb") as file:
+            with files.replacing(path) as temporary, open(temporary, "wb") as file:
                 file.write(encode_jpeg(images[domain], rng))

@@ -15,8 +15,8 @@ import dataclasses
 
 import numpy as np
 
-from data_prep.world.buildings import Building
-from data_prep.world.camera import Camera
+from data_prep.world.architecture.buildings import Building
+from data_prep.world.photography.camera import Camera
 
 JUNK_VISIBLE_FRACTION = 0.2
 JUNK_PIXEL_SHARE = 0.03

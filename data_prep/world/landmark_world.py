@@ -11,12 +11,12 @@ import os
 import numpy as np
 from absl import logging
 
-from data_prep import atomic_file
+from data_prep.stage import files
 from data_prep.world import making, tables
-from data_prep.world.city import City
+from data_prep.world.architecture.city import City
 from data_prep.world.landmark_ground_truth import EASY_PIXEL_SHARE, EASY_VISIBLE_FRACTION, View
-from data_prep.world.scene import Photograph, photograph_landmark, photograph_street
-from data_prep.world.sensor import encode_jpeg
+from data_prep.world.photography.scene import Photograph, photograph_landmark, photograph_street
+from data_prep.world.photography.sensor import encode_jpeg
 
 _FORMAT = 2  # of the pictures; raised when the same settings give other pictures
 _PARTS = ".parts"  # what each finished job knows about its images
@@ -138,7 +138,7 @@ def _do(config: WorldConfig, job: Job) -> None:
         name, photograph, encoded, is_query = _photograph(config, _cities[key], job, number)
         path = image_path(config.output_dir, job.split, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with atomic_file.replacing(path) as temporary, open(temporary, "wb") as file:
+        with files.replacing(path) as temporary, open(temporary, "wb") as file:
             file.write(encoded)
         height, width = photograph.image.shape[:2]
         facts.append(
@@ -153,7 +153,7 @@ def _do(config: WorldConfig, job: Job) -> None:
                 "homographies": {key: matrix.tolist() for key, matrix in photograph.homographies.items()},
             }
         )
-    atomic_file.write_json(_part_path(config, job), {"images": facts})
+    files.write_json(_part_path(config, job), {"images": facts})
 
 
 def _photograph(config: WorldConfig, city: City, job: Job,

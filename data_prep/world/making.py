@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import cv2
 from rich import progress
 
-from data_prep import atomic_file
+from data_prep.stage import files
 
 _Job = TypeVar("_Job")
 _SETTINGS = "world.json"
@@ -28,7 +28,7 @@ def claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
     path = os.path.join(output_dir, _SETTINGS)
     if not os.path.exists(path):
         os.makedirs(output_dir, exist_ok=True)
-        atomic_file.write_json(path, settings)
+        files.write_json(path, settings)
         return
     with open(path, encoding="utf-8") as file:
         found = json.load(file)

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from data_prep import atomic_file
+from data_prep.stage import files
 from data_prep.world.landmark_ground_truth import JUNK_PIXEL_SHARE, JUNK_VISIBLE_FRACTION, View, grade
 
 _CENTRE = (48.2, 16.37)  # degrees; the middle of the city
@@ -47,10 +47,10 @@ def _write_eval(folder: str, first_id: int, images: list[dict]) -> None:
     images = sorted(images, key=lambda image: image["name"])
     queries = [image for image in images if image["is_query"]]
     index = [image for image in images if not image["is_query"]]
-    atomic_file.write_json(os.path.join(folder, "gnd.json"), ground_truth(queries, index))
-    atomic_file.write_json(os.path.join(folder, "landmarks.json"), {"image_landmark": {
+    files.write_json(os.path.join(folder, "gnd.json"), ground_truth(queries, index))
+    files.write_json(os.path.join(folder, "landmarks.json"), {"image_landmark": {
         image["name"]: first_id + image["landmark"] if image["landmark"] >= 0 else None for image in images}})
-    atomic_file.write_json(os.path.join(folder, "homographies.json"),
+    files.write_json(os.path.join(folder, "homographies.json"),
                            {image["name"]: image["homographies"] for image in images})
     rows = [{**_view_row(image, first_id), "split": "query" if image["is_query"] else "index"}
             for image in images]
@@ -96,5 +96,5 @@ def _view_row(image: dict, first_id: int) -> dict:
 
 
 def _write_csv(table: pd.DataFrame, path: str) -> None:
-    with atomic_file.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g" if "distance" in table else None)

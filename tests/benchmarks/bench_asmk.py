@@ -24,12 +24,14 @@ import rich.console
 import rich.table
 from absl import flags, logging
 
-from data_prep import command_line
-from delg import config_flags, evaluation, index, metrics, retrieval
-from delg.asmk_index import AsmkIndex
-from delg.config import SearchConfig
-from delg.features_io import FeatureReader
-from delg.index_config import ASMK_TYPES, IndexConfig
+from data_prep.stage import command_line, config_flags
+from delg.features.reader import FeatureReader
+from delg.index import building
+from delg.index.asmk.index import AsmkIndex
+from delg.scores import evaluation, metrics
+from delg.search import retrieval
+from delg.settings.index import ASMK_TYPES, IndexConfig
+from delg.settings.search import SearchConfig
 
 _QUERY_FEATURES = flags.DEFINE_string(
     "query_features", None, "Glob or folder of feature shards.", required=True)
@@ -67,7 +69,7 @@ def _search_seconds(loaded, queries: FeatureReader) -> float:
 def _rows(config: IndexConfig, search: SearchConfig, folder: str):
     """Cells of the table, before and after verification."""
     start = time.perf_counter()
-    loaded = index.build_index(_INDEX_FEATURES.value, folder, config)
+    loaded = building.build_index(_INDEX_FEATURES.value, folder, config)
     build_seconds = time.perf_counter() - start
     num_bytes = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)
                     if name.startswith(_OF_IMAGES))

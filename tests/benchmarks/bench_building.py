@@ -26,8 +26,11 @@ from concurrent import futures
 import numpy as np
 from absl import flags
 
-from data_prep import atomic_file, build_plan, building, command_line, image_headers, jobs, shard_building
-from data_prep.build_config import BuildConfig
+from data_prep.building import building, shard_building
+from data_prep.building import plan as building_plan
+from data_prep.building.config import BuildConfig
+from data_prep.images import image_headers
+from data_prep.stage import command_line, files, jobs
 from tests.benchmarks.generated_images import write_images
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 20_000, "JPEGs to build shards of.")
@@ -51,7 +54,7 @@ def write_copies(directory: str, num_images: int, num_distinct: int) -> list[str
 def check(paths: list[str], output: str = "") -> None:
     """Reads and checks files; writes them into one other file, if asked."""
     if output:
-        with atomic_file.replacing(output) as temporary, open(temporary, "wb", buffering=0) as file:
+        with files.replacing(output) as temporary, open(temporary, "wb", buffering=0) as file:
             for path in paths:
                 file.write(_read(path))
     else:
@@ -87,11 +90,11 @@ def in_threads(function: Callable[[list[str]], None], paths: list[str], output_d
 
 def build_in_processes(config: BuildConfig, pool: futures.ProcessPoolExecutor) -> None:
     """The shards of a build by a pool of processes that are up and running."""
-    plan = build_plan.make_plan(config)
+    plan = building_plan.make_plan(config)
     os.makedirs(os.path.join(config.output_dir, shard_building.RECORDS_DIR))
     names = [name for split in plan.splits for name in split.shard_names()]
     for split in plan.splits:
-        for name, piece in zip(split.shard_names(), build_plan.pieces(plan, split)):
+        for name, piece in zip(split.shard_names(), building_plan.pieces(plan, split)):
             with open(shard_building.plan_path(config.output_dir, name), "wb") as file:
                 file.write(piece)
     list(pool.map(functools.partial(shard_building.bring_up_to_date, config, plan.num_images), names))

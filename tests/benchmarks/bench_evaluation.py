@@ -30,10 +30,12 @@ import rich.console
 import rich.table
 from absl import flags
 
-from data_prep import command_line
-from delg import evaluation, index, retrieval
-from delg.config import SearchConfig
-from delg.features_io import FeatureReader, FeatureShardWriter
+from data_prep.stage import command_line
+from delg.features.reader import FeatureReader, FeatureShardWriter
+from delg.index import building
+from delg.scores import evaluation
+from delg.search import retrieval
+from delg.settings.search import SearchConfig
 from tests.benchmarks import planted_views
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 5000, "Index images.", lower_bound=100)
@@ -131,7 +133,7 @@ def run(folder: str) -> tuple[Stages, dict, dict[str, float]]:
             os.remove(path)  # else it would be kept
     stages, parts = Stages(), Stages()
     with stages.time("build the index"):
-        index.build_index(images, index_dir)
+        building.build_index(images, index_dir)
     with stages.time("search and verify"):
         retrieval.search(queries, images, index_dir, ranking, SearchConfig(verifier=_VERIFIER.value),
                          num_workers=_NUM_CORES)

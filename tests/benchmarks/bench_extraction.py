@@ -29,15 +29,19 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from data_prep import command_line, pipeline, shards
-from data_prep.example import encode_example
-from data_prep.manifest import Manifest, Split, save_manifest
-from delg import backbones, export, features_io, model_files, precision
-from delg.config import BACKBONES, EXTRACT_PRECISIONS, ExtractConfig, ModelConfig
-from delg.extraction_module import resize_images
-from delg.image_features import ImageDescriber
-from delg.model import build_delg, descriptor_model
-from delg.shard_extraction import BadImageLimit, extract_shard
+from data_prep.records import pipeline, shards
+from data_prep.records.example import encode_example
+from data_prep.records.manifest import Manifest, Split, save_manifest
+from data_prep.stage import command_line
+from delg.exports import reduced_precision, saving
+from delg.exports.extraction_module import resize_images
+from delg.features import reader as features_reader
+from delg.features.describing import ImageDescriber
+from delg.features.shard_extraction import BadImageLimit, extract_shard
+from delg.networks import backbones, model_files
+from delg.networks.delg import build_delg, descriptor_model
+from delg.settings.extraction import EXTRACT_PRECISIONS, ExtractConfig
+from delg.settings.model import BACKBONES, ModelConfig
 
 _BACKBONE = flags.DEFINE_enum("backbone", "resnet18", BACKBONES, "Of the model, untrained.")
 _WIDTH = flags.DEFINE_float("width", 0.25, "Channel factor of resnet18.")
@@ -108,15 +112,16 @@ def reference_arrangement(run, path: str, config: ExtractConfig) -> list[tuple[n
 
 def print_cosines(features_path: str, reference: list[tuple[np.ndarray, ...]], stride: int) -> None:
     """Prints how alike the stage's descriptors and those of the plain loop are."""
-    with features_io.FeatureReader(features_path) as reader:
+    with features_reader.FeatureReader(features_path) as reader:
         first = np.stack([found[0] for found in reference])
-        alike = [("global", precision.cosines(first, reader.global_descriptors), len(first))]
+        alike = [("global", reduced_precision.cosines(first, reader.global_descriptors), len(first))]
         local, wanted = [], 0
         for row, (_, places, descriptors) in enumerate(reference):
             found = reader.local_features(row)
             cells = np.round(found.keypoints_yx / found.scales[:, None] / stride)
             theirs = np.column_stack([1 / found.scales, cells])
-            local.append(precision.keypoint_cosines((places, descriptors), (theirs, found.descriptors)))
+            local.append(reduced_precision.keypoint_cosines((places, descriptors),
+                                                            (theirs, found.descriptors)))
             wanted += len(places)
         alike.append(("local", np.concatenate(local), wanted))
         for name, cosines, total in alike:
@@ -143,7 +148,7 @@ def main(_) -> None:
             calibrate(model, path)
         saved_model = os.path.join(folder, "saved_model")
         field = backbones.receptive_field(model_config.backbone)
-        export.write_saved_model(model, {
+        saving.write_saved_model(model, {
             "model": dataclasses.asdict(model_config), "attention_threshold": 0.0,
             "receptive_field": list(field), "fingerprint": model_files.fingerprint(model)}, saved_model)
         reference: list[tuple[np.ndarray, ...]] = []

@@ -21,11 +21,15 @@ import rich.console
 import rich.table
 from absl import flags
 
-from data_prep import command_line
-from delg import config_flags, evaluation, feature_rewriting, index, local_codes, retrieval
-from delg.config import LOCAL_DTYPES, SearchConfig
-from delg.features_io import FeatureReader
-from delg.ground_truth import load_ground_truth
+from data_prep.stage import command_line, config_flags
+from delg.features import local_codes, rewriting
+from delg.features.reader import FeatureReader
+from delg.index import building
+from delg.scores import evaluation
+from delg.scores.ground_truth import load_ground_truth
+from delg.search import retrieval
+from delg.settings.extraction import LOCAL_DTYPES
+from delg.settings.search import SearchConfig
 from tests.benchmarks.retrieval_scores import mean_and_interval
 
 _QUERY_FEATURES = flags.DEFINE_string(
@@ -49,7 +53,7 @@ def _rewritten(folder: str, local_dtype: str) -> tuple[str, str]:
     """Folders of the queries and of the index in another type."""
     folders = os.path.join(folder, local_dtype, "query"), os.path.join(folder, local_dtype, "index")
     for features, output_dir in zip((_QUERY_FEATURES.value, _INDEX_FEATURES.value), folders):
-        feature_rewriting.rewrite_features(features, output_dir, local_dtype)
+        rewriting.rewrite_features(features, output_dir, local_dtype)
     return folders
 
 
@@ -62,7 +66,7 @@ def main(_: list[str]) -> None:
         table.add_column(name, justify="left" if name == "stored as" else "right")
     with tempfile.TemporaryDirectory() as folder:
         index_dir, ranking_path = os.path.join(folder, "index_dir"), os.path.join(folder, "ranking.h5")
-        index.build_index(_INDEX_FEATURES.value, index_dir)
+        building.build_index(_INDEX_FEATURES.value, index_dir)
         features = {local_dtype: _rewritten(folder, local_dtype) for local_dtype in LOCAL_DTYPES}
         rows = {**features, "binary, queries float16": (features["float16"][0], features["binary"][1])}
         first = None

@@ -25,8 +25,10 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from data_prep import building, command_line, jobs, pipeline
-from data_prep.build_config import BuildConfig
+from data_prep.building import building
+from data_prep.building.config import BuildConfig
+from data_prep.records import pipeline
+from data_prep.stage import command_line, jobs
 from tests.benchmarks.generated_images import write_images
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "JPEGs to generate.")

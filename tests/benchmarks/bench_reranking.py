@@ -23,11 +23,12 @@ import rich.console
 import rich.table
 from absl import flags
 
-from data_prep import command_line
-from delg import config_flags, metrics, rerankers
-from delg.config import RERANKERS, SearchConfig
-from delg.features_io import FeatureReader
-from delg.ground_truth import GroundTruth, load_ground_truth
+from data_prep.stage import command_line, config_flags
+from delg.features.reader import FeatureReader
+from delg.scores import metrics
+from delg.scores.ground_truth import GroundTruth, load_ground_truth
+from delg.search.rerankers import stack as rerankers_stack
+from delg.settings.search import RERANKERS, SearchConfig
 from tests.benchmarks.retrieval_scores import mean_and_interval, score_rows
 
 _QUERY_FEATURES = flags.DEFINE_string(
@@ -62,7 +63,7 @@ def _average_precision(settings: dict, stack: str, queries: FeatureReader, image
                        truth: GroundTruth) -> tuple[dict[str, np.ndarray], float]:
     """Medium and hard average precision [Q] after a stack of re-rankers, and the seconds it took."""
     start = time.perf_counter()
-    ranks, _ = rerankers.rerank(queries.global_descriptors, images.global_descriptors,
+    ranks, _ = rerankers_stack.rerank(queries.global_descriptors, images.global_descriptors,
                                 SearchConfig(**{**settings, "rerankers": stack}))
     seconds = time.perf_counter() - start
     scores = score_rows(ranks, queries, images, truth)

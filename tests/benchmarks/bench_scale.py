@@ -23,8 +23,11 @@ import cv2
 import numpy as np
 from absl import flags, logging
 
-from data_prep import building, command_line, pipeline, validation
-from data_prep.build_config import BuildConfig
+from data_prep.building import building
+from data_prep.building.config import BuildConfig
+from data_prep.checking import validation
+from data_prep.records import pipeline
+from data_prep.stage import command_line
 
 _SIZES = flags.DEFINE_list("sizes", ["1000", "10000", "100000"], "Images of each set.")
 _NUM_DISTINCT = 500

@@ -28,8 +28,8 @@ import rich.console
 import rich.table
 from absl import app, flags
 
-from delg import index
-from delg.index_config import INDEX_TYPES, IndexConfig
+from delg.index import building
+from delg.settings.index import INDEX_TYPES, IndexConfig
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 100_000, "Index images.", lower_bound=1000)
 _DIMENSION = flags.DEFINE_integer("dimension", 2048, "Of the descriptors.", lower_bound=16)
@@ -100,8 +100,8 @@ def _in_process(function, *arguments):
 
 
 def _build(folder: str, config: IndexConfig) -> tuple[float, float]:
-    images = index.ExactIndex(*_read(folder)[:2])
-    seconds = _seconds(lambda: index.save_index(images, os.path.join(folder, config.index_type), config))
+    images = building.ExactIndex(*_read(folder)[:2])
+    seconds = _seconds(lambda: building.save_index(images, os.path.join(folder, config.index_type), config))
     return seconds, _peak_gigabytes()
 
 
@@ -111,7 +111,7 @@ def _read(folder: str):
 
 
 def _search(folder: str, index_type: str, rounds: int) -> tuple[np.ndarray, np.ndarray, float]:
-    loaded = index.load_index(os.path.join(folder, index_type))
+    loaded = building.load_index(os.path.join(folder, index_type))
     queries = np.load(os.path.join(folder, "queries.npy"))
     rows, _ = loaded.search(queries, _KEPT)
     return (rows, np.array([_seconds(lambda: loaded.search(queries, _KEPT)) for _ in range(rounds)]),
@@ -129,7 +129,7 @@ def _peers(folder: str, rounds: int) -> dict[str, np.ndarray]:
     for first in range(0, len(images), _BLOCK):
         flat.add(np.ascontiguousarray(images[first:first + _BLOCK]))
     held = faiss.rev_swig_ptr(flat.get_xb(), images.size).reshape(images.shape)  # one copy serves all
-    exact = index.ExactIndex(held, ids)
+    exact = building.ExactIndex(held, ids)
     ways = {"exact index": lambda: exact.search(queries, _KEPT),
             "faiss flat": lambda: flat.search(queries, _KEPT),
             "numpy by blocks": lambda: _blocked(queries, held)}

@@ -35,9 +35,9 @@ import rich.console
 import rich.table
 from absl import app, flags
 
-from delg import pairs, verification
-from delg.config import SearchConfig
-from delg.features_io import LocalFeatures
+from delg.features.reader import LocalFeatures
+from delg.geometry import pairs, verification
+from delg.settings.search import SearchConfig
 from tests.benchmarks.planted_views import (
     DIMENSION,
     KINDS,

@@ -19,11 +19,11 @@ import rich.console
 import rich.table
 from absl import flags
 
-from data_prep import command_line
-from delg import global_whitening
-from delg.features_io import FeatureReader
-from delg.global_whitening import WhiteningConfig
-from delg.ground_truth import load_ground_truth
+from data_prep.stage import command_line
+from delg.features import whitening as features_whitening
+from delg.features.reader import FeatureReader
+from delg.scores.ground_truth import load_ground_truth
+from delg.settings.whitening import WhiteningConfig
 from tests.benchmarks.retrieval_scores import mean_and_interval, score_rows
 
 _LEARN_FEATURES = flags.DEFINE_string(
@@ -52,7 +52,7 @@ def main(_: list[str]) -> None:
             one, other = queries.global_descriptors, images.global_descriptors
             if setting is not None:
                 config = WhiteningConfig(dimension=setting[0], exponent=setting[1])
-                whitening = global_whitening.fit_whitening(
+                whitening = features_whitening.fit_whitening(
                     _LEARN_FEATURES.value, os.path.join(folder, "whitening.npz"), config)
                 one, other = whitening.apply(one), whitening.apply(other)
             scores = score_rows(np.argsort(-one @ other.T, axis=1, kind="stable"), queries, images, truth)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from delg import verification
-from delg.features_io import LocalFeatures
+from delg.features.reader import LocalFeatures
+from delg.geometry import verification
 
 SIZE = (768, 1024)  # of an image; height, width
 NUM_FEATURES, DIMENSION = 1000, 128

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from delg import metrics
-from delg.features_io import FeatureReader
-from delg.ground_truth import GroundTruth
+from delg.features.reader import FeatureReader
+from delg.scores import metrics
+from delg.scores.ground_truth import GroundTruth
 
 
 def score_rows(ranks: np.ndarray, queries: FeatureReader, images: FeatureReader,

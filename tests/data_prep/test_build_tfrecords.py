@@ -7,9 +7,9 @@ import sys
 import tempfile
 import unittest
 
-from data_prep.build_config import BuildConfig
-from data_prep.jobs import JobConfig
-from tests.data_prep import photographs
+from data_prep.building.config import BuildConfig
+from data_prep.stage.jobs import JobConfig
+from tests.fixtures import photographs
 
 
 def run_script(*flags: str) -> subprocess.CompletedProcess:

@@ -12,8 +12,8 @@ import tempfile
 import time
 import unittest
 
-from tests.data_prep import http_server
-from tests.data_prep.http_server import Fault
+from tests.fixtures import http_server
+from tests.fixtures.http_server import Fault
 
 CONTENT = random.Random(1).randbytes(4_000_000)
 

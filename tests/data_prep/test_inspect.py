@@ -6,7 +6,7 @@ import unittest
 
 import cv2
 
-from tests.data_prep.datasets import DatasetTest
+from tests.fixtures.datasets import DatasetTest
 
 
 class InspectTest(DatasetTest):

@@ -7,9 +7,9 @@ import sys
 import tempfile
 import unittest
 
-from data_prep import building
-from data_prep.build_config import BuildConfig
-from tests.data_prep import photographs
+from data_prep.building import building
+from data_prep.building.config import BuildConfig
+from tests.fixtures import photographs
 
 
 class ValidateTest(unittest.TestCase):

@@ -7,8 +7,8 @@ import sys
 import tempfile
 import unittest
 
-from delg import index
-from tests.delg.test_index import write_features
+from delg.index import building
+from tests.delg.index.test_building import write_features
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ class BuildIndexTest(unittest.TestCase):
                       add_features=self.folder / "more.h5", remove_ids_file=self.folder / "gone.txt")
         self.assertEqual(changed.returncode, 0, changed.stderr)
         self.assertTrue(changed.stdout.startswith("46 images in"), changed.stdout)
-        self.assertEqual(index.load_index(self.folder / "index").ids,
+        self.assertEqual(building.load_index(self.folder / "index").ids,
                          ["i2", *(f"i{number}" for number in range(5, 50))])
 
     def test_errors_are_one_line(self):

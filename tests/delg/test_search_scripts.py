@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-from tests.delg import planar_world
+from tests.fixtures import planar_world
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ import pathlib
 import subprocess
 import sys
 
-from tests.data_prep.temporary_files import FilesTest
-from tests.vae.day_night_shards import build_shards
+from tests.fixtures.day_night_shards import build_shards
+from tests.fixtures.temporary_files import FilesTest
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -1,0 +1,39 @@
+"""Images that lie in a folder though no table lists them: often a sign of the wrong table or folder."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from data_prep.building.config import BuildConfig
+from data_prep.sources.collection import ImageCollection
+from data_prep.sources.formats.image_names import find_images
+
+_MAX_EXAMPLES = 10
+_WITH_TABLES = ("gldv2", "revisited", "cub", "dogs", "landmarks")
+
+
+def find_unlisted(config: BuildConfig, collection: ImageCollection, num_found: int) -> dict[str, Any]:
+    """How many images below the folder of images are in no table, and some of their paths.
+
+    The names are compared only if there are more images than were found by the tables.
+
+    Args:
+        config: of the build.
+        collection: what the tables list.
+        num_found: images of the tables that were there.
+    """
+    nothing = {"count": 0, "examples": []}
+    if config.dataset not in _WITH_TABLES or config.from_tars:
+        return nothing
+    if sum(1 for _ in find_images(config.images_dir)) <= num_found:
+        return nothing
+    listed = {os.path.normpath(collection.path_of(image_id))
+              for split in collection.splits for image_id in split.ids}
+    count, examples = 0, []
+    for path in find_images(config.images_dir):
+        if path not in listed:
+            count += 1
+            if len(examples) < _MAX_EXAMPLES:
+                examples.append(path)
+    return {"count": count, "examples": sorted(examples)}

@@ -1,0 +1,1 @@
+"""What is in shards, whether it is whole, and building again what is not."""

@@ -1,0 +1,1 @@
+"""Published files: where they are, fetched with resuming and checksums, unpacked safely."""

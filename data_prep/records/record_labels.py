@@ -1,0 +1,48 @@
+"""Ids and landmarks of the images in shards, read without the images."""
+
+from __future__ import annotations
+
+from concurrent import futures
+from typing import Any
+
+from data_prep.records import example, record_file, shards
+from data_prep.records.fields_without_image import read_light_features
+from data_prep.records.manifest import manifest_beside
+
+_THREADS = 8  # the wait is for the file system
+
+
+def read_landmarks(pattern: str) -> tuple[list[str], list[Any]]:
+    """The id and the landmark of every image that has one, in the order of the shards.
+
+    Args:
+        pattern: glob of shards in one folder, with its dataset.json, whose label table names the landmarks.
+
+    Returns:
+        Ids, and the original labels of their classes: whole numbers for Google Landmarks, else names.
+
+    Raises:
+        FileNotFoundError: if no shard matches, or there is no dataset.json.
+        ValueError: if a shard is damaged or holds a label that the table lacks.
+    """
+    paths = shards.find_shards(pattern)
+    names = manifest_beside(paths[0]).labels
+    with futures.ThreadPoolExecutor(_THREADS) as pool:
+        found = [pair for part in pool.map(_read_shard, paths) for pair in part]
+    odd = next((image for image, label in found if label >= len(names)), None)
+    if odd is not None:
+        raise ValueError(f"Labels in {pattern} must be below {len(names)}, as dataset.json names so many. "
+                         f"Received: another for image {odd}.")
+    return [image for image, _ in found], [names[label] for _, label in found]
+
+
+def _read_shard(path: str) -> list[tuple[str, int]]:
+    """Id and label of every image of a shard that has a label."""
+    found = []
+    with open(path, "rb", buffering=0) as file:
+        for start, length in record_file.record_spans(path):
+            features = read_light_features(file.fileno(), start, length).feature
+            labels = features[example.LABEL].int64_list.value if example.LABEL in features else ()
+            if labels and labels[0] >= 0:
+                found.append((features[example.ID].bytes_list.value[0].decode(), labels[0]))
+    return found

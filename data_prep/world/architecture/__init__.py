@@ -1,0 +1,1 @@
+"""What stands in the world: buildings, their parts and what surrounds them."""

@@ -1,0 +1,1 @@
+"""How the world is photographed: camera, light, rendering, sensor."""

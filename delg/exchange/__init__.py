@@ -1,0 +1,1 @@
+"""Files of other systems: DELF and DELG, hloc, COLMAP, MATLAB."""

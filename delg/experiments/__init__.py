@@ -1,0 +1,1 @@
+"""The whole chain, for `make demo`, `make smoke` and `make real`."""

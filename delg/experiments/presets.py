@@ -1,0 +1,59 @@
+"""Settings of the experiments that `make` runs. BUILD_NOTES.md says how each was chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from data_prep.world.landmark_world import WorldConfig
+from delg.experiments.chain import Experiment
+from delg.settings.extraction import ExtractConfig
+from delg.settings.search import SearchConfig
+from delg.settings.training import TrainConfig
+
+
+def demo(output_dir: str, seed: int = 0) -> Experiment:
+    """A quarter-width ResNet-18 on the procedural world, in minutes on two cores."""
+    return Experiment(
+        output_dir=output_dir,
+        title="DELG on a procedural landmark world",
+        world=WorldConfig(os.path.join(output_dir, "world"), seed=seed, num_landmarks=100,
+                          views_per_landmark=20, num_eval_landmarks=24, num_distractors=300),
+        train=TrainConfig(
+            train_pattern="", model_dir="", backbone="resnet18", width=0.25, backbone_weights="none",
+            embedding_dim=128, autoencoder_dim=64, attention_dim=128, attention_pool_scale=16.0,
+            margin=0.15, scale=24.0, image_size=144, min_crop_area=0.4, batch_size=32, num_steps=1600,
+            optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup_steps=100, steps_per_epoch=400,
+            seed=seed),
+        # Small images: the network sees them enlarged, and the threshold would leave too few keypoints.
+        extract=ExtractConfig(max_image_size=256, local_scales=(1.0, 2**0.5, 2.0, 2**1.5),
+                              max_num_features=700, score_threshold=0.0),
+        search=SearchConfig(num_rerank=200, expand_query=True, inlier_weight=1.0, seed=seed))
+
+
+def smoke(output_dir: str, seed: int = 0) -> Experiment:
+    """The demo with a tiny world and next to no training: does every stage run?"""
+    base = demo(output_dir, seed)
+    return dataclasses.replace(
+        base,
+        world=dataclasses.replace(base.world, num_landmarks=6, views_per_landmark=12, num_eval_landmarks=4,
+                                  eval_views_per_landmark=5, num_distractors=10),
+        train=dataclasses.replace(base.train, num_steps=20, steps_per_epoch=10, warmup_steps=2,
+                                  image_size=64, batch_size=16),
+        heldout_class_fraction=0.34)
+
+
+def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
+    """MobileNetV2 with ImageNet weights, fitted to some hundred photographs."""
+    return Experiment(
+        output_dir=output_dir,
+        title="DELG on real photographs",
+        train=TrainConfig(
+            train_pattern="", model_dir="", backbone="mobilenet_v2", backbone_weights=backbone_weights,
+            whitening_init="identity", autoencoder_init="pca", embedding_dim=1280, attention_pool_scale=16.0,
+            image_size=321, batch_size=16, num_steps=300,
+            optimizer="adam", learning_rate=1e-3, schedule="cosine", backbone_learning_rate_factor=0.0,
+            freeze_batch_norm=True, steps_per_epoch=100, seed=seed),
+        extract=ExtractConfig(max_image_size=512, local_scales=(0.5**0.5, 1.0, 2**0.5, 2.0)),
+        search=SearchConfig(expand_query=True, seed=seed),
+        heldout_class_fraction=0.0, validation_fraction=0.0)

@@ -1,0 +1,1 @@
+"""SavedModels: the exported function, writing them, and any model behind one call."""

@@ -1,0 +1,234 @@
+"""Exported models behind one call: numpy arrays in, a dict of numpy arrays out.
+
+What is opened: SavedModels with the inputs and outputs of the published DELG and DELF models, be they
+
+    local    input_image, input_scales, input_max_feature_num, input_abs_thres -> boxes, features, scales,
+             scores
+    global   input_image, input_scales, input_global_scales_ind -> global_descriptors, or global_descriptor,
+             the sum or mean over scales
+    both     all of these; ours are of this kind
+    fixed    input_image -> global_descriptor, with its scales inside
+
+as a signature `serving_default` (TensorFlow 2), or as tensors of these names in the graph, `input_image:0`
+to `global_descriptors:0`, whether a signature names them or not (TensorFlow 1). The principal components that
+the DELF models of 2017 to 2019 are used with lie outside of them and are not applied.
+Source: specs/delg.md 2.2, the signatures of the reference's exporters and of its released models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from delg.exports import reduced_precision, saving
+from delg.exports.reduced_precision import Function
+
+_LOCAL_INPUTS = ("input_max_feature_num", "input_abs_thres")
+_GLOBAL_INPUT = "input_global_scales_ind"
+_INPUTS = ("input_image", "input_scales", *_LOCAL_INPUTS, _GLOBAL_INPUT)
+_LOCAL_OUTPUTS = ("boxes", "features", "scales", "scores")
+_PER_SCALE, _POOLED = "global_descriptors", "global_descriptor"
+_OUTPUTS = (*_LOCAL_OUTPUTS, _PER_SCALE, _POOLED)
+_PROBE_FEATURES = 1000  # compared between precisions; chosen
+_NOTHING = {"boxes": (0, 4), "features": (0, 0), "scales": (0,), "scores": (0, 1), _PER_SCALE: (0, 0)}
+
+
+class ExportedModel:
+    """A SavedModel of one of the kinds in the module's docstring, made here or elsewhere.
+
+    May be called from several threads.
+
+    Args:
+        saved_model: folder of the SavedModel.
+        compute_dtype: what convolutions compute in: float32; bfloat16; auto, which is bfloat16 where this
+            processor has it and the model's descriptors of a test image keep a mean cosine of 0.999 with
+            those of float32.
+
+    Attributes:
+        compute_dtype: float32 or bfloat16.
+        has_local: whether it gives local features.
+        has_global: whether it gives global descriptors.
+        takes_scales: whether scales can be chosen.
+        attention_threshold: the score that training learnt to keep features from; None where the model
+            holds none.
+        fingerprint: SHA-256 that stands for the weights.
+
+    Raises:
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if it cannot be loaded, or is of no such kind; if bfloat16 is asked of a processor
+            without.
+    """
+
+    def __init__(self, saved_model: str, compute_dtype: str = "float32"):
+        if compute_dtype == "bfloat16" and not reduced_precision.has_bfloat16():
+            raise ValueError("`precision` may be bfloat16 on a processor with avx512_bf16 or amx_bf16 only, "
+                             "and beside no GPU. Received: precision='bfloat16' on another.")
+        if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
+            raise FileNotFoundError("`saved_model` must be the folder of a SavedModel, as delg.export_model "
+                                    f"makes it. No saved_model.pb in: {saved_model}.")
+        exported = saving.read_export_config(saved_model)
+        self.fingerprint: str = exported["fingerprint"] if exported else _files_hash(saved_model)
+        self._module = _load(saved_model)  # held: its variables live as long as it does
+        entry = _entry(self._module)
+        self._run, self._dtypes = entry.run, entry.dtypes
+        batch = getattr(self._module, "signatures", {}).get("batch")
+        batch_entry = None if batch is None else _signature_entry(batch)
+        if batch_entry is not None and set(batch_entry.dtypes) != {"images", *_INPUTS[1:]}:
+            batch_entry = None
+        self._run_batch = None if batch_entry is None else batch_entry.run
+        inputs, outputs = set(entry.dtypes), set(entry.outputs)
+        self.takes_scales = "input_scales" in inputs
+        self.has_local = {"input_scales", *_LOCAL_INPUTS} <= inputs and set(_LOCAL_OUTPUTS) <= outputs
+        self._is_pooled = _PER_SCALE not in outputs
+        self.has_global = (not self._is_pooled and {"input_scales", _GLOBAL_INPUT} <= inputs
+                           or _POOLED in outputs and (not self.takes_scales or _GLOBAL_INPUT in inputs))
+        unknown = inputs.difference(_INPUTS)
+        if "input_image" not in inputs or unknown or not (self.has_local or self.has_global):
+            raise ValueError(
+                f"{saved_model} must have a signature `serving_default`, or tensors, from input_image, "
+                "input_scales, ... to boxes, features, scales, scores or global_descriptors. Received: "
+                f"{', '.join(sorted(inputs)) or 'no inputs'} to "
+                f"{', '.join(sorted(outputs)) or 'no outputs'}.")
+        threshold = getattr(self._module, "attention_threshold", None)
+        self.attention_threshold = None if threshold is None else float(threshold.numpy())
+        self.compute_dtype = "float32"
+        if compute_dtype == "bfloat16" or compute_dtype == "auto" and reduced_precision.has_bfloat16():
+            self._use_bfloat16(entry, batch_entry, only_if_alike=compute_dtype == "auto")
+
+    def _use_bfloat16(self, entry: _Entry, batch_entry: _Entry | None, only_if_alike: bool) -> None:
+        run = entry.in_bfloat16()
+        if only_if_alike:
+            image = reduced_precision.probe_image()
+            found = []
+            for self._run in (entry.run, run):
+                found.append(self.extract(image, [1.0], [0], _PROBE_FEATURES, float("-inf")))
+            if not reduced_precision.are_alike(*found):
+                self._run = entry.run
+                return
+        self._run, self.compute_dtype = run, "bfloat16"
+        self._run_batch = None if batch_entry is None else batch_entry.in_bfloat16()
+
+    def extract(self, image: np.ndarray, scales, global_scale_indices, max_num_features: int,
+                threshold: float) -> dict[str, np.ndarray]:
+        """Features of one image, as the model gives them.
+
+        Args:
+            image: uint8, [H, W, 3], RGB.
+            scales: S floats; factors to resize the image by. Without `takes_scales` they are passed over.
+            global_scale_indices: G ints; places in `scales` to take a global descriptor at.
+            max_num_features: how many local features to keep at most; 0: none.
+            threshold: least attention score of a local feature.
+
+        Returns:
+            Dict of float32: `boxes` [N, 4] ymin, xmin, ymax, xmax of receptive fields, pixels of `image`;
+            `features` [N, d], not normalised; `scales` [N], 1 / scale; `scores` [N, 1];
+            `global_descriptors` [G, D], not normalised, without `takes_scales` [1, D]. What the model does
+            not give has no rows.
+        """
+        places = list(global_scale_indices)
+        outputs = {name: np.zeros(shape, np.float32) for name, shape in _NOTHING.items()}
+        if self.has_local or not self._is_pooled:
+            found = self._call(image, scales, [] if self._is_pooled else places, max_num_features, threshold)
+            outputs.update({name: found[name] for name in _NOTHING if name in found})
+        if self.has_global and self._is_pooled:  # one scale at a time: pooling leaves a single one as it is
+            chosen = [scales[place] for place in places] if self.takes_scales else [1.0]
+            rows = [self._call(image, [scale], [0], 0, threshold)[_POOLED].reshape(1, -1) for scale in chosen]
+            outputs[_PER_SCALE] = np.concatenate(rows) if rows else outputs[_PER_SCALE]
+        return outputs
+
+    def extract_all(self, images: Sequence[np.ndarray], scales, global_scale_indices, max_num_features: int,
+                    threshold: float) -> list[dict[str, np.ndarray]]:
+        """What `extract` gives of each of several images of one size, computed together if the model can."""
+        if self._run_batch is None or len(images) == 1:
+            return [self.extract(image, scales, global_scale_indices, max_num_features, threshold)
+                    for image in images]
+        found = self._run_batch({
+            "images": tf.constant(np.stack(images)), "input_scales": tf.constant(list(scales), tf.float32),
+            "input_max_feature_num": tf.constant(max_num_features, tf.int32),
+            "input_abs_thres": tf.constant(threshold, tf.float32),
+            _GLOBAL_INPUT: tf.constant(list(global_scale_indices), tf.int32)})
+        found = {name: value.numpy() for name, value in found.items()}
+        found["scores"] = found["scores"][..., np.newaxis]
+        return [{_PER_SCALE: found[_PER_SCALE][row],
+                 **{name: found[name][row, :num] for name in _LOCAL_OUTPUTS}}
+                for row, num in enumerate(found["num_features"])]
+
+    def _call(self, image, scales, places, max_num_features, threshold) -> dict[str, np.ndarray]:
+        values = dict(zip(_INPUTS, (image, list(scales), max_num_features, threshold, places)))
+        found = self._run({name: tf.constant(values[name], dtype) for name, dtype in self._dtypes.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+
+class _Entry(NamedTuple):
+    """What runs a model."""
+
+    run: Function
+    dtypes: dict[str, tf.DType]  # of each input, in the order of the function's
+    outputs: list[str]  # names, in the order of the function's
+    function: Any = None  # ConcreteFunction
+
+    def in_bfloat16(self) -> Function:
+        return reduced_precision.in_bfloat16(self.function, list(self.dtypes), self.outputs)
+
+
+def _load(saved_model: str):
+    try:
+        return tf.saved_model.load(saved_model)
+    except Exception as error:  # damaged files make TensorFlow fail in any way
+        said = (str(error).strip().splitlines() or ["nothing"])[0]
+        raise ValueError(f"{saved_model} must be a SavedModel that TensorFlow can load. "
+                         f"Received: {type(error).__name__}: {said[:200]}.") from error
+
+
+def _entry(module) -> _Entry:
+    is_graph = hasattr(module, "prune")
+    run = getattr(module, "signatures", {}).get("serving_default")
+    specs = run.structured_input_signature[1] if run is not None else {}
+    if specs and ("input_image" in specs or not is_graph):
+        return _signature_entry(run)
+    if not is_graph:
+        return _Entry(_run_nothing, {}, [])
+    inputs, outputs = ({name: tensor for name in names if (tensor := _tensor(module.graph, name)) is not None}
+                       for names in (_INPUTS, _OUTPUTS))
+    if not inputs or not outputs:
+        fed = [operation.outputs[0] for operation in module.graph.get_operations()
+               if operation.type == "Placeholder"]
+        return _Entry(_run_nothing, {tensor.op.name: tensor.dtype for tensor in fed}, list(outputs))
+    pruned = module.prune(list(inputs.values()), list(outputs.values()))
+    return _Entry(lambda values: dict(zip(outputs, pruned(*(values[name] for name in inputs)))),
+                  {name: tensor.dtype for name, tensor in inputs.items()}, list(outputs), pruned)
+
+
+def _signature_entry(run) -> _Entry:
+    specs = run.structured_input_signature[1]
+    return _Entry(lambda values: run(**values), {name: specs[name].dtype for name in sorted(specs)},
+                  sorted(run.structured_outputs), run)  # TensorFlow flattens a dict by its sorted keys
+
+
+def _run_nothing(_: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {}
+
+
+def _tensor(graph: tf.Graph, name: str) -> tf.Tensor | None:
+    try:
+        return graph.get_tensor_by_name(f"{name}:0")
+    except KeyError:
+        return None
+
+
+def _files_hash(saved_model: str) -> str:
+    """SHA-256 of a SavedModel's graph and variables, if it has any."""
+    digest = hashlib.sha256()
+    variables = os.path.join(saved_model, "variables")
+    names = sorted(os.listdir(variables)) if os.path.isdir(variables) else []
+    for path in (os.path.join(saved_model, "saved_model.pb"),
+                 *(os.path.join(variables, name) for name in names)):
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):  # noqa: B023
+                digest.update(block)
+    return digest.hexdigest()

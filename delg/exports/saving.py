@@ -1,0 +1,140 @@
+"""Turns a trained model into a SavedModel that needs neither Keras nor this project to run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from delg.exports.extraction_module import ExtractionModule
+from delg.networks import backbones, model_files
+from delg.networks.batch_norm_folding import fold_batch_norm
+
+CONFIG_FILE = "export_config.json"
+_FORMAT = 1
+
+
+def export(model_dir: str, export_dir: str) -> dict[str, Any]:
+    """Writes the SavedModel of a model's best weights, whole or not at all.
+
+    A finished export of the same model is kept as it is.
+
+    Args:
+        model_dir: written by `training.train`.
+        export_dir: folder to make.
+
+    Returns:
+        What `export_config.json`, beside saved_model.pb, holds: `format`, `model` (ModelConfig as dict),
+        `attention_threshold` (number or None), `receptive_field` (size, stride, padding in pixels) and
+        `fingerprint` (SHA-256 of the weights).
+
+    Raises:
+        FileNotFoundError: if the model is not there.
+        ValueError: if `export_dir` holds anything else.
+    """
+    model, stored = model_files.load_model(model_dir)
+    config = {
+        "format": _FORMAT, "model": stored["model"], "attention_threshold": stored.get("attention_threshold"),
+        "receptive_field": list(backbones.receptive_field(
+            stored["model"]["backbone"], stored["model"]["local_stride"])),
+        "fingerprint": model_files.fingerprint(model)}
+    if not is_finished(export_dir, config):
+        write_saved_model(model, config, export_dir)
+    return config
+
+
+def is_finished(export_dir: str, config: dict[str, Any]) -> bool:
+    """Whether `export_dir` holds the export that has this configuration.
+
+    Raises:
+        ValueError: it holds anything else.
+    """
+    if not os.path.exists(export_dir) or os.path.isdir(export_dir) and not os.listdir(export_dir):
+        return False
+    _check_same(export_dir, config)
+    logging.info("%s is finished; kept.", export_dir)
+    return True
+
+
+def read_export_config(export_dir: str) -> dict[str, Any] | None:
+    """What `export_config.json` holds; None where there is none, as beside models of others."""
+    path = os.path.join(export_dir, CONFIG_FILE)
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON. {error}") from error
+    if not isinstance(config, dict) or "fingerprint" not in config:
+        raise ValueError(f"{path} must hold an object with the key \"fingerprint\".")
+    return config
+
+
+def write_saved_model(model: keras.Model, config: dict[str, Any], export_dir: str) -> None:
+    """Writes a SavedModel and its `export_config.json`; `export_dir` must be empty or not exist.
+
+    Args:
+        model: from `build_delg`.
+        config: see `export`.
+        export_dir: folder to make.
+    """
+    threshold = config["attention_threshold"]
+    if threshold is None:
+        logging.warning("The model has learnt no attention threshold: its export keeps every feature.")
+    module = ExtractionModule(fold_batch_norm(model), tuple(config["receptive_field"]), threshold or 0.0)
+    write_export(module.save, config, export_dir)
+
+
+def write_export(save: Callable[[str], Any], config: dict[str, Any], export_dir: str) -> None:
+    """Writes a SavedModel and its `export_config.json`, whole or not at all.
+
+    Args:
+        save: writes the SavedModel to the folder it is given.
+        config: JSON-able.
+        export_dir: folder to make; must be empty or not exist.
+    """
+    export_dir = os.path.abspath(export_dir)
+    temporary = f"{export_dir}.{os.getpid()}.tmp"
+    os.makedirs(os.path.dirname(export_dir), exist_ok=True)
+    try:
+        with _quiet():
+            save(temporary)
+        with open(os.path.join(temporary, CONFIG_FILE), "w", encoding="utf-8") as file:
+            json.dump(config, file, indent=2)
+            file.write("\n")
+        os.replace(temporary, export_dir)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back what TensorFlow tells of saving: kilobytes of names that mean nothing to users."""
+    loggers = (logging.get_absl_logger(), tf.get_logger())
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel("WARNING")
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
+def _check_same(export_dir: str, config: dict[str, Any]) -> None:
+    found = read_export_config(export_dir) if os.path.isdir(export_dir) else None
+    if found is None:
+        raise ValueError(f"`export_dir` must be empty or an earlier export. Received: {export_dir}, which is "
+                         "something else.")
+    different = sorted(key for key in {*found, *config} if found.get(key) != config.get(key))
+    if different:
+        raise ValueError(f"{export_dir} holds the export of another model; they differ in: "
+                         f"{', '.join(different)}. Remove it, or choose another `export_dir`.")

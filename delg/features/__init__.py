@@ -1,0 +1,1 @@
+"""Global and local features of images: taken, stored in shards, whitened, read."""

@@ -1,0 +1,227 @@
+"""Features of one image: limits its size, runs the exported model, normalises what comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from data_prep.images import image_headers, intake
+from delg.exports.loading import ExportedModel
+from delg.features.reader import LocalFeatures
+from delg.features.whitening import read_whitening
+from delg.settings.extraction import ExtractConfig
+
+_MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
+_PIXELS_AT_ONCE = 2_000_000  # of a batch at its largest scale; chosen: large images gain nothing in one
+_SAME_SCALE = 1e-4  # relative; 0.7071 on a command line is 2**-0.5
+
+
+class BadImageError(ValueError):
+    """An image that cannot be used; the message says why."""
+
+
+class ImageFeatures(NamedTuple):
+    """What is known of an image in the end."""
+
+    global_descriptor: np.ndarray  # float32 [D], unit norm; D is 0 without global scales
+    local: LocalFeatures
+    image_size: tuple[int, int]  # height and width of the original, pixels
+
+
+class PreparedImage(NamedTuple):
+    """Pixels for the model, and how they lie in the original image."""
+
+    image: np.ndarray  # uint8 [h, w, 3], RGB
+    factors: np.ndarray  # float64 [2]: new over old height and width
+    corner: np.ndarray  # float64 [2]: y, x of the box in the original
+    limit: float  # factor from `image` to the size that scale 1 stands for; at most 1
+    image_size: tuple[int, int]  # height and width of the original
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    """Pixels of an image file, uint8 [h, w, 3] RGB. Raises BadImageError where there are none."""
+    try:
+        return intake.decode_pixels(encoded, image_headers.check_image(encoded).format)
+    except ValueError as error:
+        raise BadImageError(" ".join(str(error).split())[:200]) from error
+
+
+def prepare_image(image: np.ndarray, max_image_size: int, largest_scale: float = 1.0,
+                  query_bbox: np.ndarray | None = None) -> PreparedImage:
+    """The part of an image that is described, with no more pixels than its largest scale can use.
+
+    A box is cut out first and limited as the whole image would have been. The reference shrinks to the
+    limit and enlarges that again for scales above 1; here such scales keep what detail the image has.
+    Source: specs/delg.md 3.2, the reference extraction of queries.
+
+    Args:
+        image: uint8, [H, W, 3].
+        max_image_size: pixels, longer side of the whole image at scale 1; 0: no limit.
+        largest_scale: the largest factor the result will be resized by, relative to that limit.
+        query_bbox: float, [4]; x1, y1, x2, y2 in pixels, rounded and cut at the border; None: whole image.
+
+    Raises:
+        BadImageError: if the box has no pixels in the image.
+    """
+    height, width = image.shape[:2]
+    left, top, right, bottom = 0, 0, width, height
+    if query_bbox is not None:
+        x1, y1, x2, y2 = (round(float(value)) for value in query_bbox)
+        left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+        if left >= right or top >= bottom:
+            raise BadImageError(f"box {x1}, {y1}, {x2}, {y2} has no pixels of the {width} x {height}")
+        image = image[top:bottom, left:right]
+    limit = min(1.0, max_image_size / max(height, width)) if max_image_size else 1.0
+    factor = min(1.0, limit * largest_scale)
+    old_size = np.array(image.shape[:2])
+    new_size = np.maximum(np.round(old_size * factor), 1).astype(int)
+    if np.any(new_size != old_size):
+        image = cv2.resize(image, (int(new_size[1]), int(new_size[0])), interpolation=cv2.INTER_AREA)
+    return PreparedImage(np.ascontiguousarray(image), new_size / old_size, np.array([top, left], np.float64),
+                         limit / factor, (height, width))
+
+
+class ImageDescriber:
+    """An exported model with its settings; maps images to features. May be called from several threads.
+
+    Args:
+        saved_model: folder of a SavedModel that `exported_models` opens; one made elsewhere needs an
+            explicit `score_threshold`.
+        config: how features are taken.
+
+    Attributes:
+        global_dim, local_dim: dimensions of the descriptors; 0 for what the model does not give.
+        settings: JSON-able dict of all that decides the values of features, `fingerprint` of the model
+            included; equal settings and images give equal features. Scales of what the model does not give
+            are not among them.
+
+    Raises:
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if it is of no known form, has no threshold and none is given, does not go with the
+            scales, or the whitening is of another model.
+    """
+
+    def __init__(self, saved_model: str, config: ExtractConfig):
+        self._model = ExportedModel(saved_model, config.precision)
+        config = _for_model(config, self._model, saved_model)
+        threshold = config.score_threshold
+        if threshold is None:
+            threshold = self._model.attention_threshold
+        if threshold is None and config.local_scales:
+            raise ValueError(f"{saved_model} holds no attention threshold: give `score_threshold`.")
+        self._config = config
+        self._scales = (*config.global_scales, *config.local_scales, 1.0)
+        self._threshold = threshold or 0.0
+        self.settings = {**dataclasses.asdict(config), "score_threshold": threshold,
+                         "precision": self._model.compute_dtype,
+                         "global_scales": list(config.global_scales),
+                         "local_scales": list(config.local_scales),
+                         "fingerprint": self._model.fingerprint}
+        for name in ("max_bad_fraction", "whitening", "batch_size"):
+            del self.settings[name]
+        grey = prepare_image(np.full((_MIN_SIDE, _MIN_SIDE, 3), 128, np.uint8), 0)
+        (probe,) = self._outputs([grey], (1.0,), [0] if config.global_scales else [], 0)
+        self.global_dim = probe["global_descriptors"].shape[1] if config.global_scales else 0
+        self.local_dim = probe["features"].shape[1]
+        self._whitening = None
+        if config.whitening:
+            self._whitening = read_whitening(config.whitening, self._model.fingerprint, self.global_dim)
+            self.settings["whitening"] = self._whitening.settings
+            self.global_dim = self._whitening.projection.shape[1]
+
+    def describe(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> ImageFeatures:
+        """Features of an encoded image, or of a box in it; keypoints are pixels of the whole image.
+
+        An image below 32 pixels at scale 1 has no local features.
+
+        Args:
+            encoded: JPEG or PNG.
+            query_bbox: float, [4]; x1, y1, x2, y2 in pixels; None: the whole image.
+
+        Raises:
+            BadImageError: if the image cannot be decoded or the box lies outside it.
+        """
+        return self.describe_prepared([self.prepare(encoded, query_bbox)])[0]
+
+    def prepare(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> PreparedImage:
+        """The first half of `describe`: pixels for the model. Arguments and errors are the same."""
+        return prepare_image(decode(encoded), self._config.max_image_size, max(self._scales), query_bbox)
+
+    def images_at_once(self, prepared: PreparedImage) -> int:
+        """How many images of this size go through the model together: fewer, the larger they are."""
+        height, width = prepared.image.shape[:2]
+        num_pixels = height * width * (max(self._scales) * prepared.limit) ** 2
+        return max(1, min(self._config.batch_size, int(_PIXELS_AT_ONCE / num_pixels)))
+
+    def describe_prepared(self, images: Sequence[PreparedImage]) -> list[ImageFeatures]:
+        """The second half of `describe`, for images of one shape and limit together."""
+        config, prepared = self._config, images[0]
+        too_small = min(prepared.image.shape[:2]) * prepared.limit < _MIN_SIDE
+        local_scales = () if too_small else config.local_scales
+        shared, global_only = [], []  # global scales, by whether a local pass can serve them
+        for scale in self._config.global_scales:
+            places = [place for place, other in enumerate(local_scales)
+                      if math.isclose(scale, other, rel_tol=_SAME_SCALE)]
+            shared += places[:1]
+            global_only += [] if places else [scale]
+        local = [_no_local_features(self.local_dim)] * len(images)
+        rows: list[list[np.ndarray]] = [[] for _ in images]
+        if local_scales:
+            found = self._outputs(images, local_scales, shared, config.max_num_features)
+            local = [_local_features(outputs, image) for outputs, image in zip(found, images)]
+            for row, outputs in zip(rows, found):
+                row.append(outputs["global_descriptors"])
+        if global_only:
+            found = self._outputs(images, global_only, range(len(global_only)), 0)
+            for row, outputs in zip(rows, found):
+                row.append(outputs["global_descriptors"])
+        return [ImageFeatures(self._global_descriptor(row), features, image.image_size)
+                for row, features, image in zip(rows, local, images)]
+
+    def _global_descriptor(self, rows: list[np.ndarray]) -> np.ndarray:
+        if not self._config.global_scales:
+            return np.zeros(0, np.float32)
+        mean = _unit(np.concatenate(rows)).mean(axis=0)
+        if self._whitening is not None:
+            mean = self._whitening.apply(_unit(mean)[None])[0]
+        return _unit(mean)
+
+    def _outputs(self, images: Sequence[PreparedImage], scales, global_places, max_num_features
+                 ) -> list[dict[str, np.ndarray]]:
+        return self._model.extract_all([image.image for image in images],
+                                       np.multiply(scales, images[0].limit), global_places, max_num_features,
+                                       self._threshold)
+
+
+def _for_model(config: ExtractConfig, model: ExportedModel, saved_model: str) -> ExtractConfig:
+    """The settings without the scales of what the model does not give."""
+    global_scales = config.global_scales if model.has_global else ()
+    local_scales = config.local_scales if model.has_local else ()
+    if not global_scales and not local_scales:
+        raise ValueError(f"{saved_model} gives {'global' if model.has_global else 'local'} features alone: "
+                         f"they need scales. Received: global_scales={config.global_scales}, "
+                         f"local_scales={config.local_scales}.")
+    if not model.takes_scales and global_scales != (1.0,):
+        raise ValueError(f"{saved_model} has its scales inside: `global_scales` must be 1. "
+                         f"Received: {global_scales}.")
+    return dataclasses.replace(config, global_scales=global_scales, local_scales=local_scales)
+
+
+def _local_features(outputs: dict[str, np.ndarray], prepared: PreparedImage) -> LocalFeatures:
+    centres = (outputs["boxes"][:, :2] + outputs["boxes"][:, 2:]) / 2
+    keypoints_yx = (centres + 0.5) / prepared.factors - 0.5 + prepared.corner
+    return LocalFeatures(keypoints_yx.astype(np.float32), _unit(outputs["features"]),
+                         outputs["scores"][:, 0], outputs["scales"] * np.float32(prepared.limit))
+
+
+def _no_local_features(dim: int) -> LocalFeatures:
+    return LocalFeatures(*(np.zeros((0, *tail), np.float32) for tail in ((2,), (dim,), (), ())))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

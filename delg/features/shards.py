@@ -1,0 +1,275 @@
+"""One feature shard: what it holds, how it is written, checked and read.
+
+A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each:
+
+    ids                 [N]     UTF-8 strings
+    global_descriptors  [N, D]  float32, unit norm; D is 0 where there are local features alone
+    image_sizes         [N, 2]  int32, height and width of the original image
+    offsets             [N + 1] int64, rows offsets[i]:offsets[i + 1] of the arrays below are image i
+    keypoints_yx        [M, 2]  float32, pixels of the original image
+    descriptors         [M, c]  float32, float16, int8, or uint8 for packed bits: see `local_codes`;
+                                the attribute `dimension` is d, and c is d but for packed bits; M and d
+                                may be 0
+    scores              [M]     float32, attention, best first within an image
+    scales              [M]     float32, 1 / scale of the image the feature was found at
+
+and the attributes `format` (int), `config` (JSON: the extraction's settings, and the `fingerprint` of the
+model; all shards of one set carry the same) and `notes` (JSON: what concerns this shard alone, such as its
+source and the images left out). Format 1, of which shards are still read, had float32 and float16 alone and
+no attribute `dimension`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+import h5py
+import numpy as np
+
+from delg.features import local_codes
+
+FORMAT = 2
+_READABLE_FORMATS = (1, FORMAT)
+_ROWS_PER_CHUNK = 1024
+_PER_IMAGE = ("global_descriptors", "image_sizes")
+_NUM_AXES = {"ids": 1, "offsets": 1, "global_descriptors": 2, "image_sizes": 2, "keypoints_yx": 2,
+             "descriptors": 2, "scores": 1, "scales": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalFeatures:
+    """Local features of one image, best first: n keypoints.
+
+    Attributes:
+        keypoints_yx: float32, [n, 2], pixels of the original image.
+        descriptors: float32, [n, d], unit norm.
+        scores: float32, [n], attention.
+        scales: float32, [n], 1 / scale of the image the feature was found at.
+    """
+
+    keypoints_yx: np.ndarray
+    descriptors: np.ndarray
+    scores: np.ndarray
+    scales: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclasses.dataclass(frozen=True)
+class DescribedImage:
+    """All that features say of one image, whatever file they came from.
+
+    Attributes:
+        id: as in ground truth and rankings.
+        global_descriptor: float32, [D]; D is 0 where there is none.
+        image_size: height and width of the original image, pixels.
+        local: its local features; may be empty.
+    """
+
+    id: str
+    global_descriptor: np.ndarray
+    image_size: tuple[int, int]
+    local: LocalFeatures
+
+
+def no_local_features(dim: int = 0) -> LocalFeatures:
+    """Local features of an image that has none, descriptors of shape [0, dim]."""
+    return LocalFeatures(*(np.zeros((0, *tail), np.float32) for tail in ((2,), (dim,), (), ())))
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureShard:
+    """One shard in memory; arrays as in the module's docstring, `config` as a dict."""
+
+    ids: list[str]
+    global_descriptors: np.ndarray
+    image_sizes: np.ndarray
+    offsets: np.ndarray
+    keypoints_yx: np.ndarray
+    descriptors: np.ndarray
+    scores: np.ndarray
+    scales: np.ndarray
+    config: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _create(file: h5py.File, name: str, tail: tuple[int, ...], dtype: str | np.dtype) -> h5py.Dataset:
+    return file.create_dataset(name, (0, *tail), dtype, maxshape=(None, *tail),
+                               chunks=(_ROWS_PER_CHUNK, *tail) if all(tail) else True)
+
+
+def create_descriptors(file: h5py.File, dim: int, local_dtype: str) -> h5py.Dataset:
+    """The dataset of local descriptors in a new shard, with no rows yet."""
+    dtype = local_codes.stored_dtype(local_dtype)
+    descriptors = _create(file, "descriptors", (local_codes.num_columns(dim, dtype),), dtype)
+    descriptors.attrs["dimension"] = dim
+    return descriptors
+
+
+class FeatureShardWriter:
+    """Writes a shard image by image; the file appears under its name only when all is written.
+
+    Use as a context manager: leaving it by an exception removes what was written.
+
+    Args:
+        path: final name of the shard; its folder exists.
+        config: settings of the extraction and the `fingerprint` of its model; JSON-able.
+        global_dim: D; may be 0.
+        local_dim: d; may be 0.
+        local_dtype: of the stored descriptors, one of LOCAL_DTYPES.
+
+    Attributes:
+        notes: dict, JSON-able, stored when the shard is finished.
+    """
+
+    def __init__(self, path: str, config: dict[str, Any], global_dim: int, local_dim: int,
+                 local_dtype: str = "float16"):
+        self.notes: dict[str, Any] = {}
+        self._local_dim, self._local_dtype = local_dim, local_dtype
+        self._path = os.fspath(path)
+        self._temporary_path = f"{self._path}.{os.getpid()}.tmp"
+        self._config = json.dumps(config, sort_keys=True)
+        self._ids: list[str] = []
+        self._offsets = [0]
+        self._file = h5py.File(self._temporary_path, "w")
+        self._arrays = {name: _create(self._file, name, tail, dtype) for name, tail, dtype in (
+            ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
+            ("keypoints_yx", (2,), "float32"), ("scores", (), "float32"), ("scales", (), "float32"))}
+        self._arrays["descriptors"] = create_descriptors(self._file, local_dim, local_dtype)
+
+    def append(self, image_id: str, global_descriptor: np.ndarray, image_size: tuple[int, int],
+               local: LocalFeatures) -> None:
+        """Adds one image.
+
+        Args:
+            image_id: unique in the set.
+            global_descriptor: float, [D], unit norm.
+            image_size: height and width of the original image, pixels.
+            local: its local features, best first; may be empty.
+
+        Raises:
+            ValueError: if shapes contradict the shard's, or a value is not finite.
+        """
+        rows = {"global_descriptors": global_descriptor[None], "image_sizes": np.array([image_size]),
+                "keypoints_yx": local.keypoints_yx, "descriptors": local.descriptors,
+                "scores": local.scores, "scales": local.scales}
+        for name, values in rows.items():
+            tail = (self._local_dim,) if name == "descriptors" else self._arrays[name].shape[1:]
+            expected = (1 if name in _PER_IMAGE else len(local), *tail)
+            if values.shape != expected:
+                raise ValueError(f"`{name}` of image {image_id} must have shape {expected}. "
+                                 f"Received: {values.shape}.")
+            if not np.all(np.isfinite(values)):
+                raise ValueError(f"`{name}` of image {image_id} must be finite. Received: nan or inf.")
+        rows["descriptors"] = local_codes.encode(local.descriptors, self._local_dtype)
+        for name, values in rows.items():
+            array = self._arrays[name]
+            end = array.shape[0]
+            array.resize(end + len(values), axis=0)
+            array[end:] = values
+        self._ids.append(image_id)
+        self._offsets.append(self._offsets[-1] + len(local))
+
+    def __enter__(self) -> FeatureShardWriter:
+        return self
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        try:
+            if error_type is None:
+                self._file.create_dataset("ids", data=self._ids, dtype=h5py.string_dtype())
+                self._file.create_dataset("offsets", data=np.array(self._offsets, np.int64))
+                self._file.attrs["config"] = self._config
+                self._file.attrs["notes"] = json.dumps(self.notes)
+                self._file.attrs["format"] = FORMAT
+            self._file.close()
+            if error_type is None:
+                os.replace(self._temporary_path, self._path)
+        finally:
+            if os.path.exists(self._temporary_path):
+                os.remove(self._temporary_path)
+
+
+def write_feature_shard(path: str, shard: FeatureShard) -> None:
+    """Writes a whole shard at once, descriptors in the type they have; replaces the file if there."""
+    with FeatureShardWriter(path, shard.config, shard.global_descriptors.shape[1],
+                            shard.descriptors.shape[1], str(shard.descriptors.dtype)) as writer:
+        for row, image_id in enumerate(shard.ids):
+            rows = slice(shard.offsets[row], shard.offsets[row + 1])
+            writer.append(image_id, shard.global_descriptors[row], tuple(shard.image_sizes[row]),
+                          LocalFeatures(shard.keypoints_yx[rows], shard.descriptors[rows],
+                                        shard.scores[rows], shard.scales[rows]))
+
+
+def open_checked(path: str) -> h5py.File:
+    """Opens a shard whose datasets are all there and agree in shape."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"No feature shard at {path}.")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} must be a feature shard (HDF5). It cannot be opened: {error}.") from error
+    try:
+        _check(path, file)
+    except ValueError:
+        file.close()
+        raise
+    return file
+
+
+def _check(path: str, file: h5py.File) -> None:
+    missing = [name for name in _NUM_AXES if name not in file]
+    if missing:
+        raise ValueError(f"{path} must hold the dataset `{missing[0]}`. It holds: {', '.join(file)}.")
+    if file.attrs.get("format") not in _READABLE_FORMATS or "config" not in file.attrs:
+        raise ValueError(f"{path} must have the attributes `config` and `format` = 1 or {FORMAT}. "
+                         f"It has: format={file.attrs.get('format')}.")
+    num_images, num_keypoints = file["ids"].size, file["scores"].size
+    for name, num_axes in _NUM_AXES.items():
+        shape = file[name].shape
+        rows = num_images if name in ("ids", *_PER_IMAGE) else num_keypoints
+        expected = num_images + 1 if name == "offsets" else rows
+        if len(shape) != num_axes or shape[0] != expected:
+            raise ValueError(f"`{name}` in {path} must have {num_axes} axes and {expected} rows, for "
+                             f"{num_images} ids and {num_keypoints} scores. It has shape {shape}.")
+    for name in ("keypoints_yx", "image_sizes"):
+        if file[name].shape[1] != 2:
+            raise ValueError(f"`{name}` in {path} must have 2 columns. It has {file[name].shape[1]}.")
+    descriptors, dim = file["descriptors"], local_dimension(file)
+    if descriptors.shape[1] != local_codes.num_columns(dim, descriptors.dtype):
+        raise ValueError(f"`descriptors` in {path} must have the columns of {dim} dimensions as "
+                         f"{descriptors.dtype}. It has {descriptors.shape[1]}.")
+    offsets = file["offsets"][:]
+    if offsets[0] != 0 or offsets[-1] != num_keypoints or np.any(np.diff(offsets) < 0):
+        raise ValueError(f"`offsets` in {path} must rise from 0 to {num_keypoints}. "
+                         f"They go from {offsets[0]} to {offsets[-1]}.")
+
+
+def local_dimension(file: h5py.File) -> int:
+    """d, the dimensions of the local descriptors of an open shard."""
+    descriptors = file["descriptors"]
+    return int(descriptors.attrs.get("dimension", descriptors.shape[1]))
+
+
+def read_feature_shard(path: str) -> FeatureShard:
+    """The shard at `path`, all of it in memory; descriptors float16 where the file has that, else float32.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a feature shard, or its arrays contradict each other.
+    """
+    with open_checked(path) as file:
+        arrays = {field.name: file[field.name][:] for field in dataclasses.fields(FeatureShard)
+                  if field.name not in ("ids", "config")}
+        if arrays["descriptors"].dtype.kind != "f":
+            arrays["descriptors"] = local_codes.decode(arrays["descriptors"], local_dimension(file))
+        return FeatureShard(ids=list(file["ids"].asstr()[:]), config=json.loads(file.attrs["config"]),
+                            **arrays)
+
+
+def read_shard_attributes(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`config` and `notes` of a shard, after checking its shapes; cheap. Raises as `read_feature_shard`."""
+    with open_checked(path) as file:
+        return json.loads(file.attrs["config"]), json.loads(file.attrs.get("notes", "{}"))

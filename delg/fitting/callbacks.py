@@ -1,0 +1,148 @@
+"""What happens while a model trains: one event, one callback."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import pandas as pd
+import tensorflow as tf
+from absl import logging
+
+from data_prep.stage import files
+from delg.fitting import heldout
+from delg.networks import model_files
+
+_CHECK_EVERY = 20  # steps; reading the loss waits for the accelerator
+
+
+def _is_due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+class StopOnBadLoss(keras.callbacks.Callback):
+    """Ends training with a clear error when the loss is no longer a number.
+
+    Comes before the callbacks that write, so that no bad weights are kept.
+
+    Args:
+        learning_rate: named in the message.
+        backup_steps: also look where the backup does.
+    """
+
+    def __init__(self, learning_rate: float, backup_steps: int = 0):
+        super().__init__()
+        self._supports_tf_logs = True
+        self.learning_rate = learning_rate
+        self.backup_steps = backup_steps
+
+    def on_train_begin(self, logs=None):
+        self._step = int(self.model.optimizer.iterations.numpy())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+        if _is_due(self._step, _CHECK_EVERY) or _is_due(self._step, self.backup_steps):
+            self._check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs)
+
+    def _check(self, logs):
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            raise ValueError(f"The loss must stay finite; it was {loss} by step {self._step}. Lower "
+                             "`learning_rate` or, where there is one, raise `warmup_steps`. "
+                             f"Received: learning_rate={self.learning_rate}.")
+
+
+class HeldoutRetrieval(keras.callbacks.Callback):
+    """At the end of each epoch: retrieval mAP on held-out images; the best weights so far are kept.
+
+    Adds `heldout_map` to the logs of the epoch.
+
+    Args:
+        model: the whole DELG model.
+        embed: images to descriptors [B, D].
+        batches: makes a new iterator over (images, labels).
+        max_images: how many to take.
+        model_dir: where `best.weights.h5` and `config.json` go.
+        config: contents of `config.json`; its "best" is kept up to date.
+    """
+
+    def __init__(self, model: keras.Model, embed: Callable, batches: Callable, max_images: int,
+                 model_dir: str, config: dict[str, Any]):
+        super().__init__()
+        self.whole_model = model
+        self.embed = embed
+        self.batches = batches
+        self.max_images = max_images
+        self.model_dir = model_dir
+        self.config = config
+
+    def on_epoch_end(self, epoch, logs=None):
+        descriptors, labels = heldout.describe(self.batches(), self.embed, self.max_images)
+        score = heldout.retrieval_map(descriptors, labels)
+        logs["heldout_map"] = score
+        best = self.config["best"]
+        logging.info("Epoch %d: held-out mAP %.4f (best before: %s).", epoch + 1, score,
+                     f"{best['heldout_map']:.4f}" if best else "none")
+        if best is None or score > best["heldout_map"]:
+            model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "best"))
+            self.config["best"] = {"epoch": epoch, "step": int(self.model.optimizer.iterations.numpy()),
+                                   "heldout_map": score}
+            model_files.write_config(self.model_dir, self.config)
+
+
+class HistoryTable(keras.callbacks.Callback):
+    """Keeps `history.csv`: one row per epoch with all its logs; redone epochs replace their rows.
+
+    Args:
+        model_dir: where it goes.
+    """
+
+    def __init__(self, model_dir: str):
+        super().__init__()
+        self.path = os.path.join(model_dir, "history.csv")
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = pd.DataFrame([{"epoch": epoch, **{name: float(value) for name, value in logs.items()}}])
+        if os.path.exists(self.path):
+            rows = pd.read_csv(self.path)
+            row = pd.concat([rows[rows["epoch"] < epoch], row], ignore_index=True)
+        with files.replacing(self.path) as temporary:
+            row.to_csv(temporary, index=False)
+
+
+class Backup(keras.callbacks.Callback):
+    """Writes the checkpoint that a killed run resumes from, and at the end of each epoch `last.weights.h5`.
+
+    Args:
+        model: the whole DELG model.
+        manager: of the checkpoint of model and optimizer.
+        model_dir: where the weights go.
+        backup_steps: steps between checkpoints; 0: only at the end of each epoch.
+    """
+
+    def __init__(self, model: keras.Model, manager: tf.train.CheckpointManager, model_dir: str,
+                 backup_steps: int = 0):
+        super().__init__()
+        self._supports_tf_logs = True
+        self.whole_model = model
+        self.manager = manager
+        self.model_dir = model_dir
+        self.backup_steps = backup_steps
+
+    def on_train_begin(self, logs=None):
+        self._step = int(self.model.optimizer.iterations.numpy())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+        if _is_due(self._step, self.backup_steps):
+            self.manager.save(checkpoint_number=self._step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.manager.save(checkpoint_number=self._step)
+        model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "last"))

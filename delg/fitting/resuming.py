@@ -1,0 +1,142 @@
+"""What it takes to take up a training where it was interrupted, in the precision it had."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from delg.fitting import strategies
+from delg.networks import model_files
+
+
+def backup_dir(model_dir: str) -> str:
+    """Folder of the checkpoint that a training resumes from."""
+    return os.path.join(model_dir, "backup")
+
+
+def refuse_other_settings(model_dir: str, before: Mapping[str, Any], now: Mapping[str, Any],
+                          may_change: Collection[str]) -> None:
+    """Checks that a training is taken up with the settings it was begun with.
+
+    Args:
+        model_dir: named in the message.
+        before: settings of the training that `model_dir` holds.
+        now: settings asked for.
+        may_change: names of those that need not be equal.
+
+    Raises:
+        ValueError: others than those differ.
+    """
+    changed = [f"{name}={before.get(name)!r} then, {now[name]!r} now" for name in now
+               if name not in may_change and now[name] != before.get(name)]
+    if changed:
+        raise ValueError("`model_dir` holds a training with other settings; repeat them or choose another "
+                         f"`model_dir`. Received: {model_dir}, {'; '.join(changed)}.")
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Keras policy of that name inside the block; variables stay float32."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name if name == "float32" else f"mixed_{name}")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+@contextlib.contextmanager
+def training_scope(config: Any, stored: dict[str, Any], strategy: tf.distribute.Strategy) -> Iterator[str]:
+    """Inside the block a training runs: its `config.json` is written, its seed set, its precision in force,
+    and variables belong to the strategy. Gives the folder that this process writes to.
+
+    Args:
+        config: settings with `model_dir`, `seed` and `mixed_precision`.
+        stored: contents of `config.json`.
+        strategy: how the training is spread.
+    """
+    chief = strategies.is_chief(strategy)
+    if chief:
+        os.makedirs(config.model_dir, exist_ok=True)
+        model_files.write_config(config.model_dir, stored)
+    keras.utils.set_random_seed(config.seed)
+    with contextlib.ExitStack() as stack:
+        # Every worker has to take part in saving; only the chief's files count.
+        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(precision(config.mixed_precision))
+        stack.enter_context(strategy.scope())
+        yield write_dir
+
+
+def is_begun(model_dir: str) -> bool:
+    """Whether a model directory holds a checkpoint to go on from."""
+    return tf.train.latest_checkpoint(backup_dir(model_dir)) is not None
+
+
+def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, model_dir: str,
+                     write_dir: str) -> tf.train.CheckpointManager:
+    """Sets model and optimizer from the checkpoint in `model_dir`, if there is one.
+
+    Returns:
+        The manager that keeps their checkpoints in `write_dir`.
+    """
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    latest = tf.train.latest_checkpoint(backup_dir(model_dir))
+    if latest is not None:
+        checkpoint.restore(latest).assert_existing_objects_matched()
+        logging.info("Resuming %s from step %d.", model_dir, int(optimizer.iterations.numpy()))
+    return tf.train.CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
+
+
+def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[int], Iterable],
+                     make_callbacks: Callable[[], list[keras.callbacks.Callback]],
+                     validation_data: tf.data.Dataset | None = None) -> bool:
+    """Fits the steps that are left of a training, in epochs that begin and end where they would have.
+
+    Args:
+        trained: compiled; its optimizer has counted the steps done so far.
+        config: settings with `num_steps` and `steps_per_epoch`.
+        batches_from: from a number of steps done to the batches after them.
+        make_callbacks: called once, if any step is left.
+        validation_data: as `fit` takes it.
+
+    Returns:
+        Whether any step was left.
+    """
+    def steps_done() -> int:
+        return int(trained.optimizer.iterations.numpy())
+
+    runs = plan_epochs(steps_done(), config.num_steps, config.steps_per_epoch)
+    events = make_callbacks() if runs else []
+    for first_epoch, end_epoch, num_steps in runs:
+        trained.fit(batches_from(steps_done()), initial_epoch=first_epoch, epochs=end_epoch,
+                    steps_per_epoch=num_steps, validation_data=validation_data, callbacks=events,
+                    verbose=1 if sys.stdout.isatty() else 2)
+    return bool(runs)
+
+
+def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[tuple[int, int, int]]:
+    """What is left of a training, as runs of epochs of one length.
+
+    Only the first epoch (of a run resumed inside it) and the last can be shorter than the others.
+
+    Returns:
+        (first epoch, end epoch, steps per epoch) of each call of `fit`.
+    """
+    runs = []
+    step = first_step
+    while step < num_steps:
+        epoch, done = divmod(step, steps_per_epoch)
+        length = min(steps_per_epoch - done, num_steps - step)
+        count = (num_steps - step) // steps_per_epoch if length == steps_per_epoch else 1
+        runs.append((epoch, epoch + count, length))
+        step += count * length
+    return runs

@@ -1,0 +1,1 @@
+"""Ways to find the transform between two images."""

@@ -1,0 +1,1 @@
+"""Indexes of images: built, changed, stored and searched."""

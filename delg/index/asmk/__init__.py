@@ -1,0 +1,1 @@
+"""Aggregated selective match kernels: an index of local features."""

@@ -1,0 +1,1 @@
+"""Approximate searches that name candidates for the exact one."""

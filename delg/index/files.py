@@ -1,0 +1,270 @@
+"""Files of an index: written whole under new names, named by one description, checked when read.
+
+    index.json                     the description, written last: type, dimension, num_images, fingerprint,
+                                   settings, and of each file below its bytes and SHA-256, and its own
+    descriptors-<g>-<i>.npy        float32 or float16 [n, D], unit norm; as many as were added
+    ids-<g>.json                   ids of the images, in the order of the rows
+    kept-<g>.npy                   int64 [N], increasing: places that count; absent where none was removed
+    mean-<g>.npy, codes-<g>.npy    float32 [D], uint8 [n, B]: of a binary index
+    components-<g>.npy, faiss-<g>.index   float32 [D, d], the FAISS index: of ivf and hnsw
+
+An index of local features (asmk, binary_asmk) has no descriptors but, of n images that were added together,
+
+    residuals-<g>-<i>.npy          float32 or float16 [E, d], or codes uint8 [E, B], sorted by codeword
+    rows-<g>-<i>.npy               int32 [E], image of each, 0 to n - 1
+    offsets-<g>-<i>.npy            int64 [K + 1], entries offsets[c]:offsets[c + 1] are of codeword c
+    norms-<g>-<i>.npy              float32 [n], self-similarity of each image before it is scaled to 1
+    codebook-<g>.npy, weights-<g>.npy     float32 [K, d] and [K]
+
+<g> counts the changes of a folder. A change that is broken off leaves the index as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from data_prep.records import shards
+from data_prep.stage import files as stage_files
+from data_prep.stage import lock
+
+FORMAT = 2
+_DESCRIPTION = "index.json"
+_OURS = re.compile(r"((descriptors|residuals|rows|offsets|norms)-\d+|ids|kept|mean|codes|components|faiss|"
+                   r"codebook|weights)-\d+\.(npy|json|index)")
+
+
+def description_digest(description: dict[str, Any]) -> str:
+    """SHA-256 over all entries but `sha256` itself."""
+    entries = {name: value for name, value in description.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def content_digest(description: dict[str, Any]) -> str:
+    """SHA-256 over the settings and the files' contents: equal for an index and one built again alike."""
+    sha256 = {name: facts["sha256"] for name, facts in description["files"].items()}
+    contents = [[sha256[name] for name in description["segments"]],
+                {stem: sha256[name] for stem, name in description["arrays"].items()}]
+    entries = [description["type"], description["fingerprint"], description["config"], contents]
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def changing(index_dir: str) -> Iterator[None]:
+    """Keeps other processes from changing an index while the block does; makes the folder if absent.
+
+    Raises:
+        OSError: if another process is changing it.
+    """
+    os.makedirs(index_dir, exist_ok=True)
+    with lock.locked(os.path.join(index_dir, ".lock"), "`index_dir` must be changed by one process at "
+                            f"a time. Received: {index_dir!r}, which another is changing."):
+        yield
+
+
+class IndexWriter:
+    """Writes files beside those of a finished index, which stays valid until `finish`.
+
+    Use as a context manager: leaving it by an exception removes what was written.
+
+    Args:
+        index_dir: folder; made if absent.
+        description: of the index that is changed; its files can be named again. None: a new index.
+    """
+
+    def __init__(self, index_dir: str, description: dict[str, Any] | None = None):
+        os.makedirs(index_dir, exist_ok=True)
+        self._folder = index_dir
+        self._known = dict(description["files"]) if description else {}
+        taken = [int(number) for name in os.listdir(index_dir) if _OURS.fullmatch(name)
+                 for number in re.findall(r"-(\d+)", name)[:1]]
+        self._generation = max(taken, default=-1) + 1
+        self._num_segments = 0
+
+    def __enter__(self) -> IndexWriter:
+        return self
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        if error_type is not None:
+            self._abandon()
+
+    def write_segment(self, **arrays: np.ndarray) -> dict[str, str]:
+        """Writes arrays of images that were added together; returns the names of the files by stem."""
+        self._num_segments += 1
+        return {stem: self._write(f"{stem}-{self._generation:05d}-{self._num_segments - 1:05d}.npy",
+                                  lambda file, array=array: np.save(file, array, allow_pickle=False))
+                for stem, array in arrays.items()}
+
+    def write_array(self, stem: str, array: np.ndarray) -> str:
+        return self._write(f"{stem}-{self._generation:05d}.npy",
+                           lambda file: np.save(file, array, allow_pickle=False))
+
+    def write_ids(self, ids: list[str]) -> str:
+        content = json.dumps(ids).encode()
+        return self._write(f"ids-{self._generation:05d}.json", lambda file: file.write(content))
+
+    def write_faiss(self, content: np.ndarray) -> str:
+        return self._write(f"faiss-{self._generation:05d}.index", lambda file: file.write(content.data))
+
+    def _write(self, name: str, save) -> str:
+        path = os.path.join(self._folder, name)
+        with stage_files.replacing(path) as temporary:
+            with open(temporary, "wb") as file:
+                save(file)
+            self._known[name] = {"bytes": os.path.getsize(temporary), "sha256": shards.sha256_of(temporary)}
+        return name
+
+    def path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
+
+    def finish(self, description: dict[str, Any]) -> None:
+        """Makes the written files the index; those it does not name are removed."""
+        named = [*description["segments"], *description["arrays"].values()]
+        files = {name: self._known[name] for name in named}
+        whole = {**description, "format": FORMAT, "files": files}
+        stage_files.write_json(self.path(_DESCRIPTION), {**whole, "sha256": description_digest(whole)})
+        self._remove_others(files)
+
+    def _abandon(self) -> None:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            self._remove_others(read_description(self._folder)["files"])
+            return
+        self._remove_others({})
+
+    def _remove_others(self, files: dict[str, Any]) -> None:
+        for name in os.listdir(self._folder):
+            if _OURS.fullmatch(name) and name not in files:
+                os.remove(self.path(name))
+
+
+def read_description(index_dir: str) -> dict[str, Any]:
+    """The description of a finished index.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged or of another format.
+    """
+    path = os.path.join(index_dir, _DESCRIPTION)
+    if not os.path.exists(path):
+        raise FileNotFoundError("`index_dir` must hold an index written by delg.build_index. "
+                                f"Received: {index_dir!r}, which has no index.json.")
+    try:
+        with open(path, encoding="utf-8") as file:
+            description = json.load(file)
+        if description["format"] != FORMAT:
+            raise ValueError(f"format {description['format']}")
+        if description["sha256"] != description_digest(description):
+            raise ValueError("its SHA-256 differs")
+        for name, facts in description["files"].items():
+            if not _OURS.fullmatch(name):
+                raise ValueError(name)
+            int(facts["bytes"]), str(facts["sha256"])
+        for name in ("type", "dimension", "num_images", "fingerprint", "features", "config"):
+            description[name]
+        if any(name not in description["files"]
+               for name in (*description["segments"], *description["arrays"].values())):
+            raise ValueError("files")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} must be a whole description of format {FORMAT}: build the index again. "
+                         f"Received: {type(error).__name__}: {error}.") from error
+    return description
+
+
+class IndexFiles:
+    """Checked reading of the files that a description names.
+
+    Args:
+        index_dir: folder of the index.
+        description: as `read_description` gives it.
+    """
+
+    def __init__(self, index_dir: str, description: dict[str, Any]):
+        self._folder, self._files = index_dir, description["files"]
+        self._arrays, self._num_images = description["arrays"], description["num_images"]
+
+    def _path(self, name: str) -> str:
+        path = os.path.join(self._folder, name)
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"{path} must be there as index.json says: build the index again. "
+                                    "Received: no such file.")
+        size = os.path.getsize(path)
+        if size != self._files[name]["bytes"]:
+            raise ValueError(f"{path} must have {self._files[name]['bytes']} bytes as index.json says: it is "
+                             f"damaged, build the index again. Received: {size} bytes.")
+        return path
+
+    def map_array(self, name: str, dtypes: Sequence[str], width: int | None = None,
+                  check: bool = False) -> np.ndarray:
+        """Memory-maps a file.
+
+        Args:
+            name: of the file.
+            dtypes: one of which it has to have.
+            width: of its rows; None: it has one axis.
+            check: whether all bytes are compared with the checksum first.
+
+        Raises:
+            FileNotFoundError: if it is gone.
+            ValueError: if it is damaged, or of another shape or type.
+        """
+        path = self._path(name)
+        if check:
+            self._compare(path, shards.sha256_of(path), name)
+        try:
+            array = np.lib.format.open_memmap(path, mode="r")
+        except ValueError as error:
+            raise ValueError(f"{path} must be a .npy file: it is damaged, build the index again. "
+                             f"Received: {error}.") from error
+        tail = () if width is None else (width,)
+        if array.ndim < 1 or array.shape[1:] != tail or str(array.dtype) not in dtypes:
+            shape = ", ".join(map(str, ("n", *tail)))
+            raise ValueError(f"{path} must be {' or '.join(dtypes)} [{shape}]. "
+                             f"Received: {array.dtype} {array.shape}.")
+        return array
+
+    def read_bytes(self, stem: str) -> bytes:
+        """Content of the file named `stem` in the description, compared with its checksum."""
+        name = self._arrays[stem]
+        path = self._path(name)
+        with open(path, "rb") as file:
+            content = file.read()
+        self._compare(path, hashlib.sha256(content).hexdigest(), name)
+        return content
+
+    def read_array(self, stem: str) -> np.ndarray:
+        return np.load(io.BytesIO(self.read_bytes(stem)), allow_pickle=False)
+
+    def read_images(self, num_places: int) -> tuple[list[str], np.ndarray | None]:
+        """Ids of the N images, and where each lies: places int64 [N], increasing; None: one after the other.
+
+        Args:
+            num_places: images in the segments, those that were removed too.
+
+        Raises:
+            ValueError: if ids, places and the description contradict one another.
+        """
+        ids = json.loads(self.read_bytes("ids"))
+        if not isinstance(ids, list) or not all(isinstance(image_id, str) for image_id in ids):
+            raise ValueError(f"{self._arrays['ids']} must be a list of strings. Received: something else.")
+        kept = self.read_array("kept") if "kept" in self._arrays else None
+        if kept is not None and (kept.dtype != np.int64 or kept.ndim != 1 or np.any(np.diff(kept) <= 0) or
+                                 len(kept) and not 0 <= kept[0] <= kept[-1] < num_places):
+            raise ValueError(f"Places that are kept must increase in [0, {num_places}). Received: others.")
+        num_kept = num_places if kept is None else len(kept)
+        if len(ids) != num_kept or len(ids) != self._num_images:
+            raise ValueError(f"{self._folder}: index.json promises {self._num_images} images. "
+                             f"Received: {len(ids)} ids, {num_kept} images.")
+        return ids, kept
+
+    def _compare(self, path: str, digest: str, name: str) -> None:
+        if digest != self._files[name]["sha256"]:
+            raise ValueError(f"{path} must have the SHA-256 that index.json says: it is damaged, build the "
+                             f"index again. Received: {digest[:16]}....")

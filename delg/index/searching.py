@@ -1,0 +1,116 @@
+"""Nearest global descriptors: exactly, or among candidates that are then compared exactly.
+
+Similarity is the cosine by construction: descriptors are scaled to unit norm when they enter an index, and
+queries when they are searched. Descriptors stay in files and are mapped into memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from delg.index import exact
+from delg.index.candidates.binary import BinaryCodes
+from delg.index.candidates.faiss_lists import ReducedIndex
+from delg.index.store import DescriptorStore
+
+
+class ExactIndex:
+    """All index descriptors are compared with; the answer is the true one.
+
+    Args:
+        descriptors: float32 array [N, D] or a DescriptorStore, unit norm; may be memory-mapped.
+        ids: N image ids.
+        fingerprint: of the model that made the descriptors.
+    """
+
+    def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str = ""):
+        if descriptors.ndim != 2 or len(descriptors) != len(ids):
+            raise ValueError("`descriptors` must be [N, D] with one row per id. "
+                             f"Received: shape {descriptors.shape}, {len(ids)} ids.")
+        self.descriptors, self.ids, self.fingerprint = descriptors, list(ids), fingerprint
+        self._store = DescriptorStore.of(descriptors)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def dimension(self) -> int:
+        return self.descriptors.shape[1]
+
+    @property
+    def kept(self) -> np.ndarray | None:
+        """Places of the images among those that were ever added; None: all of these."""
+        return self._store.kept
+
+    @property
+    def num_places(self) -> int:
+        """Images in the segments, those that were removed too."""
+        return self._store.num_places
+
+    def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        """The most similar index images of every query.
+
+        Args:
+            queries: float32, [Q, D]; scaled to unit norm.
+            num_neighbors: results per query; 0, or more than N: all N.
+
+        Returns:
+            rows: int32, [Q, K], best first; the lower row first among equals.
+            similarities: float32, [Q, K]; cosines in [-1, 1].
+
+        Raises:
+            ValueError: if the dimensions differ, or a query is zero or not finite.
+        """
+        queries = self._checked(queries)
+        kept = min(num_neighbors, len(self)) or len(self)
+        if not len(queries) or not kept:
+            return np.empty((len(queries), kept), np.int32), np.empty((len(queries), kept), np.float32)
+        return exact.nearest(queries, self._store, kept)
+
+    def _checked(self, queries: np.ndarray) -> np.ndarray:
+        queries = np.asarray(queries, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.dimension:
+            raise ValueError(f"`queries` must be [Q, {self.dimension}] as the index descriptors are. "
+                             f"Received: shape {queries.shape}.")
+        return exact.unit_vectors(queries, "`queries`")
+
+
+class ApproximateIndex(ExactIndex):
+    """A few hundred candidates are found by short codes and compared exactly.
+
+    Args:
+        descriptors, ids, fingerprint: as of `ExactIndex`.
+        finder: finds the candidates.
+        num_candidates: per query; as many as there are results, where more of these are asked for.
+    """
+
+    def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str,
+                 finder: BinaryCodes | ReducedIndex, num_candidates: int):
+        super().__init__(descriptors, ids, fingerprint)
+        if finder.num_places != self._store.num_places:
+            raise ValueError("Codes and descriptors must be of the same images. "
+                             f"Received: {finder.num_places} codes, {self._store.num_places} descriptors.")
+        self.finder, self._num_candidates = finder, num_candidates
+
+    def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `ExactIndex.search`, among candidates; `num_neighbors` 0: as many as there are candidates.
+
+        The similarities are true. Where more results are wanted than candidates, there are as many candidates
+        as results; above a tenth of the index, and where a query finds too few candidates, all images are
+        compared.
+        """
+        wanted = min(num_neighbors or self._num_candidates, len(self))
+        if wanted > max(self._num_candidates, len(self) // 10):
+            return super().search(queries, wanted)
+        queries = self._checked(queries)
+        if not len(queries) or not wanted:
+            return np.empty((len(queries), wanted), np.int32), np.empty((len(queries), wanted), np.float32)
+        places = self.finder.candidates(
+            queries, min(len(self), max(wanted, self._num_candidates)), self._store.kept)
+        candidates = places if self._store.kept is None else np.where(
+            places < 0, -1, np.searchsorted(self._store.kept, places))
+        rows, similarities = exact.rescore(queries, self._store, candidates, wanted)
+        too_few = np.count_nonzero(candidates >= 0, axis=1) < wanted
+        if too_few.any():
+            rows[too_few], similarities[too_few] = exact.nearest(queries[too_few], self._store, wanted)
+        return rows, similarities

@@ -1,0 +1,1 @@
+"""The DELG model: layers, backbones, a model on disk."""

@@ -1,0 +1,131 @@
+"""A model on disk: a directory with `config.json` and weight files.
+
+`config.json` holds {"model": ModelConfig, "train": TrainConfig, "attention_threshold": number or null,
+"best": {"epoch", "step", "heldout_map"} or null}; weights are `best.weights.h5` and `last.weights.h5`, in the
+format of Keras.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from data_prep.stage import files
+from delg.networks.delg import build_delg
+from delg.settings.model import ModelConfig
+
+CONFIG_FILE = "config.json"
+WEIGHT_FILES = {"best": "best.weights.h5", "last": "last.weights.h5"}
+
+
+def write_config(model_dir: str, config: dict[str, Any]) -> None:
+    """Writes `config.json`, whole or not at all."""
+    path = os.path.join(model_dir, CONFIG_FILE)
+    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(config, file, indent=2)
+        file.write("\n")
+
+
+def read_config(model_dir: str) -> dict[str, Any]:
+    """What `config.json` holds.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not what this project writes.
+    """
+    path = os.path.join(model_dir, CONFIG_FILE)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"`model_dir` must hold {CONFIG_FILE}, written by training. "
+                                f"No such file: {path}.")
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON. {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise ValueError(f"{path} must hold an object with the key \"model\".")
+    return config
+
+
+def model_config(config: dict[str, Any], source: str = CONFIG_FILE, config_class: type = ModelConfig) -> Any:
+    """The ModelConfig, of DELG or of another class, in the contents of a `config.json`.
+
+    Raises:
+        ValueError: fields are missing, unknown or out of range; the message names `source`.
+    """
+    try:
+        return config_class(**config["model"])
+    except TypeError as error:
+        names = [field.name for field in dataclasses.fields(config_class)]
+        raise ValueError(f"\"model\" in {source} must have the fields {', '.join(names)}. "
+                         f"Received: {sorted(config['model'])}.") from error
+
+
+def weight_path(model_dir: str, weights: str) -> str:
+    """Path of the "best" or the "last" weights."""
+    return os.path.join(model_dir, WEIGHT_FILES[weights])
+
+
+def save_weights(model: keras.Model, path: str) -> None:
+    """Writes `path` (*.weights.h5), whole or not at all."""
+    temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
+    try:
+        model.save_weights(temporary)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+
+
+def load_weights(model: keras.Model, path: str) -> None:
+    """Sets the weights of `model` from a file of `save_weights`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds another model's weights.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"No weight file {path}.")
+    try:
+        model.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"Weight file {path} must hold the weights of the model in {CONFIG_FILE}. "
+                         f"{reason}") from error
+
+
+def load_model(model_dir: str, weights: str = "best", config_class: type = ModelConfig,
+               build: Callable[[Any], keras.Model] = build_delg) -> tuple[keras.Model, dict[str, Any]]:
+    """A trained model, in float32, and the contents of its `config.json`.
+
+    Args:
+        model_dir: written by `training.train`.
+        weights: "best" or "last".
+        config_class: dataclass of the "model" in `config.json`.
+        build: from an instance of it to the model.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is not what it should be.
+    """
+    if weights not in WEIGHT_FILES:
+        raise ValueError(f"`weights` must be best or last. Received: weights={weights!r}.")
+    config = read_config(model_dir)
+    model = build(model_config(config, os.path.join(model_dir, CONFIG_FILE), config_class))
+    load_weights(model, weight_path(model_dir, weights))
+    return model, config
+
+
+def fingerprint(model: keras.Model) -> str:
+    """SHA-256, in hex, of all weights in order: equal for equal models, whatever file they came from."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return digest.hexdigest()

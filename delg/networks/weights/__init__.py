@@ -1,0 +1,1 @@
+"""Pretrained weights of backbones, from files of Keras and of safetensors."""

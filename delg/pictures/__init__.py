@@ -1,0 +1,1 @@
+"""Pictures and charts on photographs, and the pages that hold them."""

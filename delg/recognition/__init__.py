@@ -1,0 +1,1 @@
+"""Which landmark an image shows: the nearest training images vote."""

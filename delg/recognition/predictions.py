@@ -1,0 +1,56 @@
+"""From a ranking of training or index images to the predictions that the competitions take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from absl import logging
+
+from data_prep.sources.formats.tables import read_table
+from delg.recognition import votes
+from delg.recognition.votes import NO_LANDMARK
+from delg.scores.ranking import Ranking
+from delg.settings.recognition import VoteConfig
+
+NUM_RESULTS = 100  # images a query may name in the retrieval competition
+
+
+def recognize(ranking: Ranking, landmarks: np.ndarray,
+              config: VoteConfig) -> dict[str, tuple[int, float] | None]:
+    """Landmark and confidence of every query; None where no landmark is recognised.
+
+    Args:
+        ranking: test images against training images. Inliers below its floor count as none; where it was not
+            verified, similarity alone counts.
+        landmarks: int64, [N]; what each index image of the ranking shows, NO_LANDMARK: none.
+        config: how the neighbours vote.
+    """
+    if ranking.ranks.shape[1] < config.num_voters:
+        logging.warning("%d neighbours are asked to vote, but the ranking has %d for a query.",
+                        config.num_voters, ranking.ranks.shape[1])
+    scores = votes.neighbor_scores(ranking.similarities, ranking.num_inliers,
+                                            ranking.search_config.min_inliers, config)
+    found = votes.vote(landmarks[ranking.ranks], scores, config.num_voters)
+    return {image: None if landmark == NO_LANDMARK else (int(landmark), float(confidence))
+            for image, landmark, confidence in zip(ranking.query_ids, *found)}
+
+
+def first_results(ranking: Ranking, num_results: int = NUM_RESULTS) -> dict[str, list[str]]:
+    """The first index images of every query, in final order."""
+    return {image: [ranking.index_ids[row] for row in rows]
+            for image, rows in zip(ranking.query_ids, ranking.ranks[:, :num_results])}
+
+
+def for_all_test_images(predictions: dict, test_csv: str, empty: Sequence | None) -> dict:
+    """The predictions in the order of test.csv, `empty` for images of it that the ranking has no query for.
+
+    Raises:
+        ValueError: if a query is not in the table, or it is none with a column id.
+    """
+    ids = read_table(test_csv, {"id": str})["id"].tolist()
+    unknown = predictions.keys() - set(ids)
+    if unknown:
+        raise ValueError(f"{test_csv} must list every query of the ranking. Received: none for "
+                         f"{min(unknown)!r} ({len(unknown)} of {len(predictions)}).")
+    return {image: predictions.get(image, empty) for image in ids}

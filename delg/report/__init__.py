@@ -1,0 +1,1 @@
+"""The page of pictures about a ranking."""

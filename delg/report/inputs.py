@@ -1,0 +1,78 @@
+"""What the report reads besides features and ranking: scores, pictures, and the attention of a SavedModel."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from delg.exports import saving
+from delg.exports.loading import ExportedModel
+from delg.pictures import drawing
+from delg.scores import metrics
+
+_MAX_CELLS = 1_000_000  # more than any image has
+
+
+def read_scores(path: str, flag: str) -> dict[str, Any]:
+    """The metrics.json of delg.evaluate; the errors name the flag it came by.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not JSON, or lacks the scores of the global search.
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"`{flag}` must be a file of delg.evaluate. Received: {path!r}.")
+    with open(path, encoding="utf-8") as file:
+        try:
+            scores = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"`{flag}` must be JSON. {path}: {error}.") from error
+    held = scores.get("global") if isinstance(scores, dict) else None
+    if not isinstance(held, dict) or not all(isinstance(held.get(name), dict) for name in metrics.PROTOCOLS):
+        raise ValueError(f"`{flag}` must hold easy, medium and hard scores under \"global\". "
+                         f"{path} does not.")
+    return scores
+
+
+def finite(value: Any) -> float | None:
+    """A score as a number, or None where there is none (null, NaN or missing)."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+class AttentionModel:
+    """The attention scores of a SavedModel at scale 1.
+
+    Args:
+        saved_model: folder of a SavedModel with local features that `exported_models` opens.
+        fingerprint: of the model the features came from; None: not known.
+        max_image_size: pixels; images whose longer side is larger are shrunk first; 0: never.
+
+    Raises:
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if it is of another model than the features, or gives no local features.
+    """
+
+    def __init__(self, saved_model: str, fingerprint: str | None, max_image_size: int):
+        own = (saving.read_export_config(saved_model) or {}).get("fingerprint")
+        if own and fingerprint and own != fingerprint:
+            raise ValueError(f"`saved_model` must be the model the features came from, {fingerprint[:12]}. "
+                             f"Received: {saved_model!r}, which is {own[:12]}.")
+        self._model = ExportedModel(saved_model)
+        if not self._model.has_local:
+            raise ValueError("`saved_model` must give local features. "
+                             f"Received: {saved_model!r}, which gives global descriptors alone.")
+        self._max_image_size = max_image_size
+
+    def heat(self, image: np.ndarray) -> np.ndarray:
+        """Attention over a uint8 image [height, width, 3]: float32, [h, w], of the size the model saw."""
+        limit = self._max_image_size or max(image.shape[:2])
+        seen, _ = drawing.fit(image, limit, limit)
+        places = [0] if self._model.has_global else []
+        outputs = self._model.extract(seen, [1.0], places, _MAX_CELLS, threshold=0.0)
+        boxes = outputs["boxes"]
+        centres = np.stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]], axis=1) / 2
+        return drawing.heat_of_cells(centres, outputs["scores"].reshape(-1), *seen.shape[:2])

@@ -1,0 +1,214 @@
+"""The report: one HTML file that shows how good a search is and where it fails."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from rich import progress
+from rich.console import Console
+
+from data_prep.records.pipeline import read_examples_of
+from delg.features.reader import FeatureReader
+from delg.pictures import charts
+from delg.pictures import page as pictures_page
+from delg.report import inputs, queries
+from delg.report.cards import CardMaker, percent, shown_hits
+from delg.report.queries import QueryOutcome
+from delg.scores import metrics
+from delg.scores.ground_truth import GroundTruth, load_ground_truth
+from delg.scores.ranking import Ranking, read_ranking
+from delg.settings.report import ReportConfig
+
+_STAGES = {"global": "global search", "verified": "after verification"}  # keys of metrics.json
+_MAX_PICTURE_BYTES = 13_000_000  # of the page, which stays below 15 MB
+_MAX_CARD_BYTES = 900_000
+_MAX_ROWS = 1000  # of the table of all queries
+_TOLERANCE = 0.01  # percent; scores of one ranking agree far better
+
+
+def make_report(config: ReportConfig) -> str:
+    """Writes `<output_dir>/index.html`, a page that needs no other file, and returns its path.
+
+    Raises:
+        FileNotFoundError: if an input is missing.
+        ValueError: if inputs contradict each other: features of another model than the ranking's, scores
+            of another ranking, images that the shards lack.
+    """
+    scores = inputs.read_scores(config.metrics, "metrics")
+    baseline = (inputs.read_scores(config.baseline_metrics, "baseline_metrics")
+                if config.baseline_metrics else None)
+    ranking = read_ranking(config.ranking)
+    truth = queries.align_ground_truth(load_ground_truth(config.ground_truth), ranking)
+    outcomes = queries.judge_queries(ranking, truth)
+    _check_scores(config, scores, outcomes)
+    failures, successes = queries.choose_queries(outcomes, config.num_queries, config.num_successes)
+    anchors = {outcome.row: f"query-{outcome.row}" for outcome in failures + successes}
+    with FeatureReader(config.query_features) as query_features, \
+            FeatureReader(config.index_features) as index_features:
+        _check_features(config, ranking, query_features, index_features)
+        cards = _cards(config, ranking, query_features, index_features, failures + successes, anchors)
+        settings = _settings(config, ranking, query_features)
+    page = pictures_page.render(
+        "delg.report", "report.html.j2", title=config.title,
+        summary=_summary(config, scores, baseline, ranking, outcomes),
+        verified=outcomes[0].was_verified if outcomes else False, tiles=_tiles(scores),
+        score_groups=_score_groups(config, scores, baseline), curves=_curves(ranking, truth, outcomes),
+        query_rows=[_query_row(outcome, anchors) for outcome in
+                    queries.worst_first(outcomes)[:_MAX_ROWS]],
+        num_rows_left_out=max(0, len(outcomes) - _MAX_ROWS), failures=cards[:len(failures)],
+        successes=cards[len(failures):], settings=settings,
+        verified_order=_verified_order(ranking),
+        attention_source=("scores of the model at scale 1" if config.saved_model
+                          else "scores of the stored keypoints, blurred"))
+    return pictures_page.write_page(config.output_dir, page)
+
+
+def _verified_order(ranking: Ranking) -> str:
+    if ranking.config.get("final_order") == "fused":
+        return "by similarity and inliers together"
+    floor = ranking.config.get("min_inliers", 0)
+    return f"by inliers{f', fewer than {floor} counting as none' if floor > 1 else ''}, then similarity"
+
+
+def _check_scores(config: ReportConfig, scores: dict[str, Any], outcomes: list[QueryOutcome]) -> None:
+    for stage in _STAGES:
+        if stage not in scores:
+            continue
+        own = 100 * metrics.mean_over_queries([outcome.before if stage == "global" else outcome.after
+                                               for outcome in outcomes])
+        given = inputs.finite(scores[stage]["medium"].get("mAP"))
+        if (given is None) != np.isnan(own) or (given is not None and abs(given - own) > _TOLERANCE):
+            raise ValueError(f"`metrics` must be of this ranking. {config.metrics}: Medium mAP {given} "
+                             f"({stage}), where {config.ranking} gives {own:.2f}.")
+
+
+def _check_features(config: ReportConfig, ranking: Ranking, query: FeatureReader,
+                    index: FeatureReader) -> None:
+    searched = ranking.config.get("fingerprint")
+    for flag, reader, ids in (("query_features", query, ranking.query_ids),
+                              ("index_features", index, ranking.index_ids)):
+        own = reader.config.get("fingerprint")
+        if searched and own and own != searched:
+            raise ValueError(f"`{flag}` must be of the model that was searched with, {searched[:12]}. "
+                             f"{getattr(config, flag)}: of {own[:12]}.")
+        lacking = set(ids) - set(reader.ids)
+        if lacking:
+            raise ValueError(f"`{flag}` must hold every image of the ranking. {getattr(config, flag)}: lacks "
+                             f"{len(lacking)}, the first is {min(lacking)!r}.")
+
+
+def _cards(config: ReportConfig, ranking: Ranking, query_features: FeatureReader,
+           index_features: FeatureReader, outcomes: list[QueryOutcome],
+           anchors: dict[int, str]) -> list[dict[str, Any]]:
+    if not outcomes:
+        return []
+    extraction = query_features.config
+    attention = None
+    if config.saved_model:
+        attention = inputs.AttentionModel(config.saved_model, extraction.get("fingerprint"),
+                                                 int(extraction.get("max_image_size", 1024))).heat
+    query_examples = read_examples_of(
+        config.query_images, {outcome.query_id for outcome in outcomes}, "query_images")
+    index_examples = read_examples_of(
+        config.index_images, {hit.image_id for outcome in outcomes
+                              for hit in shown_hits(outcome, config.num_hits)}, "index_images")
+    maker = CardMaker(ranking, query_features, index_features, query_examples, index_examples, attention)
+    max_bytes = min(_MAX_CARD_BYTES, _MAX_PICTURE_BYTES // len(outcomes))
+    console = Console(stderr=True)
+    return [maker.make(outcome, anchors[outcome.row], config.num_hits, max_bytes)
+            for outcome in progress.track(outcomes, "Drawing queries", console=console,
+                                          disable=not console.is_terminal)]
+
+
+def _curves(ranking: Ranking, truth: GroundTruth, outcomes: list[QueryOutcome]) -> str | None:
+    before = queries.mean_curves(ranking.global_ranks(), truth)
+    if not before:
+        return None
+    after = queries.mean_curves(ranking.ranks, truth) if outcomes[0].was_verified else None
+    return charts.precision_recall_svg(queries.recall_grid(), before, after)
+
+
+def _query_row(outcome: QueryOutcome, anchors: dict[int, str]) -> dict[str, Any]:
+    positive, wrong = outcome.first_positive(), outcome.first_wrong()
+    return {"query_id": outcome.query_id, "anchor": anchors.get(outcome.row), "num_easy": outcome.num_easy,
+            "num_hard": outcome.num_hard, "before": percent(outcome.before), "after": percent(outcome.after),
+            "change": percent(outcome.change), "first_positive": positive.rank if positive else None,
+            "first_wrong": wrong.rank if wrong else None}
+
+
+def _tiles(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    final = scores.get("verified", scores["global"])
+    return [{"name": protocol.capitalize(), "value": inputs.finite(final[protocol].get("mAP")),
+             "before": (inputs.finite(scores["global"][protocol].get("mAP"))
+                        if "verified" in scores else None)} for protocol in metrics.PROTOCOLS]
+
+
+def _score_groups(config: ReportConfig, scores: dict[str, Any],
+                  baseline: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Rows of the score table, a group per protocol: the baseline's stages, then our own."""
+    groups = []
+    for protocol in metrics.PROTOCOLS:
+        rows = []
+        for held, prefix in ((baseline, f"{config.baseline_name}, "), (scores, "")):
+            stages = [stage for stage in _STAGES if held and stage in held]
+            for stage in stages:
+                values = held[stage][protocol]
+                low, high = (values.get("mAP_interval") or (None, None))
+                name = prefix + _STAGES[stage]
+                rows.append({"name": name[:1].upper() + name[1:],
+                             "mean": inputs.finite(values.get("mAP")),
+                             "low": inputs.finite(low), "high": inputs.finite(high),
+                             "precisions": [inputs.finite(values.get(f"mP@{k}"))
+                                            for k in metrics.CUTOFFS],
+                             "is_final": held is scores and stage == stages[-1]})
+        gain = scores.get("gain", {}).get(protocol, {})
+        gains = [inputs.finite(value) for value in (gain.get("mAP"), *gain.get("mAP_interval", ()))]
+        groups.append({"name": protocol.capitalize(), "rows": rows,
+                       "gains": gains if len(gains) == 3 and None not in gains else None})
+    return groups
+
+
+def _summary(config: ReportConfig, scores: dict[str, Any], baseline: dict[str, Any] | None, ranking: Ranking,
+             outcomes: list[QueryOutcome]) -> str:
+    """One sentence: what was searched, how well, and what verification did."""
+    final = inputs.finite(scores.get("verified", scores["global"])["medium"].get("mAP"))
+    scored = [outcome for outcome in outcomes if outcome.has_positives]
+    size = f"{_count(len(outcomes), 'query', 'queries')} in an index of {len(ranking.index_ids):,} images"
+    if final is None or not scored:
+        return f"Searched for {size}; no query has a positive to be scored by."
+    text = f"Medium mAP is {final:.1f} on {size}"
+    if baseline is not None:
+        held = inputs.finite(baseline.get("verified", baseline["global"])["medium"].get("mAP"))
+        text += f", against {held:.1f} for the {config.baseline_name} model" if held is not None else ""
+    if "verified" not in scores:
+        return f"{text}; nothing was verified geometrically."
+    before = inputs.finite(scores["global"]["medium"]["mAP"])
+    gained, lost = (sum(sign * outcome.change > 5e-4 for outcome in scored) for sign in (1, -1))
+    return (f"{text}; geometric verification moved it from {before:.1f}, with {gained} of "
+            f"{_count(len(scored), 'query', 'queries')} better and {lost} worse.")
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _settings(config: ReportConfig, ranking: Ranking, features: FeatureReader) -> list[dict[str, Any]]:
+    files = {name: value for name, value in dataclasses.asdict(config).items()
+             if isinstance(value, str) and value and name not in ("title", "baseline_name", "output_dir")}
+    search = {name: value for name, value in ranking.config.items() if name not in ("requested", "inputs")}
+    groups = (("Search and verification", search), ("Feature extraction", features.config),
+              ("Files", files))
+    return [{"name": name, "rows": [(key, _shown(value)) for key, value in sorted(held.items())]}
+            for name, held in groups]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_shown(held)}" for key, held in value.items())
+    return "–" if value is None or value == "" else str(value)

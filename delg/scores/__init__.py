@@ -1,0 +1,1 @@
+"""Rankings against ground truth: the revisited protocols."""

@@ -1,0 +1,88 @@
+"""ranking.h5: what was found for every query, verified or not.
+
+`query_ids` [Q], `index_ids` [N], `ranks` [Q, K] int32 rows of `index_ids`, best first, `similarities` [Q, K]
+float32, `num_inliers` [Q, K] int32 (-1: not verified), `transforms` [Q, V, 3, 3] float32 from index pixels
+(x, y, 1) to query pixels, aligned with `ranks[:, :V]` (NaN where none was found). The V verified come first.
+Attribute `config`: JSON of the search settings, the features' fingerprint and the inputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+import h5py
+import numpy as np
+
+from data_prep.stage import files
+from delg.settings.search import SearchConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """One ranking per query, in final order."""
+
+    query_ids: list[str]
+    index_ids: list[str]
+    ranks: np.ndarray  # int32 [Q, K], rows of index_ids, best first
+    similarities: np.ndarray  # float32 [Q, K], cosines of the global descriptors, or a re-ranker's scores
+    num_inliers: np.ndarray  # int32 [Q, K]; -1: not verified
+    transforms: np.ndarray  # float32 [Q, V, 3, 3]; NaN: none found
+    config: dict[str, Any]
+
+    @property
+    def num_verified(self) -> int:
+        """Results verified per query, V; they stand first."""
+        return self.transforms.shape[1]
+
+    @property
+    def search_config(self) -> SearchConfig:
+        """The settings the ranking was made with, the least number of inliers as calibrated."""
+        names = {field.name for field in dataclasses.fields(SearchConfig)}
+        return SearchConfig(**{name: value for name, value in self.config.items() if name in names})
+
+    def global_ranks(self) -> np.ndarray:
+        """int32 [Q, K]: the order before verification, by similarity; the lower row first among equals."""
+        by_row = np.argsort(self.ranks, axis=1, kind="stable")
+        similarities = np.take_along_axis(self.similarities, by_row, 1)
+        order = np.take_along_axis(by_row, np.argsort(-similarities, axis=1, kind="stable"), 1)
+        return np.take_along_axis(self.ranks, order, 1)
+
+
+def write_ranking(path: str, ranking: Ranking) -> None:
+    """Writes `ranking` under a temporary name and renames it to `path`."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for name in ("query_ids", "index_ids"):
+            file.create_dataset(name, data=getattr(ranking, name), dtype=h5py.string_dtype())
+        for name, dtype in (("ranks", np.int32), ("similarities", np.float32), ("num_inliers", np.int32),
+                            ("transforms", np.float32)):
+            file.create_dataset(name, data=np.asarray(getattr(ranking, name), dtype))
+        file.attrs["config"] = json.dumps(ranking.config)
+
+
+def read_ranking(path: str) -> Ranking:
+    """The ranking of a file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no ranking, or its arrays contradict one another.
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"`ranking` must be a file of delg.search_images. Received: {path!r}.")
+    try:
+        with h5py.File(path, "r") as file:
+            ids = {name: [value.decode() for value in file[name][()]] for name in ("query_ids", "index_ids")}
+            arrays = {name: file[name][()] for name in ("ranks", "similarities", "num_inliers", "transforms")}
+            config = json.loads(file.attrs["config"])
+    except (OSError, KeyError) as error:
+        raise ValueError(f"{path}: must be a ranking of delg.search_images. Received: {error}.") from error
+    shape = arrays["ranks"].shape
+    if not (len(shape) == 2 and shape == arrays["similarities"].shape == arrays["num_inliers"].shape
+            and shape[0] == len(ids["query_ids"]) == len(arrays["transforms"])):
+        raise ValueError(f"{path}: arrays must have one row per query. Received: "
+                         f"{len(ids['query_ids'])} queries, "
+                         + ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) + ".")
+    return Ranking(**ids, **arrays, config=config)

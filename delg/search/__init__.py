@@ -1,0 +1,1 @@
+"""The whole search: global ranking, re-ranking, geometric verification, calibration."""

@@ -1,0 +1,105 @@
+"""Two photos compared: how alike they are, which local features agree on one transform, and a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import cv2
+import numpy as np
+
+from data_prep.stage import files
+from delg.features import describing
+from delg.features.describing import BadImageError, ImageDescriber
+from delg.geometry import matching, pairs
+from delg.pictures import drawing
+from delg.settings.search import SearchConfig
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+_HEIGHT, _HALF_WIDTH = 900, 1200  # pixels at most; chosen: fills a screen, enlarges no photo beyond sense
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageMatch:
+    """What holds between two photos."""
+
+    similarity: float  # cosine of the global descriptors, in [-1, 1]
+    num_features: tuple[int, int]  # local features of the first and the second
+    num_matches: int  # putative: alike in looks, before geometry
+    first_yx: np.ndarray  # float32 [num_inliers, 2], pixels of the first photo
+    second_yx: np.ndarray  # float32 [num_inliers, 2], pixels of the second photo
+    transform: np.ndarray  # float64 [3, 3], second (x, y, 1) to first; NaN where none was found
+
+    @property
+    def num_inliers(self) -> int:
+        """Matches that agree with the transform; guided matching may find more than looks alone did."""
+        return len(self.first_yx)
+
+
+def read_image_file(path: str) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it cannot be decoded; the message names the file.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"An image must be a file. Received: {path!r}, which does not exist.")
+    with open(path, "rb") as file:
+        encoded = file.read()
+    try:
+        describing.decode(encoded)
+    except BadImageError as error:
+        raise ValueError(f"{path} must be an image that can be decoded. Received: {error}.") from error
+    return encoded
+
+
+def check_picture_path(path: str) -> None:
+    """Raises ValueError unless `path` ends as a picture that can be written."""
+    if os.path.splitext(path)[1].lower() not in PICTURE_SUFFIXES:
+        raise ValueError(f"`output` must end in {', '.join(PICTURE_SUFFIXES)}. Received: output={path!r}.")
+
+
+def match_images(describer: ImageDescriber, first: bytes, second: bytes, config: SearchConfig) -> ImageMatch:
+    """Compares two encoded images; the first takes the part of the query.
+
+    Args:
+        describer: the model and how features are taken.
+        first, second: encoded images that can be decoded.
+        config: matcher, verifier and their settings.
+    """
+    one, other = describer.describe(first), describer.describe(second)
+    pair = pairs.verify_pair(one.local, other.local, config, one.image_size)
+    is_paper = config.verifier == "paper"  # which has a matcher of its own
+    matches = matching.match_descriptors(one.local.descriptors, other.local.descriptors,
+                                         "threshold" if is_paper else config.matcher, config.ratio,
+                                         config.max_distance)
+    return ImageMatch(float(one.global_descriptor @ other.global_descriptor),
+                      (len(one.local), len(other.local)),
+                      len(matches if is_paper else matching.one_to_one(matches)),
+                      one.local.keypoints_yx[pair.query_rows], other.local.keypoints_yx[pair.index_rows],
+                      pair.transform)
+
+
+def draw_match(first: bytes, second: bytes, match: ImageMatch) -> np.ndarray:
+    """The two photos side by side with lines between inliers, and the first's frame as it lies in the second.
+
+    Returns:
+        uint8, [h, w, 3], RGB.
+    """
+    first_image, second_image = describing.decode(first), describing.decode(second)
+    height, width = first_image.shape[:2]
+    outline = drawing.box_in_hit((0, 0, width, height), match.transform)
+    max_height = min(_HEIGHT, max(height, second_image.shape[0]))
+    return drawing.draw_matches(first_image, second_image, match.first_yx, match.second_yx, None,
+                                        outline, max_height, _HALF_WIDTH)
+
+
+def write_picture(path: str, picture: np.ndarray) -> None:
+    """Writes uint8 [h, w, 3] RGB as PNG or JPEG, by the end of the name; makes the folder where needed."""
+    check_picture_path(path)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    done, encoded = cv2.imencode(os.path.splitext(path)[1].lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    assert done, "OpenCV encodes any uint8 RGB image"
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(encoded.tobytes())

@@ -1,0 +1,1 @@
+"""Training of DELG: losses, what is minimised, where heads start, the loop."""

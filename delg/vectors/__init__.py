@@ -1,0 +1,1 @@
+"""Descriptors as vectors: principal components, sort keys."""

@@ -1,0 +1,1 @@
+"""Binary codes of images: packed, taken from models, stored in shards, baselines."""

@@ -1,0 +1,146 @@
+"""Code shards: the codes of the images of one TFRecord shard, and sets of them.
+
+A shard `<split>-<i:05d>-of-<n:05d>.h5` holds, one row per image in the order of its source,
+
+    ids           [N]        UTF-8 strings
+    labels        [N]        int32, class; -1: none
+    packed_codes  [N, K / 8] uint8, packed as by `codes.pack`
+    values        [N, K]     float32, in (-1, 1), what the bits were made from
+    features      [N, D]     float32, what the code layer sees; D is 0 where they were not asked for
+
+and the attributes `format` (int), `config` (JSON: `fingerprint` of the model, `code_size`, `image_size`,
+`features`; all shards of one set carry the same) and `notes` (JSON: `source_sha256`, `left_out`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import json
+import os
+from typing import Any
+
+import h5py
+import numpy as np
+
+from data_prep.stage import files
+
+_FORMAT = 1
+_ARRAYS = ("labels", "packed_codes", "values", "features")
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImages:
+    """Codes of some images; arrays as in the module's docstring."""
+
+    ids: list[str]
+    labels: np.ndarray
+    packed_codes: np.ndarray
+    values: np.ndarray
+    features: np.ndarray
+    config: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def code_size(self) -> int:
+        """Bits of a code, K."""
+        return self.values.shape[1]
+
+    def take(self, rows: np.ndarray) -> EncodedImages:
+        """Some of the images: int or bool [n]."""
+        chosen = np.arange(len(self))[rows]
+        arrays = {name: getattr(self, name)[chosen] for name in _ARRAYS}
+        return dataclasses.replace(self, ids=[self.ids[row] for row in chosen], **arrays)
+
+
+def concatenate(parts: list[EncodedImages]) -> EncodedImages:
+    """Sets of one model as one set, in their order; at least one."""
+    parts = [part for part in parts if len(part)] or parts[:1]  # an empty one knows no size of features
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+    return EncodedImages([image_id for part in parts for image_id in part.ids], **arrays,
+                         config=parts[0].config)
+
+
+def write_code_shard(path: str, images: EncodedImages, notes: dict[str, Any]) -> None:
+    """Writes a shard, whole or not at all."""
+    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("ids", data=images.ids, dtype=h5py.string_dtype(), shape=(len(images),))
+        for name in _ARRAYS:
+            file.create_dataset(name, data=getattr(images, name))
+        file.attrs["format"] = _FORMAT
+        file.attrs["config"] = json.dumps(images.config, sort_keys=True)
+        file.attrs["notes"] = json.dumps(notes)
+
+
+def read_attributes(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`config` and `notes` of a shard.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no code shard.
+    """
+    with _open(path) as file:
+        return json.loads(file.attrs["config"]), json.loads(file.attrs["notes"])
+
+
+def read_codes(pattern: str) -> EncodedImages:
+    """All codes of the shards that match, in the order of their names.
+
+    Args:
+        pattern: folder or glob of code shards.
+
+    Raises:
+        FileNotFoundError: no shard matches.
+        ValueError: a file is no code shard, shards are of different models, or an id occurs twice.
+    """
+    found = os.path.join(glob.escape(pattern), "*.h5") if os.path.isdir(pattern) else pattern
+    paths = sorted(glob.glob(found))
+    if not paths:
+        raise FileNotFoundError(f"There must be code shards, as hashing.encode_images writes them. "
+                                f"Received: {pattern!r}, which matches none.")
+    parts = [_read(path) for path in paths]
+    for path, part in zip(paths, parts):
+        if part.config != parts[0].config:
+            raise ValueError("Code shards of one set must be of one model and one way of encoding. Received: "
+                             f"{paths[0]} with {_shown(parts[0])}, {path} with {_shown(part)}.")
+    images = concatenate(parts)
+    if len(set(images.ids)) < len(images):
+        names, counts = np.unique(images.ids, return_counts=True)
+        raise ValueError(f"Image ids must be unique in {pattern!r}. "
+                         f"Received: {str(names[counts > 1][0])!r} more than once.")
+    return images
+
+
+def _shown(images: EncodedImages) -> str:
+    return ", ".join(f"{name}={str(value)[:12]}" for name, value in sorted(images.config.items()))
+
+
+def _open(path: str) -> h5py.File:
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"No code shard at {path}.")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} must be a code shard (HDF5). It cannot be opened: {error}.") from error
+    if file.attrs.get("format") != _FORMAT or any(name not in file for name in ("ids", *_ARRAYS)):
+        held = ", ".join(file)
+        file.close()
+        raise ValueError(f"{path} must be a code shard of hashing.encode_images, with ids, "
+                         f"{', '.join(_ARRAYS)}. It holds: {held or 'nothing'}.")
+    return file
+
+
+def _read(path: str) -> EncodedImages:
+    with _open(path) as file:
+        ids = list(file["ids"].asstr()[:])
+        arrays = {name: file[name][:] for name in _ARRAYS}
+        config = json.loads(file.attrs["config"])
+    shapes = {name: array.shape for name, array in arrays.items()}
+    size = config.get("code_size")
+    expected = {"labels": (len(ids),), "packed_codes": (len(ids), (size or 0) // 8),
+                "values": (len(ids), size), "features": (len(ids), shapes["features"][-1])}
+    if shapes != expected:
+        raise ValueError(f"Arrays in {path} must have the shapes {expected}. Received: {shapes}.")
+    return EncodedImages(ids, **arrays, config=config)

@@ -1,0 +1,1 @@
+"""Batches of labelled images, folders of the world and of published sets."""

@@ -1,0 +1,1 @@
+"""The whole table, for `make hashing-demo`."""

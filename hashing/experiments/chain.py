@@ -1,0 +1,220 @@
+"""The whole chain in one call: shards, trainings at each code size, codes, baselines, scores, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import rich.console
+
+from data_prep.building import building
+from data_prep.building.config import BuildConfig
+from data_prep.records.manifest import load_manifest
+from data_prep.stage import files
+from data_prep.stage.progress import stage
+from data_prep.world.landmark_world import WorldConfig
+from delg.networks import model_files
+from hashing.codes import baselines, codes, encoding
+from hashing.codes.code_shards import EncodedImages, concatenate, read_codes
+from hashing.data import world_folders
+from hashing.networks.model import build_hashing
+from hashing.scores import evaluation, report
+from hashing.training import loop
+from hashing.training.config import TrainConfig
+
+REAL_VALUED_SIZE = 32  # bits, of the codes whose cosine retrieval "real_valued" tells
+_SCORES = ("mAP", "mAP_interval", *(f"mAP@{k}" for k in evaluation.CUTOFFS), "precision_within_2", "codes",
+           "real_valued", "num_queries", "num_index")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Where an experiment writes, and the settings of its stages; folders and patterns are set by it."""
+
+    output_dir: str
+    title: str
+    images: BuildConfig  # its output_dir is set by the experiment
+    trained: dict[str, TrainConfig]  # by method
+    code_sizes: tuple[int, ...] = (16, 32, 48, 64)
+    world: WorldConfig | None = None  # None: `images` names photographs
+    seed: int = 0
+
+    def path(self, *names: str) -> str:
+        """A path under `output_dir`."""
+        return os.path.join(self.output_dir, *names)
+
+    def pattern(self, split: str) -> str:
+        """Glob of the shards of a split."""
+        return self.path("shards", f"{split}-*")
+
+
+def run(experiment: Experiment) -> dict[str, Any]:
+    """Runs the stages that are not finished.
+
+    The queries are the split `test`; the index holds all other images. Classes of the split `heldout` are in
+    no training and are searched among themselves.
+
+    Returns:
+        The content of metrics.json: {"real_valued": {"mAP"} of `best` at 32 bits, METHOD: {"16": {"mAP",
+        "seconds" of training, ...}, ...}, "unseen": the same for classes never trained on, "features":
+        {"mAP"} of cosine retrieval by the features before any training, "config"}; mAP in percent.
+    """
+    with stage("Building TFRecord shards"):
+        if experiment.world:
+            world_folders.write_class_folders(experiment.world, experiment.images.images_dir)
+        building.build(dataclasses.replace(experiment.images, output_dir=experiment.path("shards")))
+    seconds: dict[tuple[str, int], float] = {}
+    for size in experiment.code_sizes:
+        for method in experiment.trained:
+            with stage(f"Training {method} at {size} bits"):
+                seconds[method, size] = _train(experiment, method, size)
+    with stage("Encoding and evaluating"):
+        results = _evaluate(experiment, seconds)
+    metrics = _metrics(experiment, results)
+    files.write_json(experiment.path("metrics.json"), metrics)
+    report.print_table(results)
+    page = report.make_report(results, experiment.path("report"), experiment.title, _summary(metrics),
+                              {"data": experiment.images.dataset, "seed": experiment.seed,
+                               **{f"{method}: {name}": value for method, config in experiment.trained.items()
+                                  for name, value in _changed(config).items()}})
+    rich.console.Console().print(f"Open {page} in a browser.")
+    return metrics
+
+
+def _train(experiment: Experiment, method: str, code_size: int) -> float:
+    """Trains a method at a code size, unless that is done; returns how many seconds it took.
+
+    A training that was broken off begins anew, so that its seconds are those of the whole.
+    """
+    model_dir = experiment.path("models", f"{method}_{code_size}")
+    done = os.path.join(model_dir, "seconds.json")
+    shards = load_manifest(experiment.path("shards"))
+    splits, config = shards.splits, experiment.trained[method]
+    config = dataclasses.replace(
+        config, images_per_class=_images_per_class(config, shards.num_classes),
+        train_pattern=experiment.pattern("train"), model_dir=model_dir,
+        validation_pattern=experiment.pattern("validation") if "validation" in splits else "",
+        code_size=code_size)
+    if os.path.exists(done):
+        loop.train(config)  # refuses other settings, does nothing else
+        with open(done, encoding="utf-8") as file:
+            return float(json.load(file)["seconds"])
+    shutil.rmtree(model_dir, ignore_errors=True)
+    started = time.monotonic()
+    loop.train(config)
+    elapsed = time.monotonic() - started
+    files.write_json(done, {"seconds": elapsed})
+    keras.backend.clear_session()
+    return elapsed
+
+
+def _images_per_class(config: TrainConfig, num_classes: int) -> int:
+    """That of the settings, or more where so few classes would not fill a batch."""
+    least = config.batch_size // num_classes
+    fitting = [count for count in range(1, config.batch_size + 1) if config.batch_size % count == 0
+               and count >= max(config.images_per_class, least)
+               and config.batch_size // count <= num_classes]
+    return fitting[0] if config.images_per_class else 0
+
+
+def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> dict[str, dict[int, Any]]:
+    """Scores by method and code size; those of the untrained features stand beside the baselines'."""
+    num_classes = load_manifest(experiment.path("shards")).num_classes
+    results: dict[str, dict[int, Any]] = {}
+    for method in experiment.trained:
+        for size in experiment.code_sizes:
+            name = f"{method}_{size}"
+            queries, index = _encoded(experiment, experiment.path("models", name), name)
+            scores = evaluation.evaluate(queries, index, num_classes, experiment.seed)
+            results.setdefault(method, {})[size] = {**scores, "seconds": seconds[method, size]}
+    untrained = experiment.path("models", "untrained")
+    _write_untrained(next(iter(experiment.trained.values())), untrained)
+    queries, index = _encoded(experiment, untrained, "untrained", keep_features=True)
+    learnt = index.features[index.labels < num_classes]
+    for method in baselines.METHODS:
+        for size in experiment.code_sizes:
+            started = time.monotonic()
+            encode = baselines.fit_codes(method, learnt, size, experiment.seed)
+            elapsed = time.monotonic() - started
+            scores = evaluation.evaluate(_with_codes(queries, encode, size), _with_codes(index, encode, size),
+                                         num_classes, experiment.seed)
+            for part in (scores, scores.get("unseen", {})):
+                part.pop("real_valued", None)  # these have no values but their bits
+            results.setdefault(method, {})[size] = {**scores, "seconds": elapsed}
+    return results
+
+
+def _encoded(experiment: Experiment, model_dir: str, name: str,
+             keep_features: bool = False) -> tuple[EncodedImages, EncodedImages]:
+    """Codes of the queries and of the index by a model."""
+    encoder = encoding.Encoder(model_dir=model_dir)
+    folder = experiment.path("codes", name)
+    splits = load_manifest(experiment.path("shards")).splits
+    for split in splits:
+        encoding.encode_images(encoder, experiment.pattern(split), folder, keep_features)
+    keras.backend.clear_session()
+    index = [read_codes(os.path.join(folder, f"{split}-*")) for split in splits if split != "test"]
+    return read_codes(os.path.join(folder, "test-*")), concatenate(index)
+
+
+def _write_untrained(config: TrainConfig, model_dir: str) -> None:
+    """A model directory as training finds it before its first step."""
+    if os.path.exists(os.path.join(model_dir, model_files.CONFIG_FILE)):
+        return
+    keras.utils.set_random_seed(config.seed)
+    model = build_hashing(config.model_config(), config.backbone_weights)
+    os.makedirs(model_dir, exist_ok=True)
+    model_files.save_weights(model, model_files.weight_path(model_dir, "best"))
+    model_files.write_config(model_dir, {"model": dataclasses.asdict(config.model_config()), "train": None,
+                                         "num_classes": 0, "best": None})
+
+
+def _with_codes(images: EncodedImages, encode, code_size: int) -> EncodedImages:
+    bits = encode(images.features)
+    return dataclasses.replace(images, packed_codes=codes.pack(bits), values=bits - np.float32(0.5),
+                               config={**images.config, "code_size": code_size})
+
+
+def _metrics(experiment: Experiment, results: dict[str, dict[int, Any]]) -> dict[str, Any]:
+    size = REAL_VALUED_SIZE if REAL_VALUED_SIZE in experiment.code_sizes else max(experiment.code_sizes)
+
+    def part(of: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for method, by_size in results.items():
+            for code_size, whole in by_size.items():
+                scores = whole if of == "seen" else whole.get("unseen")
+                if scores is not None:
+                    found.setdefault(method, {})[str(code_size)] = {
+                        **{name: scores[name] for name in _SCORES if name in scores},
+                        "seconds": whole["seconds"]}
+                    if "features" in scores:
+                        found["features"] = scores["features"]
+                    if method == "best" and code_size == size:
+                        found["real_valued"] = {**scores["real_valued"], "code_size": size}
+        return found
+
+    unseen = part("unseen")
+    config = json.loads(json.dumps(dataclasses.asdict(experiment)))
+    return {**part("seen"), **({"unseen": unseen} if unseen else {}), "config": config}
+
+
+def _summary(metrics: dict[str, Any]) -> str:
+    size = str(metrics["real_valued"]["code_size"])
+    parts = [f"At {size} bits the mAP is {metrics['best'][size]['mAP']:.1f} for best"]
+    parts += [f"{metrics[method][size]['mAP']:.1f} for {method}"
+              for method in ("paper2019", *baselines.METHODS) if method in metrics]
+    return (f"{', '.join(parts)}; cosine retrieval by the real values of best reaches "
+            f"{metrics['real_valued']['mAP']:.1f}.")
+
+
+def _changed(config: TrainConfig) -> dict[str, Any]:
+    """Settings that differ from the defaults."""
+    return {field.name: value for field in dataclasses.fields(config)
+            if (value := getattr(config, field.name)) not in (field.default, "")
+            and field.name != "backbone_weights"}

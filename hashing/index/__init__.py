@@ -1,0 +1,1 @@
+"""Search by Hamming distance: the scan, lists and tables, string ids."""

@@ -1,0 +1,241 @@
+"""An index of binary codes: the nearest by Hamming distance, images by name, kept in files.
+
+`flat` compares with every code. `ivf` looks into the lists whose centres are nearest, `hash` into the buckets
+of several substrings of the code; both miss some neighbours and are many times faster on millions of codes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import faiss
+import numpy as np
+
+from delg.index.files import IndexFiles, IndexWriter, read_description
+from hashing.index.hamming_scan import HammingScan
+
+CODE_INDEX_TYPES = ("flat", "ivf", "hash")
+_TRAINING_CODES_PER_LIST = 50  # chosen; FAISS warns below 39
+_IDS_AT_ONCE = 2**16
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeIndexConfig:
+    """How neighbours are found. Defaults chosen on the codes of tests.benchmarks.bench_hamming."""
+
+    index_type: str = "flat"  # flat, ivf, hash
+    num_lists: int = 0  # of ivf; 0: the power of two nearest to the square root of the codes, at most 4096
+    num_probes: int = 64  # of ivf: lists looked at per query
+    num_tables: int = 4  # of hash: substrings of the code
+    num_flips: int = 2  # of hash: bits of a substring that may differ
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.index_type not in CODE_INDEX_TYPES:
+            raise ValueError(f"`index_type` must be one of {', '.join(CODE_INDEX_TYPES)}. "
+                             f"Received: index_type={self.index_type!r}.")
+        for name, least in (("num_lists", 0), ("num_probes", 1), ("num_tables", 1), ("num_flips", 0),
+                            ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"`{name}` must be at least {least}. "
+                                 f"Received: {name}={getattr(self, name)}.")
+
+
+class CodeIndex:
+    """Packed codes with the ids of their images.
+
+    Args:
+        codes: uint8, [N, B]; packed as by `codes.pack`.
+        ids: N image ids, or their UTF-8 bytes as a numpy array of kind S.
+        code_size: bits of a code, multiple of 8.
+        config: how neighbours are found.
+        fingerprint: of the model that made the codes.
+
+    Raises:
+        ValueError: if shapes contradict each other, an id occurs twice, or `hash` has more tables than fit.
+    """
+
+    def __init__(self, codes: np.ndarray, ids, code_size: int, config: CodeIndexConfig | None = None,
+                 fingerprint: str = ""):
+        self.config, self.code_size, self.fingerprint = config or CodeIndexConfig(), code_size, fingerprint
+        self._codes, self._ids = np.empty((0, code_size // 8), np.uint8), np.empty(0, "S1")
+        codes, ids = self._checked(codes, ids)
+        self._finder = _new_finder(codes, code_size, self.config)
+        self._append(codes, ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """uint8 [N, B], as given."""
+        return self._codes
+
+    def ids(self, rows: np.ndarray) -> list[str]:
+        """Ids of some images: int [n] to n strings."""
+        return [image_id.decode() for image_id in self._ids[rows]]
+
+    def add(self, codes: np.ndarray, ids) -> None:
+        """Appends images; takes time by their number, not by the size of the index.
+
+        Args:
+            codes: uint8, [n, B].
+            ids: n strings, new to the index.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        self._append(*self._checked(codes, ids))
+
+    def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest codes of every query.
+
+        Args:
+            queries: uint8, [Q, B].
+            num_neighbors: results per query, K; all N if more are asked for.
+
+        Returns:
+            rows: int64, [Q, K], nearest first, the lower row first among the found of one distance; which of
+                the images at the last distance are found is left open. -1 where `ivf` or `hash` found fewer.
+            distances: int32, [Q, K], bits; -1 where there is no row.
+
+        Raises:
+            ValueError: if the codes are of another size.
+        """
+        queries = self._checked_codes(queries)
+        wanted = min(num_neighbors, len(self))
+        if wanted < 1 or not len(queries):
+            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.int32)
+        distances, rows = self._finder.search(queries, wanted)
+        distances = np.where(rows < 0, -1, distances).astype(np.int32)
+        last = np.where(rows < 0, self.code_size + 1, distances)
+        order = np.lexsort((rows, last))
+        return np.take_along_axis(rows, order, 1), np.take_along_axis(distances, order, 1)
+
+    def save(self, index_dir: str) -> None:
+        """Writes the index into a folder, whole or not at all; an index that is there is replaced."""
+        with IndexWriter(index_dir) as writer:
+            arrays = {"codes": writer.write_array("codes", self._codes),
+                      "ids": writer.write_array("ids", self._ids)}
+            if self.config.index_type != "flat":  # whose finder is made anew in less time than it is read
+                arrays["faiss"] = writer.write_faiss(faiss.serialize_index_binary(self._finder))
+            writer.finish({
+                "type": f"codes_{self.config.index_type}", "dimension": self.code_size,
+                "num_images": len(self), "fingerprint": self.fingerprint, "features": {},
+                "config": dataclasses.asdict(self.config), "segments": [], "arrays": arrays})
+
+    @classmethod
+    def load(cls, index_dir: str) -> CodeIndex:
+        """The index that `save` wrote, every byte compared with its checksum.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if it is damaged or not an index of codes.
+        """
+        description = read_description(index_dir)
+        if not description["type"].startswith("codes_"):
+            raise ValueError("`index_dir` must hold an index of binary codes. "
+                             f"Received: {index_dir!r} of type {description['type']!r}.")
+        files = IndexFiles(index_dir, description)
+        index = cls.__new__(cls)
+        index.config = CodeIndexConfig(**description["config"])
+        index.code_size, index.fingerprint = description["dimension"], description["fingerprint"]
+        index._codes, index._ids = files.read_array("codes"), files.read_array("ids")
+        if index.config.index_type == "flat":
+            index._finder = HammingScan(index._codes)
+        else:
+            index._finder = faiss.deserialize_index_binary(
+                np.frombuffer(files.read_bytes("faiss"), np.uint8))
+            _set_effort(index._finder, index.config)
+        return index
+
+    def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
+        codes = np.ascontiguousarray(codes)
+        expected = self._codes.shape[1]
+        if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != expected:
+            raise ValueError(f"Codes of {self.code_size} bits must be uint8 [n, {expected}]. "
+                             f"Received: {codes.dtype} {codes.shape}.")
+        return codes
+
+    def _checked(self, codes: np.ndarray, ids) -> tuple[np.ndarray, np.ndarray]:
+        codes, ids = self._checked_codes(codes), _as_bytes(ids)
+        if len(codes) != len(ids):
+            raise ValueError(f"There must be one id per code. Received: {len(codes)} codes, {len(ids)} ids.")
+        found, counts = np.unique(ids, return_counts=True)
+        again = found[(counts > 1) | _among(found, self._ids)]
+        if again.size:
+            raise ValueError("Image ids must be unique in an index. "
+                             f"Received: {again[0].decode()!r} more than once.")
+        return codes, ids
+
+    def _append(self, codes: np.ndarray, ids: np.ndarray) -> None:
+        self._codes = np.concatenate([self._codes, codes])
+        self._ids = np.concatenate([self._ids, ids])
+        if self.config.index_type == "flat":
+            self._finder = HammingScan(self._codes)  # of ten million codes within a second
+        elif len(codes):
+            self._finder.add(codes)
+
+
+def _as_bytes(ids) -> np.ndarray:
+    """Ids as a numpy array of UTF-8 bytes: ten million take a hundred megabytes, strings a gigabyte."""
+    if isinstance(ids, np.ndarray) and ids.dtype.kind == "S":
+        return ids
+    return np.array([image_id.encode() for image_id in ids], "S" if len(ids) else "S1")
+
+
+def _among(ids: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Which of a few ids are among many: bool [n].
+
+    Marks the hashes of the few, so that hardly any of the many is left to be compared.
+    """
+    words = -(-max(ids.itemsize, present.itemsize) // 8)
+    factors = np.random.default_rng(0).integers(0, 2**64, words, dtype=np.uint64) | np.uint64(1)
+    bits = min(24, 7 + len(ids).bit_length())  # a hundred places for each, within 16 MB
+
+    def hashed(part: np.ndarray) -> np.ndarray:
+        numbers = part.astype(f"S{8 * words}").view(np.uint64).reshape(-1, words)
+        return (numbers @ factors) >> np.uint64(64 - bits)
+
+    marked = np.zeros(2**bits, bool)
+    marked[hashed(ids)] = True
+    blocks = (present[start:start + _IDS_AT_ONCE] for start in range(0, len(present), _IDS_AT_ONCE))
+    return np.isin(ids, np.concatenate([present[:0], *(block[marked[hashed(block)]] for block in blocks)]))
+
+
+def _new_finder(codes: np.ndarray, code_size: int, config: CodeIndexConfig) -> faiss.IndexBinary | None:
+    """An empty FAISS index, trained on a sample of `codes`; None for `flat`, which is made from all codes."""
+    if code_size < 8 or code_size % 8:
+        raise ValueError(f"`code_size` must be a multiple of 8. Received: code_size={code_size}.")
+    if config.index_type == "flat":
+        return None
+    if config.index_type == "hash":
+        bits = code_size // config.num_tables
+        if not 1 <= bits <= 32 or config.num_flips > bits:
+            raise ValueError("`num_tables` must cut a code into pieces of 1 to 32 bits, no fewer than "
+                             f"`num_flips`. Received: num_tables={config.num_tables}, "
+                             f"num_flips={config.num_flips}, {code_size} bits.")
+        finder = faiss.IndexBinaryMultiHash(code_size, config.num_tables, bits)
+    else:
+        num_lists = config.num_lists or min(4096, 1 << round(math.log2(max(1, len(codes))**0.5)))
+        num_lists = max(1, min(num_lists, len(codes)))
+        quantizer = faiss.IndexBinaryFlat(code_size)
+        finder = faiss.IndexBinaryIVF(quantizer, code_size, num_lists)
+        finder.own_fields = True
+        quantizer.this.disown()
+        finder.cp.seed = config.seed
+        finder.cp.min_points_per_centroid = 1  # few points are our business: no warnings
+        generator = np.random.default_rng(config.seed)
+        count = min(len(codes), num_lists * _TRAINING_CODES_PER_LIST)
+        if count:
+            finder.train(codes[np.sort(generator.choice(len(codes), count, replace=False))])
+    _set_effort(finder, config)
+    return finder
+
+
+def _set_effort(finder: faiss.IndexBinary, config: CodeIndexConfig) -> None:
+    if config.index_type == "ivf":
+        finder.nprobe = config.num_probes
+    else:
+        finder.nflip = config.num_flips

@@ -1,0 +1,144 @@
+"""Search in an index of binary codes: from photos or codes to ranked photos, as a table and as pictures."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from data_prep.images import augment, contact_sheet
+from data_prep.records.pipeline import read_examples_of
+from data_prep.stage import files
+from delg.pictures.drawing import decode
+from hashing.codes.code_shards import EncodedImages, read_codes
+from hashing.codes.encoding import Encoder
+from hashing.index.code_index import CodeIndex, CodeIndexConfig
+
+
+class Ranking(NamedTuple):
+    """What a search found."""
+
+    query_ids: list[str]
+    results: list[list[tuple[str, int]]]  # of each query: image id and distance in bits, nearest first
+
+
+def build_index(codes: str, index_dir: str, config: CodeIndexConfig) -> CodeIndex:
+    """An index of the codes of shards, written to a folder.
+
+    Args:
+        codes: folder or glob of code shards.
+        index_dir: made where it does not exist; an index that is there is replaced.
+        config: how neighbours are found.
+
+    Raises:
+        FileNotFoundError: no shard matches.
+        ValueError: shards do not belong together.
+    """
+    images = read_codes(codes)
+    index = CodeIndex(images.packed_codes, images.ids, images.code_size, config,
+                      images.config["fingerprint"])
+    index.save(index_dir)
+    return index
+
+
+def add_to_index(codes: str, index_dir: str) -> CodeIndex:
+    """Adds the codes of shards to an index in a folder; it stays as it is if they do not belong.
+
+    Raises:
+        FileNotFoundError: no shard matches, or there is no index.
+        ValueError: codes of another model, or ids that the index has.
+    """
+    images, index = read_codes(codes), CodeIndex.load(index_dir)
+    check_model(images.config["fingerprint"], index, codes)
+    index.add(images.packed_codes, images.ids)
+    index.save(index_dir)
+    return index
+
+
+def check_model(fingerprint: str, index: CodeIndex, source: str) -> None:
+    """Refuses codes of another model than the index's."""
+    if fingerprint != index.fingerprint:
+        raise ValueError(f"Codes must be of the model of the index, {index.fingerprint[:12]}. "
+                         f"Received: {source} of {fingerprint[:12]}.")
+
+
+def encode_photos(encoder: Encoder, paths: Sequence[str]) -> EncodedImages:
+    """Codes of image files; their ids are the paths.
+
+    Raises:
+        FileNotFoundError: a file does not exist.
+        ValueError: one is no JPEG or PNG image.
+    """
+    pixels = []
+    for path in paths:
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"`image` must be a file. Received: {path!r}.")
+        with open(path, "rb") as file:
+            image = encoder.prepare(file.read())
+        if image is None:
+            raise ValueError(f"`image` must be a JPEG or PNG file. Received: {path!r}, which does not "
+                             "decode.")
+        pixels.append(image)
+    packed, values, features = encoder.encode(np.stack(pixels))
+    return EncodedImages(list(paths), np.full(len(paths), -1, np.int32), packed, values, features,
+                         {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size})
+
+
+def search(index: CodeIndex, queries: EncodedImages, num_neighbors: int) -> Ranking:
+    """The nearest images of every query."""
+    rows, distances = index.search(queries.packed_codes, num_neighbors)
+    results = []
+    for row, distance in zip(rows, distances):
+        found = row >= 0
+        results.append(list(zip(index.ids(row[found]), distance[found].tolist())))
+    return Ranking(queries.ids, results)
+
+
+def write_ranking(path: str, ranking: Ranking) -> None:
+    """Writes a table with the columns query, rank (from 1), id and distance (bits), whole or not at all."""
+    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("query", "rank", "id", "distance"))
+        for query, results in zip(ranking.query_ids, ranking.results):
+            writer.writerows((query, rank, image_id, distance)
+                             for rank, (image_id, distance) in enumerate(results, 1))
+
+
+def draw_ranking(path: str, ranking: Ranking, index_images: str, query_images: str = "",
+                 max_queries: int = 10) -> None:
+    """Writes a contact sheet: a row per query, itself first, then what was found.
+
+    Args:
+        path: of the PNG.
+        ranking: from `search`.
+        index_images: glob of the TFRecord shards that hold the index images.
+        query_images: the same of the queries; empty: query ids are paths of image files.
+        max_queries: rows drawn; the first.
+
+    Raises:
+        FileNotFoundError: no shard matches.
+        ValueError: the shards lack an image.
+    """
+    queries, results = ranking.query_ids[:max_queries], ranking.results[:max_queries]
+    found = {image_id for row in results for image_id, _ in row}
+    examples = {image_id: decode(example) for image_id, example in
+                read_examples_of(index_images, found, "index_images").items()}
+    if query_images:
+        asked = {image_id: decode(example) for image_id, example in
+                 read_examples_of(query_images, set(queries), "query_images").items()}
+    else:
+        asked = {query: _read_photo(query) for query in queries}
+    rows = [contact_sheet.Row("", [
+        contact_sheet.Cell(asked[query], os.path.basename(query), "query", frame="#1f56c4"),
+        *(contact_sheet.Cell(examples[image_id], image_id, f"#{rank}, {distance} bits")
+          for rank, (image_id, distance) in enumerate(row, 1))]) for query, row in zip(queries, results)]
+    contact_sheet.draw(path, [contact_sheet.Section("Nearest by Hamming distance", "", rows)])
+
+
+def _read_photo(path: str) -> np.ndarray:
+    with open(path, "rb") as file:
+        return augment.decode_image(tf.constant(file.read())).numpy()

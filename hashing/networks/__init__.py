@@ -1,0 +1,1 @@
+"""Backbone and code layer, Vision Transformers, a model on disk."""

@@ -1,0 +1,53 @@
+"""The hashing network: a backbone, its pooled features, and the code layer."""
+
+from __future__ import annotations
+
+import keras
+
+from data_prep.stage.settings import require
+from delg.networks.backbones import build_backbone
+from hashing.networks import vit
+from hashing.networks.config import ModelConfig
+
+
+def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.Model:
+    """Network from images to real-valued codes.
+
+    Source: specs/hashing.md 1; linear layer and tanh, without the original's final classifier.
+
+    Args:
+        config: what it is made of.
+        backbone_weights: "imagenet" (the residual networks and mobilenet_v2, by keras.applications), "none"
+            or a weight file: see `delg.networks.weights.keras_files` and `vit.load_vit_weights`.
+
+    Returns:
+        Model from RGB images [B, S, S, 3], 0..255, to a dict of float32 tensors: `codes` [B, K] in (-1, 1)
+        and `features` [B, D], what the code layer sees.
+
+    Raises:
+        ValueError: weights that do not fit.
+        FileNotFoundError: `backbone_weights` names no file.
+    """
+    size = config.image_size
+    images = keras.Input((size, size, 3), name="images", dtype="float32")
+    backbone = _backbone(config, backbone_weights)
+    features = backbone(images)
+    if isinstance(features, dict):
+        features = keras.layers.GlobalAveragePooling2D(name="pooling")(features["global"])
+    features = keras.layers.Activation("linear", dtype="float32", name="features")(features)
+    values = keras.layers.Dense(config.code_size, dtype="float32", name="code_layer")(features)
+    if config.code_batch_norm:
+        values = keras.layers.BatchNormalization(name="code_norm", dtype="float32")(values)
+    codes = keras.layers.Activation("tanh", dtype="float32", name="codes")(values)
+    return keras.Model(images, {"codes": codes, "features": features}, name="hashing")
+
+
+def _backbone(config: ModelConfig, weights: str) -> keras.Model:
+    if config.backbone not in vit.PATCH_SIZES:
+        return build_backbone(config.backbone, config.width, weights)
+    require(weights != "imagenet", "Vision Transformers need `backbone_weights` none or an .npz file.",
+            backbone_weights=weights)
+    network = vit.build_vit(vit.PATCH_SIZES[config.backbone], config.image_size)
+    if weights != "none":
+        vit.load_vit_weights(network, weights)
+    return keras.Model(network.input, network.output, name="backbone")

@@ -1,0 +1,114 @@
+"""The report on codes: a table, two pictures of curves and one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import rich.console
+import rich.table
+
+from delg.pictures import page as pictures_page
+from hashing.scores import curves
+
+# Method to code size to the scores of `evaluation.evaluate`, perhaps with "seconds" of training.
+Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
+PARTS = {"seen": "Classes trained on", "unseen": "Classes never trained on"}
+_CURVE_SIZE = 32  # bits, of the precision-recall curves where there are such codes
+
+
+def print_table(results: Results) -> None:
+    """Prints mAP by method and code size, classes trained on and others."""
+    for part, title in PARTS.items():
+        rows = _rows(results, part)
+        if not rows:
+            continue
+        table = rich.table.Table(title=f"{title}: mAP, percent (95 % interval)")
+        for name in ("method", "bits", "mAP", "interval", "real", "P@2", "train s"):
+            table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
+        for row in rows:
+            table.add_row(row["method"], str(row["code_size"]), text(row["mAP"]),
+                          f"{text(row['low'])} to {text(row['high'])}", text(row["real_valued"]),
+                          text(row["within"]), text(row["seconds"], 0))
+        rich.console.Console().print(table)
+
+
+def make_report(results: Results, output_dir: str, title: str = "Retrieval by binary codes",
+                summary: str = "", settings: Mapping[str, Any] | None = None) -> str:
+    """Writes map.png, precision_recall.png and index.html into a folder; returns the path of the page.
+
+    Args:
+        results: of one method or several.
+        output_dir: made where it does not exist.
+        title: of the page.
+        summary: one sentence below it.
+        settings: shown at the end.
+    """
+    os.makedirs(output_dir, exist_ok=True)
+    pictures = []
+    for name, panels, labels in (
+            ("map.png", _map_panels(results), ("bits", "mAP, percent")),
+            ("precision_recall.png", _recall_panels(results), ("recall", "precision"))):
+        path = os.path.join(output_dir, name)
+        curves.draw(path, panels, *labels)
+        with open(path, "rb") as file:
+            pictures.append({"name": name, "uri": "data:image/png;base64,"
+                             + base64.b64encode(file.read()).decode()})
+    page = pictures_page.render(
+        "hashing.scores", "report.html.j2", title=title, summary=summary, pictures=pictures, text=text,
+        groups=[{"key": part, "name": name, "rows": rows} for part, name in PARTS.items()
+                if (rows := _rows(results, part))],
+        settings=sorted((settings or {}).items()))
+    return pictures_page.write_page(output_dir, page)
+
+
+def text(value: float | None, digits: int = 1) -> str:
+    """A number as the table shows it; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _of_part(scores: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
+    return scores if part == "seen" else scores.get("unseen")
+
+
+def _rows(results: Results, part: str) -> list[dict[str, Any]]:
+    rows = []
+    for method, by_size in results.items():
+        for size, whole in by_size.items():
+            scores = _of_part(whole, part)
+            if scores is None:
+                continue
+            low, high = scores["mAP_interval"]
+            rows.append({"method": method, "code_size": size, "mAP": scores["mAP"], "low": low, "high": high,
+                         "real_valued": scores.get("real_valued", {}).get("mAP"),
+                         "within": scores["precision_within_2"], "seconds": whole.get("seconds"),
+                         "codes": scores["codes"]})
+    return rows
+
+
+def _map_panels(results: Results) -> dict[str, list[curves.Line]]:
+    panels = {}
+    for part, title in PARTS.items():
+        lines = []
+        for method, by_size in results.items():
+            points = [(size, scores["mAP"]) for size, whole in by_size.items()
+                      if (scores := _of_part(whole, part)) is not None]
+            if points:
+                lines.append(curves.Line(method, *zip(*points)))
+        if lines:
+            panels[title] = lines
+    return panels
+
+
+def _recall_panels(results: Results) -> dict[str, list[curves.Line]]:
+    panels: dict[str, list[curves.Line]] = {}
+    for part, title in PARTS.items():
+        for method, by_size in results.items():
+            size = _CURVE_SIZE if _CURVE_SIZE in by_size else max(by_size)
+            scores = _of_part(by_size[size], part)
+            if scores is not None:
+                panels.setdefault(f"{title}, {size} bits", []).append(
+                    curves.Line(method, scores["curve"]["recall"], scores["curve"]["precision"]))
+    return panels

@@ -1,0 +1,1 @@
+"""Training of codes: settings, losses, centres, the last layers, the loop."""

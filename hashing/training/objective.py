@@ -1,0 +1,116 @@
+"""What a hashing network is trained for: losses on codes, the optimizer, what stays frozen."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from data_prep.images.addons import tensorflow_addons
+from delg.fitting.optimizers import build_optimizer
+from delg.fitting.schedules import WarmupDecay
+from delg.networks.backbones import freeze_batch_norm
+from hashing.training import losses
+from hashing.training.centers import class_centers
+from hashing.training.config import TrainConfig
+from hashing.training.schedules import InverseSqrtWithWarmup
+
+
+class CodeLoss(keras.losses.Loss):
+    """Sum of the weighted losses on the codes of a batch, or of a replica's part of it.
+
+    Args:
+        config: weights and kinds.
+        num_classes: C.
+
+    Call arguments:
+        y_true: int, [B] or [B, 1], labels in [0, C).
+        y_pred: float, [B, K], codes.
+    """
+
+    def __init__(self, config: TrainConfig, num_classes: int):
+        super().__init__(name="code_loss")
+        self._config = config
+        self._margin = config.margin or config.margin_per_bit * config.code_size
+        self._centers = (class_centers(num_classes, config.code_size, config.seed)
+                         if config.center_weight else None)
+
+    def call(self, y_true, y_pred):
+        config, labels = self._config, tf.reshape(tf.cast(y_true, tf.int32), [-1])
+        total = tf.constant(0.0)
+        if config.mining != "none" and config.triplet_weight:
+            total += config.triplet_weight * self._triplets(labels, y_pred)
+        if config.center_weight:
+            total += config.center_weight * losses.center_loss(
+                labels, y_pred, self._centers, config.center_margin, config.center_scale)
+        for weight, loss in ((config.quantization_weight, losses.quantization_loss),
+                             (config.balance_weight, losses.balance_loss),
+                             (config.decorrelation_weight, losses.decorrelation_loss)):
+            if weight:
+                total += weight * loss(y_pred)
+        return total
+
+    def _triplets(self, labels, codes):
+        config = self._config
+        if config.mining == "batch_all":
+            return losses.batch_all_triplet_loss(labels, codes, self._margin, config.active_only,
+                                                 config.mirrored, config.order_aware)
+        mined = tensorflow_addons().losses
+        loss = mined.triplet_hard_loss if config.mining == "batch_hard" else mined.triplet_semihard_loss
+        return loss(labels, codes, self._margin, distance_metric="squared-L2")
+
+
+def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int) -> keras.Model:
+    """The part of a hashing network that has losses, compiled; it shares the weights of `model`.
+
+    Targets are class labels for `codes`, and for `class_logits`, which a `classification_weight` adds: a
+    linear classifier on the codes that lives only in training.
+    """
+    outputs = {"codes": model.output["codes"]}
+    terms = {"codes": (CodeLoss(config, num_classes), 1.0)}
+    if config.classification_weight:
+        outputs["class_logits"] = keras.layers.Dense(num_classes, dtype="float32", name="class_logits")(
+            outputs["codes"])
+        terms["class_logits"] = (keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                                 config.classification_weight)
+    part = keras.Model(model.input, outputs, name="hashing_objective")
+    slow = ()
+    if config.backbone_learning_rate_factor != 1:
+        slow = [weight.name for weight in model.get_layer("backbone").trainable_weights]
+    part.compile(
+        optimizer=build_optimizer("adam", _learning_rate(config), weight_decay=config.weight_decay,
+                                  clip_norm=config.clip_norm, slow_names=slow,
+                                  slow_factor=config.backbone_learning_rate_factor, beta_2=config.beta_2),
+        loss={name: loss for name, (loss, _) in terms.items()},
+        loss_weights={name: weight for name, (_, weight) in terms.items()}, jit_compile=False)
+    return part
+
+
+def freeze(model: keras.Model, config: TrainConfig) -> None:
+    """Fixes what these settings ask to keep: the backbone, or its BatchNorm in inference mode.
+
+    Also sets the momentum of its statistics.
+    """
+    backbone = model.get_layer("backbone")
+    if config.backbone_learning_rate_factor == 0:
+        backbone.trainable = False
+    if config.batch_norm_momentum:
+        for network in backbone.layers:
+            for layer in getattr(network, "layers", ()):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = config.batch_norm_momentum
+    if config.backbone_learning_rate_factor == 0 or config.freeze_batch_norm:
+        freeze_batch_norm(backbone)
+
+
+def with_targets(batches, config: TrainConfig):
+    """Pairs (images, labels) as the pairs (images, targets) that the objective is fitted to."""
+    names = ("codes", "class_logits") if config.classification_weight else ("codes",)
+    return batches.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
+
+
+def _learning_rate(config: TrainConfig):
+    if not config.num_steps:
+        return config.learning_rate
+    if config.schedule == "inverse_sqrt":
+        return InverseSqrtWithWarmup(config.learning_rate, config.warmup_steps)
+    return WarmupDecay(config.learning_rate, config.num_steps, config.warmup_steps, config.schedule)

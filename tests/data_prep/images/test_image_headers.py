@@ -1,0 +1,116 @@
+"""Headers are read, and files that must not be decoded are refused, without decoding."""
+
+import unittest
+
+from data_prep.images import image_headers
+from tests.fixtures import photographs
+
+
+class ReadHeaderTest(unittest.TestCase):
+    def test_of_every_kind(self):
+        image = photographs.pixels(48, 64)
+        for image_format, mode, options, channels in (
+                ("JPEG", "RGB", {}, 3), ("JPEG", "RGB", {"progressive": True}, 3), ("JPEG", "L", {}, 1),
+                ("JPEG", "CMYK", {}, 4), ("JPEG", "RGB", {"comment": b"\xff\xd9\xff\xc0" * 9}, 3),
+                ("PNG", "RGB", {}, 3), ("PNG", "L", {}, 1), ("PNG", "P", {}, 1), ("PNG", "LA", {}, 2),
+                ("PNG", "RGBA", {}, 4), ("GIF", "RGB", {}, 1), ("WEBP", "RGB", {}, 3),
+                ("WEBP", "RGB", {"lossless": True}, 3), ("WEBP", "RGBA", {}, 3)):
+            with self.subTest(format=image_format, mode=mode, **options):
+                encoded = photographs.encode(image, image_format, mode, **options)
+                self.assertEqual(image_headers.read_header(encoded), (image_format, 48, 64, channels, 1))
+                self.assertEqual(image_headers.check_image(encoded), (image_format, 48, 64, channels, 1))
+
+    def test_orientation(self):
+        for orientation in range(1, 9):
+            for little in (True, False):
+                encoded = photographs.jpeg(exif=photographs.exif(orientation, little))
+                self.assertEqual(image_headers.read_header(encoded).orientation, orientation)
+
+    def test_damaged_exif_says_nothing(self):
+        exif = photographs.exif(6)
+        for damaged in (exif[:-9], exif[:8], exif[:6] + b"XX" + exif[8:], photographs.exif(9)):
+            self.assertEqual(image_headers.read_header(photographs.jpeg(exif=damaged)).orientation, 1)
+
+    def test_fill_bytes_before_a_marker(self):
+        encoded = photographs.jpeg()
+        self.assertEqual(image_headers.read_header(encoded[:2] + b"\xff\xff" + encoded[2:]).width, 64)
+
+
+class CheckImageTest(unittest.TestCase):
+    def assert_refused(self, encoded: bytes, reason: str, **limits: int):
+        with self.assertRaisesRegex(ValueError, reason):
+            image_headers.check_image(encoded, **limits)
+
+    def test_refuses_nothing_at_all(self):
+        self.assert_refused(b"", "^zero bytes$")
+
+    def test_refuses_text(self):
+        self.assert_refused(b"<html>not found</html>",
+                            "^none of JPEG, PNG, GIF, WebP: starts with b'<html>no'$")
+
+    def test_refuses_truncated_data(self):
+        for image_format in ("JPEG", "PNG", "GIF", "WEBP"):
+            encoded = photographs.encode(photographs.pixels(), image_format)
+            for share in (0.9, 0.999):
+                self.assert_refused(encoded[:int(share * len(encoded))], f"^truncated {image_format}: no end")
+
+    def test_the_end_of_a_thumbnail_is_not_the_end(self):
+        thumbnail = photographs.jpeg(seed=1)
+        encoded = photographs.jpeg(exif=b"Exif\0\0" + thumbnail)
+        self.assertIn(thumbnail, encoded)
+        self.assert_refused(encoded[:-50], "^truncated JPEG: no end marker")
+
+    def test_bytes_after_the_end_do_no_harm(self):
+        self.assertEqual(image_headers.check_image(photographs.jpeg() + b"\0" * 1000).height, 48)
+
+    def test_refuses_truncated_header(self):
+        self.assert_refused(photographs.jpeg()[:40], "^truncated header in 40 bytes$")
+        self.assert_refused(photographs.encode(photographs.pixels(), "PNG")[:20], "^truncated header in 20 b")
+
+    def test_refuses_huge_dimensions(self):
+        self.assert_refused(photographs.with_size(photographs.jpeg(), 60_000, 65_000),
+                            "^65000 x 60000 pixels, more than the limit of 64000000$")
+
+    def test_limit_is_inclusive(self):
+        self.assertEqual(image_headers.check_image(photographs.jpeg(), max_pixels=64 * 48).height, 48)
+        self.assert_refused(photographs.jpeg(), "more than the limit of 3071", max_pixels=64 * 48 - 1)
+
+    def test_refuses_size_zero(self):
+        self.assert_refused(photographs.with_size(photographs.jpeg(), 0, 64), "^broken JPEG: 64 x 0 pixels")
+
+    def test_refuses_a_loop_of_segments(self):
+        self.assert_refused(b"\xff\xd8\xff\xe0\x00\x00" * 3, "^broken JPEG: segment of length 0 at byte 4$")
+
+    def test_refuses_a_missing_marker(self):
+        self.assert_refused(b"\xff\xd8\xff\xe0\x00\x02" + b"\x00" * 9, "^broken JPEG: no marker at byte 6$")
+
+    def test_refuses_pixels_without_a_header(self):
+        self.assert_refused(b"\xff\xd8\xff\xda\x00\x02", "^broken JPEG: pixels before the frame header$")
+
+    def test_refuses_an_early_end(self):
+        self.assert_refused(b"\xff\xd8\xff\xd9", "^broken JPEG: ends before its pixels$")
+
+    def test_refuses_thousands_of_scans(self):
+        encoded = photographs.jpeg(progressive=True)
+        self.assert_refused(encoded[:-2] + b"\xff\xda\x00\x02" * 500 + encoded[-2:], "^JPEG of 500 scans")
+
+    def test_refuses_kinds_that_no_decoder_reads(self):
+        encoded = photographs.jpeg()
+        start = encoded.index(b"\xff\xc0")
+        self.assert_refused(encoded[:start + 1] + b"\xc3" + encoded[start + 2:],
+                            "^JPEG of a kind that is not decoded: frame 0xc3, 8 bits$")
+        self.assert_refused(encoded[:start + 4] + b"\x0c" + encoded[start + 5:],
+                            "^JPEG of a kind that is not decoded: frame 0xc0, 12 bits$")
+
+    def test_refuses_webp_of_unknown_kind(self):
+        encoded = photographs.encode(photographs.pixels(), "WEBP").replace(b"VP8 ", b"VP9 ")
+        self.assert_refused(encoded, "^broken WebP: first chunk b'VP9 '$")
+
+    def test_refuses_png_of_unknown_kind(self):
+        encoded = bytearray(photographs.encode(photographs.pixels(), "PNG"))
+        encoded[25] = 7  # colour type
+        self.assert_refused(bytes(encoded), "^broken PNG: does not start with its header$")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,71 @@
+"""Scripts fail with one line and a status, and keep the traceback for `--debug` and for our own bugs."""
+
+import subprocess
+import sys
+import unittest
+
+from data_prep.stage import command_line
+
+
+def run_script(body: str, *arguments: str, positional: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    """Runs a script whose `main` has the given body."""
+    source = ("from data_prep import command_line\n"
+              f"def main(argv):\n    {body}\n"
+              f"command_line.run(main, {positional})\n")
+    return subprocess.run([sys.executable, "-c", source, *arguments], capture_output=True, text=True,
+                          check=False, timeout=60)
+
+
+class RunTest(unittest.TestCase):
+    def test_success_is_silent(self):
+        done = run_script("pass")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_value_error_becomes_one_line(self):
+        done = run_script("raise ValueError('`a` must be 1.\\nReceived: a=2.')")
+        self.assertEqual((done.returncode, done.stderr), (1, "Error: `a` must be 1. Received: a=2.\n"))
+
+    def test_missing_file_becomes_one_line(self):
+        done = run_script("open('absent.csv')")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, "Error: [Errno 2] No such file or directory: 'absent.csv'\n")
+
+    def test_interrupt_becomes_one_line(self):
+        done = run_script("raise KeyboardInterrupt")
+        self.assertEqual(done.returncode, 130)
+        self.assertRegex(done.stderr, r"\AInterrupted; [^\n]*\n\Z")
+
+    def test_debug_shows_the_traceback(self):
+        done = run_script("raise ValueError('wrong')", "--debug")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("Traceback", done.stderr)
+
+    def test_a_bug_keeps_its_traceback(self):
+        done = run_script("{}['key']")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("Traceback", done.stderr)
+
+    def test_refuses_a_bare_word(self):
+        done = run_script("pass", "output_dir=build")
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "Error: Settings are given as --name=value. Received: 'output_dir=build'.\n"))
+
+    def test_positional_arguments_reach_main(self):
+        done = run_script("print(argv[1:])", "a.jpg", "--debug", "b.jpg", positional=("FIRST", "SECOND"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "['a.jpg', 'b.jpg']\n", ""))
+
+    def test_refuses_another_number_of_positional_arguments(self):
+        for arguments, received in (((), "nothing"), (("a", "b", "c"), "'a' 'b' 'c'")):
+            done = run_script("pass", *arguments, positional=("FIRST", "SECOND"))
+            self.assertEqual((done.returncode, done.stderr), (
+                1, "Error: Give FIRST SECOND; other settings are given as --name=value. "
+                f"Received: {received}.\n"))
+
+
+class OneLineTest(unittest.TestCase):
+    def test_names_the_type_where_there_is_no_message(self):
+        self.assertEqual(command_line.one_line(MemoryError()), "MemoryError")
+
+
+if __name__ == "__main__":
+    unittest.main()

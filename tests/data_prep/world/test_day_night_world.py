@@ -1,0 +1,94 @@
+"""Tests of data_prep.world.day_night_world, and of the pairs that scene photographs for it."""
+
+import os
+import unittest
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from data_prep.sources import day_night
+from data_prep.world.architecture.city import City
+from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
+from data_prep.world.photography import scene
+from tests.fixtures.temporary_files import FilesTest
+
+_TINY = {"num_places": 3, "views_per_place": 2, "image_size": 48, "siblings": 1, "num_workers": 1}
+
+
+class DayNightWorldTest(FilesTest):
+    def test_writes_what_the_day_night_source_reads(self):
+        make_day_night_world(DayNightWorldConfig(self.path("world"), **_TINY))
+        splits = {split.name: split for split in
+                  day_night.read_collection(self.path("world"), 0.0, 0.34, seed=0).splits}
+        self.assertEqual({name: len(split.ids) for name, split in splits.items()}, {"train": 8, "test": 4})
+        self.assertFalse(set(splits["train"].landmarks) & set(splits["test"].landmarks))
+        for split in splits.values():
+            pairs, counts = np.unique(split.pairs, return_counts=True)
+            self.assertNotIn("", pairs)
+            self.assertEqual(set(counts), {2})
+
+    def test_an_interrupted_world_is_completed_with_the_same_bytes(self):
+        config = DayNightWorldConfig(self.path("world"), **_TINY)
+        make_day_night_world(config)
+        path = self.path("world/night/0001_01.jpg")
+        with open(path, "rb") as file:
+            before = file.read()
+        os.remove(path)
+        make_day_night_world(config)
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), before)
+
+    def test_siblings_share_a_sequence_so_that_no_split_parts_them(self):
+        make_day_night_world(DayNightWorldConfig(self.path("world"), **{**_TINY, "siblings": 2}))
+        table = pd.read_csv(self.path("world/places.csv"))
+        self.assertEqual(table.groupby("sequence")["place"].nunique().tolist(), [2, 1])
+
+    def test_refuses_the_folder_of_another_world(self):
+        config = DayNightWorldConfig(self.path("world"), **{**_TINY, "num_places": 1})
+        make_day_night_world(config)
+        with self.assertRaisesRegex(ValueError, "holds a world of other settings.*seed=0 there, 1 asked"):
+            make_day_night_world(DayNightWorldConfig(self.path("world"), **{**_TINY, "num_places": 1,
+                                                                            "seed": 1}))
+
+    def test_refuses_settings_out_of_range(self):
+        for name, value in (("num_places", 0), ("image_size", 47), ("siblings", 0)):
+            with self.assertRaisesRegex(ValueError, f"`{name}` must be at least .* {name}={value}"):
+                DayNightWorldConfig("world", **{name: value})
+        with self.assertRaisesRegex(ValueError, "`image_size` must be at most 2048. .*image_size=2049"):
+            DayNightWorldConfig("world", image_size=2049)
+
+
+class PhotographDayAndNightTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.city = City(4, "train", 1, 384)
+
+    def pair(self, seed):
+        return scene.photograph_day_and_night(self.city, 0, 96, np.random.default_rng(seed))
+
+    def test_the_night_is_darker_and_shows_the_same_edges(self):
+        pair, other = self.pair(1), self.pair(2)
+        self.assertLess(pair["night"].mean(), pair["day"].mean())
+
+        def edges(image):
+            grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1.5).astype(np.float32)
+            strength = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+            strength = cv2.resize(strength, (48, 48)).ravel()
+            return (strength - strength.mean()) / strength.std()
+
+        same = (edges(pair["day"]) * edges(pair["night"])).mean()
+        self.assertGreater(same, (edges(pair["day"]) * edges(other["night"])).mean())
+
+    def test_the_camera_moves_by_a_few_pixels_at_most(self):
+        rng = np.random.default_rng(0)
+        camera, _ = scene._stand_before(self.city.landmark(0), 96, rng, clear=True)
+        corners = self.city.landmark(0).panels[0].corners()
+        before, _ = camera.project(corners)
+        shifts = [np.abs(scene._moved(camera, rng).project(corners)[0] - before).max() for _ in range(50)]
+        self.assertLess(np.mean(shifts), 4)
+        self.assertGreater(np.mean(shifts), 0.2)
+
+
+if __name__ == "__main__":
+    unittest.main()

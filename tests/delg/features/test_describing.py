@@ -1,0 +1,197 @@
+import os
+import tempfile
+import unittest
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from delg.exports.extraction_module import ExtractionModule
+from delg.features import describing
+from delg.features.describing import BadImageError, ImageDescriber, prepare_image
+from delg.features.reader import write_feature_shard
+from delg.features.whitening import fit_whitening
+from delg.settings.extraction import ExtractConfig
+from delg.settings.whitening import WhiteningConfig
+from tests.fixtures.shard_folder import make_shard
+from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model
+
+
+class PrepareImageTest(unittest.TestCase):
+    def test_a_small_image_is_left_alone(self):
+        image = block_image(40, 60, (0, 4), (0, 4))
+        prepared = prepare_image(image, 60)
+        np.testing.assert_array_equal(prepared.image, image)
+        self.assertEqual((prepared.factors.tolist(), prepared.corner.tolist()), ([1, 1], [0, 0]))
+
+    def test_zero_is_no_limit(self):
+        self.assertEqual(prepare_image(np.zeros((40, 3000, 3), np.uint8), 0).image.shape, (40, 3000, 3))
+
+    def test_the_longer_side_is_limited_by_averaging(self):
+        image = block_image(80, 101, (0, 1), (0, 1), colour=(255, 0, 0))
+        prepared = prepare_image(image, 50)
+        self.assertEqual(prepared.image.shape, (40, 50, 3))
+        np.testing.assert_allclose(prepared.factors, [40 / 80, 50 / 101])
+        self.assertEqual(prepared.image[0, 0, 0], round(255 / (2 * 2.02)))
+        self.assertEqual(prepared.image_size, (80, 101))
+
+    def test_a_box_is_limited_as_the_whole_image_would_be(self):
+        prepared = prepare_image(np.zeros((100, 200, 3), np.uint8), 100,
+                                 query_bbox=np.float32([19.6, 10.4, 80, 50]))
+        self.assertEqual(prepared.image.shape, (20, 30, 3))
+        self.assertEqual((prepared.factors.tolist(), prepared.corner.tolist()), ([0.5, 0.5], [10, 20]))
+        self.assertEqual(prepared.image_size, (100, 200))
+
+    def test_keeps_the_pixels_that_the_largest_scale_can_use(self):
+        for largest_scale, size, limit in ((0.5, (50, 25), 2), (1, (100, 50), 1), (1.5, (150, 75), 2 / 3),
+                                           (4, (400, 200), 1 / 4), (8, (400, 200), 1 / 4)):
+            prepared = prepare_image(np.zeros((400, 200, 3), np.uint8), 100, largest_scale)
+            self.assertEqual(prepared.image.shape[:2], size)
+            self.assertAlmostEqual(prepared.limit, limit)
+
+    def test_a_box_is_cut_at_the_border(self):
+        image = block_image(30, 30, (20, 30), (25, 30))
+        prepared = prepare_image(image, 0, query_bbox=np.float32([25, 20, 99, 99]))
+        np.testing.assert_array_equal(prepared.image, image[20:, 25:])
+
+    def test_refuses_a_box_outside(self):
+        with self.assertRaisesRegex(BadImageError, "box 40, 0, 50, 10 has no pixels of the 30 x 20"):
+            prepare_image(np.zeros((20, 30, 3), np.uint8), 0, query_bbox=np.float32([40, 0, 50, 10]))
+
+
+class DecodeTest(unittest.TestCase):
+    def test_grey_becomes_three_channels(self):
+        encoded = cv2.imencode(".png", np.full((5, 6), 77, np.uint8))[1].tobytes()
+        np.testing.assert_array_equal(describing.decode(encoded), np.full((5, 6, 3), 77))
+
+    def test_refuses_a_truncated_image(self):
+        encoded = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes()
+        with self.assertRaisesRegex(BadImageError, "truncated JPEG"):
+            describing.decode(encoded[:-40])
+
+    def test_refuses_another_kind_of_file(self):
+        with self.assertRaisesRegex(BadImageError, "none of JPEG, PNG, GIF, WebP"):
+            describing.decode(b"%PDF-1.7")
+
+
+class ImageDescriberTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.saved_model = os.path.join(folder.name, "saved_model")
+        cls.module = ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=150.0)
+        cls.module.save(cls.saved_model)
+        cls.folder = folder.name
+
+    def describer(self, **settings):
+        return ImageDescriber(self.saved_model, ExtractConfig(**{
+            "global_scales": (1.0,), "local_scales": (1.0,), "max_image_size": 0, **settings}))
+
+    def test_keypoints_are_pixels_of_the_original(self):
+        # The block's rows 24 to 31 and columns 40 to 47 have their centre at (27.5, 43.5).
+        image = block_image(80, 96, (24, 32), (40, 48))
+        features = self.describer(max_image_size=48).describe(as_png(image))
+        np.testing.assert_allclose(features.local.keypoints_yx, [[27.5, 43.5]])
+        np.testing.assert_array_equal(features.local.descriptors, [[1, 0, 0]])
+        np.testing.assert_array_equal(features.local.scores, [200])
+        np.testing.assert_array_equal(features.local.scales, [1])
+        self.assertEqual(features.image_size, (80, 96))
+
+    def test_scales_above_one_use_the_detail_of_a_large_image(self):
+        # Limited to 48 pixels, a 4 x 4 block would be 2 x 2; at scale 2 it is whole again.
+        features = self.describer(max_image_size=48, local_scales=(2.0,)).describe(
+            as_png(block_image(80, 96, (24, 28), (40, 44))))
+        np.testing.assert_array_equal(features.local.scores, [200])
+        np.testing.assert_array_equal(features.local.scales, [0.5])
+        np.testing.assert_allclose(features.local.keypoints_yx, [[25.5, 41.5]])
+
+    def test_keypoints_of_a_box_are_pixels_of_the_original(self):
+        image = block_image(160, 192, (24, 32), (40, 48))
+        features = self.describer(max_image_size=96).describe(as_png(image), np.float32([8, 16, 92, 86]))
+        np.testing.assert_allclose(features.local.keypoints_yx, [[27.5, 43.5]])
+
+    def test_global_is_the_mean_over_unit_rows(self):
+        image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+        rows = []
+        for size in ((96, 64), (48, 32)):
+            shrunk = cv2.resize(image.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            cells = shrunk.reshape(size[1] // 4, 4, size[0] // 4, 4, 3).mean(axis=(1, 3))
+            peak = cells.max(axis=(0, 1))
+            rows.append(peak / np.linalg.norm(peak))
+        expected = (rows[0] + rows[1]) / np.linalg.norm(rows[0] + rows[1])
+        for local_scales in ((1.0,), (0.5, 1.0), ()):  # scales in one pass, or partly alone
+            describer = self.describer(global_scales=(1.0, 0.5), local_scales=local_scales)
+            np.testing.assert_allclose(describer.describe(as_png(image)).global_descriptor, expected, 1e-5)
+
+    def test_a_scale_written_short_is_the_same_scale(self):
+        image = as_png(np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8))
+        results = [self.describer(global_scales=(scale,), local_scales=(2**-0.5,)).describe(image)
+                   for scale in (2**-0.5, 0.70711)]
+        np.testing.assert_array_equal(results[0].global_descriptor, results[1].global_descriptor)
+
+    def test_an_image_below_32_pixels_once_limited_has_no_local_features(self):
+        features = self.describer(max_image_size=62, local_scales=(1.0, 2.0)).describe(
+            as_png(np.full((60, 120, 3), 200, np.uint8)))
+        self.assertEqual(len(features.local), 0)
+
+    def test_an_image_below_32_pixels_has_no_local_features(self):
+        features = self.describer().describe(as_png(np.full((31, 64, 3), 200, np.uint8)))
+        self.assertEqual([len(values) for values in (features.local.keypoints_yx, features.local.descriptors,
+                                                     features.local.scores, features.local.scales)], [0] * 4)
+        self.assertEqual(features.local.descriptors.shape, (0, 3))
+        self.assertAlmostEqual(float(np.linalg.norm(features.global_descriptor)), 1, places=5)
+
+    def test_the_learnt_threshold_is_used_unless_one_is_given(self):
+        image = as_png(np.full((32, 32, 3), 149, np.uint8))
+        self.assertEqual(len(self.describer().describe(image).local), 0)
+        self.assertEqual(len(self.describer(score_threshold=149.0).describe(image).local), 64)
+
+    def test_settings_are_what_decides_the_features(self):
+        settings = self.describer(max_bad_fraction=0.5).settings
+        self.assertEqual(settings["score_threshold"], 150)
+        self.assertEqual(settings["local_scales"], [1.0])
+        self.assertEqual(len(settings["fingerprint"]), 64)
+        self.assertEqual(settings, self.describer(max_bad_fraction=0.1).settings)
+
+    def test_global_descriptors_are_whitened_and_the_settings_say_by_what(self):
+        plain = self.describer(local_scales=())
+        learnt_on, path = os.path.join(self.folder, "learn.h5"), os.path.join(self.folder, "whitening.npz")
+        write_feature_shard(learnt_on, make_shard(
+            "abcd", [1] * 4, config={"fingerprint": plain.settings["fingerprint"]}))
+        whitening = fit_whitening(learnt_on, path, WhiteningConfig(dimension=2))
+        describer = self.describer(local_scales=(), whitening=path)
+        image = as_png(block_image(40, 48, (4, 8), (4, 8), (200, 100, 50)))
+        expected = whitening.apply(plain.describe(image).global_descriptor[None])[0]
+        np.testing.assert_allclose(describer.describe(image).global_descriptor, expected, atol=1e-6)
+        self.assertEqual((describer.global_dim, describer.settings),
+                         (2, {**plain.settings, "whitening": whitening.settings}))
+
+    def test_dimensions(self):
+        describer = self.describer()
+        self.assertEqual((describer.global_dim, describer.local_dim), (3, 3))
+
+    def test_without_global_scales_there_are_local_features_alone(self):
+        describer = self.describer(global_scales=())
+        features = describer.describe(as_png(block_image(32, 32, (4, 8), (8, 12))))
+        self.assertEqual((features.global_descriptor.shape, describer.global_dim), ((0,), 0))
+        np.testing.assert_array_equal(features.local.keypoints_yx, [[5.5, 9.5]])
+
+    def test_refuses_settings_that_ask_for_nothing(self):
+        with self.assertRaisesRegex(ValueError, r"`local_scales` must not both be empty.*global_scales=\(\)"):
+            ExtractConfig(global_scales=(), local_scales=())
+
+    def test_a_model_without_threshold_needs_one_given(self):
+        path = os.path.join(self.folder, "published")
+        published = tf.Module()
+        published.parts = [self.module.model_variables]
+        tf.saved_model.save(published, path, signatures=self.module.extract)
+        with self.assertRaisesRegex(ValueError, "holds no attention threshold: give `score_threshold`"):
+            ImageDescriber(path, ExtractConfig())
+        describer = ImageDescriber(path, ExtractConfig(score_threshold=1.0, local_scales=(1.0,)))
+        features = describer.describe(as_png(block_image(32, 32, (4, 8), (8, 12))))
+        np.testing.assert_array_equal(features.local.keypoints_yx, [[5.5, 9.5]])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,64 @@
+import unittest
+
+import numpy as np
+
+from delg.features.reader import FeatureReader
+from tests.fixtures.shard_folder import ShardFolderTest
+
+
+class FeatureReaderTest(ShardFolderTest):
+    def test_joins_shards_in_name_order(self):
+        second = self.write("index-00001-of-00002.h5", ["c"], [3], seed=1)
+        first = self.write("index-00000-of-00002.h5", ["a", "b"], [2, 0])
+        with FeatureReader(self.folder) as reader:
+            self.assertEqual(reader.ids, ["a", "b", "c"])
+            self.assertEqual(len(reader), 3)
+            self.assertEqual(reader.num_local_features.tolist(), [2, 0, 3])
+            self.assertEqual(reader.config["fingerprint"], "a")
+            np.testing.assert_array_equal(
+                reader.global_descriptors,
+                np.concatenate([first.global_descriptors, second.global_descriptors]))
+            np.testing.assert_array_equal(reader.image_sizes, [[480, 640], [480, 641], [480, 640]])
+            local = reader.local_features(2)
+            np.testing.assert_array_equal(local.keypoints_yx, second.keypoints_yx)
+            self.assertEqual(local.descriptors.dtype, np.float32)
+            np.testing.assert_allclose(np.linalg.norm(local.descriptors, axis=1), 1, atol=1e-6)
+            np.testing.assert_allclose(local.descriptors, second.descriptors, atol=1e-3)
+            self.assertEqual(len(reader.local_features(1)), 0)
+            self.assertEqual(reader.local_features(1).descriptors.shape, (0, 4))
+
+    def test_refuses_a_row_out_of_range(self):
+        self.write("a.h5", ["a"], [2])
+        with FeatureReader(self.path("a.h5")) as reader, self.assertRaisesRegex(IndexError, "row=1"):
+            reader.local_features(1)
+
+    def test_refuses_no_match(self):
+        with self.assertRaisesRegex(FileNotFoundError, r"No feature shards match .*\*.h5"):
+            FeatureReader(self.path("*.h5"))
+
+    def test_refuses_a_set_with_holes(self):
+        self.write("index-00001-of-00002.h5", ["c"], [3])
+        with self.assertRaisesRegex(FileNotFoundError, "1 of 2 feature shards are missing.*00000-of-00002"):
+            FeatureReader(self.path("index-*"))
+
+    def test_takes_a_part_of_a_whole_set(self):
+        for number in range(2):
+            self.write(f"index-0000{number}-of-00002.h5", [str(number)], [1])
+        with FeatureReader(self.path("index-00001*")) as reader:
+            self.assertEqual(reader.ids, ["1"])
+
+    def test_refuses_shards_of_two_models(self):
+        self.write("a.h5", ["a"], [1])
+        self.write("b.h5", ["b"], [1], config={"fingerprint": "other", "max_image_size": 64})
+        with self.assertRaisesRegex(ValueError, "b.h5 and .*a.h5 differ in: fingerprint"):
+            FeatureReader(self.folder)
+
+    def test_refuses_a_repeated_id(self):
+        self.write("a.h5", ["a"], [1])
+        self.write("b.h5", ["b", "a"], [1, 1])
+        with self.assertRaisesRegex(ValueError, "unique. a occurs more than once"):
+            FeatureReader(self.folder)
+
+
+if __name__ == "__main__":
+    unittest.main()

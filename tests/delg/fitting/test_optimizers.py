@@ -1,0 +1,70 @@
+import unittest
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from delg.fitting.optimizers import build_optimizer
+from tests.fixtures.replicas import two_replicas
+
+
+class BuildOptimizerTest(unittest.TestCase):
+    def _step(self, optimizer, values, gradients):
+        variables = [tf.Variable(value, name=name) for name, value in values.items()]
+        optimizer.apply_gradients(zip(map(tf.constant, gradients), variables))
+        return [float(variable) for variable in variables]
+
+    def test_weight_decay_is_real_and_spares_biases_and_batch_norm(self):  # 2 - 0.1 * 0.5 * 2
+        optimizer = build_optimizer("sgd", 0.1, weight_decay=0.5)
+        names = {"conv/kernel": 2.0, "conv/bias": 2.0, "bn/gamma": 2.0, "bn/beta": 2.0, "gem/power": 2.0}
+        values = self._step(optimizer, names, [0.0] * 5)
+        np.testing.assert_allclose(values, [1.9, 2, 2, 2, 2], rtol=1e-6)
+
+    def test_slow_variables_take_a_share_of_the_step_and_of_the_decay(self):
+        # SGD: -(0.1 * 1 + 0.1 * 0.5 * 2) = -0.2, slow a tenth of that. Adam's first step: -0.1 - 0.1.
+        for name in ("sgd", "adam"):
+            optimizer = build_optimizer(name, 0.1, weight_decay=0.5, slow_names=["slow/kernel:0"],
+                                        slow_factor=0.1)
+            values = self._step(optimizer, {"fast/kernel": 2.0, "slow/kernel": 2.0}, [1.0, 1.0])
+            np.testing.assert_allclose(values, [1.8, 1.98], rtol=1e-5)
+
+    def test_momentum_of_slow_variables_is_the_full_one(self):  # steps 1 and 1 + 0.9, each times 0.1 * 0.5
+        optimizer = build_optimizer("sgd", 0.1, momentum=0.9, slow_names=["w:0"], slow_factor=0.5)
+        variable = tf.Variable(0.0, name="w")
+        for _ in range(2):
+            optimizer.apply_gradients([(tf.constant(1.0), variable)])
+        self.assertAlmostEqual(float(variable), -0.1 * 0.5 * 2.9, places=6)
+
+    def test_clips_all_gradients_together(self):  # norm 5 becomes 1
+        values = self._step(build_optimizer("sgd", 1.0, momentum=0.0, clip_norm=1.0),
+                            {"a": 0.0, "b": 0.0}, [3.0, 4.0])
+        np.testing.assert_allclose(values, [-0.6, -0.8], rtol=1e-6)
+
+    def test_clips_after_the_sum_over_replicas(self):
+        # Gradients 30 and -29 would be clipped to 1 and -1, whose sum is 0; their sum 1 is not clipped.
+        strategy = two_replicas()
+        with strategy.scope():
+            optimizer = build_optimizer("sgd", 1.0, momentum=0.0, clip_norm=1.0, weight_decay=1e-9,
+                                        slow_names=["w:0"], slow_factor=0.5)
+            variable = tf.Variable(0.0, name="w")
+            optimizer.build([variable])
+
+        @tf.function
+        def step():
+            def replica_step():
+                number = tf.distribute.get_replica_context().replica_id_in_sync_group
+                optimizer.apply_gradients([(tf.where(number == 0, 30.0, -29.0), variable)])
+            strategy.run(replica_step)
+
+        step()
+        self.assertAlmostEqual(float(variable.numpy()), -0.5, places=5)
+
+    def test_config_round_trip(self):
+        config = build_optimizer("adam", 0.1, weight_decay=0.5, slow_names=["b", "a"]).get_config()
+        self.assertEqual((config["decoupled_decay"], config["slow_names"]), (0.5, ["a", "b"]))
+        copy = keras.optimizers.get(keras.optimizers.serialize(build_optimizer("sgd", 0.1, weight_decay=0.5)))
+        self.assertEqual(copy.decoupled_decay, 0.5)
+
+    def test_refuses_unknown_name(self):
+        with self.assertRaisesRegex(ValueError, "`optimizer` must be one of sgd, adam. Received: .*lamb"):
+            build_optimizer("lamb", 0.1)

@@ -1,0 +1,100 @@
+import os
+import tempfile
+import unittest
+
+import numpy as np
+import tensorflow as tf
+
+from delg.fitting import callbacks, summaries
+from delg.networks import layers
+
+
+class AttentionOverlayTest(unittest.TestCase):
+    def test_heat_lies_where_the_cell_looks(self):
+        scores = np.zeros([4, 4], np.float32)
+        scores[1, 2] = 5.0
+        overlay = summaries.attention_overlay(np.zeros([64, 64, 3], np.uint8), scores, (3, 16, 1))
+        row, column = np.unravel_index(overlay.sum(axis=2).argmax(), (64, 64))
+        self.assertEqual((row, column), (16, 32))
+        shifted = summaries.attention_overlay(np.zeros([64, 64, 3], np.uint8), scores, (3, 16, -4))
+        row, column = np.unravel_index(shifted.sum(axis=2).argmax(), (64, 64))
+        self.assertEqual((row, column), (21, 37))  # padding -4: centres 5 pixels further
+
+    def test_scores_of_zero_give_no_nan(self):
+        image = np.full([8, 8, 3], 100, np.uint8)
+        overlay = summaries.attention_overlay(image, np.zeros([2, 2]), (1, 4, 0))
+        self.assertEqual(overlay.shape, image.shape)
+        self.assertTrue((overlay >= 40).all())  # 0.4 of the picture shows through
+
+
+class _Logged:
+    """A model as far as a callback looks at one."""
+
+    def __init__(self, step=7):
+        self.optimizer = tf.keras.optimizers.SGD(0.25)
+        self.optimizer.iterations.assign(step)
+
+
+class EventsTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.writer = tf.summary.create_file_writer(folder.name)
+
+    def _events(self):
+        self.writer.close()
+        values = {}
+        for name in os.listdir(self.folder):
+            for record in tf.data.TFRecordDataset(os.path.join(self.folder, name)):
+                event = tf.compat.v1.Event.FromString(record.numpy())
+                for value in event.summary.value:
+                    values[value.tag] = (event.step, tf.make_ndarray(value.tensor))
+        return values
+
+    def test_scalars_of_an_epoch(self):
+        pooling = layers.GeMPooling(power=2.5)
+        pooling.build((None, None, None, 1))
+        events = summaries.TrainingSummaries(self.writer, 4, {"gem_power": pooling.exponent})
+        events.set_model(_Logged())
+        events.on_epoch_begin(0)
+        events.on_train_batch_end(0)
+        events.on_epoch_end(0, {"loss": 1.5, "global_cosines_accuracy": 0.5})
+        values = self._events()
+        self.assertEqual(values["loss"][0], 7)
+        numbers = {name: float(number) for name, (_, number) in values.items()}
+        self.assertGreater(numbers.pop("images_per_second"), 0.0)
+        self.assertEqual(numbers, {"loss": 1.5, "global_cosines_accuracy": 0.5, "learning_rate": 0.25,
+                                   "gem_power": 2.5})
+
+    def test_attention_quartiles_and_pictures(self):
+        scores = np.arange(1.0, 6.0).reshape(1, 1, 5, 1)  # quartiles 2, 3, 4
+        events = summaries.AttentionSummaries(self.writer, lambda images: scores,
+                                              np.zeros([1, 16, 80, 3], np.uint8), (1, 16, 0))
+        events.set_model(_Logged())
+        events.on_epoch_end(0)
+        values = self._events()
+        quartiles = [float(values[f"attention/percent_{percent}"][1]) for percent in (25, 50, 75)]
+        self.assertEqual(quartiles, [2, 3, 4])
+        self.assertIn("attention", values)
+
+
+class HistoryTableTest(unittest.TestCase):
+    def test_redone_epochs_replace_their_rows(self):
+        with tempfile.TemporaryDirectory() as folder:
+            table = callbacks.HistoryTable(folder)
+            for epoch, loss in ((0, 3.0), (1, 2.0), (1, 1.0)):
+                table.on_epoch_end(epoch, {"loss": loss})
+            with open(os.path.join(folder, "history.csv"), encoding="utf-8") as file:
+                self.assertEqual(file.read().split(), ["epoch,loss", "0,3.0", "1,1.0"])
+
+
+class StopOnBadLossTest(unittest.TestCase):
+    def test_checks_every_twenty_steps_and_before_a_backup(self):
+        events = callbacks.StopOnBadLoss(learning_rate=0.5, backup_steps=3)
+        events.set_model(_Logged(step=0))
+        events.on_train_begin()
+        for batch in range(2):
+            events.on_train_batch_end(batch, {"loss": float("nan")})
+        with self.assertRaisesRegex(ValueError, "was nan by step 3. Lower .* learning_rate=0.5"):
+            events.on_train_batch_end(2, {"loss": float("nan")})

@@ -1,0 +1,151 @@
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+import unittest
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from delg.networks import model_files
+from delg.settings.training import TrainConfig
+from delg.training import loop
+from tests.fixtures import model_dirs, replicas, tiny_shards
+
+
+def setUpModule():
+    global _folder, _base
+    _folder = tempfile.TemporaryDirectory()
+    tiny_shards.write_tiny_shards(_folder.name)
+    _base = TrainConfig(
+        train_pattern=f"{_folder.name}/train-*", validation_pattern=f"{_folder.name}/validation-*",
+        heldout_pattern=f"{_folder.name}/heldout-*", model_dir=f"{_folder.name}/whole", backbone="resnet18",
+        width=0.125, backbone_weights="none", image_size=32, batch_size=8, num_steps=12, steps_per_epoch=5,
+        embedding_dim=8, autoencoder_dim=4, attention_dim=8, learning_rate=0.02, shuffle_buffer=16,
+        whitening_init="pca", num_init_images=16, learn_gem_power=True, seed=3)
+
+
+def tearDownModule():
+    _folder.cleanup()
+
+
+def _plain(config, name, **changes):
+    """Settings of a short run without validation."""
+    return dataclasses.replace(config, **{
+        "model_dir": f"{_folder.name}/{name}", "validation_pattern": "", "heldout_pattern": "",
+        "num_steps": 2, "whitening_init": "none", **changes})
+
+
+class TrainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.result = loop.train(_base)
+
+    def test_files_of_a_finished_run(self):
+        files = set(os.listdir(_base.model_dir))
+        self.assertLessEqual({"config.json", "best.weights.h5", "last.weights.h5", "history.csv", "backup",
+                              "events"}, files)
+        self.assertEqual([name for name in files if "tmp" in name], [])
+        with open(os.path.join(_base.model_dir, "config.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), self.result)
+        self.assertEqual(self.result["model"]["num_classes"], tiny_shards.NUM_CLASSES)
+        self.assertEqual(TrainConfig(**self.result["train"]), _base)
+        self.assertGreater(self.result["attention_threshold"], 0.0)
+
+    def test_history_and_best_epoch(self):
+        history = model_dirs.read_history(_base.model_dir)
+        self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
+        scores = [float(row["heldout_map"]) for row in history]
+        self.assertAlmostEqual(self.result["best"]["heldout_map"], max(scores), places=6)
+        self.assertEqual(self.result["best"]["epoch"], scores.index(max(scores)))
+        self.assertIn("val_global_cosines_accuracy", history[0])
+
+    def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
+        model_dirs.kill_after_first_backup(self, "delg.train", config)
+        with open(os.path.join(config.model_dir, "config.json"), encoding="utf-8") as file:
+            self.assertIsNone(json.load(file)["attention_threshold"])  # it had not finished
+        result = loop.train(config)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
+        self.assertAlmostEqual(result["attention_threshold"], self.result["attention_threshold"], places=4)
+        whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
+        self.assertEqual(len(resumed), 3)
+        for name in ("loss", "val_loss", "heldout_map"):  # the last epoch is whole in both
+            self.assertAlmostEqual(float(whole[-1][name]) / float(resumed[-1][name]), 1.0, places=3)
+
+    def test_finished_run_is_left_alone(self):
+        path = os.path.join(_base.model_dir, "last.weights.h5")
+        before = os.stat(path).st_mtime_ns
+        self.assertEqual(loop.train(_base), self.result)
+        self.assertEqual(os.stat(path).st_mtime_ns, before)
+
+    def test_refuses_to_resume_with_other_settings(self):
+        with self.assertRaisesRegex(ValueError, "whole, learning_rate=0.02 then, 0.5 now"):
+            loop.train(dataclasses.replace(_base, learning_rate=0.5))
+
+    def test_refuses_validation_of_other_classes(self):
+        other = os.path.join(_folder.name, "other")
+        os.makedirs(other)
+        tiny_shards.write_tiny_shards(other, num_classes=3)
+        with self.assertRaisesRegex(ValueError, "`validation_pattern` .* Received: 3 classes against 4"):
+            loop.train(dataclasses.replace(_base, validation_pattern=f"{other}/validation-*"))
+
+    def test_refuses_a_pattern_without_shards(self):
+        with self.assertRaisesRegex(FileNotFoundError, "No shard .* matches the pattern .*nothing"):
+            loop.train(_plain(_base, "nothing", train_pattern=f"{_folder.name}/nothing-*"))
+
+    def test_loss_that_is_no_number_ends_training_with_advice(self):
+        config = _plain(_base, "diverged", learning_rate=1e30, clip_norm=0.0, num_steps=20)
+        with self.assertRaisesRegex(ValueError, "Lower `learning_rate` .* Received: learning_rate=1e[+]30"):
+            loop.train(config)
+        self.assertFalse(os.path.exists(os.path.join(config.model_dir, "last.weights.h5")))
+
+    def test_bfloat16_without_heldout_images_keeps_the_last_weights_as_best(self):
+        config = _plain(_base, "mixed", mixed_precision="bfloat16", backbone_learning_rate_factor=0.1,
+                        freeze_batch_norm=True, optimizer="adam")
+        result = loop.train(config)
+        best, last = (model_dirs.read_weights(config.model_dir, kind) for kind in ("best", "last"))
+        for name in last:
+            np.testing.assert_array_equal(best[name], last[name])
+        self.assertIsNone(result["best"])
+        shutil.rmtree(config.model_dir)
+
+    def test_one_replica_and_two_take_the_same_steps(self):
+        self.assertEqual(replicas.two_replicas().num_replicas_in_sync, 2)
+        configs = [_plain(_base, strategy, strategy=strategy, backbone_learning_rate_factor=0.5)
+                   for strategy in ("one_device", "mirrored")]
+        results = [loop.train(config) for config in configs]
+        one, two = (model_dirs.read_weights(config.model_dir) for config in configs)
+        self.assertEqual(set(one), set(two))
+        for name in one:
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
+        model_files.load_model(configs[1].model_dir)
+        self.assertAlmostEqual(results[0]["attention_threshold"], results[1]["attention_threshold"], places=4)
+        losses = [float(model_dirs.read_history(config.model_dir)[0]["loss"]) for config in configs]
+        self.assertAlmostEqual(losses[0] / losses[1], 1.0, places=5)
+
+    def test_refuses_a_batch_that_replicas_cannot_share(self):
+        with self.assertRaisesRegex(ValueError, "`batch_size` must be a multiple .* batch_size=7, 2 "):
+            loop.train(_plain(_base, "odd", strategy="mirrored", batch_size=7))
+
+    def test_multi_worker_needs_addresses(self):
+        with self.assertRaisesRegex(ValueError, "`strategy=multi_worker` needs .* TF_CONFIG"):
+            loop.train(_plain(_base, "alone", strategy="multi_worker"))
+
+
+class WorkersTest(unittest.TestCase):
+    def test_each_worker_reads_its_own_share(self):  # two workers of two replicas each: batches of 2
+        strategy = mock.create_autospec(tf.distribute.MultiWorkerMirroredStrategy, instance=True)
+        strategy.num_replicas_in_sync = 4
+        with mock.patch.object(tf.distribute, "get_strategy", return_value=strategy):
+            loop._shared_batches(_base, start_step=3)
+        of_worker, = strategy.distribute_datasets_from_function.call_args.args
+        for index in range(2):
+            found = of_worker(tf.distribute.InputContext(2, index, 4)).take(5)
+            expected = loop._training_batches(_base, batch_size=2, start_step=6, worker_index=index,
+                                                  num_workers=2).take(5)
+            for (images, targets), (expected_images, labels) in zip(found, expected):
+                np.testing.assert_array_equal(images, expected_images)
+                np.testing.assert_array_equal(targets["global_cosines"], labels)

@@ -1,0 +1,117 @@
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from hashing.codes import code_shards, encoding
+from hashing.index import retrieval
+from hashing.index.code_index import CodeIndex, CodeIndexConfig
+from tests.fixtures import tiny_hashing_models, tiny_shards
+
+_ROOT = Path(__file__).parents[3]
+
+
+class SearchImagesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = folder.name
+        os.makedirs(f"{cls.folder}/shards")
+        tiny_shards.write_tiny_shards(f"{cls.folder}/shards")
+        tiny_hashing_models.write_model_dir(f"{cls.folder}/model")
+        cls.encoder = encoding.Encoder(model_dir=f"{cls.folder}/model")
+        cls.train, cls.validation = (f"{cls.folder}/shards/{split}-*" for split in ("train", "validation"))
+        for split in ("train", "validation"):
+            encoding.encode_images(cls.encoder, f"{cls.folder}/shards/{split}-*", f"{cls.folder}/codes")
+        cls.index = retrieval.build_index(f"{cls.folder}/codes/train-*", f"{cls.folder}/index",
+                                          CodeIndexConfig())
+
+    def _photo(self):
+        """The file of the first image of the index."""
+        path = f"{self.folder}/photo.jpg"
+        record = next(iter(retrieval.read_examples_of(self.train, {"train_0_0"}, "f").values()))
+        with open(path, "wb") as file:
+            file.write(record.encoded)
+        return path
+
+    def test_a_photo_of_the_index_is_found_first(self):
+        queries = retrieval.encode_photos(self.encoder, [self._photo()])
+        ranking = retrieval.search(self.index, queries, 5)
+        distances = dict(ranking.results[0])
+        self.assertEqual(min(distances.values()), 0)
+        whole = dict(retrieval.search(self.index, queries, 24).results[0])
+        self.assertEqual(whole["train_0_0"], 0)
+        self.assertEqual(len(whole), 24)
+
+    def test_added_images_are_found_by_name(self):
+        retrieval.build_index(f"{self.folder}/codes/train-*", f"{self.folder}/grown", CodeIndexConfig())
+        grown = retrieval.add_to_index(f"{self.folder}/codes/validation-*", f"{self.folder}/grown")
+        self.assertEqual(len(grown), 32)
+        queries = code_shards.read_codes(f"{self.folder}/codes/validation-*")
+        found = retrieval.search(CodeIndex.load(f"{self.folder}/grown"), queries, 32)
+        for query, results in zip(*found):
+            self.assertEqual(dict(results)[query], 0)
+        with self.assertRaisesRegex(ValueError, "unique in an index"):
+            retrieval.add_to_index(f"{self.folder}/codes/validation-*", f"{self.folder}/grown")
+
+    def test_a_sheet_shows_the_query_and_what_was_found(self):
+        queries = code_shards.read_codes(f"{self.folder}/codes/validation-*").take(np.arange(2))
+        ranking = retrieval.search(self.index, queries, 3)
+        retrieval.draw_ranking(f"{self.folder}/sheet.png", ranking, self.train, self.validation)
+        small = cv2.imread(f"{self.folder}/sheet.png")
+        retrieval.draw_ranking(f"{self.folder}/sheet.png", retrieval.search(self.index, queries, 6),
+                               self.train, self.validation)
+        wide = cv2.imread(f"{self.folder}/sheet.png")
+        self.assertEqual(small.shape[0], wide.shape[0])
+        self.assertGreater(wide.shape[1], small.shape[1])
+
+    def test_ranking_as_a_table(self):
+        retrieval.write_ranking(f"{self.folder}/ranking.csv", retrieval.Ranking(
+            ["é,1"], [[("a", 0), ("b", 3)]]))
+        with open(f"{self.folder}/ranking.csv", encoding="utf-8", newline="") as file:
+            self.assertEqual(list(csv.reader(file)), [["query", "rank", "id", "distance"],
+                                                      ["é,1", "1", "a", "0"], ["é,1", "2", "b", "3"]])
+
+    def test_other_models_and_bad_photos_are_refused(self):
+        with self.assertRaisesRegex(ValueError, "of the model of the index, .*Received: codes of other"):
+            retrieval.check_model("other", self.index, "codes")
+        with self.assertRaisesRegex(FileNotFoundError, "`image` must be a file. Received: 'absent.jpg'"):
+            retrieval.encode_photos(self.encoder, ["absent.jpg"])
+        with tempfile.NamedTemporaryFile(suffix=".jpg") as file, \
+                self.assertRaisesRegex(ValueError, "which does not decode"):
+            retrieval.encode_photos(self.encoder, [file.name])
+
+    def _run_script(self, *flags):
+        return subprocess.run(
+            [sys.executable, "-m", "hashing.search_images", f"--index_dir={self.folder}/index", *flags],
+            cwd=_ROOT, capture_output=True, text=True, check=False)
+
+    def test_script_refuses_flags_that_do_not_go_together(self):
+        for flags, message in (
+                (["--image=a", "--query_codes=b"], r"Give `image` or `query_codes`. Received: image=\['a'\]"),
+                (["--image=a", "--sheet=s.png"], "`sheet` needs `index_images`. Received: sheet='s.png'"),
+                (["--query_codes=b", "--sheet=s.png", "--index_images=c"],
+                 "`sheet` with `query_codes` needs `query_images`. Received: query_images=''")):
+            done = self._run_script(*flags)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, f"^Error: {message}")
+
+    def test_script(self):
+        done = self._run_script(
+            f"--model_dir={self.folder}/model", f"--image={self._photo()}", "--num_neighbors=24",
+            f"--index_images={self.train}", f"--sheet={self.folder}/found.png")
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        self.assertRegex(done.stdout, r"\n +\d+ +0 bits  train_0_0\n")
+        self.assertIsNotNone(tf.io.decode_png(tf.io.read_file(f"{self.folder}/found.png")))
+
+
+if __name__ == "__main__":
+    unittest.main()

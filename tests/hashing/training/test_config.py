@@ -1,0 +1,49 @@
+import unittest
+
+from hashing.training import config
+
+
+def _train(**changes):
+    return config.TrainConfig(train_pattern="t", model_dir="m", **changes)
+
+
+class ConfigTest(unittest.TestCase):
+    def test_presets_are_valid(self):
+        for name in config.PRESETS:
+            with self.subTest(name):
+                config.preset(name, train_pattern="t", model_dir="m")
+
+    def test_refusals(self):
+        for message, changes in (
+                ("must be a multiple of 8, at least 8. Received: code_size=12", {"code_size": 12}),
+                ("`backbone` must be one of resnet18, .* Received: backbone='x'", {"backbone": "x"}),
+                ("`width` must be positive, and 1.0 for every backbone but resnet18",
+                 {"backbone": "resnet50", "width": 0.5}),
+                ("`image_size` must be at least 32. Received: image_size=16", {"image_size": 16}),
+                ("`mining` must be one of batch_all", {"mining": "easy"}),
+                ("`margin` must not be negative. Received: margin=-1", {"margin": -1}),
+                ("One of `num_steps`, `head_steps` and `top_steps` must be above 0", {"num_steps": 0}),
+                ("needs a backbone with a local map and .*Received: top_steps=5, backbone='vit_b16'",
+                 {"top_steps": 5, "backbone": "vit_b16"}),
+                ("`backbone_learning_rate_factor` above 0. Received: top_steps=5",
+                 {"top_steps": 5, "backbone_learning_rate_factor": 0.0}),
+                ("`margin_per_bit` must be positive. Received: margin_per_bit=0", {"margin_per_bit": 0}),
+                ("`head_views` must be positive. Received: head_views=0", {"head_views": 0}),
+                ("multiple of `images_per_class`. Received: batch_size=10, images_per_class=4",
+                 {"batch_size": 10, "images_per_class": 4}),
+                ("`warmup_steps` must be at least 1", {"warmup_steps": 0}),
+                ("`warmup_steps` must be at least 0, and below `num_steps`",
+                 {"schedule": "linear", "warmup_steps": 10, "num_steps": 10}),
+                ("must be above 0. Received: mining='none'", {"mining": "none"}),
+                ("`min_crop_area` must be in", {"min_crop_area": 0}),
+                ("`beta_2` must be in", {"beta_2": 1.0})):
+            with self.subTest(message), self.assertRaisesRegex(ValueError, message):
+                _train(**changes)
+
+    def test_unknown_preset(self):
+        with self.assertRaisesRegex(ValueError, "`preset` must be one of paper2019, paper2021, best"):
+            config.preset("worst", train_pattern="t", model_dir="m")
+
+
+if __name__ == "__main__":
+    unittest.main()

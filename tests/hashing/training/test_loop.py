@@ -1,0 +1,144 @@
+import dataclasses
+import json
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+import keras
+import numpy as np
+
+from hashing.networks import model_dir
+from hashing.networks.model import build_hashing
+from hashing.training import last_layers, loop
+from hashing.training.config import TrainConfig
+from tests.fixtures import model_dirs, replicas, tiny_shards
+
+
+def setUpModule():
+    global _folder, _base
+    _folder = tempfile.TemporaryDirectory()
+    tiny_shards.write_tiny_shards(_folder.name)
+    _base = TrainConfig(
+        train_pattern=f"{_folder.name}/train-*", validation_pattern=f"{_folder.name}/validation-*",
+        model_dir=f"{_folder.name}/whole", width=0.125, backbone_weights="none", image_size=32, code_size=16,
+        code_batch_norm=True, center_weight=1.0, active_only=True, mirrored=True, quantization_weight=0.1,
+        batch_size=8, images_per_class=2, num_steps=12, steps_per_epoch=5, learning_rate=0.01,
+        schedule="cosine", warmup_steps=2, seed=3)
+
+
+def tearDownModule():
+    _folder.cleanup()
+
+
+class TrainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.result = loop.train(_base)
+
+    def test_learns_and_keeps_the_best_weights(self):
+        history = model_dirs.read_history(_base.model_dir)
+        self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
+        self.assertLess(float(history[-1]["loss"]), float(history[0]["loss"]))
+        scores = [float(row["validation_map"]) for row in history]
+        self.assertAlmostEqual(self.result["best"]["validation_map"], max(scores), places=6)
+        with open(os.path.join(_base.model_dir, "config.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), self.result)
+        self.assertEqual(TrainConfig(**self.result["train"]), _base)
+
+    def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
+        model_dirs.kill_after_first_backup(self, "hashing.train", config, "--preset=paper2019")
+        self.assertFalse(os.path.exists(os.path.join(config.model_dir, "best.weights.h5"))
+                         and len(model_dirs.read_history(config.model_dir)) == 3)  # it had not finished
+        loop.train(config)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir, ("last",))
+        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 3)
+
+    def test_other_settings_are_refused(self):
+        with self.assertRaisesRegex(ValueError, "margin=0.0 then, 3.0 now"):
+            loop.train(dataclasses.replace(_base, margin=3.0))
+
+    def test_a_finished_run_is_left_alone(self):
+        before = model_dirs.read_weights(_base.model_dir)
+        loop.train(_base)
+        for name, now in model_dirs.read_weights(_base.model_dir).items():
+            np.testing.assert_array_equal(now, before[name])
+
+    def test_two_replicas_without_validation_the_last_weights_are_the_best(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/replicas", validation_pattern="",
+                                     num_steps=3, mixed_precision="bfloat16", classification_weight=1.0)
+        with mock.patch.object(loop.strategies, "build_strategy",
+                               lambda _: replicas.two_replicas()):
+            loop.train(config)
+        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 1)
+        best = model_dirs.read_weights(config.model_dir, "best")
+        for name, last in model_dirs.read_weights(config.model_dir).items():
+            np.testing.assert_array_equal(best[name], last)
+
+    def test_the_code_layer_alone(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/head", num_steps=0, head_steps=60,
+                                     head_learning_rate=0.05, head_views=2)
+        result = loop.train(config)
+        model, _ = model_dir.load_hashing(config.model_dir)
+        self.assertGreater(result["best"]["validation_map"], 0.6)  # 0.3 before
+        keras.utils.set_random_seed(config.seed)
+        untrained = build_hashing(config.model_config())
+        for was, now in zip(untrained.get_layer("backbone").get_weights(),
+                            model.get_layer("backbone").get_weights()):
+            np.testing.assert_array_equal(was, now)
+        self.assertFalse(np.allclose(untrained.get_layer("code_layer").get_weights()[0],
+                                     model.get_layer("code_layer").get_weights()[0]))
+        with mock.patch.object(last_layers, "stored_outputs", side_effect=AssertionError):
+            self.assertEqual(loop.train(config), result)  # finished: left alone
+
+    def test_the_top_of_the_backbone_moves_and_what_lies_before_it_stays(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/top", num_steps=0, warmup_steps=0,
+                                     head_steps=2, top_steps=3, head_views=1, freeze_batch_norm=True)
+        loop.train(config)
+        keras.utils.set_random_seed(config.seed)
+        untrained = build_hashing(config.model_config()).get_layer("backbone").get_layer("resnet18")
+        trained = model_dir.load_hashing(config.model_dir)[0].get_layer("backbone").get_layer("resnet18")
+        moved = {was.name for was, now in zip(untrained.weights, trained.weights)
+                 if not np.allclose(was, now)}
+        convolutions = {weight.name for weight in untrained.weights
+                        if weight.name.startswith("layer4") and "kernel" in weight.name}
+        self.assertLessEqual(convolutions, moved)
+        self.assertEqual([name for name in moved if not name.startswith("layer4")], [])
+        self.assertEqual([name for name in moved if "moving" in name], [])  # BatchNorm is frozen
+
+    def test_views_of_all_images_together_are_limited(self):
+        config = dataclasses.replace(_base, head_steps=1, head_views=3, max_head_views=12)
+        part = keras.Sequential([keras.layers.Flatten(input_shape=(32, 32, 3))])
+        outputs, labels = last_layers.stored_outputs(part, config)
+        self.assertEqual(outputs.shape, (16, 32 * 32 * 3))  # whole batches of 8
+        self.assertEqual(labels.shape, (16,))
+
+    def test_a_code_layer_that_diverges_is_an_error(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/wild", num_steps=0, head_steps=2,
+                                     head_learning_rate=1e39, head_views=1)
+        with self.assertRaisesRegex(ValueError, "must stay finite; .*head_learning_rate=1e\\+39"):
+            loop.train(config)
+
+    def test_a_model_of_another_kind_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+                json.dump({"model": {"size": 3}}, file)
+            with self.assertRaisesRegex(ValueError, r"must have the fields backbone, .*Received: \['size'\]"):
+                model_dir.load_hashing(folder)
+        with self.assertRaisesRegex(ValueError, "`weights` must be best or last. Received: weights='first'"):
+            model_dir.load_hashing(_base.model_dir, "first")
+
+
+class ValidationMapTest(unittest.TestCase):
+    def test_by_hand(self):
+        """Codes 00, 00, 11, 11 of labels 0, 0, 0, 1: AP 1 + (1/2 + 2/3) ... worked out per query."""
+        bits = np.array([[0, 0], [0, 0], [1, 1], [1, 1]], np.uint8)
+        # Queries 0 and 1: the twin first, then one of two tied: (1 + (2/2 + 2/3) / 2) / 2. Query 2: the other
+        # label first, then both positives tied: (1/2 + 2/3) / 2. Query 3 has none.
+        expected = np.mean([(1 + 5 / 6) / 2, (1 + 5 / 6) / 2, 7 / 12])
+        self.assertAlmostEqual(loop.validation_map(bits, np.array([0, 0, 0, 1])), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()

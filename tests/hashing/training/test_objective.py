@@ -1,0 +1,92 @@
+import unittest
+
+import keras
+import numpy as np
+
+from data_prep.images.addons import tensorflow_addons
+from hashing.networks.model import build_hashing
+from hashing.training import losses, objective
+from hashing.training.centers import class_centers
+from hashing.training.config import TrainConfig
+
+
+def _config(**changes):
+    return TrainConfig("t", "m", width=1 / 16, image_size=32, code_size=16, batch_size=8, **changes)
+
+
+class CodeLossTest(unittest.TestCase):
+    def setUp(self):
+        generator = np.random.default_rng(0)
+        self.labels = np.array([0, 0, 1, 1, 2, 2, 0, 1])
+        self.codes = np.tanh(generator.normal(size=(8, 16))).astype(np.float32)
+
+    def loss(self, **changes):
+        return float(objective.CodeLoss(_config(**changes), 3)(self.labels[:, None], self.codes))
+
+    def test_the_paper_is_batch_all_with_a_margin_by_code_size(self):
+        expected = losses.batch_all_triplet_loss(self.labels, self.codes, 4.0, False, False)
+        self.assertAlmostEqual(self.loss(), float(expected), places=5)
+
+    def test_a_margin_per_bit_grows_with_the_code(self):
+        expected = losses.batch_all_triplet_loss(self.labels, self.codes, 16.0, False, False)
+        self.assertAlmostEqual(self.loss(margin_per_bit=1.0), float(expected), places=5)
+        self.assertAlmostEqual(self.loss(margin_per_bit=1.0, margin=4.0), self.loss(), places=5)
+
+    def test_mined_triplets_are_those_of_tensorflow_addons(self):
+        addons = tensorflow_addons().losses
+        for mining, loss in (("batch_hard", addons.triplet_hard_loss),
+                             ("semi_hard", addons.triplet_semihard_loss)):
+            expected = float(loss(self.labels, self.codes, 5.0, distance_metric="squared-L2"))
+            self.assertAlmostEqual(self.loss(mining=mining, margin=5.0), expected, places=4)
+
+    def test_batch_hard_by_a_slow_loop(self):
+        hinges = []
+        distances = ((self.codes[:, None] - self.codes[None])**2).sum(axis=-1)
+        for anchor, label in enumerate(self.labels):
+            same = (self.labels == label) & (np.arange(8) != anchor)
+            nearest = distances[anchor][self.labels != label].min()
+            hinges.append(max(0, distances[anchor][same].max() - nearest + 5))
+        self.assertAlmostEqual(self.loss(mining="batch_hard", margin=5.0), np.mean(hinges), places=4)
+
+    def test_weighted_terms_add_up(self):
+        centers = class_centers(3, 16, 0)
+        expected = (2 * losses.center_loss(self.labels, self.codes, centers, 0.2, 8.0)
+                    + 3 * losses.quantization_loss(self.codes) + 4 * losses.balance_loss(self.codes)
+                    + 5 * losses.decorrelation_loss(self.codes))
+        found = self.loss(triplet_weight=0, mining="none", center_weight=2, quantization_weight=3,
+                          balance_weight=4, decorrelation_weight=5)
+        self.assertAlmostEqual(found, float(expected), places=4)
+
+
+class CompileTest(unittest.TestCase):
+    def test_a_frozen_backbone_stays_and_the_code_layer_moves(self):
+        keras.utils.set_random_seed(0)
+        config = _config(backbone_learning_rate_factor=0.0, classification_weight=1.0, schedule="linear",
+                         warmup_steps=0, num_steps=4)
+        model = build_hashing(config.model_config())
+        objective.freeze(model, config)
+        part = objective.compile_hashing(model, config, 3)
+        before = model.get_layer("backbone").get_weights(), model.get_layer("code_layer").get_weights()
+        labels = np.arange(8) % 3
+        images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.float32)
+        part.train_on_batch(images, {"codes": labels, "class_logits": labels})
+        for was, now in zip(before[0], model.get_layer("backbone").get_weights()):
+            np.testing.assert_array_equal(was, now)
+        self.assertGreater(np.abs(model.get_layer("code_layer").get_weights()[0] - before[1][0]).max(), 0)
+
+    def test_statistics_move_by_the_momentum_that_was_set(self):
+        config = _config(batch_norm_momentum=0.5)
+        model = build_hashing(config.model_config())
+        objective.freeze(model, config)
+        before = {weight.name: weight.numpy() for weight in model.weights}
+        images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.float32)
+        model(images, training=True)
+        first = next(weight for weight in model.weights if weight.name.endswith("moving_mean:0"))
+        moved = first.numpy() - before[first.name]
+        model(images, training=True)  # the same statistics: half of what was left
+        np.testing.assert_allclose(first.numpy() - before[first.name], 1.5 * moved, rtol=1e-3, atol=1e-6)
+        self.assertGreater(np.abs(moved).max(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,1 @@
+"""Photographs by day and by night, by domain and place."""

@@ -1,0 +1,1 @@
+"""The whole chain, for `make vae-demo`."""

@@ -1,0 +1,1 @@
+"""Latents of images: taken from models, exported, stored as feature shards."""

@@ -1,0 +1,120 @@
+"""Encoding as a stage: TFRecord shards of day and night images in, feature shards of descriptors out."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from data_prep.records import pipeline, shards
+from data_prep.records.pipeline import Example
+from delg.exports.saving import read_export_config
+from delg.features import describing, extraction
+from delg.features.describing import BadImageError
+from delg.features.shard_extraction import BadImageLimit, mapped_in_order
+from delg.features.shards import FeatureShardWriter, no_local_features
+from vae.networks.config import DOMAINS
+
+
+def encode_images(saved_model: str, pattern: str, output_dir: str,
+                  max_bad_fraction: float = 0.05) -> list[str]:
+    """Writes `output_dir/<shard>.h5` for every TFRecord shard that matches: descriptors, no local features.
+
+    Finished shards are kept, those of other images or another model refused. Images that cannot be decoded
+    are left out and listed in `<split>.left_out.json`.
+
+    Args:
+        saved_model: folder made by `export.export_vae`.
+        pattern: glob of TFRecord shards, of images that say whether they are by day or by night, with
+            dataset.json beside them.
+        output_dir: made where it does not exist.
+        max_bad_fraction: of all images; more bad ones stop the job.
+
+    Returns:
+        Paths of the feature shards, in the order of the TFRecord shards.
+
+    Raises:
+        FileNotFoundError: if the model or the shards are not there.
+        ValueError: if the model is no VAE, an image has no domain, `output_dir` holds features that do not
+            belong, or too many images are bad.
+    """
+    shards.find_shards(pattern)  # before the model is loaded
+    describer = DayNightDescriber(saved_model)
+    plan = extraction.plan_shards(pattern, output_dir, describer.settings)
+    limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
+    with extraction.progress_bar() as bar:
+        task = bar.add_task(os.path.basename(pattern),
+                            total=sum(entry.num_examples for *_, entry in plan.todo))
+        for source, output, entry in plan.todo:
+            left_out = []
+            with FeatureShardWriter(output, describer.settings, describer.global_dim, 0) as writer:
+                examples = pipeline.iterate_examples(source)
+                for image_id, result in mapped_in_order(describer.describe_or_refuse, examples):
+                    if isinstance(result, BadImageError):
+                        left_out.append({"image": image_id, "reason": str(result)})
+                        logging.warning("Left out image %s: %s.", image_id, result)
+                        limit.count(left_out[-1])
+                    else:
+                        writer.append(image_id, *result, no_local_features())
+                    bar.advance(task)
+                writer.notes.update(source_sha256=entry.sha256, left_out=left_out)
+    extraction.write_left_out(plan.outputs)
+    return plan.outputs
+
+
+class Description(NamedTuple):
+    """What is known of an image in the end."""
+
+    descriptor: np.ndarray  # float32 [D], unit norm
+    image_size: tuple[int, int]  # height and width, pixels
+
+
+class DayNightDescriber:
+    """Descriptors of encoded images by an exported VAE. May be called from several threads.
+
+    Args:
+        saved_model: folder made by `export.export_vae`.
+
+    Attributes:
+        settings: what the descriptors depend on.
+        global_dim: length of a descriptor.
+
+    Raises:
+        FileNotFoundError: there is no SavedModel.
+        ValueError: it is no exported VAE.
+    """
+
+    def __init__(self, saved_model: str):
+        if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
+            raise FileNotFoundError("`saved_model` must be the folder of a SavedModel, as vae.export_model "
+                                    f"makes it. No saved_model.pb in: {saved_model}.")
+        config = read_export_config(saved_model)
+        if config is None or config.get("kind") != "vae":
+            raise ValueError("`saved_model` must be made by vae.export_model. Received: "
+                             f"{saved_model}, which is another model.")
+        self._module = tf.saved_model.load(saved_model)  # held: its variables live as long as it does
+        self.settings: dict[str, Any] = {"kind": "vae", "fingerprint": config["fingerprint"]}
+        side = config["model"]["image_size"]
+        self.global_dim = len(self._describe(np.zeros((side, side, 3), np.uint8), "day"))
+
+    def describe_or_refuse(self, example: Example) -> tuple[str, Description | BadImageError]:
+        """Id of an image, and its descriptor by the encoder of its domain, or why it cannot be decoded.
+
+        Raises:
+            ValueError: the image has no domain.
+        """
+        if example.domain not in DOMAINS:
+            raise ValueError("Images must be by day or by night; build shards with --dataset=day_night. "
+                             f"Received: domain={example.domain!r} of image {example.id}.")
+        try:
+            image = describing.decode(example.encoded)
+        except BadImageError as error:
+            return example.id, error
+        return example.id, Description(self._describe(image, example.domain), image.shape[:2])
+
+    def _describe(self, image: np.ndarray, domain: str) -> np.ndarray:
+        outputs = self._module.signatures[f"encode_{domain}"](images=tf.constant(image[np.newaxis]))
+        return outputs["descriptor"].numpy()[0]

@@ -1,0 +1,140 @@
+"""Layers of the VAE that Keras does not have; shapes are channels last."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from data_prep.images.addons import tensorflow_addons
+
+
+@keras.saving.register_keras_serializable(package="vae")
+class GradientReversal(keras.layers.Layer):
+    """Identity whose gradient is turned round: what precedes learns to make worse what follows.
+
+    Source: https://arxiv.org/abs/1505.07818, section 4.2.
+
+    Args:
+        factor: the gradient is multiplied by minus this number.
+
+    Input shape:
+        any.
+
+    Output shape:
+        that of the input.
+    """
+
+    def __init__(self, factor=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        @tf.custom_gradient
+        def reversal(values):
+            return tf.identity(values), lambda gradient: -self.factor * gradient
+
+        return reversal(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+def instance_normalization(name: str, initial_scale: str = "ones") -> keras.layers.Layer:
+    """Each channel of each image to mean 0 and variance 1, then learnt scale and offset; in float32.
+
+    The scale starts as the initializer `initial_scale` says, the offset at zero.
+
+    Replacement without tensorflow-addons: keras.layers.GroupNormalization with as many groups as channels.
+    """
+    return tensorflow_addons().layers.InstanceNormalization(
+        epsilon=1e-5, gamma_initializer=initial_scale, dtype="float32", name=name)
+
+
+def layer_normalization(name: str) -> keras.layers.Layer:
+    """All channels of each image together to mean 0 and variance 1, then learnt scale and offset; in float32.
+
+    Replacement without tensorflow-addons: keras.layers.GroupNormalization with one group.
+    """
+    return tensorflow_addons().layers.GroupNormalization(groups=1, epsilon=1e-5, dtype="float32", name=name)
+
+
+@keras.saving.register_keras_serializable(package="vae")
+class LatentCentring(keras.layers.Layer):
+    """Subtracts the mean latent of a domain, position by position: of the batch in training, else the moving
+    mean of training.
+
+    What all images of a domain have in common, such as a bright sky, then tells no image from another.
+    Domain-specific normalisation, https://arxiv.org/abs/1906.03950, of means alone and by position.
+
+    Args:
+        size: cells along each side of the latents in training; the means are resized to others.
+        momentum: share of the moving mean that a step keeps.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, h, w, C], float32.
+    """
+
+    def __init__(self, size, momentum=0.95, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.size = size
+        self.momentum = momentum
+
+    def build(self, input_shape):
+        self.moving_mean = self.add_weight(
+            name="moving_mean", shape=(self.size, self.size, input_shape[-1]), initializer="zeros",
+            trainable=False, synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.MEAN)
+        self.built = True
+
+    def call(self, latent, training=None):
+        maps = tf.cast(latent, tf.float32)
+        if not training:
+            return maps - tf.image.resize(self.moving_mean, tf.shape(maps)[1:3])
+        mean = tf.reduce_mean(maps, axis=0)
+        self.moving_mean.assign_sub((self.moving_mean - mean) * (1.0 - self.momentum))
+        return maps - mean
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "momentum": self.momentum}
+
+
+@keras.saving.register_keras_serializable(package="vae")
+class LatentPooling(keras.layers.Layer):
+    """The descriptor of an image: means of its latent over a grid of equal parts, side by side, of unit norm.
+
+    A cell of the latent that lies in two parts counts in each by its share.
+
+    Args:
+        grid: parts along each side.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, grid * grid * C], float32.
+    """
+
+    def __init__(self, grid, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.grid = grid
+
+    def call(self, latent):
+        maps = tf.cast(latent, tf.float32)
+        shape = tf.shape(maps)
+        parts = tf.einsum("ih,bhwc,jw->bijc", self._shares(shape[1]), maps, self._shares(shape[2]))
+        flat = tf.reshape(parts, [shape[0], self.grid * self.grid * maps.shape[-1]])
+        return tf.math.l2_normalize(flat, axis=-1, epsilon=1e-12)
+
+    def _shares(self, length):
+        """How much each of `length` cells counts in the mean of each part, float32 [grid, length]."""
+        size = tf.cast(length, tf.float32) / self.grid  # cells per part
+        starts = tf.range(self.grid, dtype=tf.float32)[:, tf.newaxis] * size
+        cells = tf.cast(tf.range(length), tf.float32)[tf.newaxis, :]
+        overlap = tf.minimum(starts + size, cells + 1.0) - tf.maximum(starts, cells)
+        return tf.maximum(overlap, 0.0) / size
+
+    def get_config(self):
+        return {**super().get_config(), "grid": self.grid}

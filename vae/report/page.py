@@ -1,0 +1,182 @@
+"""The report: one HTML file of scores, tested claims and pictures of an experiment on day and night."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_prep.stage.settings import require
+from delg.pictures import charts
+from delg.pictures import page as pictures_page
+from delg.pictures.drawing import jpeg_data_uri
+from vae.data.photographs import Photographs, read_photographs, resized
+from vae.latents.latents import LatentEncoder
+from vae.networks.model_dir import load_vae
+from vae.report import drawings
+from vae.report.backprojection import backproject
+from vae.scores import evaluation
+from vae.scores.evaluation import CLAHE_SUFFIX, DIRECTIONS
+from vae.scores.methods import LatentDescriber, MethodsConfig, build_methods
+from vae.weighting.weight_files import read_channel_weights
+
+_NUM_CHANNELS = 3  # the heaviest, where none are named
+_SHOWN_METHODS = ("adversarial_weighted", "raw_pixels")
+_NAMES = {"raw_pixels": "Raw pixels", "imagenet": "ImageNet features", "delg": "DELG global head",
+          "paper": "VAE, paper preset", "adversarial": "VAE, mended", "adversarial_weighted":
+          "VAE, mended, channels weighted"}
+
+
+@dataclasses.dataclass(frozen=True)
+class VisualizeConfig:
+    """One report of what vae.run_experiment left."""
+
+    experiment_dir: str  # written by vae.run_experiment
+    output_dir: str  # folder of the page
+    channels: str = ""  # to project back, numbers with commas between them; empty: the heaviest
+    layer: str = "latent"  # of the shared encoder, whose channels are projected back
+    images: str = ""  # ids to project back to, with commas between them; empty: some of the reported places
+    num_images: int = 6  # per picture
+    num_hits: int = 6  # neighbours of each query
+    image_size: int = 224  # of the images that descriptors see, pixels
+
+    def __post_init__(self):
+        for name in ("num_images", "num_hits", "image_size"):
+            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
+        require(all(part.strip().isdigit() for part in self.channels.split(",") if self.channels),
+                "`channels` must be numbers with commas between them.", channels=self.channels)
+
+    def path(self, *names: str) -> str:
+        """A path under `experiment_dir`."""
+        return os.path.join(self.experiment_dir, *names)
+
+
+def make_report(config: VisualizeConfig) -> str:
+    """Writes `<output_dir>/index.html`, a page that needs no other file, and returns its path.
+
+    Raises:
+        FileNotFoundError: the experiment lacks a file.
+        ValueError: images, channels or the layer asked for are not there.
+    """
+    with open(config.path("metrics.json"), encoding="utf-8") as file:
+        result = json.load(file)
+    photographs = read_photographs(config.path("shards", "test-*"), config.image_size)
+    encoders = {preset: LatentEncoder(config.path(preset)) for preset in ("paper", "adversarial")}
+    weights_path = config.path("weights", "adversarial_1", "channel_weights.json")
+    weights = list(read_channel_weights(weights_path).values())[-1]
+    page = pictures_page.render(
+        "vae.report", "report.html.j2", title=result["config"]["title"], summary=_summary(result),
+        tiles=_tiles(result), rows=_rows(result), result=result, directions=DIRECTIONS, names=_NAMES,
+        text=evaluation.text, grids=_grids(encoders, photographs, config.num_images),
+        channel_maps=_channel_maps(config, weights),
+        backprojections=_backprojections(config, photographs, weights),
+        curves=_curves(config, result["config"]["layer_counts"]),
+        neighbours=_neighbours(config, encoders["adversarial"], weights, photographs),
+        settings=_settings(result["config"]))
+    return pictures_page.write_page(config.output_dir, page)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    scores = {name: found for name, found in result["night_to_day"].items()
+              if not name.endswith(CLAHE_SUFFIX)}
+    best = max(scores, key=lambda name: scores[name]["R@1"] or 0)
+    ours = scores.get("adversarial_weighted", scores["adversarial"])
+    return (f"Of {result['num_night']} night photographs of {result['num_places']} places that no training "
+            f"saw, the mended VAE finds the place by day at once for {ours['R@1']:.1f} %, raw pixels for "
+            f"{scores['raw_pixels']['R@1']:.1f} %; best is {_NAMES[best]} with {scores[best]['R@1']:.1f} %. "
+            f"Chance is {result['chance']:.1f} %.")
+
+
+def _tiles(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": f"{_NAMES[name]}: night to day R@1", "value": scores["R@1"],
+              "note": f"domain probe {evaluation.text(result['domain_probe'][name])} %"}
+            for name, scores in result["night_to_day"].items() if not name.endswith(CLAHE_SUFFIX)]
+
+
+def _rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for method in result["night_to_day"]:
+        plain = method.removesuffix(CLAHE_SUFFIX)
+        rows.append({"name": _NAMES.get(plain, plain) + (", CLAHE" if plain != method else ""),
+                     "key": method, "is_ours": method.startswith("adversarial")})
+    return rows
+
+
+def _grids(encoders: Mapping[str, LatentEncoder], photographs: Photographs,
+           count: int) -> list[dict[str, Any]]:
+    found = []
+    for preset, encoder in encoders.items():
+        for domain in ("day", "night"):
+            rows = drawings.choose_rows(photographs, domain, count)
+            picture, columns = drawings.translation_grid(encoder, photographs, domain, rows)
+            found.append({"preset": _NAMES[preset], "domain": domain, "columns": columns,
+                          "picture": jpeg_data_uri(picture, 85)})
+    return found
+
+
+def _channel_maps(config: VisualizeConfig, weights: np.ndarray) -> list[dict[str, Any]]:
+    paper = list(read_channel_weights(config.path("weights", "paper_1", "channel_weights.json")).values())[-1]
+    return [{"name": name, "picture": jpeg_data_uri(drawings.channel_map(values), 95),
+             "count": len(values), "largest": float(values.max()), "above": int((values > 2).sum())}
+            for name, values in (("VAE, mended; pooled distance", weights),
+                                 ("VAE, paper preset; the original's distance", paper))]
+
+
+def _backprojections(config: VisualizeConfig, photographs: Photographs,
+                     weights: np.ndarray) -> list[dict[str, Any]]:
+    model, stored = load_vae(config.path("adversarial"))
+    channels = ([int(part) for part in config.channels.split(",")] if config.channels
+                else np.argsort(-weights)[:_NUM_CHANNELS].tolist())
+    found = []
+    for domain in ("day", "night"):
+        rows = _chosen(config, photographs, domain)
+        if not len(rows):
+            continue
+        images = resized(photographs.images[rows], stored["model"]["image_size"])
+        heats = [backproject(model, images, domain, config.layer, channel) for channel in channels]
+        found.append({"domain": domain, "channels": channels, "layer": config.layer,
+                      "picture": jpeg_data_uri(drawings.heat_grid(images, heats), 85)})
+    return found
+
+
+def _chosen(config: VisualizeConfig, photographs: Photographs, domain: str) -> np.ndarray:
+    if not config.images:
+        return drawings.choose_rows(photographs, domain, config.num_images)
+    wanted = [part.strip() for part in config.images.split(",")]
+    row_of = {name: row for row, name in enumerate(photographs.ids)}
+    missing = [name for name in wanted if name not in row_of]
+    require(not missing, "`images` must be ids of reported images, such as "
+            f"{photographs.ids[0]!r}.", images=",".join(missing))
+    rows = set(photographs.rows(domain).tolist())
+    return np.array([row_of[name] for name in wanted if row_of[name] in rows], np.int64)
+
+
+def _curves(config: VisualizeConfig, layer_counts: list[int]) -> str:
+    lines = {}
+    for count in layer_counts:
+        history = pd.read_csv(config.path("weights", f"paper_{count}", "history.csv"))
+        name = f"{count} layers" if count > 1 else "1 layer"
+        lines[name] = history["epoch"].to_numpy() + 1, history["val_loss"].to_numpy()
+    return charts.lines_svg("layers", "Epoch", "Triplet loss on reported places", lines)
+
+
+def _neighbours(config: VisualizeConfig, encoder: LatentEncoder, weights: np.ndarray,
+                photographs: Photographs) -> list[dict[str, Any]]:
+    methods, _ = build_methods(MethodsConfig())
+    methods["adversarial_weighted"] = LatentDescriber(encoder, weights)
+    rows = drawings.choose_rows(photographs, "night", config.num_images)
+    return [{"name": _NAMES[name], "queries": drawings.neighbours(
+        methods[name], photographs, rows, "night", config.num_hits)} for name in _SHOWN_METHODS]
+
+
+def _settings(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    plain = {key: value for key, value in config.items() if not isinstance(value, dict)}
+    groups = {"Experiment": plain, **{key: value for key, value in config.items() if isinstance(value, dict)}}
+    return [{"name": name.capitalize(), "rows": [(key, value) for key, value in held.items()
+                                                 if value not in ("", None)]}
+            for name, held in groups.items()]

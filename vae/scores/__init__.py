@@ -1,0 +1,1 @@
+"""How well latents retrieve and translate, beside baselines."""

@@ -1,0 +1,136 @@
+"""From ways to describe images to the table of how well each finds a place in the other domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import rich.table
+from absl import logging
+
+from delg.scores.metrics import bootstrap_interval, mean_over_queries
+from vae.data.photographs import Photographs
+from vae.scores import metrics
+from vae.scores.baselines import clahe
+
+# From images uint8 [N, S, S, 3] and their domain, "day" or "night", to descriptors float32 [N, D], unit norm.
+Describer = Callable[[np.ndarray, str], np.ndarray]
+
+DIRECTIONS = {"night_to_day": ("night", "day"), "day_to_night": ("day", "night")}  # queries, index
+CLAHE_SUFFIX = "+clahe"
+
+
+def describe(describer: Describer, photographs: Photographs) -> np.ndarray:
+    """Descriptors of all photographs, float32 [N, D], each domain by its own call."""
+    parts = {domain: describer(photographs.images[photographs.rows(domain)], domain)
+             for domain in ("day", "night")}
+    descriptors = np.empty((len(photographs), parts["day"].shape[1]), np.float32)
+    for domain, part in parts.items():
+        descriptors[photographs.rows(domain)] = part
+    return descriptors
+
+
+def with_clahe(methods: Mapping[str, Describer]) -> dict[str, Describer]:
+    """Each method, and the same on images whose contrast is equalised, named `METHOD+clahe`."""
+    def equalised(describer: Describer) -> Describer:
+        return lambda images, domain: describer(clahe(images), domain)
+
+    both = ({name: method, name + CLAHE_SUFFIX: equalised(method)} for name, method in methods.items())
+    return {name: method for pair in both for name, method in pair.items()}
+
+
+def evaluate(methods: Mapping[str, Describer], reported: Photographs, training: Photographs,
+             absent: Mapping[str, str] | None = None, seed: int = 0) -> dict[str, Any]:
+    """The content of metrics.json.
+
+    `{"night_to_day": {METHOD: S}, "day_to_night": {METHOD: S}, "domain_probe": {METHOD: accuracy},
+    "distance_ratio": {METHOD: ratio}, "silhouette": {METHOD: value}, "absent": {METHOD: reason},
+    "num_places", "num_day", "num_night", "chance": of Recall@1}` where S = `{"R@1", "R@5", "R@10", "mAP",
+    each with _interval, "triplet_accuracy", "triplet_loss"}`. Recall, mAP, triplet accuracy, chance and the
+    probe, for which 50 is chance, are in percent; None where there is nothing to measure.
+
+    Args:
+        methods: by name.
+        reported: photographs that are searched.
+        training: photographs of other places, on which the domain probe learns.
+        absent: methods that are not there, and why.
+        seed: of the intervals.
+
+    Raises:
+        ValueError: if reported and training places overlap.
+    """
+    shared = set(reported.places) & set(training.places)
+    if shared:
+        raise ValueError("Reported and training places must be apart. "
+                         f"Received: {len(shared)} in both, such as {min(shared)}.")
+    result: dict[str, Any] = {name: {} for name in (*DIRECTIONS, "domain_probe", "distance_ratio",
+                                                    "silhouette")}
+    for name, describer in methods.items():
+        logging.info("Evaluating %s.", name)
+        descriptors = describe(describer, reported)
+        for direction, (query, index) in DIRECTIONS.items():
+            scores = metrics.search(*_part(descriptors, reported, query),
+                                    *_part(descriptors, reported, index))
+            result[direction][name] = _summary(scores, seed)
+        result["domain_probe"][name] = _percent(metrics.domain_probe(
+            describe(describer, training), training.is_night, descriptors, reported.is_night))
+        result["distance_ratio"][name] = _rounded(metrics.distance_ratio(
+            *_part(descriptors, reported, "night"), *_part(descriptors, reported, "day")))
+        result["silhouette"][name] = _rounded(metrics.silhouette(descriptors, reported.places))
+    day = reported.places[reported.rows("day")]
+    night = reported.places[reported.rows("night")]
+    return {**result, "absent": dict(absent or {}), "num_places": len(set(reported.places)),
+            "num_day": len(day), "num_night": len(night),
+            "chance": _percent(mean_over_queries([(day == place).mean() or np.nan for place in night]))}
+
+
+def _part(descriptors: np.ndarray, photographs: Photographs, domain: str) -> tuple[np.ndarray, np.ndarray]:
+    rows = photographs.rows(domain)
+    return descriptors[rows], photographs.places[rows]
+
+
+def _summary(scores: metrics.QueryScores, seed: int) -> dict[str, Any]:
+    summary = {}
+    for name, values in (*((f"R@{k}", values) for k, values in scores.recall.items()),
+                         ("mAP", scores.average_precision)):
+        summary[name] = _percent(mean_over_queries(values))
+        summary[f"{name}_interval"] = [_percent(bound) for bound in bootstrap_interval(values, seed=seed)]
+    summary["triplet_accuracy"] = _percent(mean_over_queries(scores.triplet_accuracy))
+    summary["triplet_loss"] = _rounded(mean_over_queries(scores.triplet_loss))
+    return summary
+
+
+def _percent(value: float) -> float | None:
+    return None if np.isnan(value) else round(100 * float(value), 4)
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+def table(result: Mapping[str, Any]) -> rich.table.Table:
+    """The scores of `evaluate` as a table for the terminal."""
+    columns = rich.table.Table(
+        title=f"{result['num_places']} places, {result['num_day']} images by day, {result['num_night']} by "
+              f"night; percent, 95 % bootstrap interval")
+    columns.add_column("")
+    for name in ("night→day R@1", "interval", "R@5", "R@10", "mAP", "day→night R@1", "mAP", "triplets",
+                 "loss", "distances", "silhouette", "domain probe"):
+        columns.add_column(name, justify="right")
+    for name, found in result["night_to_day"].items():
+        back = result["day_to_night"][name]
+        columns.add_row(
+            name, text(found["R@1"]), " to ".join(map(text, found["R@1_interval"])), text(found["R@5"]),
+            text(found["R@10"]), text(found["mAP"]), text(back["R@1"]), text(back["mAP"]),
+            text(found["triplet_accuracy"]), text(found["triplet_loss"], 3),
+            text(result["distance_ratio"][name], 3), text(result["silhouette"][name], 3),
+            text(result["domain_probe"][name]), end_section=name.endswith(CLAHE_SUFFIX))
+    for name, reason in result["absent"].items():
+        columns.add_row(name, f"absent: {reason}")
+    return columns
+
+
+def text(value: float | None, digits: int = 1) -> str:
+    """A number with some digits after the point, or a dash for None."""
+    return "–" if value is None else f"{value:.{digits}f}"

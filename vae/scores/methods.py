@@ -1,0 +1,98 @@
+"""Ways to describe images that `evaluation` compares, from their files; names as in metrics.json."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from vae.data.photographs import resized
+from vae.latents.latents import LatentEncoder
+from vae.scores import baselines
+from vae.scores.evaluation import Describer
+from vae.weighting.weight_files import read_channel_weights
+
+_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodsConfig:
+    """Files of the methods; those without a file are absent, raw pixels need none."""
+
+    paper_model: str = ""  # model dir of vae.train with the original's settings
+    adversarial_model: str = ""  # model dir of vae.train with the mended settings
+    channel_weights: str = ""  # file of vae.train_channel_weights for the mended model
+    imagenet_weights: str = ""  # MobileNetV2 without its top; serves where vgg16_weights is not given
+    vgg16_weights: str = ""  # VGG-16 without its top
+    delg_saved_model: str = ""  # SavedModel of delg.export_model
+
+
+def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str, str]]:
+    """The methods whose files are given, by name, and for the others the reason why they are absent.
+
+    Raises:
+        FileNotFoundError: a file that is given does not exist.
+        ValueError: a file is not what it should be, or weights are given without their model.
+    """
+    if config.channel_weights and not config.adversarial_model:
+        raise ValueError("`channel_weights` needs `adversarial_model`, whose latent they weigh. Received: "
+                         f"channel_weights={config.channel_weights!r} alone.")
+    methods: dict[str, Describer] = {"raw_pixels": _of_images(baselines.raw_pixels)}
+    absent: dict[str, str] = {}
+    if config.vgg16_weights:
+        methods["imagenet"] = _of_images(baselines.ImageNetFeatures("vgg16", config.vgg16_weights))
+    elif config.imagenet_weights:
+        methods["imagenet"] = _of_images(
+            baselines.ImageNetFeatures("mobilenet_v2", config.imagenet_weights))
+    else:
+        absent["imagenet"] = "no weight file given"
+    if config.delg_saved_model:
+        methods["delg"] = _of_images(baselines.DelgFeatures(config.delg_saved_model))
+    else:
+        absent["delg"] = "no SavedModel given"
+    for name, model_dir in (("paper", config.paper_model), ("adversarial", config.adversarial_model)):
+        if model_dir:
+            methods[name] = LatentDescriber(LatentEncoder(model_dir))
+        else:
+            absent[name] = "no model given"
+    if config.channel_weights:
+        methods["adversarial_weighted"] = methods["adversarial"].weighted(
+            list(read_channel_weights(config.channel_weights).values())[-1])
+    else:
+        absent["adversarial_weighted"] = "no channel weights given"
+    return methods, absent
+
+
+def _of_images(describe) -> Describer:
+    """A describer that treats both domains alike."""
+    return lambda images, domain: describe(images)
+
+
+class LatentDescriber:
+    """The pooled latent of a trained VAE, each image through the encoder of its own domain.
+
+    Args:
+        encoder: a `vae.latents.latents.LatentEncoder`.
+        channel_weights: float [C], by which the latent's channels are multiplied before pooling; None: all 1.
+    """
+
+    def __init__(self, encoder: LatentEncoder, channel_weights: np.ndarray | None = None):
+        self.encoder, self.channel_weights = encoder, channel_weights
+
+    def weighted(self, channel_weights: np.ndarray) -> LatentDescriber:
+        """The same latent with its channels weighted."""
+        return LatentDescriber(self.encoder, channel_weights)
+
+    def __call__(self, images: np.ndarray, domain: str) -> np.ndarray:
+        images = resized(images, self.encoder.image_size)
+        found = np.concatenate([self.encoder.describe(images[start:start + _BATCH_SIZE], domain)
+                                for start in range(0, len(images), _BATCH_SIZE)])
+        if self.channel_weights is None:
+            return found
+        num_channels = len(self.channel_weights)
+        if found.shape[1] % num_channels:
+            raise ValueError("`channel_weights` must be of this model: one for each channel of the latent. "
+                             f"Received: {num_channels} weights, descriptors of {found.shape[1]} dimensions.")
+        # Pooling is linear: weights of the map may as well be applied to its means.
+        parts = found.reshape(len(found), -1, num_channels) * self.channel_weights
+        return baselines.unit(parts.reshape(len(found), -1))

@@ -1,0 +1,1 @@
+"""Training of the VAE: settings, losses, the loop and its events."""

@@ -1,0 +1,163 @@
+"""What happens while a VAE trains, beside the callbacks of delg: one event, one callback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from absl import logging
+
+from delg.networks import model_files
+from vae.networks.config import DOMAINS
+from vae.networks.model import encode
+
+
+def plateau_rate(losses: Sequence[float], learning_rate: float, patience: int, factor: float) -> float:
+    """Learning rate after epochs of these validation losses.
+
+    After `patience` epochs without a loss below the lowest so far it is multiplied by `factor`, and the
+    count begins again.
+
+    Args:
+        losses: of the epochs done.
+        learning_rate: of the first epoch.
+        patience: epochs; 0: the rate never falls.
+        factor: in (0, 1).
+    """
+    best, waited = float("inf"), 0
+    for loss in losses:
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if patience and waited == patience:
+            learning_rate, waited = learning_rate * factor, 0
+    return learning_rate
+
+
+class Plateau(keras.callbacks.Callback):
+    """Sets the learning rate of each epoch by the validation losses in `history.csv` before it.
+
+    The file is the only memory, so that a resumed training has the rate of an uninterrupted one. It follows
+    the validation loss; the original followed the training loss.
+
+    Args:
+        model_dir: where `history.csv` is.
+        learning_rate, patience, factor: see `plateau_rate`.
+    """
+
+    def __init__(self, model_dir: str, learning_rate: float, patience: int, factor: float):
+        super().__init__()
+        self.path = os.path.join(model_dir, "history.csv")
+        self.settings = (learning_rate, patience, factor)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        losses = []
+        if epoch and os.path.exists(self.path):
+            history = pd.read_csv(self.path)
+            if "val_loss" in history:
+                losses = history["val_loss"][history["epoch"] < epoch].tolist()
+        self.model.optimizer.learning_rate.assign(plateau_rate(losses, *self.settings))
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the lowest validation loss so far; does nothing without validation.
+
+    Args:
+        vae: whose weights.
+        model_dir: where `best.weights.h5` and `config.json` go.
+        config: contents of `config.json`; its "best" is kept up to date.
+    """
+
+    def __init__(self, vae: keras.Model, model_dir: str, config: dict[str, Any]):
+        super().__init__()
+        self.vae = vae
+        self.model_dir = model_dir
+        self.config = config
+
+    def on_epoch_end(self, epoch, logs=None):
+        best, loss = self.config["best"], logs.get("val_loss")
+        if loss is None or (best is not None and loss >= best["val_loss"]):
+            return
+        logging.info("Epoch %d: best validation loss so far, %.4f.", epoch + 1, loss)
+        model_files.save_weights(self.vae, model_files.weight_path(self.model_dir, "best"))
+        self.config["best"] = {"epoch": epoch, "step": int(self.model.optimizer.iterations.numpy()),
+                               "val_loss": float(loss)}
+        model_files.write_config(self.model_dir, self.config)
+
+
+class CentreLatents(keras.callbacks.Callback):
+    """At the end of each epoch: the mean latent of either domain over whole training images.
+
+    The moving means of training are of crops and lag behind the weights.
+
+    Args:
+        vae: with `center_latent`.
+        batches: of `day_night_images`.
+    """
+
+    def __init__(self, vae: keras.Model, batches: tf.data.Dataset):
+        super().__init__()
+        self._supports_tf_logs = True
+        self.vae = vae
+        self.batches = batches
+        self.means = tf.function(self._means)
+
+    def on_epoch_end(self, epoch, logs=None):
+        sums, count = dict.fromkeys(DOMAINS, 0.0), 0
+        for batch in self.batches:
+            means = self.means({domain: batch[domain] for domain in DOMAINS})
+            size = batch[DOMAINS[0]].shape[0]
+            sums = {domain: sums[domain] + size * means[domain].numpy() for domain in DOMAINS}
+            count += size
+        for domain in DOMAINS:
+            self.vae.get_layer(f"{domain}_centring").moving_mean.assign(sums[domain] / count)
+
+    def _means(self, images):
+        return {domain: tf.reduce_mean(tf.cast(encode(
+            self.vae, tf.cast(images[domain], tf.float32) / 255.0, domain, training=False)["latent"],
+            tf.float32), axis=0) for domain in DOMAINS}
+
+
+class PictureSummaries(keras.callbacks.Callback):
+    """At the end of each epoch: a picture per domain, see `picture_grid`.
+
+    Args:
+        writer: of the event file.
+        functions: see `latents.image_functions`.
+        images: domain to uint8 [n, H, W, 3], the same at each epoch.
+    """
+
+    def __init__(self, writer: tf.summary.SummaryWriter, functions: dict[str, Callable],
+                 images: dict[str, np.ndarray]):
+        super().__init__()
+        self._supports_tf_logs = True
+        self.writer = writer
+        self.functions = functions
+        self.images = images
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.writer.as_default(step=int(self.model.optimizer.iterations.numpy())):
+            for domain in DOMAINS:
+                tf.summary.image(domain, picture_grid(self.functions, self.images[domain], domain)[None])
+        self.writer.flush()
+
+
+def picture_grid(functions: dict[str, Callable], images: np.ndarray,
+                 domain: str) -> np.ndarray:
+    """Images, a row each, beside their reconstruction, cycle and translation.
+
+    Args:
+        functions: see `latents.image_functions`.
+        images: uint8, [n, H, W, 3].
+        domain: of the images.
+
+    Returns:
+        uint8, [n * H, 4 * W, 3].
+    """
+    columns = [images, *(functions[f"{name}_{domain}"](tf.constant(images)).numpy()
+                         for name in ("reconstruct", "cycle", "translate"))]
+    return np.concatenate(np.concatenate(columns, axis=2), axis=0)

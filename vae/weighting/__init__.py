@@ -1,0 +1,1 @@
+"""The supervised stage: weights per channel of the latent, from triplets."""

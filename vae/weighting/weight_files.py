@@ -1,0 +1,42 @@
+"""Channel weights on disk: one JSON file.
+
+`{"layers": {LAYER: [C numbers, not negative, mean square 1]}, "config": settings of the training}`;
+the last layer is the latent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from data_prep.stage import files
+
+
+def write_channel_weights(path: str, layers: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
+    """Writes the weights, float [C], of each layer."""
+    files.write_json(path, {"layers": {name: np.asarray(weights, np.float64).round(7).tolist()
+                                             for name, weights in layers.items()}, "config": dict(config)})
+
+
+def read_channel_weights(path: str) -> dict[str, np.ndarray]:
+    """Layer name to weights, float32 [C].
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not what `write_channel_weights` writes.
+    """
+    with open(path, encoding="utf-8") as file:
+        try:
+            layers = {name: np.array(weights, np.float32)
+                      for name, weights in json.load(file)["layers"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError("`channel_weights` must be a file of vae.train_channel_weights. "
+                             f"Received: {path}: {error!r}.") from error
+    for name, weights in layers.items():
+        if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
+            raise ValueError(f"Channel weights must be finite and not negative. Received: layer {name!r} of "
+                             f"{path}.")
+    return layers
