@@ -1,0 +1,43 @@
+"""One table for each kind of thing: a name, and where the record of that name is written."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+Record = TypeVar("Record")
+
+
+class Table(Mapping[str, Record], Generic[Record]):
+    """Records by name; each is imported when it is first asked for.
+
+    The names alone cost nothing, so that flags, help and checks follow from a table without importing what
+    its records need (TensorFlow, FAISS). To add one: write its record in a module, and its line in the table.
+
+    Args:
+        kind: what the records are, in the field's words, for messages: "verifier".
+        places: "package.module:ATTRIBUTE" of the record of each name, in the order that help shows.
+    """
+
+    def __init__(self, kind: str, places: dict[str, str]):
+        self.kind = kind
+        self.places = places
+
+    def __getitem__(self, name: str) -> Record:
+        """The record of a name.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        module, attribute = self.places[name].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.places
