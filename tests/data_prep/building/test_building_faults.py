@@ -116,7 +116,7 @@ class ShutOutTest(FaultsTest):
     def test_full_disk(self):
         """A limit on the size of files stands in for it; in a process of its own, which keeps the limit."""
         self.write_images(40)
-        code = ("import sys; from data_prep import build_tfrecords, command_line;"
+        code = ("import sys; from data_prep import build_tfrecords; from data_prep.stage import command_line;"
                 "command_line.run(build_tfrecords.main)")
         size = sum(os.path.getsize(self.path("images", "class0", f"{number}.jpg")) for number in (0, 5, 10))
 

@@ -9,7 +9,7 @@ from data_prep.stage import command_line
 
 def run_script(body: str, *arguments: str, positional: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """Runs a script whose `main` has the given body."""
-    source = ("from data_prep import command_line\n"
+    source = ("from data_prep.stage import command_line\n"
               f"def main(argv):\n    {body}\n"
               f"command_line.run(main, {positional})\n")
     return subprocess.run([sys.executable, "-c", source, *arguments], capture_output=True, text=True,

@@ -10,8 +10,8 @@ from data_prep.stage import lock
 
 _HOLDER = """
 import sys
-from data_prep import folder_lock
-with folder_lock.locked(sys.argv[1], "busy"):
+from data_prep.stage import lock
+with lock.locked(sys.argv[1], "busy"):
     print("held", flush=True)
     sys.stdin.read()
 """

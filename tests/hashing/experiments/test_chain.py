@@ -79,7 +79,7 @@ class RunTest(_ChainTest):
 
     def test_finished_stages_are_kept(self):
         with mock.patch.object(chain.encoding.Encoder, "encode", side_effect=AssertionError), \
-                mock.patch.object(chain.training, "train"):
+                mock.patch.object(chain.loop, "train"):
             again = chain.run(self.settings)
         self.assertEqual(again["best"]["8"], self.metrics["best"]["8"])
 
@@ -92,7 +92,7 @@ class RunTest(_ChainTest):
             found.append(os.path.exists(config.model_dir))
             os.makedirs(config.model_dir, exist_ok=True)
 
-        with mock.patch.object(chain.training, "train", train):
+        with mock.patch.object(chain.loop, "train", train):
             seconds = chain._train(self.settings, "best", 24)
             self.assertEqual(chain._train(self.settings, "best", 24), seconds)
         self.assertEqual(found, [False, True])
