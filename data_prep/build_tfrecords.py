@@ -24,17 +24,20 @@ again after an interruption: finished shards stay.
 
 from __future__ import annotations
 
-from data_prep.building import build_flags
+from data_prep.building.config import BuildConfig
 from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags
+from data_prep.stage.jobs import JobConfig
 
-build_flags.define_flags()
+_build_config = define_flags(BuildConfig, images_dir="")
+_job_config = define_flags(JobConfig)
 
 
 def main(_: list[str]) -> None:
-    configs = build_flags.configs_from_flags()
+    config, job = _build_config(), _job_config()
     from data_prep.building import building  # imports TensorFlow, for which a wrong flag need not wait
 
-    manifest = building.build(*configs)
+    manifest = building.build(config, job)
     for name, split in manifest.splits.items():
         classes = f" of {split.num_classes} classes" if split.label_range else ""
         print(f"{name}: {split.num_examples} images{classes} in {len(split.shards)} shards")

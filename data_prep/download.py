@@ -21,25 +21,20 @@ from data_prep.downloads import downloading
 from data_prep.downloads.downloading import DownloadConfig
 from data_prep.downloads.public_sets import PUBLIC_SETS, PublicFile, choose_parts, next_command
 from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags
 
 _DATASET = flags.DEFINE_enum("dataset", None, list(PUBLIC_SETS), "What to download.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the files; one for all of GLDv2 is fine.",
-                                  required=True)
-_NUM_CONNECTIONS = flags.DEFINE_integer("num_connections", DownloadConfig.num_connections, "Files at once.")
 _PARTS = flags.DEFINE_string("parts", "",
                              "Of a set published in parts, those to fetch, such as 0-9,20; empty: all.")
 _UNPACK = flags.DEFINE_bool("unpack", None, "Unpack the archives; by default all but those of GLDv2.")
-_BASE_URL = flags.DEFINE_string("base_url", DownloadConfig.base_url,
-                                "Mirror that holds the same paths, in place of the published addresses.")
-_VERIFY = flags.DEFINE_bool("verify", DownloadConfig.verify,
-                            "Read finished files again, compare their checksums, fetch damaged ones anew.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only list what would be fetched.")
+_config = define_flags(DownloadConfig, ("output_dir", "num_connections", "base_url", "verify"))
 
 
 def main(_: list[str]) -> None:
     public_set = PUBLIC_SETS[_DATASET.value]
     files = choose_parts(public_set.files, _PARTS.value)
-    config = DownloadConfig(_OUTPUT_DIR.value, _NUM_CONNECTIONS.value, _BASE_URL.value, _VERIFY.value)
+    config = _config()
     unpack = public_set.unpack if _UNPACK.value is None else _UNPACK.value
     missing = downloading.list_missing(files, config)
     if _DRY_RUN.value:

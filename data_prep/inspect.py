@@ -12,8 +12,6 @@ from __future__ import annotations
 from absl import flags
 from rich import console
 
-from data_prep.checking import inspection, inspection_views
-from data_prep.images import contact_sheet
 from data_prep.records.manifest import load_manifest
 from data_prep.stage import command_line
 
@@ -29,6 +27,9 @@ _WIDTH = 120  # characters, where there is no terminal
 
 def main(_: list[str]) -> None:
     manifest = load_manifest(_DATASET_DIR.value)
+    from data_prep.checking import inspection, inspection_views  # after an early error: TensorFlow is slow
+    from data_prep.images import contact_sheet
+
     with console.Console(stderr=True).status("Reading the records' fields"):
         tables = [inspection.read_split(manifest, name) for name in _SPLIT.value or manifest.splits]
     screen = console.Console(highlight=False)

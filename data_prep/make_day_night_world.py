@@ -9,28 +9,18 @@ places, 1,280 images of 96 px) takes about a minute on two cores; interrupted, t
 
 from __future__ import annotations
 
-from absl import flags
-
 from data_prep.stage import command_line
-from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
+from data_prep.stage.config_flags import define_flags
+from data_prep.world.config import DayNightWorldConfig
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the world.", required=True)
-_SEED = flags.DEFINE_integer("seed", DayNightWorldConfig.seed, "Another seed is another city.")
-_NUM_PLACES = flags.DEFINE_integer("num_places", DayNightWorldConfig.num_places, "Places to find again.")
-_VIEWS_PER_PLACE = flags.DEFINE_integer(
-    "views_per_place", DayNightWorldConfig.views_per_place, "Views, each by day and by night.")
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", DayNightWorldConfig.image_size, "Longer side of the images, pixels.")
-_SIBLINGS = flags.DEFINE_integer("siblings", DayNightWorldConfig.siblings, "Places that share a style.")
-_NUM_WORKERS = flags.DEFINE_integer(
-    "num_workers", DayNightWorldConfig.num_workers, "Processes; 0: one per core. Does not change the images.")
+_config = define_flags(DayNightWorldConfig)
 
 
-def main(_):
-    make_day_night_world(DayNightWorldConfig(
-        output_dir=_OUTPUT_DIR.value, seed=_SEED.value, num_places=_NUM_PLACES.value,
-        views_per_place=_VIEWS_PER_PLACE.value, image_size=_IMAGE_SIZE.value, siblings=_SIBLINGS.value,
-        num_workers=_NUM_WORKERS.value))
+def main(_: list[str]) -> None:
+    config = _config()
+    from data_prep.world import day_night_world  # after the settings: pandas takes a second to load
+
+    day_night_world.make_day_night_world(config)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,15 @@ of the time, 2 ms of one processor for an image of 640 x 480; --nodecode reads a
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from data_prep.checking import repair, validation
 from data_prep.stage import command_line, files, jobs
+from data_prep.stage.config_flags import define_flags
+
+if TYPE_CHECKING:
+    from data_prep.checking.validation import Report
 
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "Folder of shards and dataset.json.", required=True)
 _DECODE = flags.DEFINE_bool("decode", True, "Decode every image; otherwise look at its header only.")
@@ -25,14 +29,13 @@ _IMAGES_DIR = flags.DEFINE_string(
     "images_dir", "", "For --rebuild_bad_shards: where the images lie now, if not where they lay.")
 _OUTPUT = flags.DEFINE_string("output", "", "JSON file to write the full report to.")
 _MAX_LINES = flags.DEFINE_integer("max_lines", 10, "Lines to print of each kind of problem.", lower_bound=1)
-_RUNNER = flags.DEFINE_string("runner", jobs.JobConfig.runner, "embedded, or a Beam runner.")
-_RUNNER_OPTIONS = flags.DEFINE_multi_string("runner_options", [], "Option of the Beam runner; repeatable.")
-_NUM_WORKERS = flags.DEFINE_integer("num_workers", jobs.JobConfig.num_workers,
-                                    "Threads of the embedded runner; 0: one per processor.")
+_job_config = define_flags(jobs.JobConfig)
 
 
 def main(_: list[str]) -> None:
-    job = jobs.JobConfig(_RUNNER.value, tuple(_RUNNER_OPTIONS.value), _NUM_WORKERS.value)
+    job = _job_config()
+    from data_prep.checking import repair, validation  # after the settings: TensorFlow takes seconds to load
+
     report = validation.validate(_DATASET_DIR.value, _DECODE.value, job)
     if report.num_problems and _REBUILD_BAD_SHARDS.value:
         _print(report)
@@ -48,7 +51,7 @@ def main(_: list[str]) -> None:
         sys.exit(1)
 
 
-def _print(report: validation.Report) -> None:
+def _print(report: Report) -> None:
     print("\n".join(report.lines(_MAX_LINES.value)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.images import image_headers
+from data_prep.stage.settings import check_fields, setting
 
 DATASETS = ("gldv2", "revisited", "distractors", "cub", "dogs", "day_night", "landmarks", "folder", "list")
 PARTS = ("train", "index", "test")
@@ -32,54 +33,63 @@ _PARTS_OF = {
 class BuildConfig:
     """One build of TFRecord shards. Every value is one that JSON can hold."""
 
-    dataset: str
-    images_dir: str  # may be empty with from_tars
-    output_dir: str
-    num_shards: int = 0  # per split, never more than it has images; 0: about 128 MB each
-    validation_fraction: float = 0.2  # of the images of the training classes; the 80/20 of the DELG paper
-    heldout_class_fraction: float = 0.0  # of the classes, kept from training to judge retrieval
-    seed: int = 0
-    max_bad_fraction: float = 0.05  # of all images; more bad ones stop the build
-    max_pixels: int = image_headers.MAX_PIXELS  # per image; larger ones are left out
-    upright: bool = True  # turn images by their EXIF orientation; see turns_upright
-    decode_check: bool = False  # decode every JPEG fully, instead of checking headers and structure
-    from_tars: str = ""  # gldv2, list, distractors: glob of tars with the images
-    part: str = "train"  # gldv2: one of PARTS
-    train_csv: str = ""  # gldv2
-    train_clean_csv: str = ""  # gldv2
-    exclude_csv: str = ""  # gldv2: images and landmarks to leave out of training
-    index_csv: str = ""  # gldv2
-    index_labels_csv: str = ""  # gldv2
-    test_csv: str = ""  # gldv2
-    recognition_solution_csv: str = ""  # gldv2
-    retrieval_solution_csv: str = ""  # gldv2
-    ground_truth: str = ""  # revisited
-    class_split: str = "official"  # cub, dogs: one of CLASS_SPLITS
-    test_fraction: float = 0.2  # day_night: of the sequences; validation_fraction is of them too
-    test_image_fraction: float = 0.0  # folder: of the images of each class, to the split test
-    pair_frames: bool = False  # day_night: files of equal name show the same view by day and by night
-    landmarks_json: str = ""  # landmarks; empty: the landmarks.json of the images' folder
-    image_list: str = ""  # list, distractors
+    dataset: str = setting(help="what the images are, and how they lie", choices=DATASETS)
+    images_dir: str = setting(
+        help="folder of the images; gldv2: the one with 0/ to f/; folder: the one of the classes; cub, dogs, "
+        "day_night: the set's own; revisited, landmarks: the one with jpg/ or the images; empty with "
+        "from_tars")
+    output_dir: str = setting(help="folder that the shards and dataset.json are written to")
+    num_shards: int = setting(
+        0, help="shards per split, never more than it has images; 0: about 128 MB each", range="[0, 99999]")
+    validation_fraction: float = setting(
+        0.2, help="share of the images of the training classes that goes to the split validation, the 80/20 "
+        "of the DELG paper by default; day_night: share of the sequences", range="[0, 1)")
+    heldout_class_fraction: float = setting(
+        0.0, help="share of the classes that goes whole to the split heldout, kept from training to judge "
+        "retrieval", range="[0, 1)")
+    seed: int = setting(0, help="seed of the splits and of the order of the images", range="[0, inf)")
+    max_bad_fraction: float = setting(
+        0.05, help="share of the images that may be bad; more of them stop the build", range="[0, 1]")
+    max_pixels: int = setting(
+        image_headers.MAX_PIXELS, help="images of more pixels are left out", unit="pixels", range="[1, inf)")
+    upright: bool = setting(
+        True, help="turn images by their EXIF orientation; never for revisited, whose boxes mean stored "
+        "pixels")
+    decode_check: bool = setting(
+        False, help="decode every JPEG fully, instead of checking headers and structure only")
+    from_tars: str = setting(
+        "", help="gldv2, list, distractors: glob of tar files with the images, instead of images_dir")
+    part: str = setting("train", help="gldv2: the part of the set", choices=PARTS)
+    train_csv: str = setting("", help="gldv2 train: table with columns id and landmark_id")
+    train_clean_csv: str = setting(
+        "", help="gldv2 train: table with columns landmark_id and images; only those images are taken")
+    exclude_csv: str = setting(
+        "", help="gldv2 train: images and landmarks to leave out; one a line, or columns id, landmark_id")
+    index_csv: str = setting(
+        "", help="gldv2 index: table with column id; gldv2 test: what the retrieval solution is checked by")
+    index_labels_csv: str = setting(
+        "", help="gldv2 index: table with columns id and landmark_id, to give the images labels")
+    test_csv: str = setting("", help="gldv2 test: table with column id")
+    recognition_solution_csv: str = setting(
+        "", help="gldv2 test: table with columns id, landmarks and Usage")
+    retrieval_solution_csv: str = setting("", help="gldv2 test: table with columns id, images and Usage")
+    ground_truth: str = setting("", help="revisited: .mat, .pkl or .json with imlist, qimlist and gnd")
+    class_split: str = setting(
+        "official", help="cub, dogs: how classes are split; unseen: the first half of the classes trains, "
+        "the other tests", choices=CLASS_SPLITS)
+    test_fraction: float = setting(
+        0.2, help="day_night: share of the sequences that goes to the split test", range="[0, 1)")
+    test_image_fraction: float = setting(
+        0.0, help="folder: share of the images of each class that goes to the split test", range="[0, 1)")
+    pair_frames: bool = setting(
+        False, help="day_night: files of equal name, in one sequence, show the same view by day and by night")
+    landmarks_json: str = setting(
+        "", help="landmarks: table of each image's landmark; empty: the landmarks.json beside the images")
+    image_list: str = setting(
+        "", help="list, distractors: a path a line; list: and a label, after a tab or a comma")
 
     def __post_init__(self):
-        for name, choices in (("dataset", DATASETS), ("part", PARTS), ("class_split", CLASS_SPLITS)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"`{name}` must be one of {', '.join(choices)}. "
-                                 f"Received: {name}={getattr(self, name)!r}.")
-        for name, least in (("num_shards", 0), ("seed", 0), ("max_pixels", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}.")
-        if self.num_shards > 99_999:
-            raise ValueError(f"`num_shards` must be below 100000. Received: num_shards={self.num_shards}.")
-        if not 0 <= self.max_bad_fraction <= 1:
-            raise ValueError("`max_bad_fraction` must be in [0, 1]. "
-                             f"Received: max_bad_fraction={self.max_bad_fraction}.")
-        for name in ("validation_fraction", "heldout_class_fraction", "test_fraction",
-                     "test_image_fraction"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={value}.")
+        check_fields(self)
         if not (self.images_dir or self.from_tars):
             raise ValueError("A build needs `images_dir` or `from_tars`. Received: neither.")
         self._check_set()

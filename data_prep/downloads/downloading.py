@@ -29,6 +29,7 @@ from data_prep.downloads.fetching import Expected, Fetcher, FileFailed, Patience
 from data_prep.downloads.public_sets import PublicFile
 from data_prep.stage import files as stage_files
 from data_prep.stage import lock
+from data_prep.stage.settings import check_fields, setting
 
 CHECKSUMS_NAME = "checksums.json"
 _LOCK_NAME = ".download.lock"
@@ -42,16 +43,16 @@ _JOIN_SECONDS = 1.0  # given to the connections to leave off; a stalled one ends
 class DownloadConfig:
     """How files are downloaded."""
 
-    output_dir: str
-    num_connections: int = 4  # files at once
-    base_url: str = ""  # of a mirror that holds the same paths, in place of the published ones
-    verify: bool = False  # read finished files again and compare their checksums
-    patience: Patience = Patience()
+    output_dir: str = setting(help="folder of the files; one for all of GLDv2 is fine")
+    num_connections: int = setting(4, help="files that are fetched at once", range="[1, 64]")
+    base_url: str = setting(
+        "", help="mirror that holds the same paths, in place of the published addresses; empty: none")
+    verify: bool = setting(
+        False, help="read finished files again, compare their checksums, fetch damaged ones anew")
+    patience: Patience = setting(Patience(), help="how long to insist where a connection fails")
 
     def __post_init__(self):
-        if not 1 <= self.num_connections <= 64:
-            raise ValueError("`num_connections` must be between 1 and 64. "
-                             f"Received: num_connections={self.num_connections}.")
+        check_fields(self)
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise ValueError("`base_url` must begin with http:// or https://. "
                              f"Received: base_url={self.base_url}.")

@@ -1,68 +1,83 @@
-"""Command-line flags made from a settings dataclass: one flag per field, of the same name and default."""
+"""Command-line flags made from a settings class: one flag per field, of the same name, default and help."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from absl import flags
 
+from data_prep.stage.settings import Setting, setting_of
+
 _Config = TypeVar("_Config")
 flags.disclaim_key_flags()  # the flags count as those of the script, so that its --help lists them
+_DEFINERS = {"str": flags.DEFINE_string, "int": flags.DEFINE_integer, "float": flags.DEFINE_float,
+             "bool": flags.DEFINE_bool, "float | None": flags.DEFINE_float,
+             "tuple[str, ...]": flags.DEFINE_multi_string}
 
 
-def define_flags(config_class: type[_Config]) -> Callable[..., _Config]:
-    """Defines a flag for each field of `config_class`.
+def define_flags(config_class: type[_Config], names: Collection[str] = (),
+                 **defaults: Any) -> Callable[..., _Config]:
+    """Defines a flag for each field of `config_class`, of the help, unit, range and choices of its `Setting`.
 
-    The comment beside a field is the help of its flag. A field without default is a required flag; a tuple
-    takes values with commas between them; an optional number is unset by default.
+    A field without default is a required flag. Numbers of a tuple are given with commas between them; names
+    of a tuple by repeating the flag. An optional number is unset by default.
 
     Args:
-        config_class: dataclass whose fields are str, int, float, bool, `float | None` or tuples of floats.
+        config_class: settings class whose fields are str, int, float, bool, `float | None`, tuples of floats
+            or `tuple[str, ...]`.
+        names: the fields that get a flag; empty: all.
+        defaults: of flags whose default is another than that of their field.
 
     Returns:
-        Function that makes the config from the parsed flags; its arguments, named as fields, replace the
-        defaults of flags that were not given.
+        Function that makes the config from the parsed flags. Its arguments, named as fields, replace the
+        defaults of flags that were not given, and set the fields that have no flag.
 
     Raises:
+        TypeError: a field was declared without `setting`.
         ValueError: a field of another type.
     """
-    source = inspect.getsource(config_class)
-    comments = dict(re.findall(r"^    (\w+): [^#\n]*#\s*(.+)$", source, re.MULTILINE))
-    for field in dataclasses.fields(config_class):
-        required = field.default is dataclasses.MISSING
-        _define(field, comments.get(field.name, field.name), required)
+    fields = [field for field in dataclasses.fields(config_class) if not names or field.name in names]
+    for field in fields:
+        _define(field, setting_of(field), defaults.get(field.name, field.default))
 
-    def from_flags(**defaults: Any) -> _Config:
-        given = {field.name: flags.FLAGS[field.name] for field in dataclasses.fields(config_class)}
-        values = {name: _from_list(name, flag.value) for name, flag in given.items()}
-        return config_class(**{**values, **{name: value for name, value in defaults.items()
-                                            if not given[name].present}})
+    def from_flags(**values: Any) -> _Config:
+        given = {field.name: _value_of(field) for field in fields
+                 if flags.FLAGS[field.name].present or field.name not in values}
+        return config_class(**{**values, **given})
 
     return from_flags
 
 
-def _define(field: dataclasses.Field, description: str, required: bool) -> None:
-    definers = {"str": flags.DEFINE_string, "int": flags.DEFINE_integer, "float": flags.DEFINE_float,
-                "bool": flags.DEFINE_bool, "float | None": flags.DEFINE_float}
-    default: Any = None if required else field.default
-    if str(field.type).startswith("tuple[float"):
-        define, default = flags.DEFINE_list, [repr(value) for value in default]
-    elif field.type in definers:
-        define = definers[field.type]
+def _define(field: dataclasses.Field, declared: Setting, default: Any) -> None:
+    required = default is dataclasses.MISSING
+    default = None if required else default
+    if tuple(declared.choices) and not declared.many:
+        flags.DEFINE_enum(field.name, default, tuple(declared.choices), declared.describe(),
+                          required=required)
+    elif _is_numbers(field):
+        flags.DEFINE_list(field.name, [repr(value) for value in default or ()], declared.describe(),
+                          required=required)
+    elif field.type in _DEFINERS:
+        _DEFINERS[field.type](field.name, default, declared.describe(), required=required)
     else:
-        raise ValueError(f"A field must be str, int, float, bool, float | None or a tuple of floats. "
-                         f"Received: {field.name} of type {field.type}.")
-    define(field.name, default, f"{description[0].upper()}{description[1:]}.", required=required)
+        raise ValueError("A field must be str, int, float, bool, float | None, a tuple of floats or of any "
+                         f"number of str. Received: {field.name} of type {field.type}.")
 
 
-def _from_list(name: str, value: Any) -> Any:
+def _is_numbers(field: dataclasses.Field) -> bool:
+    return str(field.type).startswith("tuple[float")
+
+
+def _value_of(field: dataclasses.Field) -> Any:
+    value = flags.FLAGS[field.name].value
     if not isinstance(value, list):
         return value
+    if not _is_numbers(field):
+        return tuple(value)
     try:
-        return tuple(float(item) for item in value)
+        return tuple(float(item) for item in value if item.strip())
     except ValueError as error:
-        raise ValueError(f"`{name}` must be numbers with commas between them. Received: {value}.") from error
+        raise ValueError(f"`{field.name}` must be numbers with commas between them. "
+                         f"Received: {value}.") from error

@@ -22,6 +22,7 @@ from typing import Any
 from rich import console, progress
 
 from data_prep.stage import files
+from data_prep.stage.settings import check_fields, setting
 
 EMBEDDED = "embedded"
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"  # DirectRunner may download one
@@ -38,13 +39,16 @@ _num_working = 0  # items at work in this process
 class JobConfig:
     """Where a job runs."""
 
-    runner: str = EMBEDDED  # or a Beam runner: FlinkRunner, SparkRunner, DataflowRunner, PortableRunner
-    runner_options: tuple[str, ...] = ()  # of Beam, such as --flink_master=host:8081
-    num_workers: int = 0  # threads of the embedded runner; 0: one per processor
+    runner: str = setting(
+        EMBEDDED, help="where to run: embedded, on this machine, or a Beam runner such as FlinkRunner, "
+        "SparkRunner, DataflowRunner, PortableRunner; folders must then be seen by all workers")
+    runner_options: tuple[str, ...] = setting(
+        (), help="an option of the Beam runner, such as --flink_master=host:8081; to be repeated")
+    num_workers: int = setting(
+        0, help="threads of the embedded runner; 0: one per processor", range="[0, inf)")
 
     def __post_init__(self):
-        if self.num_workers < 0:
-            raise ValueError(f"`num_workers` must be at least 0. Received: num_workers={self.num_workers}.")
+        check_fields(self)
         if self.runner == EMBEDDED and self.runner_options:
             raise ValueError("`runner_options` need a `runner` other than embedded. Received: "
                              f"runner_options={' '.join(self.runner_options)}.")

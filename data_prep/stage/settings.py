@@ -114,4 +114,5 @@ def require(holds: bool, rule: str, **received: Any) -> None:
 
 def require_member(name: str, value: str, allowed: Iterable[str]) -> None:
     """Raises a ValueError unless the field `name` has one of the allowed values."""
-    require(value in tuple(allowed), f"`{name}` must be one of {', '.join(allowed)}.", **{name: value})
+    names = tuple(allowed)
+    require(value in names, f"`{name}` must be one of {', '.join(names)}.", **{name: value})

@@ -12,33 +12,12 @@ import pandas as pd
 from data_prep.stage import files
 from data_prep.world import making
 from data_prep.world.architecture.city import City
+from data_prep.world.config import DayNightWorldConfig
 from data_prep.world.photography.scene import photograph_day_and_night
 from data_prep.world.photography.sensor import encode_jpeg
 
 _FORMAT = 1  # of the pictures; raised when the same settings give other pictures
 _DOMAINS = ("day", "night")
-
-
-@dataclasses.dataclass(frozen=True)
-class DayNightWorldConfig:
-    """One world. Everything but `num_workers` and `output_dir` decides the bytes of the images."""
-
-    output_dir: str
-    seed: int = 0
-    num_places: int = 160
-    views_per_place: int = 4  # each by day and by night, from nearly the same spot
-    image_size: int = 96  # pixels, longer side
-    siblings: int = 2  # places that share a style; no split of the data tears them apart
-    num_workers: int = 0  # processes; 0: one per core
-
-    def __post_init__(self):
-        for name, lowest in (("seed", 0), ("num_places", 1), ("views_per_place", 1), ("image_size", 48),
-                             ("siblings", 1), ("num_workers", 0)):
-            if getattr(self, name) < lowest:
-                raise ValueError(f"`{name}` must be at least {lowest}. "
-                                 f"Received: {name}={getattr(self, name)}.")
-        if self.image_size > 2048:
-            raise ValueError(f"`image_size` must be at most 2048. Received: image_size={self.image_size}.")
 
 
 def make_day_night_world(config: DayNightWorldConfig) -> None:

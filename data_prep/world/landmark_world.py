@@ -14,6 +14,7 @@ from absl import logging
 from data_prep.stage import files
 from data_prep.world import making, tables
 from data_prep.world.architecture.city import City
+from data_prep.world.config import WorldConfig
 from data_prep.world.landmark_ground_truth import EASY_PIXEL_SHARE, EASY_VISIBLE_FRACTION, View
 from data_prep.world.photography.scene import Photograph, photograph_landmark, photograph_street
 from data_prep.world.photography.sensor import encode_jpeg
@@ -23,40 +24,6 @@ _PARTS = ".parts"  # what each finished job knows about its images
 _STREETS_PER_JOB = 25
 _QUERY_TRIES = 8
 _TRAIN, _INDEX, _QUERY, _STREET = range(4)  # what an image's seed is for
-
-
-@dataclasses.dataclass(frozen=True)
-class WorldConfig:
-    """One world. Everything but `num_workers` and `output_dir` decides the bytes of the images."""
-
-    output_dir: str
-    seed: int = 0
-    num_landmarks: int = 60  # to train on; 0 writes no training images
-    views_per_landmark: int = 50
-    image_size: int = 256  # pixels, longer side
-    siblings: int = 3  # landmarks that share a style
-    num_eval_landmarks: int = 36  # never trained on; 0 writes no evaluation set
-    eval_views_per_landmark: int = 7  # index images of each
-    queries_per_landmark: int = 2
-    num_distractors: int = 600  # index images without a landmark
-    num_workers: int = 0  # processes; 0: one per core
-
-    def __post_init__(self):
-        for name, lowest in (("seed", 0), ("num_landmarks", 0), ("views_per_landmark", 1), ("image_size", 48),
-                             ("siblings", 1), ("num_eval_landmarks", 0), ("eval_views_per_landmark", 1),
-                             ("queries_per_landmark", 1), ("num_distractors", 0), ("num_workers", 0)):
-            if getattr(self, name) < lowest:
-                raise ValueError(f"`{name}` must be at least {lowest}. "
-                                 f"Received: {name}={getattr(self, name)}.")
-        if self.image_size > 2048:
-            raise ValueError(f"`image_size` must be at most 2048. Received: image_size={self.image_size}.")
-        if self.num_landmarks == 0 and self.num_eval_landmarks == 0:
-            raise ValueError("`num_landmarks` or `num_eval_landmarks` must be above 0. Received: 0 and 0.")
-
-    @property
-    def texture_size(self) -> int:
-        """Pixels of the longer side of a landmark's largest front."""
-        return int(np.clip(3 * self.image_size, 384, 2048))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,8 @@ from data_prep.sources.landmarks import read_landmarks
 from data_prep.sources.revisited import drop_images, read_ground_truth
 from data_prep.stage import files
 from data_prep.stage.progress import stage
-from data_prep.world.landmark_world import WorldConfig, make_world
+from data_prep.world.config import WorldConfig
+from data_prep.world.landmark_world import make_world
 from delg.exports import saving
 from delg.features import extraction
 from delg.index import building as index_building

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from data_prep.world.landmark_world import WorldConfig
+from data_prep.world.config import WorldConfig
 from delg.experiments.chain import Experiment
 from delg.settings.extraction import ExtractConfig
 from delg.settings.search import SearchConfig

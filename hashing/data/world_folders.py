@@ -6,7 +6,8 @@ import os
 
 import pandas as pd
 
-from data_prep.world.landmark_world import WorldConfig, make_world
+from data_prep.world.config import WorldConfig
+from data_prep.world.landmark_world import make_world
 
 
 def write_class_folders(config: WorldConfig, images_dir: str) -> None:

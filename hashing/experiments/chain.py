@@ -18,7 +18,7 @@ from data_prep.building.config import BuildConfig
 from data_prep.records.manifest import load_manifest
 from data_prep.stage import files
 from data_prep.stage.progress import stage
-from data_prep.world.landmark_world import WorldConfig
+from data_prep.world.config import WorldConfig
 from delg.networks import model_files
 from hashing.codes import baselines, codes, encoding
 from hashing.codes.code_shards import EncodedImages, concatenate, read_codes

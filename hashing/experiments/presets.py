@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from data_prep.building.config import BuildConfig
-from data_prep.world.landmark_world import WorldConfig
+from data_prep.world.config import WorldConfig
 from hashing.data.set_folders import find_images_dir
 from hashing.experiments.chain import Experiment
 from hashing.networks.config import BACKBONES_WITH_TOP

@@ -13,7 +13,8 @@ import time
 
 import cv2
 
-from data_prep.world.landmark_world import WorldConfig, make_world
+from data_prep.world.config import WorldConfig
+from data_prep.world.landmark_world import make_world
 
 TARGET = 300  # images a minute
 

@@ -19,8 +19,8 @@ def run_script(*flags: str) -> subprocess.CompletedProcess:
 
 def read_flags(*flags: str) -> subprocess.CompletedProcess:
     """The settings that flags lead to, on stdout, without a build."""
-    code = ("from absl import app\nfrom data_prep.building import build_flags\nbuild_flags.define_flags()\n"
-            "app.run(lambda _: print(*build_flags.configs_from_flags()))")
+    code = ("from absl import app\nfrom data_prep import build_tfrecords as script\n"
+            "app.run(lambda _: print(script._build_config(), script._job_config()))")
     return subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True, check=False,
                           timeout=120)
 

@@ -17,7 +17,8 @@ from data_prep.records import shards
 from data_prep.stage import files as stage_files
 from data_prep.stage.jobs import JobConfig
 from data_prep.stage.progress import stage
-from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
+from data_prep.world.config import DayNightWorldConfig
+from data_prep.world.day_night_world import make_day_night_world
 from delg.networks import model_files
 from vae.data.photographs import read_photographs
 from vae.latents.latents import LatentEncoder

@@ -7,7 +7,7 @@ import os
 
 from absl import logging
 
-from data_prep.world.day_night_world import DayNightWorldConfig
+from data_prep.world.config import DayNightWorldConfig
 from vae.experiments.chain import Experiment
 from vae.scores.methods import MethodsConfig
 from vae.training.config import preset

@@ -9,8 +9,8 @@ from data_prep.building.config import BuildConfig
 class BuildConfigTest(unittest.TestCase):
     def test_refuses_what_is_out_of_range(self):
         for message, bad in (("`dataset` must be one of gldv2, .* Received: dataset='x'", {"dataset": "x"}),
-                             ("`num_shards` must be at least 0", {"num_shards": -1}),
-                             ("`num_shards` must be below 100000", {"num_shards": 100_000}),
+                             (r"`num_shards` must be in \[0, 99999\]", {"num_shards": -1}),
+                             (r"`num_shards` must be in \[0, 99999\]. .*=100000", {"num_shards": 100_000}),
                              ("`max_pixels` must be at least 1", {"max_pixels": 0}),
                              (r"`max_bad_fraction` must be in \[0, 1\]", {"max_bad_fraction": 1.5}),
                              ("dataset=revisited needs `ground_truth`", {"dataset": "revisited"})):

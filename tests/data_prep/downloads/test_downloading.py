@@ -247,7 +247,7 @@ class FailureTest(DownloadingTest):
                 self.download()
 
     def test_settings(self):
-        with self.assertRaisesRegex(ValueError, "`num_connections` must be between 1 and 64. Rec.*=0."):
+        with self.assertRaisesRegex(ValueError, r"`num_connections` must be in \[1, 64\]. Rec.*=0."):
             DownloadConfig("d", num_connections=0)
         with self.assertRaisesRegex(ValueError, "`base_url` must begin with http:// or https://. Rec.*=ftp"):
             DownloadConfig("d", base_url="ftp://a")

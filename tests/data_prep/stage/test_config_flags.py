@@ -6,24 +6,42 @@ import unittest
 from absl import flags
 
 from data_prep.stage.config_flags import define_flags
+from data_prep.stage.settings import setting
+from data_prep.stage.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
 class _FlagTestConfig:
-    flag_test_path: str  # where it lies
-    flag_test_count: int = 3  # how many, of 4
-    flag_test_rate: float = 0.5
-    flag_test_switch: bool = False
-    flag_test_limit: float | None = None
-    flag_test_scales: tuple[float, ...] = (0.5, 2**0.5)
+    flag_test_path: str = setting(help="where it lies")
+    flag_test_count: int = setting(3, help="how many, of 4", unit="images", range="[0, 4]")
+    flag_test_rate: float = setting(0.5, help="how fast")
+    flag_test_switch: bool = setting(False, help="whether at all")
+    flag_test_limit: float | None = setting(None, help="what stops it")
+    flag_test_scales: tuple[float, ...] = setting((0.5, 2**0.5), help="how large")
+    flag_test_options: tuple[str, ...] = setting((), help="what else")
+    flag_test_kind: str = setting("plain", help="which one", choices=Table("kind", {"plain": "", "odd": ""}))
+    flag_test_order: str = setting("", help="which in turn", choices=("plain", "odd"), many=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class _OddConfig:
-    flag_test_odd: dict = dataclasses.field(default_factory=dict)
+    flag_test_odd: dict = setting(help="an odd one")
+
+
+@dataclasses.dataclass(frozen=True)
+class _SilentConfig:
+    flag_test_silent: int = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class _PartConfig:
+    flag_part_first: str = setting(help="where it lies")
+    flag_part_second: str = setting("local", help="where it runs")
+    flag_part_third: str = setting("x", help="that has no flag")
 
 
 _from_flags = define_flags(_FlagTestConfig)
+_part_from_flags = define_flags(_PartConfig, ("flag_part_first", "flag_part_second"), flag_part_first="here")
 
 
 class DefineFlagsTest(unittest.TestCase):
@@ -32,8 +50,8 @@ class DefineFlagsTest(unittest.TestCase):
         flags.FLAGS(["test", *arguments])
         self.addCleanup(flags.FLAGS.unparse_flags)
         for name in flags.FLAGS:
-            if name.startswith("flag_test"):
-                self.addCleanup(setattr, flags.FLAGS[name], "value", flags.FLAGS[name].default)
+            if name.startswith(("flag_test", "flag_part")):
+                self.addCleanup(flags.FLAGS[name].unparse)
         return _from_flags()
 
     def test_defaults_are_those_of_the_config(self):
@@ -41,16 +59,38 @@ class DefineFlagsTest(unittest.TestCase):
 
     def test_values_of_every_type(self):
         config = self._parse("--flag_test_path=x", "--flag_test_count=7", "--flag_test_rate=1e-3",
-                             "--flag_test_switch", "--flag_test_limit=2", "--flag_test_scales=1,0.25")
-        self.assertEqual(config, _FlagTestConfig("x", 7, 1e-3, True, 2.0, (1.0, 0.25)))
+                             "--flag_test_switch", "--flag_test_limit=2", "--flag_test_scales=1,0.25",
+                             "--flag_test_options=a,b", "--flag_test_options=c", "--flag_test_kind=odd",
+                             "--flag_test_order=odd,plain")
+        self.assertEqual(config, _FlagTestConfig("x", 7, 1e-3, True, 2.0, (1.0, 0.25), ("a,b", "c"), "odd",
+                                                 "odd,plain"))
+
+    def test_no_numbers_are_an_empty_tuple(self):
+        for nothing in ("", " "):
+            self.assertEqual(self._parse("--flag_test_path=x", f"--flag_test_scales={nothing}"),
+                             _FlagTestConfig("x", flag_test_scales=()))
 
     def test_other_defaults_are_for_flags_not_given(self):
         self._parse("--flag_test_path=x", "--flag_test_rate=2")
         config = _from_flags(flag_test_count=9, flag_test_rate=0.1)
         self.assertEqual((config.flag_test_count, config.flag_test_rate), (9, 2.0))
 
-    def test_comment_beside_the_field_is_the_help(self):
-        self.assertEqual(flags.FLAGS["flag_test_count"].help, "How many, of 4.")
+    def test_setting_of_the_field_is_the_help(self):
+        self.assertEqual(flags.FLAGS["flag_test_count"].help, "How many, of 4. Unit: images. Range: [0, 4].")
+        self.assertEqual(flags.FLAGS["flag_test_order"].help, "Which in turn. Of: plain, odd.")
+
+    def test_choices_are_shown_and_checked(self):
+        self.assertEqual(flags.FLAGS["flag_test_kind"].help, "<plain|odd>: Which one.")
+        with self.assertRaisesRegex(flags.IllegalFlagValueError, r"flag_test_kind=new: .*<plain\|odd>"):
+            self._parse("--flag_test_path=x", "--flag_test_kind=new")
+
+    def test_some_fields_with_other_defaults(self):
+        self._parse("--flag_test_path=x")
+        self.assertNotIn("flag_part_third", flags.FLAGS)
+        self.assertEqual(_part_from_flags(), _PartConfig("here", "local", "x"))
+        self._parse("--flag_test_path=x", "--flag_part_second=there")
+        self.assertEqual(_part_from_flags(flag_part_second="far", flag_part_third="y"),
+                         _PartConfig("here", "there", "y"))
 
     def test_flags_belong_to_the_module_that_asks_for_them(self):
         names = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(__name__)}
@@ -67,3 +107,7 @@ class DefineFlagsTest(unittest.TestCase):
     def test_refuses_fields_of_other_types(self):
         with self.assertRaisesRegex(ValueError, "Received: flag_test_odd of type dict"):
             define_flags(_OddConfig)
+
+    def test_refuses_fields_that_say_nothing(self):
+        with self.assertRaisesRegex(TypeError, "Field 'flag_test_silent' must be declared by `setting`"):
+            define_flags(_SilentConfig)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from data_prep.sources import day_night
 from data_prep.world.architecture.city import City
-from data_prep.world.day_night_world import DayNightWorldConfig, make_day_night_world
+from data_prep.world.config import DayNightWorldConfig
+from data_prep.world.day_night_world import make_day_night_world
 from data_prep.world.photography import scene
 from tests.fixtures.temporary_files import FilesTest
 
@@ -52,11 +53,11 @@ class DayNightWorldTest(FilesTest):
                                                                             "seed": 1}))
 
     def test_refuses_settings_out_of_range(self):
-        for name, value in (("num_places", 0), ("image_size", 47), ("siblings", 0)):
-            with self.assertRaisesRegex(ValueError, f"`{name}` must be at least .* {name}={value}"):
+        for name, value, rule in (("num_places", 0, "be at least 1"), ("siblings", 0, "be at least 1"),
+                                  ("image_size", 47, r"be in \[48, 2048\]"),
+                                  ("image_size", 2049, r"be in \[48, 2048\]")):
+            with self.assertRaisesRegex(ValueError, f"`{name}` must {rule}. .*{name}={value}"):
                 DayNightWorldConfig("world", **{name: value})
-        with self.assertRaisesRegex(ValueError, "`image_size` must be at most 2048. .*image_size=2049"):
-            DayNightWorldConfig("world", image_size=2049)
 
 
 class PhotographDayAndNightTest(unittest.TestCase):

@@ -1,0 +1,32 @@
+import sys
+import unittest
+
+from data_prep.stage.table import Table
+
+SQUARE = "a square"  # record of the table below
+
+
+class TableTest(unittest.TestCase):
+    def setUp(self):
+        self.table = Table("shape", {"square": f"{__name__}:SQUARE", "circle": "no_such_module:CIRCLE",
+                                     "line": f"{__name__}:LINE"})
+
+    def test_names_need_no_import(self):
+        self.assertEqual((list(self.table), len(self.table)), (["square", "circle", "line"], 3))
+        self.assertIn("circle", self.table)
+        self.assertNotIn("cube", self.table)
+        self.assertNotIn("no_such_module", sys.modules)
+
+    def test_record_of_a_name(self):
+        self.assertEqual(self.table["square"], "a square")
+        self.assertEqual(self.table.kind, "shape")
+
+    def test_refuses_unknown_names_and_wrong_places(self):
+        for name, error in (("cube", KeyError), ("circle", ModuleNotFoundError), ("line", AttributeError)):
+            with self.subTest(name), self.assertRaises(error):
+                self.table[name]
+        self.assertIsNone(self.table.get("cube"))
+
+
+if __name__ == "__main__":
+    unittest.main()
