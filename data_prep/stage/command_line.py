@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
 INTERRUPTED = 130  # exit status of a process ended by Ctrl-C: 128 + SIGINT
+_PIPE_CLOSED = 141  # of one whose reader left, as `head` does: 128 + SIGPIPE
+_HELP = {"-h", "--help", "-help"}
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On an error, show the traceback instead of one line.")
 
 
 def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> None:
     """Parses the flags, calls `main(argv)` and exits.
+
+    `-h` and `--help` print the docstring of the script and its flags. Where the reader of stdout leaves
+    early, as `head` does, the script ends without a word.
 
     A script takes as many arguments without a `--name` as `positional` has names for them, which the error
     message shows; they are `argv[1:]`.
@@ -29,17 +36,44 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
                 raise ValueError(f"{needed} are given as --name=value. "
                                  f"Received: {' '.join(map(repr, argv[1:])) or 'nothing'}.")
             main(argv)
+            sys.stdout.flush()
         except KeyboardInterrupt:
             if _DEBUG.value:
                 raise
             _leave("Interrupted; what was finished is kept, and the same command goes on from there.",
                    INTERRUPTED)
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and _is_stdout_closed():
+                _leave_quietly()
             if _DEBUG.value or not isinstance(error, _user_errors()):
                 raise
             _leave(f"Error: {one_line(error)}", 1)
 
+    if _HELP & set(sys.argv[1:]):
+        _print_help()
     app.run(guarded)
+
+
+def _print_help() -> None:
+    try:
+        app.usage(shorthelp=True, writeto_stdout=True)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_quietly()
+    sys.exit(0)
+
+
+def _is_stdout_closed() -> bool:
+    """Whether nobody reads stdout any more, rather than another pipe or connection."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in watch.poll(0))
+
+
+def _leave_quietly() -> None:
+    with open(os.devnull, "w") as nowhere:  # else Python tries once more to write, and tells of it
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    sys.exit(_PIPE_CLOSED)
 
 
 def one_line(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Scripts fail with one line and a status, and keep the traceback for `--debug` and for our own bugs."""
 
+import os
 import subprocess
 import sys
 import unittest
@@ -7,13 +8,26 @@ import unittest
 from data_prep.stage import command_line
 
 
+def source_of(body: str, positional: tuple[str, ...] = ()) -> str:
+    return ("from data_prep.stage import command_line\n"
+            f"def main(argv):\n    {body}\n"
+            f"command_line.run(main, {positional})\n")
+
+
 def run_script(body: str, *arguments: str, positional: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """Runs a script whose `main` has the given body."""
-    source = ("from data_prep.stage import command_line\n"
-              f"def main(argv):\n    {body}\n"
-              f"command_line.run(main, {positional})\n")
-    return subprocess.run([sys.executable, "-c", source, *arguments], capture_output=True, text=True,
-                          check=False, timeout=60)
+    return subprocess.run([sys.executable, "-c", source_of(body, positional), *arguments],
+                          capture_output=True, text=True, check=False, timeout=60)
+
+
+def run_unread(body: str, *arguments: str) -> tuple[int, str]:
+    """Status and stderr of a script whose stdout nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        done = subprocess.run([sys.executable, "-c", source_of(body), *arguments], stdout=stdout, text=True,
+                              stderr=subprocess.PIPE, check=False, timeout=60)
+    return done.returncode, done.stderr
 
 
 class RunTest(unittest.TestCase):
@@ -60,6 +74,22 @@ class RunTest(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (
                 1, "Error: Give FIRST SECOND; other settings are given as --name=value. "
                 f"Received: {received}.\n"))
+
+    def test_help_by_either_name(self):
+        for name in ("--help", "-h"):
+            done = run_script("raise ValueError('not reached')", name)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("USAGE: ", done.stdout)
+
+    def test_a_reader_that_leaves_is_no_error(self):
+        for body in ("print('x' * 100_000, flush=True)", "print('x')"):
+            with self.subTest(body):
+                self.assertEqual(run_unread(body), (141, ""))
+        self.assertEqual(run_unread("pass", "--help")[1], "")
+
+    def test_another_pipe_that_closes_is_an_error(self):
+        done = run_script("raise BrokenPipeError('of a connection')")
+        self.assertEqual((done.returncode, done.stderr), (1, "Error: of a connection\n"))
 
 
 class OneLineTest(unittest.TestCase):
