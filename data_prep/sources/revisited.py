@@ -85,10 +85,26 @@ def check_box(bbx: list[float], width: int, height: int, query: str) -> list[flo
     return [max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))]
 
 
+def _numbers(values: Any, name: str) -> list[float]:
+    """The numbers of a list or an array; a string, whose characters may be digits, is no list."""
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        raise TypeError(f"{name} is no list but {type(values).__name__}")
+    for value in values:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"{name} holds a value of type {type(value).__name__}")
+    return [value.item() if isinstance(value, np.number) else value for value in values]
+
+
+def _whole(number: float, name: str) -> int:
+    if isinstance(number, float) and not number.is_integer():  # nor are NaN and infinity
+        raise ValueError(f"{name} holds {number}, which is not whole")
+    return int(number)
+
+
 def _checked_entry(entry: Any, query: str, num_index: int, path: str) -> dict[str, Any]:
     try:
-        box = [float(value) for value in entry["bbx"]]
-        places = {level: [int(row) for row in entry[level]] for level in LEVELS}
+        box = [float(value) for value in _numbers(entry["bbx"], "bbx")]
+        places = {level: [_whole(row, level) for row in _numbers(entry[level], level)] for level in LEVELS}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The entry of query {query!r} in {path} must have bbx, easy, hard and junk, all "
                          f"numbers. Received: {type(error).__name__}: {error}.") from error

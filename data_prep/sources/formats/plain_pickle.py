@@ -3,17 +3,25 @@
 A pickle names functions to call. This reader knows the few that NumPy writes for its arrays, and puts
 harmless stand-ins of its own in their place; any other name ends the reading. Not even NumPy's own functions
 are called by the pickle's will: an array type that lies about its contents can reach foreign memory.
+
+Neither can a small pickle ask for much memory or time: only the operations that plain data is written with
+are followed, by the standard library's unpickler in Python, whose memo takes what it holds and not what an
+index claims; and keys are strings and numbers, since the hash of nested tuples may take for ever.
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 _PLAIN_TYPE = re.compile(r"[biuf](1|2|4|8)|[SU][0-9]{1,6}|O8?")
+_VALUES_PER_BYTE = 100  # that it may stand for through references to what it holds once; chosen
 _FAULTS = (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
            RecursionError, MemoryError, OverflowError)
 
@@ -28,14 +36,68 @@ def read_pickle(path: str) -> Any:
         FileNotFoundError: if it does not exist.
     """
     with open(path, "rb") as file:
-        try:
-            return _settle(_PlainUnpickler(file, encoding="latin1").load(), {})
-        except _FAULTS as error:
-            raise ValueError(f"{path} must be a pickle of nothing but dicts, lists, strings, numbers and "
-                             f"numpy arrays. Received: {error}.") from error
+        content = file.read()  # at hand, so that a length that claims more than there is reads just that
+    try:
+        value = _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
+        return _Settler(_VALUES_PER_BYTE * len(content) + 1000).settle(value)
+    except _FAULTS as error:
+        raise ValueError(f"{path} must be a pickle of nothing but dicts, lists, strings, numbers and "
+                         f"numpy arrays. Received: {error}.") from error
 
 
-class _PlainUnpickler(pickle.Unpickler):
+_OPERATIONS = b"".join((
+    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK, pickle.NONE,
+    pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG,
+    pickle.LONG1, pickle.LONG4, pickle.FLOAT, pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING,
+    pickle.SHORT_BINSTRING, pickle.BINBYTES, pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.UNICODE,
+    pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.EMPTY_TUPLE, pickle.TUPLE,
+    pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.EMPTY_LIST, pickle.LIST, pickle.APPEND,
+    pickle.APPENDS, pickle.EMPTY_DICT, pickle.DICT, pickle.SETITEM, pickle.SETITEMS, pickle.GET,
+    pickle.BINGET, pickle.LONG_BINGET, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE,
+    pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.REDUCE, pickle.BUILD, pickle.BYTEARRAY8))
+
+
+class _Dispatch(dict):
+    def __missing__(self, code: int) -> Any:
+        raise pickle.UnpicklingError(f"a pickle with the operation {bytes([code])!r}")
+
+
+def _checked(fill: Callable, count: Callable[[pickle._Unpickler], int]) -> Callable:
+    """`fill`, which puts the last `count` values of the stack in a dict as keys and values, if plain."""
+    def checked(unpickler: pickle._Unpickler) -> None:
+        keys = unpickler.stack[len(unpickler.stack) - count(unpickler)::2]
+        if not all(isinstance(key, (str, bytes, int, float)) for key in keys):
+            raise pickle.UnpicklingError("a dict with other keys than strings and numbers")
+        fill(unpickler)
+
+    return checked
+
+
+def _build(unpickler: pickle._Unpickler) -> None:
+    if not isinstance(unpickler.stack[-2], (_DType, _Array)):
+        raise pickle.UnpicklingError("a state for another value than an array")
+    pickle._Unpickler.load_build(unpickler)
+
+
+def _bytearray(unpickler: pickle._Unpickler) -> None:
+    """The length is not believed before the bytes are there."""
+    length, = struct.unpack("<Q", unpickler.read(8))
+    unpickler.append(bytearray(unpickler.read(length)))
+
+
+def _all_since_mark(unpickler: pickle._Unpickler) -> int:
+    return len(unpickler.stack)
+
+
+class _PlainUnpickler(pickle._Unpickler):
+    dispatch = _Dispatch({code: load for code, load in pickle._Unpickler.dispatch.items()
+                          if code in _OPERATIONS})
+    dispatch[pickle.SETITEM[0]] = _checked(pickle._Unpickler.load_setitem, lambda _: 2)
+    dispatch[pickle.SETITEMS[0]] = _checked(pickle._Unpickler.load_setitems, _all_since_mark)
+    dispatch[pickle.DICT[0]] = _checked(pickle._Unpickler.load_dict, _all_since_mark)
+    dispatch[pickle.BUILD[0]] = _build
+    dispatch[pickle.BYTEARRAY8[0]] = _bytearray
+
     def find_class(self, module: str, name: str) -> Any:
         found = _STAND_INS.get((module.replace("numpy._core", "numpy.core"), name))
         if found is None:
@@ -65,6 +127,8 @@ class _Array:
             self.value = data
         else:
             self.value = _from_bytes(data, dtype).reshape(shape, order="F" if is_fortran else "C")
+            if self.value.size == 0:  # its other axes may claim any length
+                self.value = self.value.reshape(0)
 
 
 def _from_bytes(data: Any, dtype: _DType) -> np.ndarray:
@@ -111,25 +175,42 @@ _STAND_INS = {
 }
 
 
-def _settle(value: Any, settled: dict[int, Any]) -> Any:
-    """The value with every stand-in replaced by what it stands for.
+class _Settler:
+    """Replaces every stand-in in a value by what it stands for.
 
-    Each part is done once, however often the pickle refers to it; `settled` keeps them by identity.
+    Each part is done once, however often the pickle refers to it. Parts that refer to parts may stand for far
+    more values than the file has bytes, which whoever walks them would have to visit: these are refused.
+
+    Args:
+        most: values, counted as often as they are referred to, that there may be.
     """
-    if value is None or isinstance(value, (str, bytes, bool, int, float)):
-        return value
-    if id(value) not in settled:
-        settled[id(value)] = _settle_part(value, settled)
-    return settled[id(value)]
 
+    def __init__(self, most: int):
+        self._most = most
+        self._settled: dict[int, tuple[Any, int]] = {}  # by identity: a part and the values it stands for
 
-def _settle_part(value: Any, settled: dict[int, Any]) -> Any:
-    if isinstance(value, dict):
-        return {_settle(key, settled): _settle(entry, settled) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_settle(entry, settled) for entry in value)
-    if not isinstance(value, _Array):
-        raise pickle.UnpicklingError(f"a value of type {type(value).__name__}")
-    if isinstance(value.value, np.ndarray):
-        return value.value if value.value.dtype.kind in "biuf" else value.value.tolist()
-    return _settle(value.value, settled)
+    def settle(self, value: Any) -> Any:
+        return self._settle(value)[0]
+
+    def _settle(self, value: Any) -> tuple[Any, int]:
+        if value is None or isinstance(value, (str, bytes, bool, int, float)):
+            return value, 1
+        if id(value) not in self._settled:
+            self._settled[id(value)] = part, count = self._settle_part(value)
+            if count > self._most:
+                raise pickle.UnpicklingError(f"lists in lists that stand for over {self._most} values")
+        return self._settled[id(value)]
+
+    def _settle_part(self, value: Any) -> tuple[Any, int]:
+        if isinstance(value, dict):
+            parts = [(key, self._settle(entry)) for key, entry in value.items()]
+            return {key: part for key, (part, _) in parts}, 1 + sum(2 + count for _, (_, count) in parts)
+        if isinstance(value, (list, tuple)):
+            parts = [self._settle(entry) for entry in value]
+            return type(value)(part for part, _ in parts), 1 + sum(count for _, count in parts)
+        if not isinstance(value, _Array):
+            raise pickle.UnpicklingError(f"a value of type {type(value).__name__}")
+        if isinstance(value.value, np.ndarray):
+            array = value.value
+            return (array if array.dtype.kind in "biuf" else array.tolist()), 1 + array.size
+        return self._settle(value.value)

@@ -187,8 +187,40 @@ class RevisitedTest(FilesTest):
         for _ in range(60):
             value = [value, value]
         path = self.write("gnd.pkl", pickle.dumps({"a": value}))
-        with self.assertRaisesRegex(ValueError, "without gnd, imlist, qimlist"):
+        with self.assertRaisesRegex(ValueError, "lists in lists that stand for over"):
             revisited.read_ground_truth(path)
+
+    def test_small_pickles_that_ask_for_much_are_refused(self):
+        nested = b"}K\x01\x85" + b"".join(b"q%ch%c\x86" % (place, place) for place in range(60)) + b"K\x01s."
+        empty = pickle.dumps({"a": np.zeros((0, 1), "S1")}).replace(b"K\x00K\x01\x86",
+                                                                   b"J\xff\xff\xff\x7fK\x00\x86")
+        for content, message in (
+                (b"\x80\x02" + nested, "a dict with other keys than strings and numbers"),  # hash without end
+                (b"\x80\x02Nr\x00\x00\x00\x08.", "without gnd"),  # a memo index of 2 GB
+                (b"\x80\x05\x96\x00\x00\x00\x00\x10\x00\x00\x00.", "must be a pickle"),  # 64 GB of bytes
+                (b"\x80\x04\x8f(\x90.", "the operation"),  # a set hashes too
+                (b"\x80\x02cnumpy\ndtype\n}b.", "a state for another value than an array"),
+                (empty, "without gnd")):
+            path = self.write("gnd.pkl", content)
+            with self.subTest(message), self.assertRaisesRegex(ValueError, message):
+                revisited.read_ground_truth(path)
+            self.assertLess(os.path.getsize(path), 400)
+
+    def test_refuses_places_that_are_no_whole_numbers(self):
+        for level, message in (([0.5], "easy holds 0.5, which is not whole"),
+                               ("12", "easy is no list but str"), (1, "easy is no list but int"),
+                               (["1"], "easy holds a value of type str"), ([True], "of type bool"),
+                               ([float("nan")], "easy holds nan"), ([[1]], "of type list"),
+                               ([10**30], "must point into the 3 names of imlist. Received: 1000")):
+            path = self.changed(easy=level)
+            with self.subTest(message), self.assertRaisesRegex(ValueError, f"query 'q' in .*{message}"):
+                revisited.read_ground_truth(path)
+        self.assertEqual(revisited.read_ground_truth(self.changed(easy=[1.0]))["gnd"][1]["easy"], [1])
+
+    def test_refuses_boxes_that_are_no_numbers(self):
+        for box in ("1234", ["1", 2, 3, 4], [1, 2, 3, None], [1, 2, 3], [1, 2, 3, float("inf")]):
+            with self.subTest(box), self.assertRaisesRegex(ValueError, "query 'q' in "):
+                revisited.read_ground_truth(self.changed(bbx=box))
 
     def test_refuses_damaged_files(self):
         for name, message in (("gnd.json", "must be JSON"), ("gnd.pkl", "must be a pickle of nothing but"),
