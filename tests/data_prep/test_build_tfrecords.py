@@ -9,12 +9,7 @@ import unittest
 
 from data_prep.building.config import BuildConfig
 from data_prep.stage.jobs import JobConfig
-from tests.fixtures import photographs
-
-
-def run_script(*flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "data_prep.build_tfrecords", *flags], capture_output=True,
-                          text=True, check=False, timeout=120)
+from tests.fixtures import photographs, scripts
 
 
 def read_flags(*flags: str) -> subprocess.CompletedProcess:
@@ -52,8 +47,8 @@ class BuildTFRecordsTest(unittest.TestCase):
             os.makedirs(os.path.join(images_dir, f"class{number % 2}"), exist_ok=True)
             with open(os.path.join(images_dir, f"class{number % 2}", f"{number}.jpg"), "wb") as file:
                 file.write(photographs.jpeg(seed=number))
-        done = run_script("--dataset=folder", f"--images_dir={images_dir}", f"--output_dir={output_dir}",
-                          "--num_shards=2", "--validation_fraction=0.2")
+        done = scripts.run("data_prep.build_tfrecords", dataset="folder", images_dir=images_dir,
+                           output_dir=output_dir, num_shards=2, validation_fraction=0.2)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout.splitlines(), [
             "train: 8 images of 2 classes in 2 shards", "validation: 2 images of 2 classes in 2 shards",
@@ -62,8 +57,8 @@ class BuildTFRecordsTest(unittest.TestCase):
             self.assertEqual(json.load(file)["labels"], ["class0", "class1"])
 
     def test_fails_with_one_line(self):
-        done = run_script("--dataset=folder", f"--images_dir={self.directory}", "--validation_fraction=2",
-                          f"--output_dir={self.directory}/shards")
+        done = scripts.run("data_prep.build_tfrecords", dataset="folder", images_dir=self.directory,
+                           output_dir=f"{self.directory}/shards", validation_fraction=2)
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr.splitlines()[-1],
                          "^Error: `validation_fraction` must be in .*Received: validation_fraction=2")

@@ -1,11 +1,10 @@
 """The script prints what is in a dataset and draws a sheet."""
 
-import subprocess
-import sys
 import unittest
 
 import cv2
 
+from tests.fixtures import scripts
 from tests.fixtures.datasets import DatasetTest
 
 
@@ -16,9 +15,7 @@ class InspectTest(DatasetTest):
         self.settings["unlisted"] = {"count": 7, "examples": ["stray.jpg"]}
         self.write()
         sheet = self.path("sheet.png")
-        command = [sys.executable, "-m", "data_prep.inspect", f"--dataset_dir={self.folder}",
-                   f"--output={sheet}", "--num_images=16"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        done = scripts.run("data_prep.inspect", dataset_dir=self.folder, output=sheet, num_images=16)
         self.assertEqual(done.returncode, 0, done.stderr)
         for line in (r"dataset=folder, seed=0, 3 classes to train on", r"\n +train +query +index",
                      r"\n +images +6 +2 +3 ", r"\n +x +0 +2 +- +-", r"train_csv +tables/train.csv +abab",

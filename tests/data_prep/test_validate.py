@@ -2,14 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import unittest
 
 from data_prep.building import building
 from data_prep.building.config import BuildConfig
-from tests.fixtures import photographs
+from tests.fixtures import photographs, scripts
 
 
 class ValidateTest(unittest.TestCase):
@@ -27,12 +25,8 @@ class ValidateTest(unittest.TestCase):
             file.seek(200)
             file.write(b"damage")
 
-    def run_script(self, *flags: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "data_prep.validate", f"--dataset_dir={self.folder}", *flags]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
     def test_names_what_is_wrong(self):
-        done = self.run_script(f"--output={self.output}", "--nodecode")
+        done = scripts.run("data_prep.validate", dataset_dir=self.folder, output=self.output, decode=False)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stdout, r"^damaged record: 1\n  train-00000-of-00001 record 0 at byte 0: CRC "
                                       r"of (?s:.*)\n2 problems in .*: 6 images in 1 shards, .*/s\.\n$")
@@ -40,7 +34,7 @@ class ValidateTest(unittest.TestCase):
             self.assertEqual(json.load(file)["num_problems"], 2)
 
     def test_rebuilds_and_checks_again(self):
-        done = self.run_script("--rebuild_bad_shards")
+        done = scripts.run("data_prep.validate", dataset_dir=self.folder, rebuild_bad_shards=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"\nBuilt again: train-00000-of-00001\.\n"
                                       r"Nothing is wrong in .*: 6 images in 1 shards, ")

@@ -2,20 +2,12 @@
 
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 
 from delg.index import building
 from tests.delg.index.test_building import write_features
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(module, **flags):
-    command = [sys.executable, "-m", module, *(f"--{name}={value}" for name, value in flags.items())]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+from tests.fixtures import scripts
 
 
 class BuildIndexTest(unittest.TestCase):
@@ -27,11 +19,11 @@ class BuildIndexTest(unittest.TestCase):
         write_features(self.folder / "first.h5", range(40))
         write_features(self.folder / "more.h5", range(40, 50))
         (self.folder / "gone.txt").write_text("i3\ni4\n", encoding="utf-8")
-        built = run("delg.build_index", features_dir=self.folder / "first.h5",
-                    index_dir=self.folder / "index", index_type="binary")
+        built = scripts.run("delg.build_index", features_dir=self.folder / "first.h5",
+                            index_dir=self.folder / "index", index_type="binary")
         self.assertEqual((built.returncode, built.stdout.split(" in ")[0]), (0, "40 images of 16 dimensions"))
-        changed = run("delg.update_index", index_dir=self.folder / "index", remove_ids="i0,i1",
-                      add_features=self.folder / "more.h5", remove_ids_file=self.folder / "gone.txt")
+        changed = scripts.run("delg.update_index", index_dir=self.folder / "index", remove_ids="i0,i1",
+                              add_features=self.folder / "more.h5", remove_ids_file=self.folder / "gone.txt")
         self.assertEqual(changed.returncode, 0, changed.stderr)
         self.assertTrue(changed.stdout.startswith("46 images in"), changed.stdout)
         self.assertEqual(building.load_index(self.folder / "index").ids,
@@ -44,7 +36,7 @@ class BuildIndexTest(unittest.TestCase):
                 ("delg.update_index", {"index_dir": "no"}, "Error: One of `add_features`.*Received: none"),
                 ("delg.update_index", {"index_dir": "no", "remove_ids_file": "none.txt"},
                  "Error: `remove_ids_file` must be a file.*none.txt")):
-            finished = run(module, **flags)
+            finished = scripts.run(module, **flags)
             self.assertEqual(finished.returncode, 1)
             self.assertRegex(finished.stderr.strip().splitlines()[-1], message)
             self.assertNotIn("Traceback", finished.stderr)

@@ -4,19 +4,10 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 
-from tests.fixtures import planar_world
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(module, **flags):
-    command = [sys.executable, "-m", module, *(f"--{name}={value}" for name, value in flags.items())]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+from tests.fixtures import planar_world, scripts
 
 
 class SearchScriptsTest(unittest.TestCase):
@@ -45,7 +36,7 @@ class SearchScriptsTest(unittest.TestCase):
                                         "calibration": paths["calibration.json"]}),
                 ("delg.evaluate", {"ranking": paths["ranking.h5"], "ground_truth": self.folder / "gnd.json",
                                    "output": paths["metrics.json"]})):
-            finished = run(module, **flags)
+            finished = scripts.run(module, **flags)
             self.assertEqual(finished.returncode, 0, finished.stderr)
         self.assertIn("verified", finished.stdout)
         scores = json.loads(paths["metrics.json"].read_text(encoding="utf-8"))
@@ -58,8 +49,8 @@ class SearchScriptsTest(unittest.TestCase):
         self.assertEqual(scores["config"]["rerankers"], "alpha_qe,diffusion")
 
     def test_errors_are_one_line(self):
-        finished = run("delg.evaluate", ranking=self.folder / "no.h5", ground_truth="gnd.json",
-                       output=self.folder / "metrics.json")
+        finished = scripts.run("delg.evaluate", ranking=self.folder / "no.h5", ground_truth="gnd.json",
+                               output=self.folder / "metrics.json")
         self.assertNotEqual(finished.returncode, 0)
         self.assertRegex(finished.stderr.strip().splitlines()[-1], "`ranking` must be a file.*no.h5")
         self.assertNotIn("Traceback", finished.stderr)

@@ -4,8 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -15,9 +13,8 @@ from delg.exchange import colmap, conversion, delf, hloc, matlab
 from delg.features.reader import FeatureReader
 from delg.features.shards import DescribedImage, no_local_features
 from delg.settings.search import SearchConfig
-from tests.fixtures import planar_world
+from tests.fixtures import planar_world, scripts
 
-ROOT = pathlib.Path(__file__).parents[3]
 QUERIES, INDEX = [f"q{i}" for i in range(3)], [f"i{i}" for i in range(12)]
 
 
@@ -176,9 +173,7 @@ class ConversionTest(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.folder)), ["a.delf", "b.delf"])
 
     def run_script(self, **settings):
-        return subprocess.run([sys.executable, "-m", "delg.convert_features",
-                               *(f"--{name}={value}" for name, value in settings.items())],
-                              cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        return scripts.run("delg.convert_features", **settings)
 
     def test_as_a_command(self):
         positive = INDEX[self.positives[0][0]]

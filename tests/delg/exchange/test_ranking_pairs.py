@@ -3,8 +3,6 @@
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -17,9 +15,7 @@ from delg.index import building
 from delg.scores.ranking import Ranking, read_ranking
 from delg.search import retrieval
 from delg.settings.search import SearchConfig
-from tests.fixtures import planar_world
-
-ROOT = pathlib.Path(__file__).parents[3]
+from tests.fixtures import planar_world, scripts
 
 
 def ranking_of(num_verified=2):
@@ -72,9 +68,7 @@ class ExportTest(unittest.TestCase):
         return str(cls.folder / name)
 
     def run_script(self, **settings):
-        flags = [f"--{name}={value}" for name, value in settings.items()]
-        return subprocess.run([sys.executable, "-m", "delg.export_pairs", *flags], cwd=ROOT,
-                              capture_output=True, text=True, timeout=240, check=False)
+        return scripts.run("delg.export_pairs", **settings)
 
     def test_as_a_command(self):
         done = self.run_script(ranking=self.path("search/ranking.h5"), output=self.path("pairs.txt"),

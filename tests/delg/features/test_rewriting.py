@@ -1,9 +1,6 @@
 """Rewritten shards hold what an extraction with those settings would have written."""
 
 import os
-import pathlib
-import subprocess
-import sys
 import unittest
 
 import h5py
@@ -13,9 +10,8 @@ from delg.features import local_codes
 from delg.features import reader as features_reader
 from delg.features.reader import FeatureReader
 from delg.features.rewriting import rewrite_features
+from tests.fixtures import scripts
 from tests.fixtures.shard_folder import ShardFolderTest
-
-ROOT = pathlib.Path(__file__).parents[3]
 
 
 class RewriteFeaturesTest(ShardFolderTest):
@@ -91,13 +87,12 @@ class RewriteFeaturesTest(ShardFolderTest):
 
     def test_as_commands(self):
         for script, flags, printed in (
-                ("fit_whitening", [f"--output={self.path('w.npz')}", "--dimension=2"],
+                ("fit_whitening", {"output": self.path("w.npz"), "dimension": 2},
                  f"{self.path('w.npz')}: from 3 to 2 dimensions, learnt on 3 images of {self.source}.\n"),
-                ("rewrite_features", [f"--output_dir={self.path('out')}", f"--whitening={self.path('w.npz')}",
-                                      "--local_dtype=binary"], f"1 feature shards in {self.path('out')}.\n")):
-            done = subprocess.run(
-                [sys.executable, "-m", f"delg.{script}", f"--features={self.source}", *flags],
-                cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+                ("rewrite_features", {"output_dir": self.path("out"), "whitening": self.path("w.npz"),
+                                      "local_dtype": "binary"},
+                 f"1 feature shards in {self.path('out')}.\n")):
+            done = scripts.run(f"delg.{script}", features=self.source, **flags)
             self.assertEqual((done.returncode, done.stderr, done.stdout), (0, "", printed))
         with FeatureReader(self.path("out")) as reader:
             self.assertEqual(reader.global_descriptors.shape, (3, 2))

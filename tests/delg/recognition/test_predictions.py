@@ -24,7 +24,7 @@ from delg.search import retrieval
 from delg.settings.extraction import ExtractConfig
 from delg.settings.recognition import VoteConfig
 from delg.settings.search import SearchConfig
-from tests.delg.test_search_scripts import run
+from tests.fixtures import scripts
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, tiny_model
 
 CELLS = 20  # of a landmark's facade, each of a random colour; an image shows most of them
@@ -86,7 +86,7 @@ class ChainTest(unittest.TestCase):
         return os.path.join(cls.folder, *names)
 
     def run_script(self, module, **flags):
-        finished = run(module, **flags)
+        finished = scripts.run(module, **flags)
         self.assertEqual(finished.returncode, 0, finished.stderr)
         return finished.stdout
 
@@ -132,7 +132,7 @@ class ChainTest(unittest.TestCase):
             self.assertEqual(landmarks.tolist(), [5, 7])
 
     def test_a_wrong_choice_of_flags_is_one_line(self):
-        finished = run("delg.evaluate", ranking=self.path("train_ranking.h5"), output="x.json")
+        finished = scripts.run("delg.evaluate", ranking=self.path("train_ranking.h5"), output="x.json")
         self.assertNotEqual(finished.returncode, 0)
         self.assertRegex(finished.stderr.strip().splitlines()[-1],
                          "Give --ranking and --ground_truth, .* Received: ranking")

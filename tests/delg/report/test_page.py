@@ -6,8 +6,6 @@ import html.parser
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -18,7 +16,7 @@ from delg.report import cards
 from delg.report import page as report_page
 from delg.scores.ranking import read_ranking, write_ranking
 from delg.settings.report import ReportConfig
-from tests.fixtures import tiny_search
+from tests.fixtures import scripts, tiny_search
 
 _VOID = {"meta", "img", "br", "link", "input"}
 
@@ -203,10 +201,9 @@ class PageTest(unittest.TestCase):
 
 class ScriptTest(unittest.TestCase):
     def test_an_error_is_one_line_and_a_status(self):
-        flags = [f"--{field.name}=x" for field in dataclasses.fields(ReportConfig)
-                 if field.default is dataclasses.MISSING]
-        done = subprocess.run([sys.executable, "-m", "delg.make_report", *flags, "--num_hits=0"],
-                              capture_output=True, text=True, check=False)
+        paths = {field.name: "x" for field in dataclasses.fields(ReportConfig)
+                 if field.default is dataclasses.MISSING}
+        done = scripts.run("delg.make_report", **paths, num_hits=0)
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, "Error: `num_hits` must be at least 1. Received: num_hits=0.\n")
 

@@ -2,8 +2,6 @@
 
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -15,9 +13,9 @@ from delg.features import describing
 from delg.search import two_images
 from delg.settings.extraction import ExtractConfig
 from delg.settings.search import SearchConfig
+from tests.fixtures import scripts
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
 
-ROOT = pathlib.Path(__file__).parents[3]
 SHIFT_YX = (8, 12)  # pixels, two and three cells of the tiny model
 
 
@@ -82,10 +80,8 @@ class ImageMatchingTest(unittest.TestCase):
             two_images.write_picture("m.pdf", np.zeros((2, 2, 3), np.uint8))
 
     def test_as_a_command(self):
-        command = [sys.executable, "-m", "delg.match_images", *(str(self.folder / name) for name in
-                                                                ("a.png", "b.png")),
-                   f"--saved_model={self.folder / 'saved_model'}", f"--output={self.folder / 'out.png'}"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        done = scripts.run("delg.match_images", self.folder / "a.png", self.folder / "b.png",
+                           saved_model=self.folder / "saved_model", output=self.folder / "out.png")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"\A\d+ inliers, \d+ matches of \d+ and \d+ local features, similarity "
                                       r"[01]\.\d{3}; drawn in .*out.png\.\n")

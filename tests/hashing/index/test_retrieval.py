@@ -1,10 +1,7 @@
 import csv
 import os
-import subprocess
-import sys
 import tempfile
 import unittest
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,9 +10,7 @@ import tensorflow as tf
 from hashing.codes import code_shards, encoding
 from hashing.index import retrieval
 from hashing.index.code_index import CodeIndex, CodeIndexConfig
-from tests.fixtures import tiny_hashing_models, tiny_shards
-
-_ROOT = Path(__file__).parents[3]
+from tests.fixtures import scripts, tiny_hashing_models, tiny_shards
 
 
 class SearchImagesTest(unittest.TestCase):
@@ -89,25 +84,24 @@ class SearchImagesTest(unittest.TestCase):
                 self.assertRaisesRegex(ValueError, "which does not decode"):
             retrieval.encode_photos(self.encoder, [file.name])
 
-    def _run_script(self, *flags):
-        return subprocess.run(
-            [sys.executable, "-m", "hashing.search_images", f"--index_dir={self.folder}/index", *flags],
-            cwd=_ROOT, capture_output=True, text=True, check=False)
+    def _run_script(self, **flags):
+        return scripts.run("hashing.search_images", index_dir=f"{self.folder}/index", **flags)
 
     def test_script_refuses_flags_that_do_not_go_together(self):
         for flags, message in (
-                (["--image=a", "--query_codes=b"], r"Give `image` or `query_codes`. Received: image=\['a'\]"),
-                (["--image=a", "--sheet=s.png"], "`sheet` needs `index_images`. Received: sheet='s.png'"),
-                (["--query_codes=b", "--sheet=s.png", "--index_images=c"],
+                ({"image": "a", "query_codes": "b"},
+                 r"Give `image` or `query_codes`. Received: image=\['a'\]"),
+                ({"image": "a", "sheet": "s.png"}, "`sheet` needs `index_images`. Received: sheet='s.png'"),
+                ({"query_codes": "b", "sheet": "s.png", "index_images": "c"},
                  "`sheet` with `query_codes` needs `query_images`. Received: query_images=''")):
-            done = self._run_script(*flags)
+            done = self._run_script(**flags)
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stderr, f"^Error: {message}")
 
     def test_script(self):
         done = self._run_script(
-            f"--model_dir={self.folder}/model", f"--image={self._photo()}", "--num_neighbors=24",
-            f"--index_images={self.train}", f"--sheet={self.folder}/found.png")
+            model_dir=f"{self.folder}/model", image=self._photo(), num_neighbors=24,
+            index_images=self.train, sheet=f"{self.folder}/found.png")
         self.assertEqual(done.returncode, 0, done.stderr[-2000:])
         self.assertRegex(done.stdout, r"\n +\d+ +0 bits  train_0_0\n")
         self.assertIsNotNone(tf.io.decode_png(tf.io.read_file(f"{self.folder}/found.png")))
