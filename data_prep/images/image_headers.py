@@ -6,6 +6,7 @@ Decoders allocate what a header asks for and fill in what a truncated file lacks
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import NamedTuple
 
 MAX_PIXELS = 64_000_000  # chosen: 192 MB decoded, above all but the largest sensors
@@ -21,9 +22,13 @@ _EXIF_START = b"Exif\0\0"
 _EXIF_ORIENTATION = 0x0112
 _JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _MAX_SCANS = 500  # the limit libjpeg-turbo advises against progressive files made to keep a decoder busy
+_MAX_SCANNED_PIXELS = 2_000_000_000  # pixels times scans, seconds; common encoders write 10; chosen
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xae\x42\x60\x82"
+_PNG_COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")  # chunks that a decoder inflates beside the pixels
+_MAX_PNG_COMPRESSED = 32  # of them: libpng inflates up to 8 MB of each; chosen
+_INFLATED_AT_ONCE = 2**20  # bytes
 _GIF_STARTS = (b"GIF87a", b"GIF89a")
 _GIF_END = b";"
 _WEBP_LOSSLESS_START = 0x2F
@@ -62,9 +67,41 @@ def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
         raise ValueError(f"{header.width} x {header.height} pixels, more than the limit of {max_pixels}")
     if not _has_end(encoded, header.format, data_start):
         raise ValueError(f"truncated {header.format}: no end marker in {len(encoded)} bytes")
-    if is_progressive and encoded.count(_JPEG_SCAN, data_start) >= _MAX_SCANS:
-        raise ValueError(f"JPEG of {_MAX_SCANS} scans or more")
+    if is_progressive:
+        num_scans = 1 + encoded.count(_JPEG_SCAN, data_start)
+        if num_scans > _MAX_SCANS:
+            raise ValueError(f"JPEG of {_MAX_SCANS} scans or more")
+        if num_scans * header.height * header.width > _MAX_SCANNED_PIXELS:
+            raise ValueError(f"JPEG of {num_scans} scans of {header.width} x {header.height} pixels, more "
+                             f"than {_MAX_SCANNED_PIXELS} together")
+    if header.format == "PNG":
+        _check_png_work(encoded, header)
     return header
+
+
+def _check_png_work(encoded: bytes, header: ImageHeader) -> None:
+    """Refuses PNG files whose chunks inflate to far more than the pixels their header speaks of."""
+    bit_depth = encoded[len(_PNG_START) + 16]
+    row_bytes = 1 + -(-header.width * header.channels * bit_depth // 8)
+    most = 2 * header.height * row_bytes + 1000  # twice: interlaced rows are more, each with its own filter
+    inflater, inflated, num_compressed, position = zlib.decompressobj(), 0, 0, len(_PNG_START)
+    while position + 8 <= len(encoded):
+        length, name = struct.unpack_from(">I4s", encoded, position)
+        position += 8
+        num_compressed += name in _PNG_COMPRESSED
+        if num_compressed > _MAX_PNG_COMPRESSED:
+            raise ValueError(f"PNG of over {_MAX_PNG_COMPRESSED} compressed chunks of text or colours")
+        waiting = encoded[position:position + length] if name == b"IDAT" else b""
+        while waiting and not inflater.eof:
+            try:
+                inflated += len(inflater.decompress(waiting, _INFLATED_AT_ONCE))
+            except zlib.error:
+                return  # the decoder ends here too
+            waiting = inflater.unconsumed_tail
+            if inflated > most:
+                raise ValueError(f"PNG whose data inflates to more than the {most} bytes that its "
+                                 f"{header.width} x {header.height} pixels may take")
+        position += length + 4
 
 
 def _read(encoded: bytes) -> tuple[ImageHeader, int, bool]:

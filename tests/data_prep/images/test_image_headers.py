@@ -1,6 +1,8 @@
 """Headers are read, and files that must not be decoded are refused, without decoding."""
 
+import struct
 import unittest
+import zlib
 
 from data_prep.images import image_headers
 from tests.fixtures import photographs
@@ -93,6 +95,38 @@ class CheckImageTest(unittest.TestCase):
     def test_refuses_thousands_of_scans(self):
         encoded = photographs.jpeg(progressive=True)
         self.assert_refused(encoded[:-2] + b"\xff\xda\x00\x02" * 500 + encoded[-2:], "^JPEG of 500 scans")
+
+    def test_refuses_many_scans_of_many_pixels(self):
+        encoded = photographs.jpeg(progressive=True)
+        size = encoded.index(b"\xff\xc2") + 5
+        encoded = encoded[:size] + struct.pack(">HH", 8000, 8000) + encoded[size + 4:]
+        image_headers.check_image(encoded)  # the ten scans of common encoders
+        self.assert_refused(encoded[:-2] + b"\xff\xda\x00\x02" * 40 + encoded[-2:],
+                            "^JPEG of 50 scans of 8000 x 8000 pixels, more than 2000000000 together$")
+
+    def png(self, data: bytes, extra: bytes = b"", interlaced: int = 0) -> bytes:
+        def chunk(name, content):
+            return struct.pack(">I", len(content)) + name + content + struct.pack(
+                ">I", zlib.crc32(name + content))
+
+        header = struct.pack(">IIBBBBB", 16, 12, 8, 2, 0, 0, interlaced)
+        return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", data[:40])
+                + chunk(b"IDAT", data[40:]) + chunk(b"IEND", b""))
+
+    def test_refuses_png_data_beyond_its_pixels(self):
+        pixels = (b"\0" + b"\x80" * 48) * 12
+        for interlaced in (0, 1):
+            encoded = self.png(zlib.compress(pixels), interlaced=interlaced)
+            self.assertEqual(image_headers.check_image(encoded).height, 12)
+        self.assert_refused(self.png(zlib.compress(bytes(10_000_000))),
+                            "^PNG whose data inflates to more than the 2176 bytes that its 16 x 12 pixels")
+
+    def test_refuses_hundreds_of_compressed_texts(self):
+        text = zlib.compress(b"x" * 1000)
+        chunk = struct.pack(">I", 3 + len(text)) + b"zTXt" + b"x\0\0" + text + bytes(4)
+        data = zlib.compress((b"\0" + b"\x80" * 48) * 12)
+        self.assertEqual(image_headers.check_image(self.png(data, chunk * 32)).width, 16)
+        self.assert_refused(self.png(data, chunk * 33), "^PNG of over 32 compressed chunks of text or")
 
     def test_refuses_kinds_that_no_decoder_reads(self):
         encoded = photographs.jpeg()
