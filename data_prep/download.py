@@ -19,7 +19,8 @@ from absl import flags
 
 from data_prep.downloads import downloading
 from data_prep.downloads.downloading import DownloadConfig
-from data_prep.downloads.public_sets import PUBLIC_SETS, PublicFile, choose_parts, next_command
+from data_prep.downloads.public_sets import PUBLIC_SETS, choose_parts, next_command
+from data_prep.sources.public_set import PublicFile
 from data_prep.stage import command_line
 from data_prep.stage.config_flags import define_flags
 

@@ -8,9 +8,9 @@ from typing import Any
 from data_prep.building.config import BuildConfig
 from data_prep.sources.collection import ImageCollection
 from data_prep.sources.formats.image_names import find_images
+from data_prep.sources.source import SOURCES
 
 _MAX_EXAMPLES = 10
-_WITH_TABLES = ("gldv2", "revisited", "cub", "dogs", "landmarks")
 
 
 def find_unlisted(config: BuildConfig, collection: ImageCollection, num_found: int) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def find_unlisted(config: BuildConfig, collection: ImageCollection, num_found: i
         num_found: images of the tables that were there.
     """
     nothing = {"count": 0, "examples": []}
-    if config.dataset not in _WITH_TABLES or config.from_tars:
+    if not SOURCES[config.dataset].lists_all or config.from_tars:
         return nothing
     if sum(1 for _ in find_images(config.images_dir)) <= num_found:
         return nothing

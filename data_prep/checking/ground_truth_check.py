@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,9 @@ import numpy as np
 from data_prep.checking.id_table import IdTable
 from data_prep.checking.shard_check import Problem
 from data_prep.records.manifest import Manifest
+from data_prep.sources import source
 from data_prep.sources.revisited import LEVELS
+from data_prep.sources.source import SOURCES
 
 _KIND = "ground truth"
 _MAX_NAMED = 100  # images of one sort that are named; the others are counted in one line
@@ -65,11 +66,8 @@ def _possible_ids(entry: dict[str, str], dataset: str) -> list[str]:
     """The id that an image left out would have; where only its path is known, those its source may give."""
     if entry.get("id"):
         return [entry["id"]]
-    path = entry.get("image", "")
-    if dataset == "gldv2":
-        return [os.path.splitext(os.path.basename(path))[0]]
-    names = [path] + ([path[len("jpg/"):]] if path.startswith("jpg/") else [])
-    return [form for name in names for form in (name, os.path.splitext(name)[0])]
+    ids_of_path = SOURCES[dataset].ids_of_path if dataset in SOURCES else source.ids_of_path
+    return ids_of_path(entry.get("image", ""))
 
 
 def _check_names(names: Any, key: str, split: str, table: IdTable) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from rich import console, progress
 
 from data_prep.downloads import archives, partial_file
 from data_prep.downloads.fetching import Expected, Fetcher, FileFailed, Patience, Stopped
-from data_prep.downloads.public_sets import PublicFile
+from data_prep.sources.public_set import PublicFile
 from data_prep.stage import files as stage_files
 from data_prep.stage import lock
 from data_prep.stage.settings import check_fields, setting

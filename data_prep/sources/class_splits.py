@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from data_prep.sources.collection import ImageCollection, SplitImages
+from data_prep.stage.settings import setting
+
+CLASS_SPLITS = ("official", "unseen")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Of every set of that kind."""
+
+    class_split: str = setting(
+        "official", help="cub, dogs: how classes are split; unseen: the first half of the classes trains, "
+        "the other tests", choices=CLASS_SPLITS)
 
 
 def split_classes(ids: list[str], labels: np.ndarray, class_names: list[str], is_official_train: np.ndarray,

@@ -6,9 +6,11 @@ import os
 
 import numpy as np
 
-from data_prep.sources.class_splits import split_classes
+from data_prep.sources.class_splits import Settings, split_classes
 from data_prep.sources.collection import ImageCollection
 from data_prep.sources.formats.image_names import check_names, ids_of_paths
+from data_prep.sources.public_set import PublicFile, PublicSet
+from data_prep.sources.source import Source, tables_inside
 
 TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
 
@@ -74,3 +76,16 @@ def _matched(entries: dict[str, str], name_of: dict[str, str], table: str, paths
         raise ValueError(f"{table} must have the images of {paths}. Received: image {differing[0]} in one "
                          "of them only.")
     return entries
+
+
+SOURCE = Source(
+    layout="the set's own, with images.txt", settings=Settings, lists_all=True, marks=("images.txt",),
+    read=lambda config: read_collection(config.images_dir, config.class_split),
+    tables=lambda config: tables_inside(*(os.path.join(config.images_dir, name) for name in TABLES)),
+    public_sets={"cub": PublicSet(  # 11,788 images
+        homepage="https://data.caltech.edu/records/65de6-vp158",
+        files=(PublicFile("https://data.caltech.edu/records/65de6-vp158/files", "CUB_200_2011.tgz",
+                          size=1_150_585_339, md5="97eceeb196236b17998738112f37df78",
+                          sha256="0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081"),),
+        next_command="python -m data_prep.build_tfrecords --dataset=cub {images} --output_dir={dir}/shards",
+        unpack_dir="unpacked", unpacked_images="--images_dir={dir}/unpacked/CUB_200_2011", unpack=True)})

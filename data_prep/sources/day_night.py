@@ -8,18 +8,31 @@ and camera show the same view.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.day_night_folders import DAY, DOMAINS, NIGHT, View, read_views
 from data_prep.sources.formats.image_names import SUFFIXES, check_names, find_images, ids_of_paths, printable
 from data_prep.sources.formats.tables import read_table
+from data_prep.sources.source import Source, tables_inside
+from data_prep.stage.settings import setting
 
 TABLE = "places.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the sequences and the frames of such a set mean."""
+
+    test_fraction: float = setting(
+        0.2, help="day_night: share of the sequences that goes to the split test", range="[0, 1)")
+    pair_frames: bool = setting(
+        False, help="day_night: files of equal name, in one sequence, show the same view by day and by night")
 
 
 def read_collection(images_dir: str, validation_fraction: float, test_fraction: float, seed: int,
@@ -118,6 +131,8 @@ def _pair_keys(views: Sequence[View], images_dir: str) -> list[str]:
 
 def _groups(sequences: Sequence[str], places: Sequence[str]) -> np.ndarray:
     """A number per image, int64, equal for images connected by sequences and places."""
+    from scipy import sparse  # which flags and help need not wait for
+
     sequence = np.unique(np.array(sequences), return_inverse=True)[1]
     place = np.unique(np.array(places), return_inverse=True)[1] + sequence.max() + 1
     size = int(place.max()) + 1
@@ -148,3 +163,16 @@ def _choose(groups: np.ndarray, domains: np.ndarray, validation_fraction: float,
         side[chosen[:num_test]] = 2
         side[chosen[num_test:num_test + num_validation]] = 1
     return side
+
+
+def _check(config: Any) -> None:
+    if config.heldout_class_fraction:
+        raise ValueError("`heldout_class_fraction` must be 0 for dataset=day_night, which splits by "
+                         f"sequence. Received: heldout_class_fraction={config.heldout_class_fraction}.")
+
+
+SOURCE = Source(
+    layout="the one of places.csv, or of folders that say day and night", settings=Settings, check=_check,
+    read=lambda config: read_collection(config.images_dir, config.validation_fraction, config.test_fraction,
+                                        config.seed, config.pair_frames),
+    tables=lambda config: tables_inside(os.path.join(config.images_dir, TABLE)))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats.image_names import SUFFIXES, find_images, ids_of_paths
-from data_prep.sources.image_list import read_entries
+from data_prep.sources.image_list import Settings, read_entries
+from data_prep.sources.public_set import PublicFile, PublicSet
+from data_prep.sources.source import Source, need, tables_given
 
 
 def read_collection(images_dir: str, image_list: str) -> ImageCollection:
@@ -34,3 +37,23 @@ def read_collection(images_dir: str, image_list: str) -> ImageCollection:
                          f"Received: none in {images_dir}.")
     return ImageCollection([SplitImages("index", list(path_of))],
                            lambda image_id: os.path.join(inside, path_of[image_id]))
+
+
+def _check(config: Any) -> None:
+    if config.from_tars:
+        need(config, "image_list", "dataset=distractors with `from_tars`")
+
+
+_URL = "http://ptak.felk.cvut.cz/revisitop/revisitop1m"
+
+SOURCE = Source(
+    layout="the one with jpg/ or the images, in folders of any depth", settings=Settings, check=_check,
+    reads_tars=True, read=lambda config: read_collection(config.images_dir, config.image_list),
+    tables=lambda config: tables_given(config, "image_list"),
+    public_sets={"distractors": PublicSet(  # 1,001,001 images, without labels
+        homepage="http://cmp.felk.cvut.cz/revisitop",
+        files=(PublicFile(_URL, "revisitop1m.txt"), *(
+            PublicFile(f"{_URL}/jpg", f"revisitop1m.{part}.tar.gz", part=part) for part in range(1, 101))),
+        next_command="python -m data_prep.build_tfrecords --dataset=distractors {images} "
+                     "--output_dir={dir}/shards",
+        unpack_dir="jpg", unpacked_images="--images_dir={dir}/jpg", unpack=True)})

@@ -6,10 +6,12 @@ import os
 
 import numpy as np
 
-from data_prep.sources.class_splits import split_classes
+from data_prep.sources.class_splits import Settings, split_classes
 from data_prep.sources.collection import ImageCollection
 from data_prep.sources.formats import matlab_file
 from data_prep.sources.formats.image_names import check_names, ids_of_paths
+from data_prep.sources.public_set import PublicFile, PublicSet
+from data_prep.sources.source import Source, tables_inside
 
 TABLES = ("train_list.mat", "test_list.mat")
 
@@ -82,3 +84,21 @@ def _read(path: str) -> tuple[list[str], np.ndarray]:
         raise ValueError(f"Labels of {path} must be integers. Received: {labels.dtype} values such as "
                          f"{labels[0]}.")
     return names, labels.astype(np.int64)
+
+
+_URL = "http://vision.stanford.edu/aditya86/ImageNetDogs"
+
+SOURCE = Source(
+    layout="the set's own, with Images/", settings=Settings, lists_all=True, marks=("Images",),
+    read=lambda config: read_collection(config.images_dir, config.class_split),
+    tables=lambda config: tables_inside(*find_tables(config.images_dir)),
+    public_sets={"dogs": PublicSet(  # 20,580 images
+        homepage=_URL,
+        files=(PublicFile(_URL, "images.tar", size=793_579_520, md5="1bb1f2a596ae7057f99d7d75860002ef",
+                          sha256="a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58"),
+               PublicFile(_URL, "annotation.tar", size=21_852_160, md5="4298cc0031f6bc6e74612ac83b5988e2",
+                          sha256="662ed36f707be6b195c2fda392d8e153e83af28cedc8e2134a649f198def30fd"),
+               PublicFile(_URL, "lists.tar", size=481_280, md5="edbb9f16854ec66506b5f09b583e0656",
+                          sha256="34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c")),
+        next_command="python -m data_prep.build_tfrecords --dataset=dogs {images} --output_dir={dir}/shards",
+        unpack_dir="unpacked", unpacked_images="--images_dir={dir}/unpacked", unpack=True)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import numpy as np
@@ -9,6 +10,16 @@ import numpy as np
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats.image_names import SUFFIXES, find_images, ids_of_paths
 from data_prep.sources.labels import LabelledImages, split_images
+from data_prep.sources.source import Source
+from data_prep.stage.settings import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Whether some images are kept to test on."""
+
+    test_image_fraction: float = setting(
+        0.0, help="folder: share of the images of each class that goes to the split test", range="[0, 1)")
 
 
 def read_collection(images_dir: str, test_fraction: float, seed: int) -> ImageCollection:
@@ -48,3 +59,8 @@ def read_images(images_dir: str) -> LabelledImages:
                          f"({', '.join(SUFFIXES)}) in it. Received: none in {images_dir}.")
     landmarks = np.array([image_id.split("/", 1)[0] for image_id in path_of])
     return LabelledImages(list(path_of), landmarks, path_of.__getitem__)
+
+
+SOURCE = Source(
+    layout="the one of the classes", settings=Settings,
+    read=lambda config: read_collection(config.images_dir, config.test_image_fraction, config.seed))

@@ -1,83 +1,117 @@
-"""Google Landmarks v2, training: train.csv (id, url, landmark_id), train_clean.csv (landmark_id, images)."""
+"""Google Landmarks v2: the sets to train on, to search and to ask with, as published."""
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+import dataclasses
+import os
+from typing import Any
 
-from data_prep.sources.exclusions import read_exclusions
-from data_prep.sources.formats.image_names import check_unique
-from data_prep.sources.formats.tables import read_table
-from data_prep.sources.labels import LabelledImages, explode_clean_lists
+from data_prep.sources.collection import ImageCollection
+from data_prep.sources.public_set import PublicFile, PublicSet
+from data_prep.sources.source import Source, need, tables_given
+from data_prep.stage.settings import setting
+
+PARTS = ("train", "index", "test")
+_PARTS_OF = {  # the tables, in the order that dataset.json lists them, and the parts they belong to
+    "train_csv": ("train",), "train_clean_csv": ("train",), "exclude_csv": ("train",),
+    "index_csv": ("index", "test"), "index_labels_csv": ("index",), "test_csv": ("test",),
+    "recognition_solution_csv": ("test",), "retrieval_solution_csv": ("test",),
+}
 
 
-def read_images(train_csv: str, train_clean_csv: str, exclude_csv: str = "") -> LabelledImages:
-    """The training images that the tables list; the clean table, if given, chooses among them.
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Which part of the set, and its tables."""
 
-    Args:
-        train_csv: path of the table of all images, or empty.
-        train_clean_csv: path of the table of clean images, or empty; the one or the other must be given.
-        exclude_csv: path of a list of images and landmarks to leave out, or empty; see `read_exclusions`.
+    part: str = setting("train", help="gldv2: the part of the set", choices=PARTS)
+    train_csv: str = setting("", help="gldv2 train: table with columns id and landmark_id")
+    train_clean_csv: str = setting(
+        "", help="gldv2 train: table with columns landmark_id and images; only those images are taken")
+    exclude_csv: str = setting(
+        "", help="gldv2 train: images and landmarks to leave out; one a line, or columns id, landmark_id")
+    index_csv: str = setting(
+        "", help="gldv2 index: table with column id; gldv2 test: what the retrieval solution is checked by")
+    index_labels_csv: str = setting(
+        "", help="gldv2 index: table with columns id and landmark_id, to give the images labels")
+    test_csv: str = setting("", help="gldv2 test: table with column id")
+    recognition_solution_csv: str = setting(
+        "", help="gldv2 test: table with columns id, landmarks and Usage")
+    retrieval_solution_csv: str = setting("", help="gldv2 test: table with columns id, images and Usage")
 
-    Raises:
-        ValueError: if no table is given, a table is not as published, an id is listed twice or could lead
-            out of the folder of images, or the tables contradict each other.
-        FileNotFoundError: if a table does not exist.
-    """
-    if not (train_csv or train_clean_csv):
+
+def _check(config: Any) -> None:
+    for name, parts in _PARTS_OF.items():
+        if config.part not in parts and getattr(config, name):
+            raise ValueError(f"`{name}` belongs to part={' or '.join(parts)}. "
+                             f"Received: {name}={getattr(config, name)} with part={config.part}.")
+    if config.part != "train":
+        need(config, f"{config.part}_csv", f"part={config.part}")
+    elif not (config.train_csv or config.train_clean_csv):
         raise ValueError("dataset=gldv2 needs `train_csv` or `train_clean_csv`. Received: neither.")
-    ids, landmarks = [], np.empty(0, np.int64)
-    all_ids, all_landmarks = ids, landmarks
-    if train_csv:
-        table = read_table(train_csv, {"id": str, "landmark_id": int})
-        ids, landmarks = table["id"].tolist(), table["landmark_id"].to_numpy(np.int64)
-        check_ids(ids, train_csv)
-        all_ids, all_landmarks = ids, landmarks
-    if train_clean_csv:
-        clean = read_table(train_clean_csv, {"landmark_id": int, "images": str})
-        ids, landmarks = explode_clean_lists(clean["landmark_id"], clean["images"])
-        check_ids(ids, train_clean_csv)
-        if train_csv:
-            _check_agreement(all_ids, all_landmarks, ids, landmarks, train_csv, train_clean_csv)
-        else:
-            all_ids, all_landmarks = ids, landmarks
-    if exclude_csv:
-        exclusions = read_exclusions(exclude_csv, all_ids, all_landmarks, is_complete=bool(train_csv))
-        rows = np.flatnonzero(exclusions.keep(ids, landmarks))
-        if not len(rows):
-            raise ValueError(f"{exclude_csv} must leave an image to train on. Received: a list of all "
-                             f"{len(ids)}.")
-        ids, landmarks = [ids[row] for row in rows], landmarks[rows]
-    return LabelledImages(ids, landmarks, path_of)
 
 
-def path_of(image_id: str) -> str:
-    """Path of an image relative to the folder of images, as the published archives unpack."""
-    return f"{image_id[0]}/{image_id[1]}/{image_id[2]}/{image_id}.jpg"
+def _read(config: Any) -> ImageCollection:
+    from data_prep.sources import gldv2_evaluation, gldv2_training  # pandas, which flags need not wait for
+
+    if config.part == "index":
+        return gldv2_evaluation.read_index(config.index_csv, config.index_labels_csv)
+    if config.part == "test":
+        return gldv2_evaluation.read_test(config.test_csv, config.recognition_solution_csv,
+                                          config.retrieval_solution_csv, config.index_csv)
+    return gldv2_training.read_images(config.train_csv, config.train_clean_csv,
+                                      config.exclude_csv).to_train()
 
 
-def check_ids(ids: list[str], table: str) -> None:
-    """Refuses ids that are used twice, or cannot be those of Google Landmarks.
-
-    Raises:
-        ValueError: naming the id and the table, or if there is none.
-    """
-    if not ids:
-        raise ValueError(f"Table {table} must list at least one image. Received: none.")
-    joined = "".join(ids)  # one look at one string of all ids; the ids one by one only where it fails
-    if min(map(len, ids)) < 3 or not (joined.isalnum() and joined.isascii()):
-        odd = next(image_id for image_id in ids
-                   if len(image_id) < 3 or not (image_id.isalnum() and image_id.isascii()))
-        raise ValueError(f"Image ids of {table} must be three letters or digits or more. Received: {odd!r}.")
-    check_unique(ids, table)
+_URL = "https://s3.amazonaws.com/google-landmark"
+_HOMEPAGE = "https://github.com/cvdfoundation/google-landmark"
 
 
-def _check_agreement(ids: list[str], landmarks: np.ndarray, clean_ids: list[str], clean_landmarks: np.ndarray,
-                     train_csv: str, train_clean_csv: str) -> None:
-    rows = pd.Index(ids).get_indexer(clean_ids)
-    differs = (rows < 0) | (landmarks[rows] != clean_landmarks)
-    if differs.any():
-        odd = int(differs.argmax())
-        known = landmarks[rows[odd]] if rows[odd] >= 0 else None
-        raise ValueError(f"{train_clean_csv} must agree with {train_csv}. Received: image {clean_ids[odd]} "
-                         f"of landmark {clean_landmarks[odd]}, against landmark {known}.")
+def _files(*paths: str) -> tuple[PublicFile, ...]:
+    return tuple(PublicFile(_URL, path) for path in paths)
+
+
+def _tars(split: str, count: int, about: int) -> tuple[PublicFile, ...]:
+    return tuple(PublicFile(_URL, f"{split}/images_{part:03d}.tar", about=about, part=part,
+                            md5_path=f"md5sum/{split}/md5.images_{part:03d}.txt") for part in range(count))
+
+
+def _public_set(split: str, tars: tuple[PublicFile, ...], tables: tuple[PublicFile, ...],
+                flags: str) -> PublicSet:
+    return PublicSet(
+        homepage=_HOMEPAGE, files=tables + tars,
+        next_command=f"python -m data_prep.build_tfrecords --dataset=gldv2 {{images}} {flags} "
+                     f"--output_dir={{dir}}/{split}_shards",
+        archives=f"--from_tars='{{dir}}/{split}/images_*.tar'",
+        unpack_dir=f"{split}_images", unpacked_images=f"--images_dir={{dir}}/{split}_images")
+
+
+_TRAIN_TABLES = _files("metadata/train.csv", "metadata/train_clean.csv")
+_INDEX_TABLES = _files("metadata/index.csv", "metadata/index_image_to_landmark.csv")
+_TEST_TABLES = _files("metadata/test.csv", "ground_truth/recognition_solution_v2.1.csv",
+                      "ground_truth/retrieval_solution_v2.1.csv")
+
+SOURCE = Source(
+    layout="the one with 0/ to f/", read=_read, settings=Settings, check=_check, lists_all=True,
+    reads_tars=True, tables=lambda config: tables_given(config, *_PARTS_OF),
+    ids_of_path=lambda path: [os.path.splitext(os.path.basename(path))[0]],
+    public_sets={
+        "gldv2_train": _public_set(  # 4,132,914 images
+            "train", _tars("train", 500, about=1_000_000_000), _TRAIN_TABLES,
+            "--train_csv={dir}/metadata/train.csv --train_clean_csv={dir}/metadata/train_clean.csv"),
+        "gldv2_index": _public_set(  # 761,757 images
+            "index", _tars("index", 100, about=850_000_000), _INDEX_TABLES,
+            "--part=index --index_csv={dir}/metadata/index.csv "
+            "--index_labels_csv={dir}/metadata/index_image_to_landmark.csv"),
+        "gldv2_test": _public_set(  # 117,577 images
+            "test", _tars("test", 20, about=500_000_000), _TEST_TABLES,
+            "--part=test --test_csv={dir}/metadata/test.csv "
+            "--recognition_solution_csv={dir}/ground_truth/recognition_solution_v2.1.csv "
+            "--retrieval_solution_csv={dir}/ground_truth/retrieval_solution_v2.1.csv"),
+        "gldv2_metadata": PublicSet(
+            homepage=_HOMEPAGE,
+            files=_TRAIN_TABLES + _INDEX_TABLES + _TEST_TABLES + _files(
+                "metadata/train_attribution.csv", "metadata/train_label_to_category.csv",
+                "metadata/train_label_to_hierarchical.csv", "metadata/index_label_to_category.csv",
+                "metadata/index_label_to_hierarchical.csv"),
+            next_command="python -m data_prep.download --dataset=gldv2_train --output_dir={dir}"),
+    })

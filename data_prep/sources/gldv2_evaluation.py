@@ -16,7 +16,7 @@ import pandas as pd
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats.image_names import check_unique
 from data_prep.sources.formats.tables import read_table
-from data_prep.sources.gldv2 import check_ids, path_of
+from data_prep.sources.gldv2_training import check_ids, path_of
 
 USAGES = ("Public", "Private")
 _IGNORED = "Ignored"

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import numpy as np
 
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats.image_names import SUFFIXES, check_names, printable
+from data_prep.sources.source import Source, need, tables_given
+from data_prep.stage.settings import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Where the list is."""
+
+    image_list: str = setting(
+        "", help="list, distractors: a path a line; list: and a label, after a tab or a comma")
 
 
 def read_collection(images_dir: str, image_list: str) -> ImageCollection:
@@ -67,3 +78,10 @@ def _as_array(labels: list[str]) -> np.ndarray:
         return np.array([int(label) for label in labels], np.int64)
     except (ValueError, OverflowError):
         return np.array(labels)
+
+
+SOURCE = Source(
+    layout="what the paths of the list are relative to", settings=Settings, reads_tars=True,
+    read=lambda config: read_collection(config.images_dir, config.image_list),
+    check=lambda config: need(config, "image_list", "dataset=list"),
+    tables=lambda config: tables_given(config, "image_list"))

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data_prep.sources.collection import ImageCollection, SplitImages
+
 
 class LabelledImages(NamedTuple):
     """A collection of images, each of one landmark (class)."""
@@ -18,6 +20,10 @@ class LabelledImages(NamedTuple):
     ids: Sequence[str]
     landmarks: np.ndarray  # [len(ids)]; the original label of each image, integers or strings
     path_of: Callable[[str], str]  # id -> path of the image file, relative to the folder of images
+
+    def to_train(self) -> ImageCollection:
+        """All of them as a split `train`."""
+        return ImageCollection([SplitImages("train", self.ids, landmarks=self.landmarks)], self.path_of)
 
 
 class Classes(NamedTuple):

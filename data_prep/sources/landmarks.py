@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+from typing import Any
 
 import numpy as np
 
 from data_prep.sources.formats.image_names import check_names, path_finder
 from data_prep.sources.labels import LabelledImages
+from data_prep.sources.source import Source
+from data_prep.stage.settings import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Where the table is."""
+
+    landmarks_json: str = setting(
+        "", help="landmarks: table of each image's landmark; empty: the landmarks.json beside the images")
 
 
 def find_table(images_dir: str) -> str:
@@ -62,3 +74,13 @@ def read_landmarks(path: str) -> dict[str, str | int | None]:
                              f"Received: {landmark!r} for image {name!r}.")
     check_names(table, path)
     return table
+
+
+def _table(config: Any) -> str:
+    return config.landmarks_json or find_table(config.images_dir)
+
+
+SOURCE = Source(
+    layout="the one with jpg/ or the images", settings=Settings, lists_all=True,
+    read=lambda config: read_images(config.images_dir, _table(config)).to_train(),
+    tables=lambda config: {"landmarks_json": _table(config)})

@@ -7,6 +7,7 @@ x2, y2 in pixels) and "easy", "hard", "junk" (zero-based places in imlist)}. The
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Collection
@@ -14,11 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats import matlab_file
-from data_prep.sources.formats.image_names import check_names
+from data_prep.sources.formats.image_names import check_names, path_finder
 from data_prep.sources.formats.plain_pickle import read_pickle
+from data_prep.sources.public_set import PublicFile, PublicSet
+from data_prep.sources.source import Source, need, tables_given
+from data_prep.stage.settings import setting
 
 LEVELS = ("easy", "hard", "junk")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Where the ground truth is."""
+
+    ground_truth: str = setting("", help="revisited: .mat, .pkl or .json with imlist, qimlist and gnd")
 
 
 def read_ground_truth(path: str) -> dict[str, Any]:
@@ -138,3 +150,34 @@ def _read_mat(path: str) -> dict[str, Any]:
     imlist, qimlist = ([names] if isinstance(names := stored[key], str) else list(names)
                        for key in ("imlist", "qimlist"))
     return {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
+
+
+def _read(config: Any) -> ImageCollection:
+    ground_truth = read_ground_truth(config.ground_truth)
+    query_bboxes = [entry["bbx"] for entry in ground_truth["gnd"]]
+    return ImageCollection([SplitImages("query", ground_truth["qimlist"], query_bboxes=query_bboxes),
+                            SplitImages("index", ground_truth["imlist"])],
+                           path_finder(config.images_dir), ground_truth=ground_truth)
+
+
+def _public_set(name: str, archives: tuple[PublicFile, ...]) -> PublicSet:
+    ground_truth = PublicFile(f"http://cmp.felk.cvut.cz/revisitop/data/datasets/{name}", f"gnd_{name}.mat")
+    return PublicSet(
+        homepage="http://cmp.felk.cvut.cz/revisitop", files=(ground_truth, *archives),
+        next_command="python -m data_prep.build_tfrecords --dataset=revisited {images} "
+                     f"--ground_truth={{dir}}/gnd_{name}.mat --output_dir={{dir}}/shards",
+        unpack_dir="jpg", unpacked_images="--images_dir={dir}/jpg", flat=True, unpack=True)
+
+
+_OXFORD = "https://www.robots.ox.ac.uk/~vgg/data/oxbuildings"
+_PARIS = "https://www.robots.ox.ac.uk/~vgg/data/parisbuildings"
+
+SOURCE = Source(
+    layout="the one with jpg/ or the images", read=_read, settings=Settings, lists_all=True, has_boxes=True,
+    check=lambda config: need(config, "ground_truth", "dataset=revisited"),
+    tables=lambda config: tables_given(config, "ground_truth"),
+    public_sets={
+        "roxford": _public_set("roxford5k", (
+            PublicFile(_OXFORD, "oxbuild_images-v1.tgz", about=1_940_000_000),)),
+        "rparis": _public_set("rparis6k", (
+            PublicFile(_PARIS, "paris_1-v1.tgz"), PublicFile(_PARIS, "paris_2-v1.tgz")))})

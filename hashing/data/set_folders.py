@@ -7,8 +7,7 @@ import os
 from data_prep.downloads import archives
 from data_prep.downloads.public_sets import PUBLIC_SETS
 from data_prep.records import shards
-
-_MARKS = {"cub": ("images.txt",), "dogs": ("Images",)}  # what tells the folder of a set
+from data_prep.sources.source import SOURCES
 
 
 def find_images_dir(dataset: str, data_dir: str, unpack_dir: str) -> str:
@@ -25,7 +24,7 @@ def find_images_dir(dataset: str, data_dir: str, unpack_dir: str) -> str:
     """
     inside = PUBLIC_SETS[dataset].unpacked_images.split("{dir}/", 1)[1]  # unpacked[/folder of the set]
     for folder in (data_dir, os.path.join(data_dir, inside)):
-        if all(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS[dataset]):
+        if all(os.path.exists(os.path.join(folder, mark)) for mark in SOURCES[dataset].marks):
             return folder
     names = [file.path for file in PUBLIC_SETS[dataset].files if file.path.endswith(archives.SUFFIXES)]
     packed = [path for name in names if os.path.exists(path := os.path.join(data_dir, name))]

@@ -7,9 +7,7 @@ shows the odd bytes written out, as in `caf\\xe9`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-
-import pandas as pd
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")  # in any case; other files are not looked at
 
@@ -31,16 +29,15 @@ def check_names(names: Iterable[str], source: str) -> None:
         seen.add(name)
 
 
-def check_unique(ids: Iterable[str], table: str) -> None:
+def check_unique(ids: Sequence[str], table: str) -> None:
     """Refuses a column of ids in which one occurs twice.
 
     Raises:
         ValueError: naming the id and the table.
     """
-    column = pd.Series(ids, dtype=object)
-    repeated = column.duplicated().to_numpy()
-    if repeated.any():
-        twice = column[repeated.argmax()]
+    if len(set(ids)) < len(ids):
+        seen: set[str] = set()
+        twice = next(name for name in ids if name in seen or seen.add(name))
         raise ValueError(f"Image ids of {table} must be unique. Received: {twice!r} twice.")
 
 

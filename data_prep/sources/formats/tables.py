@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_table(path: str, columns: dict[str, Any], optional: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -20,6 +21,8 @@ def read_table(path: str, columns: dict[str, Any], optional: dict[str, Any] | No
             missing or not of the column's type.
         FileNotFoundError: if there is no such file.
     """
+    import pandas as pd  # which flags and help need not wait for
+
     try:
         found = pd.read_csv(path, nrows=0).columns.tolist()
         missing = [name for name in columns if name not in found]

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import unittest
 
-from data_prep.building.config import SETTINGS_OF, BuildConfig
+from data_prep.building.config import BuildConfig
 
 
 class BuildConfigTest(unittest.TestCase):
@@ -19,9 +19,6 @@ class BuildConfigTest(unittest.TestCase):
         self.assertTrue(self.config().turns_upright)
         self.assertFalse(self.config(upright=False).turns_upright)
         self.assertFalse(self.config("revisited", ground_truth="g.mat").turns_upright)
-
-    def test_settings_of_sets_are_fields(self):
-        self.assertLessEqual(set(SETTINGS_OF), {field.name for field in dataclasses.fields(BuildConfig)})
 
     def test_refuses_what_is_out_of_range(self):
         for message, bad in (

@@ -16,7 +16,7 @@ from unittest import mock
 from data_prep.downloads import downloading
 from data_prep.downloads.downloading import DownloadConfig
 from data_prep.downloads.fetching import Patience
-from data_prep.downloads.public_sets import PublicFile
+from data_prep.sources.public_set import PublicFile
 from tests.fixtures import http_server
 from tests.fixtures.http_server import Fault
 

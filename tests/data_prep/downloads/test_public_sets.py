@@ -8,7 +8,8 @@ from urllib.parse import urlparse
 
 from data_prep.building.config import BuildConfig
 from data_prep.downloads import archives, public_sets
-from data_prep.downloads.public_sets import PUBLIC_SETS, PublicFile, choose_parts, next_command
+from data_prep.downloads.public_sets import PUBLIC_SETS, choose_parts, next_command
+from data_prep.sources.public_set import PublicFile
 
 
 class TableTest(unittest.TestCase):

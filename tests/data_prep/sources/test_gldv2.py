@@ -2,7 +2,7 @@
 
 import unittest
 
-from data_prep.sources import gldv2, gldv2_evaluation
+from data_prep.sources import gldv2_evaluation, gldv2_training
 from delg.scores.gldv2 import scores as gldv2_scores
 from tests.fixtures.temporary_files import FilesTest
 
@@ -13,7 +13,7 @@ class GLDv2Test(FilesTest):
     CLEAN = "landmark_id,images\n9,abc3 abc2\n5,abc1\n"
 
     def read(self, train="", clean="", exclude=""):
-        return gldv2.read_images(self.write("train.csv", train) if train else "",
+        return gldv2_training.read_images(self.write("train.csv", train) if train else "",
                                  self.write("clean.csv", clean) if clean else "",
                                  self.write("exclude.csv", exclude) if exclude else "")
 
