@@ -12,7 +12,8 @@ from absl import flags
 
 from data_prep.stage import command_line
 from delg.settings.extraction import ExtractConfig
-from delg.settings.search import MATCHERS, TRANSFORMS, VERIFIERS, SearchConfig
+from delg.settings.kinds import VERIFIERS
+from delg.settings.search import MATCHERS, TRANSFORMS, SearchConfig
 
 _CHANCE_INLIERS = 12  # photos of different scenes seldom have more, at 20 pixels
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model.", required=True)
@@ -27,8 +28,7 @@ _SCORE_THRESHOLD = flags.DEFINE_float(
     "Least attention score of a local feature. Unset: the one that the model learnt.")
 _MATCHER = flags.DEFINE_enum("matcher", SearchConfig.matcher, MATCHERS, "How looks are matched.")
 _VERIFIER = flags.DEFINE_enum(
-    "verifier", SearchConfig.verifier, [name for name in VERIFIERS if name != "none"],
-    "How the transform is found.")
+    "verifier", SearchConfig.verifier, list(VERIFIERS), "How the transform is found.")
 _TRANSFORM = flags.DEFINE_enum("transform", SearchConfig.transform, TRANSFORMS, "Kind of the transform.")
 _INLIER_THRESHOLD = flags.DEFINE_float(
     "inlier_threshold", SearchConfig.inlier_threshold,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 Record = TypeVar("Record")
@@ -41,3 +41,14 @@ class Table(Mapping[str, Record], Generic[Record]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.places
+
+
+class OrNone(Iterable[str]):
+    """The names of a table, then "none", for a setting that can do without: `table.get("none")` is None."""
+
+    def __init__(self, table: Table):
+        self._table = table
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._table
+        yield "none"

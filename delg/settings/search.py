@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import require, require_member
+from data_prep.stage.table import OrNone
+from delg.settings.kinds import RERANKERS, VERIFIERS
 
 MATCHERS = ("mutual", "ratio", "threshold")
-VERIFIERS = ("usac", "scale", "paper", "none")
 TRANSFORMS = ("homography", "affine")
 FINAL_ORDERS = ("fused", "inliers")
-RERANKERS = ("alpha_qe", "dba", "diffusion", "neighbor_refinement")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +46,8 @@ class SearchConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name, allowed in (("matcher", MATCHERS), ("verifier", VERIFIERS), ("transform", TRANSFORMS),
-                              ("final_order", FINAL_ORDERS)):
+        for name, allowed in (("matcher", MATCHERS), ("verifier", OrNone(VERIFIERS)),
+                              ("transform", TRANSFORMS), ("final_order", FINAL_ORDERS)):
             require_member(name, getattr(self, name), allowed)
         for name in ("num_neighbors", "num_rerank", "guided_neighbors", "min_inliers", "inlier_weight"):
             require(getattr(self, name) >= 0, f"`{name}` must not be negative.",

@@ -28,7 +28,8 @@ from delg.features.reader import FeatureReader
 from delg.scores import metrics
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.search.rerankers import stack as rerankers_stack
-from delg.settings.search import RERANKERS, SearchConfig
+from delg.settings.kinds import RERANKERS
+from delg.settings.search import SearchConfig
 from tests.benchmarks.retrieval_scores import mean_and_interval, score_rows
 
 _QUERY_FEATURES = flags.DEFINE_string(

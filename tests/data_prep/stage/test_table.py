@@ -1,7 +1,7 @@
 import sys
 import unittest
 
-from data_prep.stage.table import Table
+from data_prep.stage.table import OrNone, Table
 
 SQUARE = "a square"  # record of the table below
 
@@ -26,6 +26,11 @@ class TableTest(unittest.TestCase):
             with self.subTest(name), self.assertRaises(error):
                 self.table[name]
         self.assertIsNone(self.table.get("cube"))
+
+    def test_a_setting_that_can_do_without_a_record(self):
+        choices = OrNone(self.table)
+        self.table.places["cube"] = f"{__name__}:SQUARE"
+        self.assertEqual(tuple(choices), ("square", "circle", "line", "cube", "none"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import numpy as np
 
 from delg.index.exact import nearest
 from delg.search.rerankers import diffusion, neighbor_refinement, query_expansion, stack
-from delg.settings.search import RERANKERS, SearchConfig
+from delg.settings.kinds import RERANKERS
+from delg.settings.search import SearchConfig
 from tests.fixtures.planar_world import unit
 
 
