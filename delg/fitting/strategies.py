@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable
 
@@ -17,7 +18,7 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
             TPU that TPU_NAME or the machine names.
 
     Raises:
-        ValueError: unknown name, or multi_worker without TF_CONFIG.
+        ValueError: unknown name, or multi_worker without a TF_CONFIG that names all workers and this one.
     """
     if name == "one_device":
         return tf.distribute.get_strategy()
@@ -29,9 +30,7 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
         processors = [device.name for device in tf.config.list_logical_devices("CPU")]
         return tf.distribute.MirroredStrategy(processors, tf.distribute.ReductionToOneDevice())
     if name == "multi_worker":
-        if not os.environ.get("TF_CONFIG"):
-            raise ValueError("`strategy=multi_worker` needs the environment variable TF_CONFIG with the "
-                             "addresses of all workers and the task of this one. Received: none.")
+        _check_cluster(os.environ.get("TF_CONFIG", ""))
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", ""))
@@ -40,6 +39,26 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
         return tf.distribute.TPUStrategy(resolver)
     raise ValueError("`strategy` must be one of one_device, mirrored, multi_worker, tpu. "
                      f"Received: strategy={name!r}.")
+
+
+def _check_cluster(tf_config: str) -> None:
+    """Refuses what TensorFlow would take for a cluster of one: each machine would train alone.
+
+    Source of the form: tf.distribute.cluster_resolver.TFConfigClusterResolver.
+    """
+    try:
+        content = json.loads(tf_config)
+        cluster, task = content["cluster"], content["task"]
+        addresses, index = cluster[task["type"]], task["index"]
+        is_whole = all(isinstance(address, str) for address in addresses) and 0 <= index < len(addresses)
+    except (ValueError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise ValueError("`strategy=multi_worker` needs the environment variable TF_CONFIG with the "
+                         "addresses of all workers and the task of this one, such as "
+                         '{"cluster": {"worker": ["HOST:PORT", ...]}, '
+                         '"task": {"type": "worker", "index": 0}}. '
+                         f'Received: {tf_config or "none"}.')
 
 
 def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:

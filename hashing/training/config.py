@@ -106,6 +106,9 @@ class TrainConfig:
         require(self.images_per_class == 0 or self.batch_size % self.images_per_class == 0,
                 "`batch_size` must be a multiple of `images_per_class`.", batch_size=self.batch_size,
                 images_per_class=self.images_per_class)
+        require(self.images_per_class != 1 or self.mining == "none" or not self.triplet_weight,
+                "`images_per_class` must be 0 or at least 2 for a batch to have triplets.",
+                images_per_class=self.images_per_class, mining=self.mining)
         weights = (self.center_weight, self.classification_weight,
                    self.triplet_weight if self.mining != "none" else 0)
         require(any(weights), "One of `triplet_weight` (with `mining`), `center_weight` and "

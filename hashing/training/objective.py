@@ -13,6 +13,7 @@ from hashing.training import losses
 from hashing.training.centers import class_centers
 from hashing.training.config import TrainConfig
 from hashing.training.schedules import InverseSqrtWithWarmup
+from hashing.training.triplets import positive_pairs
 
 
 class CodeLoss(keras.losses.Loss):
@@ -56,7 +57,11 @@ class CodeLoss(keras.losses.Loss):
                                                  config.mirrored, config.order_aware)
         mined = tensorflow_addons().losses
         loss = mined.triplet_hard_loss if config.mining == "batch_hard" else mined.triplet_semihard_loss
-        return loss(labels, codes, self._margin, distance_metric="squared-L2")
+        # tensorflow-addons divides 0 by 0 where no two images are of one class.
+        pairs, _ = positive_pairs(tf.reshape(labels, [-1]), mirrored=False)
+        return tf.cond(tf.size(pairs) > 0,
+                       lambda: loss(labels, codes, self._margin, distance_metric="squared-L2"),
+                       lambda: tf.zeros([], tf.float32))
 
 
 def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int) -> keras.Model:

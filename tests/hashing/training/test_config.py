@@ -31,6 +31,8 @@ class ConfigTest(unittest.TestCase):
                 ("`head_views` must be positive. Received: head_views=0", {"head_views": 0}),
                 ("multiple of `images_per_class`. Received: batch_size=10, images_per_class=4",
                  {"batch_size": 10, "images_per_class": 4}),
+                ("`images_per_class` must be 0 or at least 2 .* Received: images_per_class=1",
+                 {"images_per_class": 1}),
                 ("`warmup_steps` must be at least 1", {"warmup_steps": 0}),
                 ("`warmup_steps` must be at least 0, and below `num_steps`",
                  {"schedule": "linear", "warmup_steps": 10, "num_steps": 10}),

@@ -2,12 +2,13 @@ import unittest
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from data_prep.images.addons import tensorflow_addons
 from hashing.networks.model import build_hashing
 from hashing.training import losses, objective
 from hashing.training.centers import class_centers
-from hashing.training.config import TrainConfig
+from hashing.training.config import MININGS, TrainConfig
 
 
 def _config(**changes):
@@ -38,6 +39,16 @@ class CodeLossTest(unittest.TestCase):
                              ("semi_hard", addons.triplet_semihard_loss)):
             expected = float(loss(self.labels, self.codes, 5.0, distance_metric="squared-L2"))
             self.assertAlmostEqual(self.loss(mining=mining, margin=5.0), expected, places=4)
+
+    def test_a_batch_without_two_images_of_a_class_has_no_triplet_loss(self):
+        for labels in (np.arange(8), np.zeros(1, int)):
+            codes = tf.Variable(self.codes[:len(labels)])
+            for mining in MININGS:
+                with self.subTest(mining, labels=labels), tf.GradientTape() as tape:
+                    loss = objective.CodeLoss(_config(mining=mining, center_weight=1e-9), 8)(
+                        labels[:, None], codes)
+                self.assertAlmostEqual(float(loss), 0, places=5)
+                self.assertTrue(np.isfinite(tape.gradient(loss, codes)).all())
 
     def test_batch_hard_by_a_slow_loop(self):
         hinges = []
