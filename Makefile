@@ -1,11 +1,11 @@
-# make demo | test | lint | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
+# make demo | test | lint | docs | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
 #      hashing-demo [DATA=DIR] [WEIGHTS=FILE]
 # Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
 
-.PHONY: demo smoke real vae-demo hashing-demo test lint bench clean env
+.PHONY: demo smoke real vae-demo hashing-demo test lint docs bench clean env
 
 env:
 	@.ci/make_environment
@@ -35,6 +35,10 @@ test: env
 lint: env
 	$(PY) -m ruff check .
 	.venv/bin/lint-imports
+
+docs: env
+	$(PY) -m tests.documents.make_map
+	$(PY) -m tests.documents.make_api
 
 bench: env
 	@for file in tests/benchmarks/bench_*.py; do \
