@@ -12,11 +12,14 @@ import tensorflow as tf
 from delg.networks import model_files
 from delg.settings.training import TrainConfig
 from delg.training import loop
-from tests.fixtures import model_dirs, replicas, tiny_shards
+from tests.fixtures import model_dirs, replicas, tiny_backbone, tiny_shards
 
 
 def setUpModule():
     global _folder, _base
+    backbone = tiny_backbone.in_place_of_resnet18()
+    backbone.start()
+    unittest.addModuleCleanup(backbone.stop)
     _folder = tempfile.TemporaryDirectory()
     tiny_shards.write_tiny_shards(_folder.name)
     _base = TrainConfig(

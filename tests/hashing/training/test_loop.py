@@ -12,11 +12,14 @@ from hashing.networks import model_dir
 from hashing.networks.model import build_hashing
 from hashing.training import last_layers, loop
 from hashing.training.config import TrainConfig
-from tests.fixtures import model_dirs, replicas, tiny_shards
+from tests.fixtures import model_dirs, replicas, tiny_backbone, tiny_shards
 
 
 def setUpModule():
     global _folder, _base
+    backbone = tiny_backbone.in_place_of_resnet18()
+    backbone.start()
+    unittest.addModuleCleanup(backbone.stop)
     _folder = tempfile.TemporaryDirectory()
     tiny_shards.write_tiny_shards(_folder.name)
     _base = TrainConfig(
@@ -48,7 +51,7 @@ class TrainTest(unittest.TestCase):
 
     def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
-        model_dirs.kill_after_first_backup(self, "hashing.train", config, "--preset=paper2019")
+        model_dirs.kill_after_first_backup(self, "hashing.train", config, preset="paper2019")
         self.assertFalse(os.path.exists(os.path.join(config.model_dir, "best.weights.h5"))
                          and len(model_dirs.read_history(config.model_dir)) == 3)  # it had not finished
         loop.train(config)
