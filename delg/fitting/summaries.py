@@ -5,33 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-import cv2
 import keras
 import numpy as np
 import tensorflow as tf
 
-
-def attention_overlay(image: np.ndarray, scores: np.ndarray,
-                      receptive_field: tuple[int, int, int]) -> np.ndarray:
-    """A picture with its attention scores as heat on top; each cell is drawn where it looks.
-
-    Args:
-        image: uint8, [H, W, 3], RGB.
-        scores: float, [h, w], not negative.
-        receptive_field: (size, stride, padding) of a cell in pixels.
-
-    Returns:
-        uint8, [H, W, 3], RGB; the highest score is bright yellow, zero black-blue.
-    """
-    size, stride, padding = receptive_field
-    centre = (size - 1) / 2 - padding
-    columns, rows = np.meshgrid((np.arange(image.shape[1]) - centre) / stride,
-                                (np.arange(image.shape[0]) - centre) / stride)
-    heat = cv2.remap(np.float32(scores), np.float32(columns), np.float32(rows), cv2.INTER_LINEAR,
-                     borderMode=cv2.BORDER_REPLICATE)
-    levels = np.uint8(np.round(255 * heat / max(float(heat.max()), 1e-12)))
-    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    return cv2.addWeighted(image, 0.4, colours, 0.6, 0)
+from delg.pictures.drawing import attention_overlay
 
 
 class TrainingSummaries(keras.callbacks.Callback):

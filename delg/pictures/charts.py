@@ -1,15 +1,19 @@
-"""Charts of the report, as inline SVG that follows the page's colours, light or dark (Matplotlib)."""
+"""Charts of the reports: inline SVG in the page's colours, light or dark, and PNG files (Matplotlib)."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from data_prep.stage import files
 
 # Colours Matplotlib draws with, and the page's own that take their place.
 _INK, _MUTED, _RULE, _BEFORE, _AFTER, _THIRD, _FOURTH = (f"#0{n}0{n}0{n}" for n in range(1, 8))
@@ -20,6 +24,9 @@ _LINES = ((_AFTER, "-"), (_THIRD, (0, (5, 2))), (_FOURTH, (0, (1, 1.5))), (_BEFO
 _RC = {"svg.fonttype": "none", "svg.hashsalt": "delg", "font.size": 10, "text.color": _INK,
        "font.family": "sans-serif", "axes.edgecolor": _RULE, "axes.labelcolor": _MUTED,
        "xtick.color": _RULE, "ytick.color": _RULE, "xtick.labelcolor": _MUTED, "ytick.labelcolor": _MUTED}
+_PICTURE_COLOURS = ("#1f56c4", "#c9480a", "#00785a", "#7a4fb5", "#b78300", "#626a75")
+_PICTURE_STYLES = ("-", "--", "-.", ":")
+_PICTURE_INK, _PICTURE_RULE = "#1b1e23", "#e1e4e8"
 
 
 def inline_svg(figure: Figure, name: str, label: str) -> str:
@@ -136,3 +143,43 @@ def lines_svg(name: str, x_label: str, y_label: str,
         figure.legend(loc="outside upper right", ncols=len(lines), frameon=False)
     ends = "; ".join(f"{legend}: {y[-1]:.3g} at the end" for legend, (_, y) in lines.items())
     return inline_svg(figure, name, f"{y_label} over {x_label}. {ends}.")
+
+
+class Line(NamedTuple):
+    """One line of a panel."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]  # None: no value there
+
+
+def draw_png(path: str, panels: Mapping[str, Sequence[Line]], x_label: str, y_label: str) -> None:
+    """Writes panels beside each other; a line has the same colour in each.
+
+    Args:
+        path: of the PNG.
+        panels: title to lines; at least one panel.
+        x_label, y_label: of the axes.
+    """
+    figure = Figure(figsize=(1 + 4.6 * len(panels), 4.2), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for panel, (title, lines) in zip(axes, panels.items()):
+        panel.set_title(title, loc="left", fontsize=11, color=_PICTURE_INK)
+        panel.set_xlabel(x_label)
+        panel.grid(color=_PICTURE_RULE, linewidth=0.7)
+        for side in ("top", "right"):
+            panel.spines[side].set_visible(False)
+        for line in lines:
+            place = names.index(line.name)
+            panel.plot(line.x, [np.nan if value is None else value for value in line.y], label=line.name,
+                       color=_PICTURE_COLOURS[place % len(_PICTURE_COLOURS)],
+                       linestyle=_PICTURE_STYLES[place % len(_PICTURE_STYLES)],
+                       marker="o", markersize=3, linewidth=1.8)
+    axes[0].set_ylabel(y_label)
+    handles = {handle.get_label(): handle for panel in axes for handle in panel.get_lines()}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(names)),
+                  frameon=False)
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

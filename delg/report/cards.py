@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from delg.features.reader import FeatureReader
 from delg.geometry import pairs
 from delg.pictures import drawing
 from delg.report.queries import Hit, QueryOutcome
+from delg.scores.percent import percent
 from delg.scores.ranking import Ranking
 from delg.settings.search import SearchConfig
 
@@ -22,11 +22,6 @@ _QUERY = (300, 440)
 _MAP = (300, 440)
 _MATCHED_HEIGHT, _UNMATCHED_HEIGHT = 400, 220
 _NUM_MISSED = 10  # positives further down that are shown
-
-
-def percent(value: float) -> float | None:
-    """A score in [0, 1] as percent; None for NaN."""
-    return None if math.isnan(value) else 100 * value
 
 
 def explained_hits(outcome: QueryOutcome) -> list[Hit]:

@@ -14,10 +14,11 @@ from delg.features.reader import FeatureReader
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
 from delg.report import inputs, queries
-from delg.report.cards import CardMaker, percent, shown_hits
+from delg.report.cards import CardMaker, shown_hits
 from delg.report.queries import QueryOutcome
-from delg.scores import metrics
+from delg.scores import evaluation, metrics
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
+from delg.scores.percent import percent
 from delg.scores.ranking import Ranking, read_ranking
 from delg.settings.report import ReportConfig
 
@@ -40,7 +41,8 @@ def make_report(config: ReportConfig) -> str:
     baseline = (inputs.read_scores(config.baseline_metrics, "baseline_metrics")
                 if config.baseline_metrics else None)
     ranking = read_ranking(config.ranking)
-    truth = queries.align_ground_truth(load_ground_truth(config.ground_truth), ranking)
+    truth = evaluation.align(load_ground_truth(config.ground_truth), ranking, config.ranking,
+                             config.ground_truth)
     outcomes = queries.judge_queries(ranking, truth)
     _check_scores(config, scores, outcomes)
     failures, successes = queries.choose_queries(outcomes, config.num_queries, config.num_successes)

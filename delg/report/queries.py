@@ -103,34 +103,6 @@ class QueryOutcome:
         return int(np.count_nonzero(kinds != WRONG))
 
 
-def align_ground_truth(ground_truth: GroundTruth, ranking: Ranking) -> GroundTruth:
-    """The ground truth in the rows of a ranking: queries and index images in the ranking's order.
-
-    Raises:
-        ValueError: if the ranking holds a query or an index image that the ground truth does not name,
-            or lacks an index image that it does.
-    """
-    query_rows = {query_id: row for row, query_id in enumerate(ground_truth.query_ids)}
-    unknown = [query_id for query_id in ranking.query_ids if query_id not in query_rows]
-    if unknown:
-        raise ValueError("Every query of the ranking must be in the ground truth. "
-                         f"Received: {len(unknown)} that are not, the first is {unknown[0]!r}.")
-    index_rows = {image_id: row for row, image_id in enumerate(ranking.index_ids)}
-    rows = [query_rows[query_id] for query_id in ranking.query_ids]
-
-    def moved(lists):
-        try:
-            return [np.array([index_rows[ground_truth.index_ids[image]] for image in lists[row]], np.int64)
-                    for row in rows]
-        except KeyError as error:
-            raise ValueError("Every image that the ground truth judges must be in the ranking's index. "
-                             f"Received: {error.args[0]!r}, which is not.") from error
-
-    return GroundTruth(index_ids=list(ranking.index_ids), query_ids=list(ranking.query_ids),
-                       easy=moved(ground_truth.easy), hard=moved(ground_truth.hard),
-                       junk=moved(ground_truth.junk), boxes=np.asarray(ground_truth.boxes)[rows])
-
-
 def judge_queries(ranking: Ranking, truth: GroundTruth) -> list[QueryOutcome]:
     """The outcome of every query, in the order of the ranking. `truth` is aligned with it."""
     was_verified = ranking.num_verified > 0
@@ -186,14 +158,11 @@ def precision_at_recalls(positive_ranks: np.ndarray, num_positives: int) -> np.n
     Between two positives the precision runs straight from just before to just after the later one: the
     trapezoids of `metrics.average_precision`. Positives never met count as precision 0.
     """
-    ranks = np.asarray(positive_ranks, np.float64)
-    met = np.arange(ranks.size)
-    before = np.where(ranks > 0, met / np.maximum(ranks, 1), 1.0)
-    after = (met + 1) / (ranks + 1)
+    before, after = metrics.precisions_around(positive_ranks)
     place = recall_grid() * num_positives
     step = np.minimum(place.astype(int), num_positives - 1)
     curve = np.zeros(_NUM_RECALLS)
-    reached = step < ranks.size
+    reached = step < before.size
     step, fraction = step[reached], (place - step)[reached]
     curve[reached] = before[step] + fraction * (after[step] - before[step])
     return curve
@@ -207,12 +176,7 @@ def mean_curves(ranks: np.ndarray, truth: GroundTruth) -> dict[str, np.ndarray]:
         truth: aligned with the ranking.
     """
     curves: dict[str, list[np.ndarray]] = {protocol: [] for protocol in metrics.PROTOCOLS}
-    for row in range(len(ranks)):
-        places = metrics.places_of(ranks[row], len(truth.index_ids))
-        for protocol, collected in curves.items():
-            positives, ignored = metrics.protocol_sets(protocol, truth.easy[row], truth.hard[row],
-                                                       truth.junk[row])
-            if positives.size:
-                met = metrics.ranks_without_junk(places, positives, ignored)
-                collected.append(precision_at_recalls(met, positives.size))
+    for _, protocol, met, num_positives in metrics.judged(ranks, len(truth.index_ids), truth.easy, truth.hard,
+                                                          truth.junk):
+        curves[protocol].append(precision_at_recalls(met, num_positives))
     return {protocol: np.mean(collected, axis=0) for protocol, collected in curves.items() if collected}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import rich.table
 
 from delg.scores import metrics
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
+from delg.scores.percent import mean_and_interval, percent, text
 from delg.scores.ranking import Ranking, read_ranking
 
 STAGES = ("global", "verified")
+_DIGITS = 4  # of percent
 
 
 def evaluate(ranking_path: str, ground_truth_path: str) -> dict[str, Any]:
@@ -37,9 +40,10 @@ def evaluate(ranking_path: str, ground_truth_path: str) -> dict[str, Any]:
     if ranking.num_verified:
         after = score_ranks(ranking, truth, ranking.ranks, ranking_path, ground_truth_path)
         result["verified"] = _summary(after)
-        result["gain"] = {protocol: _mean_and_interval(after[protocol].average_precision
-                                                       - before[protocol].average_precision)
-                          for protocol in metrics.PROTOCOLS}
+        result["gain"] = {
+            protocol: mean_and_interval("mAP", after[protocol].average_precision
+                                        - before[protocol].average_precision, _DIGITS)
+            for protocol in metrics.PROTOCOLS}
     return {**result, "num_queries": len(truth.query_ids), "config": ranking.config}
 
 
@@ -56,36 +60,54 @@ def score_ranks(ranking: Ranking, truth: GroundTruth, ranks: np.ndarray, ranking
     Raises:
         ValueError: if ranking and ground truth are not of the same queries, or index images are missing.
     """
+    for kind, needed, present in (("query", truth.query_ids, ranking.query_ids),
+                                  ("index", truth.index_ids, ranking.index_ids)):
+        _require_all(needed, present, f"{ranking_path} must hold every {kind} image of {ground_truth_path}")
+    aligned = align(truth, ranking, ranking_path, ground_truth_path)
     queries = {image: row for row, image in enumerate(ranking.query_ids)}
-    images = {image: row for row, image in enumerate(ranking.index_ids)}
-    for kind, needed, present in (("query", truth.query_ids, queries), ("index", truth.index_ids, images)):
-        missing = [image for image in needed if image not in present]
-        if missing:
-            raise ValueError(f"{ranking_path} must hold every {kind} image of {ground_truth_path}. "
-                             f"Missing: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''} "
-                             f"({len(missing)} of {len(needed)}).")
-    unknown = [image for image in ranking.query_ids if image not in set(truth.query_ids)]
-    if unknown:
-        raise ValueError(f"{ground_truth_path} must know every query of {ranking_path}. "
-                         f"Missing: {', '.join(unknown[:3])} ({len(unknown)} of {len(queries)}).")
-    row_of = np.array([images[image] for image in truth.index_ids], np.int64)
     order = [queries[image] for image in truth.query_ids]
-    return metrics.score_queries(ranks[order], len(images), *(
-        [row_of[rows] for rows in sets] for sets in (truth.easy, truth.hard, truth.junk)))
+    return metrics.score_queries(ranks[order], len(ranking.index_ids), *(
+        [sets[row] for row in order] for sets in (aligned.easy, aligned.hard, aligned.junk)))
 
 
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * value, 4)
+def align(truth: GroundTruth, ranking: Ranking, ranking_path: str, ground_truth_path: str) -> GroundTruth:
+    """The ground truth in the rows of a ranking: queries and index images in the ranking's order.
+
+    Queries that the ranking lacks go, and index images that no query is judged by.
+
+    Args:
+        ranking_path: named in errors, as `ground_truth_path` is.
+
+    Raises:
+        ValueError: if the ground truth does not name a query of the ranking, or the ranking lacks an index
+            image that is judged.
+    """
+    _require_all(ranking.query_ids, truth.query_ids,
+                 f"{ground_truth_path} must know every query of {ranking_path}")
+    query_rows = {image: row for row, image in enumerate(truth.query_ids)}
+    rows = [query_rows[image] for image in ranking.query_ids]
+    sets = [[levels[row] for row in rows] for levels in (truth.easy, truth.hard, truth.junk)]
+    judged = np.unique(np.concatenate([[], *sets[0], *sets[1], *sets[2]]).astype(np.int64))
+    index_rows = {image: row for row, image in enumerate(ranking.index_ids)}
+    _require_all([truth.index_ids[row] for row in judged], index_rows,
+                 f"{ranking_path} must hold every index image judged by {ground_truth_path}")
+    row_of = np.array([index_rows.get(image, -1) for image in truth.index_ids], np.int64)
+    easy, hard, junk = ([row_of[images] for images in levels] for levels in sets)
+    return GroundTruth(list(ranking.index_ids), list(ranking.query_ids), easy, hard, junk,
+                       np.asarray(truth.boxes)[rows])
 
 
-def _mean_and_interval(values: np.ndarray) -> dict[str, Any]:
-    return {"mAP": _percent(metrics.mean_over_queries(values)),
-            "mAP_interval": [_percent(bound) for bound in metrics.bootstrap_interval(values)]}
+def _require_all(needed: Sequence[str], present: Collection[str], rule: str) -> None:
+    known = set(present)
+    missing = [image for image in needed if image not in known]
+    if missing:
+        raise ValueError(f"{rule}. Missing: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''} "
+                         f"({len(missing)} of {len(needed)}).")
 
 
 def _summary(scores: dict[str, metrics.ProtocolScores]) -> dict[str, Any]:
-    return {protocol: {**_mean_and_interval(score.average_precision),
-                       **{f"mP@{k}": _percent(metrics.mean_over_queries(values))
+    return {protocol: {**mean_and_interval("mAP", score.average_precision, _DIGITS),
+                       **{f"mP@{k}": percent(metrics.mean_over_queries(values), _DIGITS)
                           for k, values in score.precision.items()},
                        "num_queries": int(np.count_nonzero(~np.isnan(score.average_precision)))}
             for protocol, score in scores.items()}
@@ -100,15 +122,12 @@ def table(result: dict[str, Any]) -> rich.table.Table:
         columns.add_column(name, justify="right")
     for stage in STAGES:
         for protocol, row in result.get(stage, {}).items():
-            columns.add_row(stage if protocol == metrics.PROTOCOLS[0] else "", protocol, _text(row["mAP"]),
-                            " to ".join(map(_text, row["mAP_interval"])),
-                            *(_text(row[f"mP@{k}"]) for k in metrics.CUTOFFS),
+            columns.add_row(stage if protocol == metrics.PROTOCOLS[0] else "", protocol, text(row["mAP"]),
+                            " to ".join(map(text, row["mAP_interval"])),
+                            *(text(row[f"mP@{k}"]) for k in metrics.CUTOFFS),
                             end_section=protocol == metrics.PROTOCOLS[-1])
     for protocol, row in result.get("gain", {}).items():
-        columns.add_row("gain" if protocol == metrics.PROTOCOLS[0] else "", protocol, _text(row["mAP"], "+"),
-                        " to ".join(_text(bound, "+") for bound in row["mAP_interval"]))
+        gain, *interval = (text(value, sign="+") for value in (row["mAP"], *row["mAP_interval"]))
+        columns.add_row("gain" if protocol == metrics.PROTOCOLS[0] else "", protocol, gain,
+                        " to ".join(interval))
     return columns
-
-
-def _text(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.1f}"

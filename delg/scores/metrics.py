@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -33,10 +33,19 @@ def average_precision(positive_ranks: np.ndarray, num_positives: int) -> float:
     if num_positives < max(1, ranks.size):
         raise ValueError("`num_positives` must be at least 1 and at least the number of ranks. "
                          f"Received: num_positives={num_positives}, {ranks.size} ranks.")
-    met = np.arange(ranks.size)
-    before = np.where(ranks > 0, met / np.maximum(ranks, 1), 1.0)  # nothing precedes rank 0
-    after = (met + 1) / (ranks + 1)
+    before, after = precisions_around(ranks)
     return float(np.sum(before + after) / (2 * num_positives))
+
+
+def precisions_around(positive_ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Precision just before and just after each positive met, float64, [num_met] each; before rank 0 it is 1.
+
+    Args:
+        positive_ranks: int, [num_met], increasing; zero-based places of the positives.
+    """
+    ranks = np.asarray(positive_ranks)
+    met = np.arange(ranks.size)
+    return np.where(ranks > 0, met / np.maximum(ranks, 1), 1.0), (met + 1) / (ranks + 1)
 
 
 def precision_at(positive_ranks: np.ndarray, num_positives: int, k: int) -> float:
@@ -144,17 +153,25 @@ def score_queries(ranks: np.ndarray, num_index: int, easy: Sequence[np.ndarray],
         raise ValueError(f"`ranks` must lie in [0, num_index={num_index}). "
                          f"Received: rows from {ranks.min()} to {ranks.max()}.")
     scores = {protocol: np.full((len(ranks), 1 + len(cutoffs)), np.nan) for protocol in PROTOCOLS}
-    for query in range(len(ranks)):
-        places = places_of(ranks[query], num_index)
-        for protocol in PROTOCOLS:
-            positives, ignored = protocol_sets(protocol, easy[query], hard[query], junk[query])
-            if positives.size == 0:
-                continue
-            met = ranks_without_junk(places, positives, ignored)
-            scores[protocol][query] = [average_precision(met, positives.size),
-                                       *(precision_at(met, positives.size, k) for k in cutoffs)]
+    for query, protocol, met, num_positives in judged(ranks, num_index, easy, hard, junk):
+        scores[protocol][query] = [average_precision(met, num_positives),
+                                   *(precision_at(met, num_positives, k) for k in cutoffs)]
     return {protocol: ProtocolScores(values[:, 0], {k: values[:, 1 + i] for i, k in enumerate(cutoffs)})
             for protocol, values in scores.items()}
+
+
+def judged(ranks: np.ndarray, num_index: int, easy: Sequence[np.ndarray], hard: Sequence[np.ndarray],
+           junk: Sequence[np.ndarray]) -> Iterator[tuple[int, str, np.ndarray, int]]:
+    """Query, protocol, places of the positives met (junk taken out) and the number of positives, one by one.
+
+    Queries without positives under a protocol are left out. Arguments as of `score_queries`.
+    """
+    for query, row in enumerate(ranks):
+        places = places_of(row, num_index)
+        for protocol in PROTOCOLS:
+            positives, ignored = protocol_sets(protocol, easy[query], hard[query], junk[query])
+            if positives.size:
+                yield query, protocol, ranks_without_junk(places, positives, ignored), positives.size
 
 
 def mean_over_queries(values: np.ndarray) -> float:

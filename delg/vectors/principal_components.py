@@ -33,6 +33,19 @@ def principal_components(vectors: np.ndarray,
     return mean, directions * np.sign(largest), np.maximum(variances[::-1][:num_components], 0.0)
 
 
+def principal_directions(sample: np.ndarray, num_directions: int) -> np.ndarray:
+    """Orthonormal float32 [D, d] of largest variance of float32 [n, D], largest first.
+
+    An identity where `num_directions` is 0, or D and above.
+    """
+    dimension = sample.shape[1]
+    if num_directions == 0 or num_directions >= dimension:
+        return np.eye(dimension, dtype=np.float32)
+    centred = sample - sample.mean(axis=0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    return np.ascontiguousarray(directions[:, ::-1][:, :num_directions], np.float32)
+
+
 def whitening_weights(vectors: np.ndarray, num_components: int, exponent: float = 0.5,
                       shrinkage: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Kernel and bias of a dense layer that centres, rotates to principal components and divides each of them

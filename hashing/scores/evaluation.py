@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.stage.settings import require
-from delg.scores.metrics import bootstrap_interval, mean_over_queries
+from delg.scores.metrics import mean_over_queries
+from delg.scores.percent import mean_and_interval, percent
 from hashing.codes import codes
 from hashing.codes.code_shards import EncodedImages
 from hashing.scores import metrics
@@ -100,9 +101,10 @@ def code_scores(counts: metrics.DistanceCounts, seed: int = 0) -> dict[str, Any]
     """The part of `evaluate`'s scores that follows from counts by distance."""
     precision, recall = metrics.precision_recall(counts)
     within = np.where(counts.relevant.sum(axis=1) > 0, metrics.precisions_within(counts, RADIUS), np.nan)
-    return {**_mean_with_interval(metrics.average_precisions(counts), seed),
-            **{f"mAP@{k}": _percent(metrics.average_precisions(counts, k)) for k in CUTOFFS},
-            f"precision_within_{RADIUS}": _percent(within),
+    return {**mean_and_interval("mAP", metrics.average_precisions(counts), seed=seed),
+            **{f"mAP@{k}": percent(mean_over_queries(metrics.average_precisions(counts, k)))
+               for k in CUTOFFS},
+            f"precision_within_{RADIUS}": percent(mean_over_queries(within)),
             "curve": {"precision": _listed(precision), "recall": _listed(recall)}}
 
 
@@ -124,7 +126,8 @@ def cosine_scores(query_vectors: np.ndarray, query_labels: np.ndarray, index_vec
         return metrics.average_precisions(metrics.count_ranks(
             query_vectors[rows] @ index_vectors.T, query_labels[rows, None] == index_labels))
 
-    return _mean_with_interval(np.concatenate(list(_by_blocks(len(query_vectors), score))), seed)
+    average_precision = np.concatenate(list(_by_blocks(len(query_vectors), score)))
+    return mean_and_interval("mAP", average_precision, seed=seed)
 
 
 def describe_codes(bits: np.ndarray) -> dict[str, float]:
@@ -141,15 +144,6 @@ def describe_codes(bits: np.ndarray) -> dict[str, float]:
 def _by_blocks(count: int, function: Callable[[slice], Any]) -> Iterator[Any]:
     for start in range(0, count, _QUERIES_AT_ONCE):
         yield function(slice(start, start + _QUERIES_AT_ONCE))
-
-
-def _mean_with_interval(values: np.ndarray, seed: int) -> dict[str, Any]:
-    return {"mAP": _percent(values),
-            "mAP_interval": _listed(100 * np.array(bootstrap_interval(values, seed=seed)))}
-
-
-def _percent(values: np.ndarray) -> float | None:
-    return _listed([100 * mean_over_queries(values)])[0]
 
 
 def _listed(values) -> list[float | None]:

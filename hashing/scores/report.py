@@ -11,7 +11,8 @@ import rich.console
 import rich.table
 
 from delg.pictures import page as pictures_page
-from hashing.scores import curves
+from delg.pictures.charts import Line, draw_png
+from delg.scores.percent import text
 
 # Method to code size to the scores of `evaluation.evaluate`, perhaps with "seconds" of training.
 Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
@@ -52,7 +53,7 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
             ("map.png", _map_panels(results), ("bits", "mAP, percent")),
             ("precision_recall.png", _recall_panels(results), ("recall", "precision"))):
         path = os.path.join(output_dir, name)
-        curves.draw(path, panels, *labels)
+        draw_png(path, panels, *labels)
         with open(path, "rb") as file:
             pictures.append({"name": name, "uri": "data:image/png;base64,"
                              + base64.b64encode(file.read()).decode()})
@@ -62,11 +63,6 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
                 if (rows := _rows(results, part))],
         settings=sorted((settings or {}).items()))
     return pictures_page.write_page(output_dir, page)
-
-
-def text(value: float | None, digits: int = 1) -> str:
-    """A number as the table shows it; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _of_part(scores: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
@@ -88,7 +84,7 @@ def _rows(results: Results, part: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _map_panels(results: Results) -> dict[str, list[curves.Line]]:
+def _map_panels(results: Results) -> dict[str, list[Line]]:
     panels = {}
     for part, title in PARTS.items():
         lines = []
@@ -96,19 +92,19 @@ def _map_panels(results: Results) -> dict[str, list[curves.Line]]:
             points = [(size, scores["mAP"]) for size, whole in by_size.items()
                       if (scores := _of_part(whole, part)) is not None]
             if points:
-                lines.append(curves.Line(method, *zip(*points)))
+                lines.append(Line(method, *zip(*points)))
         if lines:
             panels[title] = lines
     return panels
 
 
-def _recall_panels(results: Results) -> dict[str, list[curves.Line]]:
-    panels: dict[str, list[curves.Line]] = {}
+def _recall_panels(results: Results) -> dict[str, list[Line]]:
+    panels: dict[str, list[Line]] = {}
     for part, title in PARTS.items():
         for method, by_size in results.items():
             size = _CURVE_SIZE if _CURVE_SIZE in by_size else max(by_size)
             scores = _of_part(by_size[size], part)
             if scores is not None:
                 panels.setdefault(f"{title}, {size} bits", []).append(
-                    curves.Line(method, scores["curve"]["recall"], scores["curve"]["precision"]))
+                    Line(method, scores["curve"]["recall"], scores["curve"]["precision"]))
     return panels

@@ -15,12 +15,12 @@ from data_prep.stage.settings import require
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
 from delg.pictures.drawing import jpeg_data_uri
+from delg.scores.percent import text
 from vae.data.photographs import Photographs, read_photographs, resized
 from vae.latents.latents import LatentEncoder
 from vae.networks.model_dir import load_vae
 from vae.report import drawings
 from vae.report.backprojection import backproject
-from vae.scores import evaluation
 from vae.scores.evaluation import CLAHE_SUFFIX, DIRECTIONS
 from vae.scores.methods import LatentDescriber, MethodsConfig, build_methods
 from vae.weighting.weight_files import read_channel_weights
@@ -72,7 +72,7 @@ def make_report(config: VisualizeConfig) -> str:
     page = pictures_page.render(
         "vae.report", "report.html.j2", title=result["config"]["title"], summary=_summary(result),
         tiles=_tiles(result), rows=_rows(result), result=result, directions=DIRECTIONS, names=_NAMES,
-        text=evaluation.text, grids=_grids(encoders, photographs, config.num_images),
+        text=text, grids=_grids(encoders, photographs, config.num_images),
         channel_maps=_channel_maps(config, weights),
         backprojections=_backprojections(config, photographs, weights),
         curves=_curves(config, result["config"]["layer_counts"]),
@@ -94,7 +94,7 @@ def _summary(result: Mapping[str, Any]) -> str:
 
 def _tiles(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"name": f"{_NAMES[name]}: night to day R@1", "value": scores["R@1"],
-              "note": f"domain probe {evaluation.text(result['domain_probe'][name])} %"}
+              "note": f"domain probe {text(result['domain_probe'][name])} %"}
             for name, scores in result["night_to_day"].items() if not name.endswith(CLAHE_SUFFIX)]
 
 

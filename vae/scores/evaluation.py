@@ -9,7 +9,8 @@ import numpy as np
 import rich.table
 from absl import logging
 
-from delg.scores.metrics import bootstrap_interval, mean_over_queries
+from delg.scores.metrics import mean_over_queries
+from delg.scores.percent import mean_and_interval, percent, text
 from vae.data.photographs import Photographs
 from vae.scores import metrics
 from vae.scores.baselines import clahe
@@ -19,6 +20,7 @@ Describer = Callable[[np.ndarray, str], np.ndarray]
 
 DIRECTIONS = {"night_to_day": ("night", "day"), "day_to_night": ("day", "night")}  # queries, index
 CLAHE_SUFFIX = "+clahe"
+_DIGITS = 4  # of percent
 
 
 def describe(describer: Describer, photographs: Photographs) -> np.ndarray:
@@ -73,8 +75,8 @@ def evaluate(methods: Mapping[str, Describer], reported: Photographs, training: 
             scores = metrics.search(*_part(descriptors, reported, query),
                                     *_part(descriptors, reported, index))
             result[direction][name] = _summary(scores, seed)
-        result["domain_probe"][name] = _percent(metrics.domain_probe(
-            describe(describer, training), training.is_night, descriptors, reported.is_night))
+        result["domain_probe"][name] = percent(metrics.domain_probe(
+            describe(describer, training), training.is_night, descriptors, reported.is_night), _DIGITS)
         result["distance_ratio"][name] = _rounded(metrics.distance_ratio(
             *_part(descriptors, reported, "night"), *_part(descriptors, reported, "day")))
         result["silhouette"][name] = _rounded(metrics.silhouette(descriptors, reported.places))
@@ -82,7 +84,8 @@ def evaluate(methods: Mapping[str, Describer], reported: Photographs, training: 
     night = reported.places[reported.rows("night")]
     return {**result, "absent": dict(absent or {}), "num_places": len(set(reported.places)),
             "num_day": len(day), "num_night": len(night),
-            "chance": _percent(mean_over_queries([(day == place).mean() or np.nan for place in night]))}
+            "chance": percent(mean_over_queries([(day == place).mean() or np.nan for place in night]),
+                              _DIGITS)}
 
 
 def _part(descriptors: np.ndarray, photographs: Photographs, domain: str) -> tuple[np.ndarray, np.ndarray]:
@@ -94,15 +97,10 @@ def _summary(scores: metrics.QueryScores, seed: int) -> dict[str, Any]:
     summary = {}
     for name, values in (*((f"R@{k}", values) for k, values in scores.recall.items()),
                          ("mAP", scores.average_precision)):
-        summary[name] = _percent(mean_over_queries(values))
-        summary[f"{name}_interval"] = [_percent(bound) for bound in bootstrap_interval(values, seed=seed)]
-    summary["triplet_accuracy"] = _percent(mean_over_queries(scores.triplet_accuracy))
+        summary.update(mean_and_interval(name, values, _DIGITS, seed))
+    summary["triplet_accuracy"] = percent(mean_over_queries(scores.triplet_accuracy), _DIGITS)
     summary["triplet_loss"] = _rounded(mean_over_queries(scores.triplet_loss))
     return summary
-
-
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * float(value), 4)
 
 
 def _rounded(value: float) -> float | None:
@@ -129,8 +127,3 @@ def table(result: Mapping[str, Any]) -> rich.table.Table:
     for name, reason in result["absent"].items():
         columns.add_row(name, f"absent: {reason}")
     return columns
-
-
-def text(value: float | None, digits: int = 1) -> str:
-    """A number with some digits after the point, or a dash for None."""
-    return "–" if value is None else f"{value:.{digits}f}"

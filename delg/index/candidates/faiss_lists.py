@@ -7,6 +7,7 @@ import numpy as np
 
 from delg.index.store import DescriptorStore
 from delg.settings.index import IndexConfig
+from delg.vectors.principal_components import principal_directions
 
 _ROWS = 2**15  # descriptors projected at once
 _COMPONENT_ROWS = 50_000  # descriptors the principal components are taken from
@@ -92,16 +93,3 @@ class ReducedIndex:
             raise ValueError(f"The FAISS index must be a {expected.__name__} of {components.shape[1]} "
                              f"dimensions. Received: {type(index).__name__} of {index.d}.")
         return cls(components, index, config)
-
-
-def principal_directions(sample: np.ndarray, num_directions: int) -> np.ndarray:
-    """Orthonormal float32 [D, d] of largest variance of float32 [n, D], largest first.
-
-    An identity where `num_directions` is 0, or D and above.
-    """
-    dimension = sample.shape[1]
-    if num_directions == 0 or num_directions >= dimension:
-        return np.eye(dimension, dtype=np.float32)
-    centred = sample - sample.mean(axis=0)
-    _, directions = np.linalg.eigh(centred.T @ centred)
-    return np.ascontiguousarray(directions[:, ::-1][:, :num_directions], np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -10,6 +9,7 @@ import numpy as np
 import rich.table
 
 from delg.scores.gldv2 import metrics, tables
+from delg.scores.percent import percent, text
 from delg.scores.ranking import read_ranking
 
 NUM_RESULTS = 100  # results of a query that are judged
@@ -88,8 +88,7 @@ def table(result: Mapping[str, Any]) -> rich.table.Table:
             columns.update({f"{key}, {usage}": part for usage, part in scores.items()})
     rows = rich.table.Table("", *(rich.table.Column(name, justify="right") for name in columns))
     for name in next(iter(columns.values()), {}):
-        rows.add_row(name, *("-" if scores[name] is None else f"{scores[name]:.2f}"
-                             for scores in columns.values()))
+        rows.add_row(name, *(text(scores[name], 2) for scores in columns.values()))
     return rows
 
 
@@ -104,22 +103,18 @@ def _check_known(solution: tables.Solution, solution_path: str, lines: Mapping[s
                          f"{'' if line is None else f' in line {line}'} ({len(unknown)} of {len(lines)}).")
 
 
-def _percent(value: float) -> float | None:
-    return None if math.isnan(value) else 100 * value
-
-
 def _recognition(predictions: Mapping[str, tuple[int, float]], truth: Mapping[str, frozenset]) -> Scores:
-    return {"µAP": _percent(metrics.micro_average_precision(predictions, truth)),
-            "µAP, images with a landmark only": _percent(metrics.micro_average_precision(
+    return {"µAP": percent(metrics.micro_average_precision(predictions, truth)),
+            "µAP, images with a landmark only": percent(metrics.micro_average_precision(
                 predictions, truth, ignore_without_landmark=True)),
-            "top-1 accuracy": _percent(metrics.top_1_accuracy(predictions, truth))}
+            "top-1 accuracy": percent(metrics.top_1_accuracy(predictions, truth))}
 
 
 def _retrieval(rankings: Mapping[str, Sequence[str]], truth: Mapping[str, frozenset]) -> Scores:
     places = metrics.first_correct_places(rankings, truth, NUM_RESULTS)
     mean = metrics.mean_average_precision(rankings, truth, NUM_RESULTS)
-    return {f"mAP@{NUM_RESULTS}": _percent(mean),
-            **{f"mP@{k}": _percent(value)
+    return {f"mAP@{NUM_RESULTS}": percent(mean),
+            **{f"mP@{k}": percent(value)
                for k, value in metrics.mean_precisions(rankings, truth).items()},
             "mean place of the first correct": float(np.mean(places)),
             "median place of the first correct": float(np.median(places))}

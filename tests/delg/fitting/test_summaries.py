@@ -9,24 +9,6 @@ from delg.fitting import callbacks, summaries
 from delg.networks import layers
 
 
-class AttentionOverlayTest(unittest.TestCase):
-    def test_heat_lies_where_the_cell_looks(self):
-        scores = np.zeros([4, 4], np.float32)
-        scores[1, 2] = 5.0
-        overlay = summaries.attention_overlay(np.zeros([64, 64, 3], np.uint8), scores, (3, 16, 1))
-        row, column = np.unravel_index(overlay.sum(axis=2).argmax(), (64, 64))
-        self.assertEqual((row, column), (16, 32))
-        shifted = summaries.attention_overlay(np.zeros([64, 64, 3], np.uint8), scores, (3, 16, -4))
-        row, column = np.unravel_index(shifted.sum(axis=2).argmax(), (64, 64))
-        self.assertEqual((row, column), (21, 37))  # padding -4: centres 5 pixels further
-
-    def test_scores_of_zero_give_no_nan(self):
-        image = np.full([8, 8, 3], 100, np.uint8)
-        overlay = summaries.attention_overlay(image, np.zeros([2, 2]), (1, 4, 0))
-        self.assertEqual(overlay.shape, image.shape)
-        self.assertTrue((overlay >= 40).all())  # 0.4 of the picture shows through
-
-
 class _Logged:
     """A model as far as a callback looks at one."""
 

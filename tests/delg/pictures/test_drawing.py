@@ -139,5 +139,23 @@ class BlankTest(unittest.TestCase):
         self.assertLess(picture[20, 20, 0], picture[20, 2, 0])
 
 
+class AttentionOverlayTest(unittest.TestCase):
+    def test_heat_lies_where_the_cell_looks(self):
+        scores = np.zeros([4, 4], np.float32)
+        scores[1, 2] = 5.0
+        overlay = drawing.attention_overlay(np.zeros([64, 64, 3], np.uint8), scores, (3, 16, 1))
+        row, column = np.unravel_index(overlay.sum(axis=2).argmax(), (64, 64))
+        self.assertEqual((row, column), (16, 32))
+        shifted = drawing.attention_overlay(np.zeros([64, 64, 3], np.uint8), scores, (3, 16, -4))
+        row, column = np.unravel_index(shifted.sum(axis=2).argmax(), (64, 64))
+        self.assertEqual((row, column), (21, 37))  # padding -4: centres 5 pixels further
+
+    def test_scores_of_zero_give_no_nan(self):
+        image = np.full([8, 8, 3], 100, np.uint8)
+        overlay = drawing.attention_overlay(image, np.zeros([2, 2]), (1, 4, 0))
+        self.assertEqual(overlay.shape, image.shape)
+        self.assertTrue((overlay >= 40).all())  # 0.4 of the picture shows through
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -95,28 +95,6 @@ class ChooseQueriesTest(unittest.TestCase):
         self.assertEqual(self._ids([(.5, .5)], 0, 0), ([], []))
 
 
-class AlignGroundTruthTest(unittest.TestCase):
-    def test_moves_rows_into_the_order_of_the_ranking(self):
-        truth = GroundTruth(index_ids=["b", "a", "unused"], query_ids=["p", "q"],
-                            easy=[np.array([0]), np.array([1])], hard=[np.array([], int)] * 2,
-                            junk=[np.array([], int)] * 2, boxes=np.array([[0, 0, 1, 1], [2, 2, 3, 3]]))
-        ranking = Ranking(["q"], ["a", "b"], np.array([[0, 1]]), np.ones((1, 2)), np.full((1, 2), -1),
-                          np.zeros((1, 0, 3, 3)), {})
-        aligned = queries.align_ground_truth(truth, ranking)
-        self.assertEqual([rows.tolist() for rows in aligned.easy], [[0]])
-        self.assertEqual(aligned.boxes.tolist(), [[2, 2, 3, 3]])
-
-    def test_refuses_a_query_of_another_set(self):
-        with self.assertRaisesRegex(ValueError, "1 that are not, the first is 'other'"):
-            queries.align_ground_truth(_truth([0], [], []), _ranking(
-                [[0, 1, 2, 3, 4]], np.ones((1, 5)), -np.ones((1, 5)), query_ids=["other"]))
-
-    def test_refuses_judged_images_that_the_index_lacks(self):
-        with self.assertRaisesRegex(ValueError, "Received: 'image4', which is not"):
-            queries.align_ground_truth(_truth([4], [], []), _ranking(
-                [[0, 1]], np.ones((1, 2)), -np.ones((1, 2)), num_index=2))
-
-
 class CurvesTest(unittest.TestCase):
     def test_area_is_the_average_precision(self):
         for ranks, num_positives in (([0, 2], 2), ([1, 4, 9], 4), ([0, 1, 2, 3], 4), ([], 3)):

@@ -12,6 +12,7 @@ import numpy as np
 import rich.console
 
 from delg.scores import evaluation
+from delg.scores.ground_truth import GroundTruth
 from delg.scores.ranking import Ranking, write_ranking
 
 TRUTH = {"imlist": ["a", "b", "c"], "qimlist": ["q", "r"],
@@ -59,7 +60,7 @@ class EvaluateTest(unittest.TestCase):
         self.assertEqual(json.loads(json.dumps(result, allow_nan=False)), result)
         console = rich.console.Console(file=io.StringIO(), width=120)
         console.print(evaluation.table(result))
-        for word in ("global", "verified", "gain", "100.0", "mP@10", "-"):
+        for word in ("global", "verified", "gain", "100.0", "mP@10", "–"):
             self.assertIn(word, console.file.getvalue())
 
     def test_nothing_verified(self):
@@ -78,6 +79,30 @@ class EvaluateTest(unittest.TestCase):
     def test_unknown_queries_are_named(self):
         with self.assertRaisesRegex(ValueError, r"know every query of .*Missing: r \(1 of 2\)"):
             self.evaluate(truth={**TRUTH, "qimlist": ["q"], "gnd": TRUTH["gnd"][:1]})
+
+
+class AlignTest(unittest.TestCase):
+    def align(self, index_ids=("b", "a", "unused"), query_ids=("p", "q")):
+        truth = GroundTruth(index_ids=list(index_ids), query_ids=list(query_ids),
+                            easy=[np.array([0]), np.array([1])], hard=[np.array([], int)] * 2,
+                            junk=[np.array([], int)] * 2, boxes=np.array([[0, 0, 1, 1], [2, 2, 3, 3]]))
+        ranking = Ranking(["q"], ["a", "b"], np.array([[0, 1]]), np.ones((1, 2)), np.full((1, 2), -1),
+                          np.zeros((1, 0, 3, 3)), {})
+        return evaluation.align(truth, ranking, "ranking.h5", "gnd.json")
+
+    def test_moves_rows_into_the_order_of_the_ranking(self):
+        aligned = self.align()
+        self.assertEqual([rows.tolist() for rows in aligned.easy], [[0]])
+        self.assertEqual(aligned.boxes.tolist(), [[2, 2, 3, 3]])
+
+    def test_refuses_a_query_of_another_set(self):
+        with self.assertRaisesRegex(ValueError, r"gnd.json must know every query of ranking.h5. "
+                                                r"Missing: q \(1 of 1\)"):
+            self.align(query_ids=("p", "other"))
+
+    def test_refuses_judged_images_that_the_index_lacks(self):
+        with self.assertRaisesRegex(ValueError, r"index image judged by gnd.json. Missing: gone \(1 of 1\)"):
+            self.align(index_ids=("b", "gone", "unused"))
 
 
 if __name__ == "__main__":

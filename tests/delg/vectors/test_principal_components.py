@@ -18,6 +18,13 @@ class PrincipalComponentsTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "4 vectors of 2 channels, 3 components"):
             principal_components.principal_components(_VECTORS, 3)
 
+    def test_directions_are_those_of_largest_variance(self):
+        generator = np.random.default_rng(0)
+        sample = generator.normal(size=(5000, 4)) * [0.1, 3, 1, 0.2] + 5
+        directions = principal_components.principal_directions(sample.astype(np.float32), 2)
+        np.testing.assert_allclose(np.abs(directions), [[0, 0], [1, 0], [0, 1], [0, 0]], atol=0.05)
+        np.testing.assert_array_equal(principal_components.principal_directions(sample, 0), np.eye(4))
+
 
 class WhiteningWeightsTest(unittest.TestCase):
     def test_exponent_one_equalises_deviations(self):

@@ -4,7 +4,7 @@ import unittest
 
 import numpy as np
 
-from delg.index.candidates.faiss_lists import ReducedIndex, principal_directions
+from delg.index.candidates.faiss_lists import ReducedIndex
 from delg.index.store import DescriptorStore
 from delg.settings.index import IndexConfig
 
@@ -53,13 +53,6 @@ class ReducedIndexTest(unittest.TestCase):
             ReducedIndex.from_bytes(index.components, index.to_bytes(), IndexConfig(index_type="hnsw"))
         with self.assertRaisesRegex(ValueError, "IndexIVF of 24 dimensions. Received: .* of 12"):
             ReducedIndex.from_bytes(np.eye(24, dtype=np.float32), index.to_bytes(), config)
-
-    def test_directions_are_those_of_largest_variance(self):
-        generator = np.random.default_rng(0)
-        sample = generator.normal(size=(5000, 4)) * [0.1, 3, 1, 0.2] + 5
-        directions = principal_directions(sample.astype(np.float32), 2)
-        np.testing.assert_allclose(np.abs(directions), [[0, 0], [1, 0], [0, 1], [0, 0]], atol=0.05)
-        np.testing.assert_array_equal(principal_directions(sample, 0), np.eye(4))
 
 
 if __name__ == "__main__":

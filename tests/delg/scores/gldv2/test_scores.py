@@ -113,7 +113,7 @@ class TableTest(unittest.TestCase):
     def test_a_column_for_each_part(self):
         text = self.text({"Public": {"µAP": 12.346}, "Private": {"µAP": None}})
         self.assertRegex(text, r"Public.*Private")
-        self.assertRegex(text, r"µAP.*12\.35.*-")
+        self.assertRegex(text, r"µAP.*12\.35.*–")
 
     def test_a_column_for_each_stage(self):
         text = self.text({"global": {"Public": {"mAP@100": 1.0}}, "verified": {"Public": {"mAP@100": 2.0}},
