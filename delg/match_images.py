@@ -12,8 +12,8 @@ from absl import flags
 
 from data_prep.stage import command_line
 from delg.settings.extraction import ExtractConfig
-from delg.settings.kinds import VERIFIERS
-from delg.settings.search import MATCHERS, TRANSFORMS, SearchConfig
+from delg.settings.kinds import MATCHERS, TRANSFORMS, VERIFIERS
+from delg.settings.search import SearchConfig
 
 _CHANCE_INLIERS = 12  # photos of different scenes seldom have more, at 20 pixels
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model.", required=True)
@@ -26,10 +26,11 @@ _MAX_NUM_FEATURES = flags.DEFINE_integer(
 _SCORE_THRESHOLD = flags.DEFINE_float(
     "score_threshold", ExtractConfig.score_threshold,
     "Least attention score of a local feature. Unset: the one that the model learnt.")
-_MATCHER = flags.DEFINE_enum("matcher", SearchConfig.matcher, MATCHERS, "How looks are matched.")
+_MATCHER = flags.DEFINE_enum("matcher", SearchConfig.matcher, list(MATCHERS), "How looks are matched.")
 _VERIFIER = flags.DEFINE_enum(
     "verifier", SearchConfig.verifier, list(VERIFIERS), "How the transform is found.")
-_TRANSFORM = flags.DEFINE_enum("transform", SearchConfig.transform, TRANSFORMS, "Kind of the transform.")
+_TRANSFORM = flags.DEFINE_enum(
+    "transform", SearchConfig.transform, list(TRANSFORMS), "Kind of the transform.")
 _INLIER_THRESHOLD = flags.DEFINE_float(
     "inlier_threshold", SearchConfig.inlier_threshold,
     "Pixels, on a first photo whose longer side is 1024 pixels.")

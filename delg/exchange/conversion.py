@@ -192,10 +192,9 @@ def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config:
         one, other = (reader.local_features(rows[name]) for name in (first, second))
         height, width = map(int, reader.image_sizes[rows[first]])
         verified = pairs.verify_pair(one, other, config, (height, width))
-        found = matching.one_to_one(matching.match_descriptors(
-            one.descriptors, other.descriptors, config.matcher, config.ratio, config.max_distance))
+        found = matching.one_to_one(verified.matches)
         if verified.num_inliers < config.min_inliers:
-            verified = pairs.VerifiedPair(np.full((3, 3), np.nan), *np.zeros((2, 0), np.int64))
+            verified = pairs.VerifiedPair(np.full((3, 3), np.nan), *np.zeros((2, 0), np.int64), found)
         matches, inliers = (np.stack([chosen.query_rows, chosen.index_rows], axis=1)
                             for chosen in (found, verified))
         distances = np.linalg.norm(one.descriptors[inliers[:, 0]] - other.descriptors[inliers[:, 1]], axis=1)

@@ -25,12 +25,11 @@ def pairs_of_ranking(ranking: Ranking, num_pairs: int, verified_only: bool = Fal
     if verified_only and not ranking.num_verified:
         raise ValueError("`verified_only` needs a ranking whose first results were verified. "
                          "Received: one of the global search alone.")
-    floor = max(1, ranking.search_config.min_inliers)
     pairs, known = [], set()
     for query, query_id in enumerate(ranking.query_ids):
         found = [ranking.index_ids[row] for row, num_inliers in zip(ranking.ranks[query],
                                                                     ranking.num_inliers[query])
-                 if not verified_only or num_inliers >= floor]
+                 if not verified_only or num_inliers >= ranking.floor]
         for index_id in [image_id for image_id in found if image_id != query_id][:num_pairs]:
             if frozenset((query_id, index_id)) not in known:
                 known.add(frozenset((query_id, index_id)))

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-MATCHERS = ("mutual", "ratio", "threshold")
+from delg.settings.kinds import MATCHERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,19 +41,10 @@ def match_descriptors(query: np.ndarray, index: np.ndarray, matcher: str = "mutu
                       max_distance: float = 1.0) -> Matches:
     """Putative matches, sorted for a progressive sampler such as PROSAC.
 
-    - `mutual`: both are each other's nearest neighbour, so every feature is in at most one match.
-    - `ratio`: mutual, and the nearest is nearer than `ratio` times the second nearest.
-    - `threshold`: nearest neighbour of each query descriptor, if closer than `max_distance`; several
-      may share one index feature (DELG's reference implementation).
-
-    The first two are sorted by first over second distance, which tells right from wrong better than
-    the distance itself; `threshold` is sorted by distance.
-    Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, 7.1 (ratio).
-
     Args:
         query: float32, [n, d], unit norm.
         index: float32, [m, d], unit norm.
-        matcher: one of MATCHERS.
+        matcher: a name of MATCHERS.
         ratio: in (0, 1], for matcher=ratio.
         max_distance: in (0, 2], for matcher=threshold.
 
@@ -73,22 +64,57 @@ def match_cosines(cosines: np.ndarray, matcher: str = "mutual", ratio: float = 0
         raise ValueError(f"`matcher` must be one of {', '.join(MATCHERS)}. Received: matcher={matcher!r}.")
     if not cosines.size:
         return Matches(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
-    rows = np.arange(len(cosines))
-    nearest = cosines.argmax(axis=1)
-    best = cosines[rows, nearest]
+    return MATCHERS[matcher](cosines, ratio, max_distance)
+
+
+def mutual_matches(cosines: np.ndarray, ratio: float, max_distance: float) -> Matches:
+    """Features that are each other's nearest neighbour, so that every feature is in at most one match.
+
+    Sorted by first over second distance, which tells right from wrong better than the distance itself.
+    Source of the sorting: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, 7.1.
+    """
+    return _mutual(cosines, np.inf)
+
+
+def ratio_matches(cosines: np.ndarray, ratio: float, max_distance: float) -> Matches:
+    """Mutual matches whose nearest neighbour is nearer than `ratio` times the second nearest; so sorted.
+
+    Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, 7.1; that they be
+    mutual too is chosen.
+    """
+    return _mutual(cosines, ratio)
+
+
+def near_matches(cosines: np.ndarray, ratio: float, max_distance: float) -> Matches:
+    """The nearest neighbour of each query descriptor, if closer than `max_distance`; sorted by distance.
+
+    Several may share one index feature.
+    Source: the released code of DELG, Cao et al., ECCV 2020, https://arxiv.org/abs/2001.05027.
+    """
+    nearest, best = _nearest(cosines)
     distances = _distances(best)
-    if matcher == "threshold":
-        kept = np.flatnonzero(distances < max_distance)
-        order = kept[np.argsort(distances[kept], kind="stable")]
-        return Matches(order, nearest[order], distances[order])
+    kept = np.flatnonzero(distances < max_distance)
+    order = kept[np.argsort(distances[kept], kind="stable")]
+    return Matches(order, nearest[order], distances[order])
+
+
+def _nearest(cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each query descriptor the row of its nearest neighbour, int64 [n], and their cosine [n]."""
+    nearest = cosines.argmax(axis=1)
+    return nearest, cosines[np.arange(len(cosines)), nearest]
+
+
+def _mutual(cosines: np.ndarray, max_ratio: float) -> Matches:
+    nearest, best = _nearest(cosines)
+    distances = _distances(best)
     kept = np.flatnonzero(best >= cosines.max(axis=0)[nearest])
     kept = kept[np.unique(nearest[kept], return_index=True)[1]]  # equal descriptors: the first row matches
+    rows = np.arange(len(cosines))
     cosines[rows, nearest] = -1  # out of the way of the second best
     second = cosines.max(axis=1)[kept]
     cosines[rows, nearest] = best
     quality = distances[kept] / np.maximum(_distances(second), 1e-6)
-    if matcher == "ratio":
-        kept, quality = kept[quality < ratio], quality[quality < ratio]
+    kept, quality = kept[quality < max_ratio], quality[quality < max_ratio]
     order = kept[np.argsort(quality, kind="stable")]
     return Matches(order, nearest[order], distances[order])
 
@@ -101,18 +127,20 @@ def one_to_one(matches: Matches) -> Matches:
 
 def guided_matches(cosines: np.ndarray, query_points: np.ndarray, mapped_points: np.ndarray, threshold: float,
                    num_neighbors: int = 3) -> Matches:
-    """Matches that a known transform vouches for: near in the image and among the nearest in looks.
+    """Guided matching: features that lie where a known transform puts them, among each other's nearest.
 
-    A repeated window often is not its partner's very nearest neighbour. With the transform known, the
-    first `num_neighbors` of each side may match too if they lie where the transform puts them; each
-    feature takes its best partner, and only if that is mutual.
+    A repeated window often is not its partner's very nearest neighbour. With the transform known, each of the
+    `num_neighbors` nearest descriptors of either side may match too if it lies where the transform puts it;
+    each feature takes its best partner, and only if that is mutual.
+    Source: Hartley and Zisserman, "Multiple View Geometry in Computer Vision", 2nd edition, algorithm 4.6;
+    the nearest neighbours instead of a window of search are chosen.
 
     Args:
         cosines: float32, [n, m], between the descriptors; they are left as they were.
         query_points: float, [n, 2], pixels of the query.
         mapped_points: float, [m, 2], index keypoints mapped to the query; inf where they do not map.
         threshold: pixels.
-        num_neighbors: ranks of looks allowed, both ways; at least 1.
+        num_neighbors: nearest neighbours by descriptor that may match, both ways; at least 1.
 
     Returns:
         `Matches`, one to one, most alike first.

@@ -8,6 +8,8 @@ import numpy as np
 
 from delg.features.reader import LocalFeatures
 from delg.geometry import matching, verification
+from delg.geometry.matching import Matches
+from delg.geometry.transforms import project
 from delg.settings.search import SearchConfig
 
 THRESHOLD_IMAGE_SIZE = 1024  # pixels; `inlier_threshold` is meant for a query with this longer side
@@ -20,6 +22,7 @@ class VerifiedPair:
     transform: np.ndarray  # float64 [3, 3], from index pixels (x, y, 1) to query pixels
     query_rows: np.ndarray  # int64 [num_inliers], rows of the query's local features
     index_rows: np.ndarray  # int64 [num_inliers], rows of the index image's local features
+    matches: Matches  # putative, that the transform was sought among
 
     @property
     def num_inliers(self) -> int:
@@ -31,9 +34,8 @@ def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig
                 query_size: tuple[int, int]) -> VerifiedPair:
     """The transform between two images and the matches that agree with it.
 
-    With `config.verifier` "paper" the reference's recipe runs whatever the other settings say: one-way
-    neighbours under `max_distance`, affine RANSAC, `inlier_threshold` in raw pixels. Otherwise inliers are
-    one to one, the threshold is scaled with the query, and once the transform is known,
+    A verifier with a recipe of its own runs that, whatever the other settings say; see `verifiers.paper`.
+    Otherwise inliers are one to one, the threshold is scaled with the query, and once the transform is known,
     `config.guided_neighbors` lets more matches in.
 
     Args:
@@ -41,23 +43,27 @@ def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig
         index: local features of the index image.
         config: matcher, verifier and their settings.
         query_size: height and width of the query image, pixels.
+
+    Raises:
+        ValueError: if `config` names no verifier.
     """
+    verifier = verification.verifier_of(config.verifier)
+    config = verifier.settle(config)
     cosines = matching.cosines_of(query.descriptors, index.descriptors)
-    paper = config.verifier == "paper"
-    matches = matching.match_cosines(cosines, "threshold" if paper else config.matcher, config.ratio,
-                                     config.max_distance)
-    if not paper:
+    matches = matching.match_cosines(cosines, config.matcher, config.ratio, config.max_distance)
+    if not verifier.is_one_way:
         matches = matching.one_to_one(matches)
-    threshold = config.inlier_threshold * (1 if paper else max(query_size) / THRESHOLD_IMAGE_SIZE)
+    pixels = 1 if verifier.in_raw_pixels else max(query_size) / THRESHOLD_IMAGE_SIZE
+    threshold = config.inlier_threshold * pixels
     transform, inliers = verification.verify_matches(
         query.keypoints_yx[matches.query_rows], index.keypoints_yx[matches.index_rows], config.verifier,
         config.transform, threshold, config.max_iterations, config.seed,
         query.scales[matches.query_rows], index.scales[matches.index_rows])
     query_rows, index_rows = matches.query_rows[inliers], matches.index_rows[inliers]
-    if inliers.any() and config.guided_neighbors and not paper:
-        mapped = verification.project(transform, index.keypoints_yx[:, ::-1])
+    if inliers.any() and config.guided_neighbors:
+        mapped = project(transform, index.keypoints_yx[:, ::-1])
         guided = matching.guided_matches(cosines, query.keypoints_yx[:, ::-1], mapped, threshold,
                                          config.guided_neighbors)
         if len(guided) > len(query_rows):
             query_rows, index_rows = guided.query_rows, guided.index_rows
-    return VerifiedPair(transform, query_rows, index_rows)
+    return VerifiedPair(transform, query_rows, index_rows, matches)

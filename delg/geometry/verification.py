@@ -1,104 +1,91 @@
-"""Geometric verification: the transform and the inliers among putative matches (numpy, OpenCV, scikit-image).
+"""Geometric verification: the transform and the inliers among putative matches (numpy).
 
-A transform is a 3 x 3 float64 matrix from index pixels (x, y, 1) to query pixels; NaN where none was found.
+What verifiers have in common stands here; each is a module of `verifiers`, with its record.
 """
 
 from __future__ import annotations
 
-import warnings
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import cv2
 import numpy as np
-from skimage import measure
-from skimage import transform as geometry
 
-from delg.geometry.verifiers import scale
-
-VERIFIERS = ("usac", "scale", "paper")
-TRANSFORMS = ("homography", "affine")
-MAX_SCALE = 10.0  # of lengths, between the two images; chosen
-MAX_STRETCH = 6.0  # longest over shortest image of a unit circle: a plane seen 80 degrees aslant; chosen
-MAX_DEPTH_RATIO = 6.0  # farthest over nearest inlier of the plane; chosen
+from delg.geometry.transforms import TransformKind, is_plausible, project
+from delg.settings.kinds import TRANSFORMS, VERIFIERS
+from delg.settings.search import SearchConfig
 
 
-def project(transform: np.ndarray, points_xy: np.ndarray) -> np.ndarray:
-    """Points mapped by a transform; inf for those on or behind its horizon.
+@dataclasses.dataclass(frozen=True)
+class MatchedKeypoints:
+    """Where the keypoints of k putative matches lie, best match first.
 
-    Args:
-        transform: float, [3, 3].
-        points_xy: float, [k, 2], pixels.
-
-    Returns:
-        float64, [k, 2], pixels.
+    Attributes:
+        query_xy: float64, [k, 2], pixels of the query; row i matches row i of `index_xy`.
+        index_xy: float64, [k, 2], pixels of the index image.
+        query_scales: float64, [k], positive, sizes of the query's keypoints in any unit.
+        index_scales: float64, [k], positive, in the same unit.
     """
-    mapped = np.column_stack([points_xy, np.ones(len(points_xy))]) @ np.asarray(transform, np.float64).T
-    depth = mapped[:, 2:]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(depth > 0, mapped[:, :2] / depth, np.inf)
+
+    query_xy: np.ndarray
+    index_xy: np.ndarray
+    query_scales: np.ndarray
+    index_scales: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.query_xy)
 
 
-def is_plausible(transform: np.ndarray, points_xy: np.ndarray) -> bool:
-    """Whether a camera could have made this transform of what lies at `points_xy`.
+@dataclasses.dataclass(frozen=True)
+class Verifier:
+    """A way to find the transform that most of the matches of two images agree on.
 
-    Refused: mirror images, more than MAX_SCALE between the images, a stretch beyond MAX_STRETCH, and
-    inliers spread over more than MAX_DEPTH_RATIO in depth. Chance agreements are often of these kinds.
-
-    Args:
-        transform: float, [3, 3], positive depth at the points.
-        points_xy: float, [k, 2], pixels of the index image, k at least 1.
+    Attributes:
+        find_transform: from matches, a kind of transform, the largest error of an inlier in pixels of the
+            query, the number of samples to try and the seed of sampling, to the transform: float64 [3, 3],
+            or None where there is none. It is called with at least the matches that determine one.
+        uses_scales: whether it reads the keypoints' scales; they are all 1 otherwise.
+        is_one_way: whether it takes matches that share an index feature; they are one to one otherwise.
+        in_raw_pixels: whether `inlier_threshold` is in pixels of the query as it is; otherwise it is meant
+            for a query whose longer side is 1024 pixels.
+        accepts_implausible: whether transforms count that no camera makes.
+        min_matches: fewer are no match, even if they determine a transform.
+        recipe: values of search settings that come with it, whatever was asked for: with `final_order` it
+            has an order of its own, with `guided_neighbors` of 0 it may not be guided.
+        default_floor: least number of inliers where a search names none; 0: it is calibrated.
     """
-    depths = points_xy @ transform[2, :2] + transform[2, 2]
-    nearest, farthest = depths.min(), depths.max()
-    if not np.all(np.isfinite(transform)) or nearest <= 0 or farthest > MAX_DEPTH_RATIO * nearest:
-        return False
-    centre = points_xy.mean(axis=0)
-    depth = centre @ transform[2, :2] + transform[2, 2]
-    mapped = (transform[:2, :2] @ centre + transform[:2, 2]) / depth
-    jacobian = (transform[:2, :2] - np.outer(mapped, transform[2, :2])) / depth
-    longest, shortest = np.linalg.svd(jacobian, compute_uv=False)
-    return bool(np.linalg.det(jacobian) > 0 and longest <= MAX_SCALE and shortest >= 1 / MAX_SCALE
-                and longest <= MAX_STRETCH * shortest)
+
+    find_transform: Callable[[MatchedKeypoints, TransformKind, float, int, int], np.ndarray | None]
+    uses_scales: bool = False
+    is_one_way: bool = False
+    in_raw_pixels: bool = False
+    accepts_implausible: bool = False
+    min_matches: int = 0
+    recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    default_floor: int = 0
+
+    @property
+    def has_own_order(self) -> bool:
+        """Whether the order of verified results comes with it."""
+        return "final_order" in self.recipe
+
+    def settle(self, config: SearchConfig) -> SearchConfig:
+        """The settings of a search once those that come with the verifier are in place."""
+        own = {**self.recipe, "min_inliers": config.min_inliers or self.default_floor}
+        if all(getattr(config, name) == value for name, value in own.items()):
+            return config
+        return dataclasses.replace(config, **own)
 
 
-def _usac(query_xy: np.ndarray, index_xy: np.ndarray, transform: str, threshold: float, max_iterations: int,
-          seed: int) -> np.ndarray | None:
-    """Best transform of OpenCV's USAC: PROSAC samples the best matches first, local optimisation refines."""
-    settings = cv2.UsacParams()
-    settings.sampler = cv2.SAMPLING_PROSAC
-    settings.score = cv2.SCORE_METHOD_MAGSAC
-    settings.loMethod = cv2.LOCAL_OPTIM_SIGMA
-    settings.final_polisher = cv2.MAGSAC
-    settings.confidence = 0.999
-    settings.threshold = threshold
-    settings.maxIterations = max_iterations
-    settings.randomGeneratorState = seed
-    settings.isParallel = False
-    try:
-        if transform == "homography":
-            return cv2.findHomography(index_xy, query_xy, settings)[0]
-        found = cv2.estimateAffine2D(index_xy, query_xy, settings)[0]
-    except cv2.error:  # a degenerate set, such as points that all coincide
-        return None
-    return None if found is None else np.vstack([found, [0, 0, 1]])
+def verifier_of(name: str) -> Verifier:
+    """The verifier of a name.
 
-
-def _paper(query_xy: np.ndarray, index_xy: np.ndarray, threshold: float, max_iterations: int,
-           seed: int) -> np.ndarray | None:
-    """Affine RANSAC of scikit-image, as in DELG's reference implementation."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns when no sample gives a model
-        found, _ = measure.ransac((index_xy, query_xy), geometry.AffineTransform, min_samples=3,
-                                  residual_threshold=threshold, max_trials=max_iterations,
-                                  rng=np.random.default_rng(seed))
-    return None if found is None else found.params
-
-
-def _checked(name: str, scales: np.ndarray | None, num_matches: int) -> np.ndarray:
-    scales = np.ones(num_matches) if scales is None else np.asarray(scales, np.float64)
-    if scales.shape != (num_matches,) or not np.all((scales > 0) & np.isfinite(scales)):
-        raise ValueError(f"`{name}` must be one positive number per match, {num_matches} here. "
-                         f"Received: shape {scales.shape}, least {scales.min(initial=np.inf):g}.")
-    return scales
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in VERIFIERS:
+        raise ValueError(f"`verifier` must be one of {', '.join(VERIFIERS)}. Received: verifier={name!r}.")
+    return VERIFIERS[name]
 
 
 def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "usac",
@@ -107,20 +94,16 @@ def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "
                    index_scales: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The transform most matches agree on, and which do; equal input and seed give equal output.
 
-    - `usac`: homography (4 points) or affine; implausible transforms count as none.
-    - `scale`: the same transforms, grown from single matches and their keypoint scales; nothing is sampled,
-      and the images must be about upright. Implausible transforms count as none.
-    - `paper`: affine, whatever `transform` says, without a check of plausibility.
-
     Args:
         query_yx: float, [k, 2], pixels of the query; row i matches row i of `index_yx`, best match first.
         index_yx: float, [k, 2], pixels of the index image.
-        verifier: one of VERIFIERS.
-        transform: one of TRANSFORMS.
+        verifier: a name of VERIFIERS; each says in its module what it does.
+        transform: a name of TRANSFORMS.
         threshold: pixels of the query; the largest distance of an inlier from its mapped partner.
-        max_iterations: samples tried; `scale` takes none.
+        max_iterations: samples tried, by verifiers that sample.
         seed: of the sampling.
-        query_scales: float, [k], positive, sizes of the query's keypoints, for `scale`; None: all equal.
+        query_scales: float, [k], positive, sizes of the query's keypoints, for verifiers that use them; None:
+            all equal.
         index_scales: float, [k], positive, sizes of the index image's keypoints in the same unit.
 
     Returns:
@@ -128,97 +111,36 @@ def verify_matches(query_yx: np.ndarray, index_yx: np.ndarray, verifier: str = "
         inliers: bool, [k]; all False when none was found, or with fewer matches than a sample takes.
 
     Raises:
-        ValueError: if an argument is not one of those named, or a scale that `scale` uses is not positive.
+        ValueError: if an argument is not one of those named, or a scale that is used is not positive.
     """
-    if verifier not in VERIFIERS or transform not in TRANSFORMS:
-        raise ValueError(f"`verifier` must be one of {', '.join(VERIFIERS)} and `transform` one of "
-                         f"{', '.join(TRANSFORMS)}. "
-                         f"Received: verifier={verifier!r}, transform={transform!r}.")
-    if verifier == "scale":
-        query_scales = _checked("query_scales", query_scales, len(query_yx))
-        index_scales = _checked("index_scales", index_scales, len(query_yx))
-    # The reference asks for four matches though an affine sample takes three.
-    none = np.full((3, 3), np.nan), np.zeros(len(query_yx), bool)
-    if len(query_yx) < 4 - (verifier != "paper" and transform == "affine"):
+    chosen = verifier_of(verifier)
+    if transform not in TRANSFORMS:
+        raise ValueError(f"`transform` must be one of {', '.join(TRANSFORMS)}. "
+                         f"Received: transform={transform!r}.")
+    kind, num_matches = TRANSFORMS[transform], len(query_yx)
+    given = {"query_scales": query_scales, "index_scales": index_scales}
+    scales = {name: _checked(name, values if chosen.uses_scales else None, num_matches)
+              for name, values in given.items()}
+    none = np.full((3, 3), np.nan), np.zeros(num_matches, bool)
+    if num_matches < max(kind.sample_size, chosen.min_matches):
         return none
     query_xy = np.ascontiguousarray(query_yx[:, ::-1], np.float64)
     index_xy = np.ascontiguousarray(index_yx[:, ::-1], np.float64)
-    if verifier == "scale":
-        found = scale.find_transform(query_xy, index_xy, query_scales, index_scales, transform,
-                                                  threshold)
-    elif verifier == "usac":
-        found = _usac(query_xy, index_xy, transform, threshold, max_iterations, seed)
-    else:
-        found = _paper(query_xy, index_xy, threshold, max_iterations, seed)
+    found = chosen.find_transform(MatchedKeypoints(query_xy, index_xy, **scales), kind, threshold,
+                                  max_iterations, seed)
     if found is None:
         return none
     if index_xy.mean(axis=0) @ found[2, :2] + found[2, 2] < 0:
         found = -found  # the same transform; depth is positive where the matches are
     inliers = np.linalg.norm(project(found, index_xy) - query_xy, axis=1) <= threshold
-    if not inliers.any() or (verifier != "paper" and not is_plausible(found, index_xy[inliers])):
+    if not inliers.any() or not (chosen.accepts_implausible or is_plausible(found, index_xy[inliers])):
         return none
     return found, inliers
 
 
-def log_inlier_ratio(num_inliers: np.ndarray, min_inliers: int) -> np.ndarray:
-    """log(inliers / floor), 0 up to the floor: float64, shaped as `num_inliers`; a floor of 0 counts as 1."""
-    floor = max(1, min_inliers)
-    return np.log(np.maximum(num_inliers, floor) / floor)
-
-
-def verified_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inliers: int,
-                    inlier_weight: float = 0.2, final_order: str = "fused") -> np.ndarray:
-    """What the verified results are sorted by, largest first.
-
-    Inliers up to `min_inliers` count as none, since chance brings a few to any pair: without the floor,
-    verification makes a good global ranking worse.
-
-    - `fused`: similarity + weight * log(inliers / floor) above the floor: each doubling adds the same
-      (chosen; on real photographs a sum that starts at the floor beats both the order by inliers and a sum
-      of log(1 + inliers)).
-    - `inliers`: by inliers, ties by similarity, as in DELG's reference implementation.
-
-    Args:
-        similarities: float, [..., V], cosines in [-1, 1].
-        num_inliers: int, [..., V], at least 0.
-        min_inliers: the floor; 0 is taken as 1.
-        inlier_weight: for `fused`; 0: the similarities as they are.
-        final_order: "fused" or "inliers".
-
-    Returns:
-        float64, [..., V].
-    """
-    similarities = np.asarray(similarities, np.float64)
-    if final_order == "fused":
-        return similarities + inlier_weight * log_inlier_ratio(num_inliers, min_inliers)
-    inliers = np.asarray(num_inliers, np.float64)
-    return np.where(inliers >= min_inliers, inliers, 0) + similarities / 4  # less than half an inlier
-
-
-def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -> int:
-    """Floor that a share `quantile` of pairs of different scenes stays below.
-
-    The tail is taken as exponential through the 90 % and 98 % points of the counts, so that a thousand
-    pairs are enough, and the floor stands when up to one in fifty does show the same scene.
-
-    Args:
-        inlier_counts: int, [num_pairs]; inliers of pairs that should not match, at least 100 pairs.
-        quantile: share of such pairs to refuse, in [0.98, 1). The default lets one in a hundred lists of
-            100 results through (chosen).
-
-    Returns:
-        The floor, at least 1.
-
-    Raises:
-        ValueError: with fewer than 100 counts, or a quantile out of range.
-    """
-    counts = np.sort(np.asarray(inlier_counts))
-    if counts.size < 100 or not 0.98 <= quantile < 1:
-        raise ValueError("Calibration takes at least 100 pairs and a `quantile` in [0.98, 1). "
-                         f"Received: {counts.size} pairs, quantile={quantile}.")
-    # Equal counts are spread over the step up to the next whole number, or the points would jump by one.
-    _, first, inverse, repeats = np.unique(counts, return_index=True, return_inverse=True, return_counts=True)
-    within = (np.arange(counts.size) - first[inverse] + 0.5) / repeats[inverse]
-    low, high = np.quantile(counts + within, [0.9, 0.98])
-    tail = high + (high - low) / np.log(0.1 / 0.02) * np.log(0.02 / (1 - quantile))
-    return max(1, int(np.ceil(tail)))
+def _checked(name: str, scales: np.ndarray | None, num_matches: int) -> np.ndarray:
+    scales = np.ones(num_matches) if scales is None else np.asarray(scales, np.float64)
+    if scales.shape != (num_matches,) or not np.all((scales > 0) & np.isfinite(scales)):
+        raise ValueError(f"`{name}` must be one positive number per match, {num_matches} here. "
+                         f"Received: shape {scales.shape}, least {scales.min(initial=np.inf):g}.")
+    return scales

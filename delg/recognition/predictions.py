@@ -29,8 +29,7 @@ def recognize(ranking: Ranking, landmarks: np.ndarray,
     if ranking.ranks.shape[1] < config.num_voters:
         logging.warning("%d neighbours are asked to vote, but the ranking has %d for a query.",
                         config.num_voters, ranking.ranks.shape[1])
-    scores = votes.neighbor_scores(ranking.similarities, ranking.num_inliers,
-                                            ranking.search_config.min_inliers, config)
+    scores = votes.neighbor_scores(ranking.similarities, ranking.num_inliers, ranking.floor, config)
     found = votes.vote(landmarks[ranking.ranks], scores, config.num_voters)
     return {image: None if landmark == NO_LANDMARK else (int(landmark), float(confidence))
             for image, landmark, confidence in zip(ranking.query_ids, *found)}

@@ -20,6 +20,7 @@ from delg.scores import evaluation, metrics
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.scores.percent import percent
 from delg.scores.ranking import Ranking, read_ranking
+from delg.settings.kinds import FINAL_ORDERS
 from delg.settings.report import ReportConfig
 
 _STAGES = {"global": "global search", "verified": "after verification"}  # keys of metrics.json
@@ -68,10 +69,8 @@ def make_report(config: ReportConfig) -> str:
 
 
 def _verified_order(ranking: Ranking) -> str:
-    if ranking.config.get("final_order") == "fused":
-        return "by similarity and inliers together"
-    floor = ranking.config.get("min_inliers", 0)
-    return f"by inliers{f', fewer than {floor} counting as none' if floor > 1 else ''}, then similarity"
+    order = FINAL_ORDERS[ranking.config.get("final_order", "inliers")]  # the only one that old files know
+    return order.describe(ranking.config.get("min_inliers", 0))
 
 
 def _check_scores(config: ReportConfig, scores: dict[str, Any], outcomes: list[QueryOutcome]) -> None:

@@ -43,12 +43,19 @@ class Ranking:
         names = {field.name for field in dataclasses.fields(SearchConfig)}
         return SearchConfig(**{name: value for name, value in self.config.items() if name in names})
 
+    @property
+    def floor(self) -> int:
+        """The least number of inliers that counts as confirmed, at least 1."""
+        return max(1, self.config.get("min_inliers", 0))
+
+    def global_columns(self) -> np.ndarray:
+        """int64 [Q, K]: columns in the order before verification, by similarity; the lower row first among
+        equals, as in every search of an index."""
+        return np.lexsort((self.ranks, -self.similarities))
+
     def global_ranks(self) -> np.ndarray:
-        """int32 [Q, K]: the order before verification, by similarity; the lower row first among equals."""
-        by_row = np.argsort(self.ranks, axis=1, kind="stable")
-        similarities = np.take_along_axis(self.similarities, by_row, 1)
-        order = np.take_along_axis(by_row, np.argsort(-similarities, axis=1, kind="stable"), 1)
-        return np.take_along_axis(self.ranks, order, 1)
+        """int32 [Q, K]: `ranks` in the order before verification."""
+        return np.take_along_axis(self.ranks, self.global_columns(), 1)
 
 
 def write_ranking(path: str, ranking: Ranking) -> None:

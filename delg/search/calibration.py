@@ -22,6 +22,7 @@ from delg.scores.ground_truth import load_ground_truth
 from delg.scores.ranking import Ranking, read_ranking
 from delg.search import verified_order
 from delg.settings.index import ranked_by
+from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
 CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight")
@@ -62,12 +63,13 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if nothing was verified, or by the paper's recipe, which has no weight; if the features
-            are not those of the ranking; or if fewer than two queries have answers.
+        ValueError: if nothing was verified, or by a recipe with an order of its own, which has no weight; if
+            the features are not those of the ranking; or if fewer than two queries have answers.
     """
     ranking, truth = read_ranking(ranking_path), load_ground_truth(ground_truth_path)
-    if not ranking.num_verified or ranking.config["verifier"] == "paper":
-        raise ValueError("`ranking` must be verified, by another verifier than paper. Received: "
+    if not ranking.num_verified or VERIFIERS[ranking.config["verifier"]].has_own_order:
+        fixed = " or ".join(name for name, verifier in VERIFIERS.items() if verifier.has_own_order)
+        raise ValueError(f"`ranking` must be verified, by another verifier than {fixed}. Received: "
                          f"{ranking_path!r} with verifier={ranking.config['verifier']!r}.")
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
         query_descriptors = _descriptors(queries, ranking.query_ids, ranking, "query_features")
@@ -176,7 +178,7 @@ def _descriptors(features: FeatureReader, ids: list[str], ranking: Ranking, flag
 def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
             images: np.ndarray) -> Iterator[np.ndarray]:
     """int32 [Q, K] ranks of one candidate after the other."""
-    order = np.lexsort((ranking.ranks, -ranking.similarities))  # before anything was verified
+    order = ranking.global_columns()
     ranks, similarities, num_inliers = (np.take_along_axis(array, order, 1) for array in
                                         (ranking.ranks, ranking.similarities, ranking.num_inliers))
     floor = ranking.config["min_inliers"]
@@ -184,7 +186,7 @@ def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
         config = dataclasses.replace(ranking.search_config, final_order="fused",
                                      **{**candidate, "min_inliers": candidate["min_inliers"] or floor})
         orders = [verified_order.verified_order(similarities[query], num_inliers[query], ranking.num_verified,
-                                           config, descriptor, images[ranks[query]])
+                                                config, descriptor, images[ranks[query]])
                   for query, descriptor in enumerate(queries)]
         yield np.take_along_axis(ranks, np.array(orders), 1)
 

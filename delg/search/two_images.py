@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.stage import files
 from delg.features import describing
 from delg.features.describing import BadImageError, ImageDescriber
-from delg.geometry import matching, pairs
+from delg.geometry import pairs
 from delg.pictures import drawing
 from delg.settings.search import SearchConfig
 
@@ -70,13 +70,8 @@ def match_images(describer: ImageDescriber, first: bytes, second: bytes, config:
     """
     one, other = describer.describe(first), describer.describe(second)
     pair = pairs.verify_pair(one.local, other.local, config, one.image_size)
-    is_paper = config.verifier == "paper"  # which has a matcher of its own
-    matches = matching.match_descriptors(one.local.descriptors, other.local.descriptors,
-                                         "threshold" if is_paper else config.matcher, config.ratio,
-                                         config.max_distance)
     return ImageMatch(float(one.global_descriptor @ other.global_descriptor),
-                      (len(one.local), len(other.local)),
-                      len(matches if is_paper else matching.one_to_one(matches)),
+                      (len(one.local), len(other.local)), len(pair.matches),
                       one.local.keypoints_yx[pair.query_rows], other.local.keypoints_yx[pair.index_rows],
                       pair.transform)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from delg.geometry.verification import log_inlier_ratio, verified_scores
+from delg.search.verified_scores import log_inlier_ratio, verified_scores
 from delg.settings.search import SearchConfig
 
 

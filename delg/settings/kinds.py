@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from data_prep.stage.table import Table
 
+MATCHERS = Table("matcher", {
+    "mutual": "delg.geometry.matching:mutual_matches",
+    "ratio": "delg.geometry.matching:ratio_matches",
+    "threshold": "delg.geometry.matching:near_matches",
+})
+TRANSFORMS = Table("transform", {
+    "homography": "delg.geometry.transforms:HOMOGRAPHY",
+    "affine": "delg.geometry.transforms:AFFINE",
+})
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",
     "scale": "delg.geometry.verifiers.scale:SCALE",
     "paper": "delg.geometry.verifiers.paper:PAPER",
+})
+FINAL_ORDERS = Table("final order", {
+    "fused": "delg.search.verified_scores:FUSED",
+    "inliers": "delg.search.verified_scores:BY_INLIERS",
 })
 RERANKERS = Table("re-ranker", {
     "alpha_qe": "delg.search.rerankers.alpha_qe:ALPHA_QE",

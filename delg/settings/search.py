@@ -6,11 +6,7 @@ import dataclasses
 
 from data_prep.stage.settings import require, require_member
 from data_prep.stage.table import OrNone
-from delg.settings.kinds import RERANKERS, VERIFIERS
-
-MATCHERS = ("mutual", "ratio", "threshold")
-TRANSFORMS = ("homography", "affine")
-FINAL_ORDERS = ("fused", "inliers")
+from delg.settings.kinds import FINAL_ORDERS, MATCHERS, RERANKERS, TRANSFORMS, VERIFIERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +34,7 @@ class SearchConfig:
     transform: str = "homography"
     inlier_threshold: float = 20.0  # pixels, on a query whose longer side is 1024 pixels
     max_iterations: int = 1000
-    guided_neighbors: int = 3  # ranks of looks that may match once the transform is known; 0: off
+    guided_neighbors: int = 3  # nearest by descriptor that may match once a transform is known; 0: off
     min_inliers: int = 0  # fewer inliers count as none; 0: calibrated on pairs far down the rankings
     expand_query: bool = False  # move the query's global descriptor towards the verified results, then sort
     final_order: str = "fused"  # of the verified: fused: similarity and inliers | inliers: as the reference

@@ -36,7 +36,7 @@ import rich.table
 from absl import app, flags
 
 from delg.features.reader import LocalFeatures
-from delg.geometry import pairs, verification
+from delg.geometry import pairs, transforms, verification
 from delg.settings.search import SearchConfig
 from tests.benchmarks.planted_views import (
     DIMENSION,
@@ -94,7 +94,7 @@ def real_pairs(folder: str) -> Iterator[Pair]:
 
 def _is_true(pair: Pair, query_rows: np.ndarray, index_rows: np.ndarray) -> np.ndarray:
     query, index, transform = pair
-    mapped = verification.project(transform, index.keypoints_yx[index_rows, ::-1])
+    mapped = transforms.project(transform, index.keypoints_yx[index_rows, ::-1])
     return np.linalg.norm(mapped - query.keypoints_yx[query_rows, ::-1], axis=1) <= 5
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from delg.features.reader import LocalFeatures
-from delg.geometry import verification
+from delg.geometry import transforms
 
 SIZE = (768, 1024)  # of an image; height, width
 NUM_FEATURES, DIMENSION = 1000, 128
@@ -59,7 +59,7 @@ def make_view(scene: LocalFeatures, transform: np.ndarray, share: float, centres
     scales = scene.scales[chosen] * np.sqrt(np.abs(np.linalg.det(transform) / depth**3))
     steps = np.clip(np.round(2 * np.log2(scales) + generator.normal(0, 0.5, num_true)), -2, 4)
     norm = np.sqrt(DIMENSION * (1 + 0.9**2))  # of the descriptors before they were scaled to 1
-    true = make_features(verification.project(transform, points) + generator.normal(0, 2, (num_true, 2)),
+    true = make_features(transforms.project(transform, points) + generator.normal(0, 2, (num_true, 2)),
                      norm * scene.descriptors[chosen] + noise * generator.normal(size=(num_true, DIMENSION)),
                      2 ** (steps / 2))
     order = generator.permutation(NUM_FEATURES)

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from delg.geometry.transforms import TransformKind
+from delg.geometry.verification import MatchedKeypoints, Verifier
+
 MIN_INLIERS = 3  # what an affine map takes, at different places
 _NUM_REFINED = (48, 8, 4)  # hypotheses refined to affine maps, then again, then to homographies; chosen
 # Each fit is to the inliers of the one before, at first within so many thresholds, so that they may grow.
@@ -154,31 +157,30 @@ def _bent(query_xy: np.ndarray, index_xy: np.ndarray, transform: np.ndarray, inl
     return transform, most
 
 
-def find_transform(query_xy: np.ndarray, index_xy: np.ndarray, query_scales: np.ndarray,
-                   index_scales: np.ndarray, transform: str, threshold: float) -> np.ndarray | None:
+def find_transform(matched: MatchedKeypoints, kind: TransformKind, threshold: float, max_iterations: int = 0,
+                   seed: int = 0) -> np.ndarray | None:
     """The transform most matches agree on, from index to query: float64 [3, 3], or None.
 
     Every match is a hypothesis. Those with the most inliers are refined to affine maps, and for a homography
     the best of these are refined once more. None where fewer than MIN_INLIERS places agree.
 
     Args:
-        query_xy: float64, [k, 2], pixels of the query; row i matches row i of `index_xy`.
-        index_xy: float64, [k, 2], pixels of the index image.
-        query_scales: float, [k], positive, sizes of the keypoints in any unit.
-        index_scales: float, [k], positive, in the same unit.
-        transform: "homography" or "affine".
+        matched: where the matches lie, and the scales of their keypoints.
+        kind: homography or affine.
         threshold: pixels of the query; the largest distance of an inlier from its mapped partner.
+        max_iterations, seed: not read, as nothing is sampled.
     """
+    query_xy, index_xy = matched.query_xy, matched.index_xy
     if len(query_xy) < MIN_INLIERS:
         return None
     query_centre, index_centre = query_xy.mean(axis=0), index_xy.mean(axis=0)
     query_xy, index_xy = query_xy - query_centre, index_xy - index_centre
     unit = max(np.abs(query_xy).max(), np.abs(index_xy).max(), threshold)  # coordinates of order one
     query_xy, index_xy = query_xy / unit, index_xy / unit
-    ratios = np.asarray(query_scales, np.float64) / index_scales
+    ratios = matched.query_scales / matched.index_scales
     affine, inliers, alike = _best_affine(query_xy, index_xy, ratios, threshold / unit)
     best, agreeing = np.vstack([affine[0], [0, 0, 1]]), inliers[0]
-    if transform == "homography" and np.count_nonzero(agreeing) > 4:
+    if kind.is_projective and np.count_nonzero(agreeing) > kind.sample_size:
         best, agreeing = _bent(query_xy, index_xy, best, inliers, alike, threshold / unit)
     for places_xy in (query_xy[agreeing], index_xy[agreeing]):
         if len(np.unique(places_xy @ [1, 1j])) < MIN_INLIERS:
@@ -187,3 +189,6 @@ def find_transform(query_xy: np.ndarray, index_xy: np.ndarray, query_scales: np.
                         [0, 0, 1]])
     from_unit = np.array([[unit, 0, query_centre[0]], [0, unit, query_centre[1]], [0, 0, 1]])
     return from_unit @ best @ to_unit
+
+
+SCALE = Verifier(find_transform, uses_scales=True)

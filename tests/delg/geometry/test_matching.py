@@ -5,6 +5,7 @@ import unittest
 import numpy as np
 
 from delg.geometry import matching
+from delg.settings.kinds import MATCHERS
 
 
 def on_circle(*degrees):
@@ -55,7 +56,7 @@ class MatchDescriptorsTest(unittest.TestCase):
         self.assertEqual(len(matching.match_descriptors(on_circle(0, 90), on_circle(1))), 1)
 
     def test_images_without_features_do_not_match(self):
-        for matcher in matching.MATCHERS:
+        for matcher in MATCHERS:
             self.assertEqual(len(matching.match_descriptors(on_circle(), on_circle(0), matcher)), 0)
             self.assertEqual(len(matching.match_descriptors(on_circle(0), on_circle(), matcher)), 0)
 

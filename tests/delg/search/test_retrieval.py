@@ -5,7 +5,6 @@ import pathlib
 import shutil
 import tempfile
 import unittest
-from unittest import mock
 
 import h5py
 import numpy as np
@@ -125,17 +124,6 @@ class SearchTest(unittest.TestCase):
                                    SearchConfig(num_rerank=3))
         self.assertTrue(ranking.config["min_inliers_calibrated"])
         self.assertTrue(4 <= ranking.config["min_inliers"] <= 30, ranking.config["min_inliers"])
-
-    def test_pairs_to_calibrate_on_lie_far_down_and_are_few(self):
-        ranks = np.array([[4, 2, 0, 1], [1, 0, 3, 5]])
-        with mock.patch.object(retrieval, "CALIBRATION_PAIRS", 4):
-            first, second = retrieval._pairs_far_down(ranks, 6, SearchConfig())
-        self.assertEqual((len(first), len(second)), (2, 2))
-        self.assertLessEqual(set(first), {1, 3, 5})
-        self.assertLessEqual(set(second), {2, 4, 5})
-        with mock.patch.object(retrieval, "CALIBRATION_PAIRS", 3):
-            chosen = retrieval._pairs_far_down(np.tile(ranks, (4, 1)), 6, SearchConfig())
-        self.assertEqual([len(rows) for rows in chosen], [1, 0, 0, 1, 0, 0, 0, 1])
 
     def test_features_of_another_model_are_refused(self):
         folder = self.folder / "other"

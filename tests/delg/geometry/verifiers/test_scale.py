@@ -4,7 +4,8 @@ import unittest
 
 import numpy as np
 
-from delg.geometry import verification
+from delg.geometry import transforms, verification
+from delg.geometry.verification import MatchedKeypoints
 from delg.geometry.verifiers import scale
 
 SIMILARITY = np.array([[1.5, 0.1, -200.0], [-0.1, 1.5, -100.0], [0.0, 0.0, 1.0]])
@@ -24,7 +25,7 @@ def planted(transform, num_true, num_false, seed=0, noise=2.0):
     total = num_true + num_false
     index_xy = generator.uniform(0, (1024, 768), (total, 2))
     query_xy = generator.uniform(0, (1024, 768), (total, 2))
-    query_xy[:num_true] = (verification.project(transform, index_xy[:num_true])
+    query_xy[:num_true] = (transforms.project(transform, index_xy[:num_true])
                            + generator.normal(0, noise, (num_true, 2)))
     query_scales, index_scales = 2 ** (generator.integers(-2, 5, (2, total)) / 2)
     exact = index_scales[:num_true] * magnification(transform, index_xy[:num_true])
@@ -78,7 +79,7 @@ class FindTransformTest(unittest.TestCase):
         for transform, kind in ((SIMILARITY, "affine"), (AFFINE, "affine"), (HOMOGRAPHY, "homography")):
             *matches, _ = planted(transform, 100, 100, noise=0.5)
             found, _ = verified(*matches, transform=kind, threshold=10)
-            off = verification.project(found, corners) - verification.project(transform, corners)
+            off = transforms.project(found, corners) - transforms.project(transform, corners)
             self.assertLess(np.abs(off).max(), 2)
             if kind == "affine":
                 np.testing.assert_allclose(found[2], [0, 0, 1], atol=1e-12)
@@ -110,13 +111,13 @@ class FindTransformTest(unittest.TestCase):
         generator = np.random.default_rng(0)
         spread, same = generator.uniform(0, 1000, (6, 2)), np.full((6, 2), 100.0)
         for query_xy, index_xy in ((same, spread), (spread, same), (same, same)):
-            self.assertIsNone(scale.find_transform(query_xy, index_xy, np.ones(6), np.ones(6),
-                                                                "affine", 20.0))
+            matched = MatchedKeypoints(query_xy, index_xy, np.ones(6), np.ones(6))
+            self.assertIsNone(scale.find_transform(matched, transforms.AFFINE, 20.0))
 
     def test_two_matches_are_no_match(self):
         points = np.array([[0.0, 0], [100, 50]])
-        self.assertIsNone(scale.find_transform(points, points, np.ones(2), np.ones(2), "affine",
-                                                            20.0))
+        matched = MatchedKeypoints(points, points, np.ones(2), np.ones(2))
+        self.assertIsNone(scale.find_transform(matched, transforms.AFFINE, 20.0))
 
 
 if __name__ == "__main__":

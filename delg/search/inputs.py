@@ -1,0 +1,71 @@
+"""What a search reads: whether features and index fit together, and whether its ranking is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from delg.features.reader import FeatureReader
+from delg.index.asmk.index import AsmkIndex
+from delg.index.building import ExactIndex
+from delg.index.files import content_digest, read_description
+from delg.scores.ranking import Ranking, read_ranking
+
+_SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
+
+
+def check_inputs(queries: FeatureReader, query_features: str, images: FeatureReader, index_features: str,
+                 index: ExactIndex | AsmkIndex, index_dir: str) -> None:
+    """Raises ValueError unless queries, index features and index are of one model and whitened alike."""
+    if not queries.ids:
+        raise ValueError(f"`query_features` must hold at least one image. Received: {query_features!r}.")
+    for setting in _SHARED_SETTINGS:
+        ours, theirs = queries.config.get(setting), images.config.get(setting)
+        if ours != theirs:
+            raise ValueError("`query_features` and `index_features` must be of one model and setting. "
+                             f"Received: {setting}={ours!r} in {query_features!r}, {theirs!r} in "
+                             f"{index_features!r}.")
+    fingerprint = images.config.get("fingerprint", "")
+    if index.fingerprint != fingerprint:
+        raise ValueError("`index_dir` and `index_features` must be of one model. "
+                         f"Received: {index_dir!r} of model {index.fingerprint!r}, {index_features!r} of "
+                         f"model {fingerprint!r}.")
+    indexed = read_description(index_dir)["features"].get("whitening")
+    if isinstance(index, ExactIndex) and indexed != images.config.get("whitening"):
+        raise ValueError("`index_dir` and `index_features` must be whitened alike. Received: whitening="
+                         f"{indexed!r} in {index_dir!r}, {images.config.get('whitening')!r} in "
+                         f"{index_features!r}.")
+
+
+def rows_of(index_ids: list[str], feature_ids: list[str], index_features: str) -> np.ndarray:
+    """Row in the features of every image of the index; features may hold more, in another order."""
+    row_of = {image_id: row for row, image_id in enumerate(feature_ids)}
+    missing = [image_id for image_id in index_ids if image_id not in row_of]
+    if missing:
+        raise ValueError("`index_features` must hold every image of the index. Received: "
+                         f"{index_features!r}, which lacks {len(missing)} of {len(index_ids)}: "
+                         f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}.")
+    return np.array([row_of[image_id] for image_id in index_ids], np.int64)
+
+
+def digest(queries: FeatureReader, images: FeatureReader, index_dir: str) -> str:
+    """SHA-256 of what a ranking is made from: the index, and ids, settings and global descriptors of both."""
+    digest = hashlib.sha256(content_digest(read_description(index_dir)).encode())
+    for reader in (queries, images):
+        digest.update(json.dumps([reader.ids, reader.config], sort_keys=True).encode())
+        digest.update(np.ascontiguousarray(reader.global_descriptors))
+        digest.update(np.ascontiguousarray(reader.num_local_features))
+    return digest.hexdigest()
+
+
+def finished(output: str, requested: dict[str, Any], inputs: str) -> Ranking | None:
+    """The ranking in a file if it was made with these settings from inputs of this digest."""
+    try:
+        ranking = read_ranking(output)
+    except (FileNotFoundError, ValueError):
+        return None
+    same = (ranking.config.get("requested"), ranking.config.get("inputs")) == (requested, inputs)
+    return ranking if same else None
