@@ -2,21 +2,13 @@
 
     index.json                     the description, written last: type, dimension, num_images, fingerprint,
                                    settings, and of each file below its bytes and SHA-256, and its own
-    descriptors-<g>-<i>.npy        float32 or float16 [n, D], unit norm; as many as were added
+    <stem>-<g>-<i>.npy             arrays of images that were added together, such as descriptors
     ids-<g>.json                   ids of the images, in the order of the rows
     kept-<g>.npy                   int64 [N], increasing: places that count; absent where none was removed
-    mean-<g>.npy, codes-<g>.npy    float32 [D], uint8 [n, B]: of a binary index
-    components-<g>.npy, faiss-<g>.index   float32 [D, d], the FAISS index: of ivf and hnsw
+    <stem>-<g>.npy, <stem>-<g>.index      what else the type of index writes: arrays, bytes of a library
 
-An index of local features (asmk, binary_asmk) has no descriptors but, of n images that were added together,
-
-    residuals-<g>-<i>.npy          float32 or float16 [E, d], or codes uint8 [E, B], sorted by codeword
-    rows-<g>-<i>.npy               int32 [E], image of each, 0 to n - 1
-    offsets-<g>-<i>.npy            int64 [K + 1], entries offsets[c]:offsets[c + 1] are of codeword c
-    norms-<g>-<i>.npy              float32 [n], self-similarity of each image before it is scaled to 1
-    codebook-<g>.npy, weights-<g>.npy     float32 [K, d] and [K]
-
-<g> counts the changes of a folder. A change that is broken off leaves the index as it was.
+<g> counts the changes of a folder, <i> the parts of one. A change that is broken off leaves the
+index as it was.
 """
 
 from __future__ import annotations
@@ -27,8 +19,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -38,8 +30,10 @@ from data_prep.stage import lock
 
 FORMAT = 2
 _DESCRIPTION = "index.json"
-_OURS = re.compile(r"((descriptors|residuals|rows|offsets|norms)-\d+|ids|kept|mean|codes|components|faiss|"
-                   r"codebook|weights)-\d+\.(npy|json|index)")
+_NAME = re.compile(r"(?P<stem>[a-z_]+)-(?P<generation>\d+)(-\d+)?\.(npy|json|index)")
+_COMMON_STEMS = ("ids", "kept")
+_ENTRIES = {"type": str, "dimension": int, "num_images": int, "fingerprint": str, "features": dict,
+            "config": dict, "segments": list, "arrays": dict, "files": dict}
 
 
 def description_digest(description: dict[str, Any]) -> str:
@@ -77,15 +71,17 @@ class IndexWriter:
 
     Args:
         index_dir: folder; made if absent.
+        stems: first parts of the names that files of any type of such an index have, but for ids and kept.
+            Other files in the folder are left alone.
         description: of the index that is changed; its files can be named again. None: a new index.
     """
 
-    def __init__(self, index_dir: str, description: dict[str, Any] | None = None):
+    def __init__(self, index_dir: str, stems: Iterable[str], description: dict[str, Any] | None = None):
         os.makedirs(index_dir, exist_ok=True)
         self._folder = index_dir
+        self._stems = {*_COMMON_STEMS, *stems}
         self._known = dict(description["files"]) if description else {}
-        taken = [int(number) for name in os.listdir(index_dir) if _OURS.fullmatch(name)
-                 for number in re.findall(r"-(\d+)", name)[:1]]
+        taken = [int(_NAME.fullmatch(name)["generation"]) for name in self._ours()]
         self._generation = max(taken, default=-1) + 1
         self._num_segments = 0
 
@@ -99,22 +95,28 @@ class IndexWriter:
     def write_segment(self, **arrays: np.ndarray) -> dict[str, str]:
         """Writes arrays of images that were added together; returns the names of the files by stem."""
         self._num_segments += 1
-        return {stem: self._write(f"{stem}-{self._generation:05d}-{self._num_segments - 1:05d}.npy",
+        return {stem: self._write(stem, f"-{self._num_segments - 1:05d}.npy",
                                   lambda file, array=array: np.save(file, array, allow_pickle=False))
                 for stem, array in arrays.items()}
 
     def write_array(self, stem: str, array: np.ndarray) -> str:
-        return self._write(f"{stem}-{self._generation:05d}.npy",
-                           lambda file: np.save(file, array, allow_pickle=False))
+        """Writes one array; returns the name of its file."""
+        return self._write(stem, ".npy", lambda file: np.save(file, array, allow_pickle=False))
 
     def write_ids(self, ids: list[str]) -> str:
+        """Writes the ids of all images, in the order of their rows; returns the name of the file."""
         content = json.dumps(ids).encode()
-        return self._write(f"ids-{self._generation:05d}.json", lambda file: file.write(content))
+        return self._write("ids", ".json", lambda file: file.write(content))
 
-    def write_faiss(self, content: np.ndarray) -> str:
-        return self._write(f"faiss-{self._generation:05d}.index", lambda file: file.write(content.data))
+    def write_bytes(self, stem: str, content: bytes | memoryview) -> str:
+        """Writes what a library serialised; returns the name of the file."""
+        return self._write(stem, ".index", lambda file: file.write(content))
 
-    def _write(self, name: str, save) -> str:
+    def _write(self, stem: str, ending: str, save: Callable[[BinaryIO], object]) -> str:
+        if stem not in self._stems:
+            raise ValueError("Files of an index must have a stem that its type names. "
+                             f"Received: {stem!r}, none of {', '.join(sorted(self._stems))}.")
+        name = f"{stem}-{self._generation:05d}{ending}"
         path = os.path.join(self._folder, name)
         with stage_files.replacing(path) as temporary:
             with open(temporary, "wb") as file:
@@ -140,9 +142,14 @@ class IndexWriter:
         self._remove_others({})
 
     def _remove_others(self, files: dict[str, Any]) -> None:
-        for name in os.listdir(self._folder):
-            if _OURS.fullmatch(name) and name not in files:
+        for name in self._ours():
+            if name not in files:
                 os.remove(self.path(name))
+
+    def _ours(self) -> list[str]:
+        """Names of the files in the folder that some index wrote or left unfinished."""
+        return [name for name in os.listdir(self._folder)
+                if (match := _NAME.fullmatch(name)) and match["stem"] in self._stems]
 
 
 def read_description(index_dir: str) -> dict[str, Any]:
@@ -159,23 +166,30 @@ def read_description(index_dir: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             description = json.load(file)
-        if description["format"] != FORMAT:
-            raise ValueError(f"format {description['format']}")
-        if description["sha256"] != description_digest(description):
-            raise ValueError("its SHA-256 differs")
-        for name, facts in description["files"].items():
-            if not _OURS.fullmatch(name):
-                raise ValueError(name)
-            int(facts["bytes"]), str(facts["sha256"])
-        for name in ("type", "dimension", "num_images", "fingerprint", "features", "config"):
-            description[name]
-        if any(name not in description["files"]
-               for name in (*description["segments"], *description["arrays"].values())):
-            raise ValueError("files")
+        _check_description(description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} must be a whole description of format {FORMAT}: build the index again. "
                          f"Received: {type(error).__name__}: {error}.") from error
     return description
+
+
+def _check_description(description: dict[str, Any]) -> None:
+    """Raises a ValueError, KeyError, TypeError or AttributeError unless a description is whole and sound."""
+    if description["format"] != FORMAT:
+        raise ValueError(f"format {description['format']}")
+    if description["sha256"] != description_digest(description):
+        raise ValueError("its SHA-256 differs")
+    for name, expected in _ENTRIES.items():
+        if not isinstance(description[name], expected):
+            raise TypeError(f"{name} must be {expected.__name__}, not {type(description[name]).__name__}")
+    for name, facts in description["files"].items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(name)
+        if not isinstance(facts["bytes"], int) or not isinstance(facts["sha256"], str):
+            raise TypeError(f"bytes and SHA-256 of {name}")
+    for name in (*description["segments"], *description["arrays"].values()):
+        if name not in description["files"]:
+            raise ValueError(f"{name} is not among its files")
 
 
 class IndexFiles:

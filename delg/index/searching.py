@@ -6,12 +6,14 @@ queries when they are searched. Descriptors stay in files and are mapped into me
 
 from __future__ import annotations
 
+import abc
+
 import numpy as np
 
 from delg.index import exact
-from delg.index.candidates.binary import BinaryCodes
-from delg.index.candidates.faiss_lists import ReducedIndex
+from delg.index.files import IndexFiles, IndexWriter
 from delg.index.store import DescriptorStore
+from delg.settings.index import GLOBAL_DESCRIPTORS, IndexConfig
 
 
 class ExactIndex:
@@ -22,6 +24,8 @@ class ExactIndex:
         ids: N image ids.
         fingerprint: of the model that made the descriptors.
     """
+
+    ranked_by = GLOBAL_DESCRIPTORS
 
     def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str = ""):
         if descriptors.ndim != 2 or len(descriptors) != len(ids):
@@ -75,6 +79,51 @@ class ExactIndex:
         return exact.unit_vectors(queries, "`queries`")
 
 
+class CandidateFinder(abc.ABC):
+    """Finds descriptors that may be near a query by something smaller than these, a code of each.
+
+    Attributes:
+        num_places: descriptors that have a code.
+    """
+
+    num_places: int
+
+    @classmethod
+    @abc.abstractmethod
+    def train(cls, sample: np.ndarray, config: IndexConfig) -> CandidateFinder:
+        """What codes are made by, learnt from unit descriptors float32 [n, D]; no codes yet."""
+
+    @abc.abstractmethod
+    def add(self, store: DescriptorStore) -> None:
+        """Appends the codes of all rows of a store."""
+
+    @abc.abstractmethod
+    def candidates(self, queries: np.ndarray, num_candidates: int, kept: np.ndarray | None) -> np.ndarray:
+        """Places whose codes are nearest to the queries.
+
+        Args:
+            queries: float32, [Q, D], unit norm.
+            num_candidates: C, at most the places that count.
+            kept: int64, increasing; places that count. None: all.
+
+        Returns:
+            int64, [Q, C], different ones; -1: none.
+        """
+
+    @abc.abstractmethod
+    def write_codes(self, writer: IndexWriter) -> dict[str, str]:
+        """Writes what grows with the images; returns names of files by stem."""
+
+    @abc.abstractmethod
+    def write_learnt(self, writer: IndexWriter) -> dict[str, str]:
+        """Writes what was learnt and stays as it is; returns names of files by stem."""
+
+    @classmethod
+    @abc.abstractmethod
+    def load(cls, files: IndexFiles, config: IndexConfig) -> CandidateFinder:
+        """The finder that was written. Raises ValueError if its files contradict one another."""
+
+
 class ApproximateIndex(ExactIndex):
     """A few hundred candidates are found by short codes and compared exactly.
 
@@ -85,7 +134,7 @@ class ApproximateIndex(ExactIndex):
     """
 
     def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str,
-                 finder: BinaryCodes | ReducedIndex, num_candidates: int):
+                 finder: CandidateFinder, num_candidates: int):
         super().__init__(descriptors, ids, fingerprint)
         if finder.num_places != self._store.num_places:
             raise ValueError("Codes and descriptors must be of the same images. "

@@ -6,8 +6,10 @@ import dataclasses
 import math
 from typing import Any
 
-INDEX_TYPES = ("exact", "binary", "ivf", "hnsw")  # of global descriptors
-ASMK_TYPES = ("asmk", "binary_asmk")  # of local features
+from delg.settings.kinds import INDEX_KINDS
+
+AUTO = "auto"  # the type that fits the number of images
+GLOBAL_DESCRIPTORS, LOCAL_FEATURES = "global descriptors", "local features"  # what images are ranked by
 DESCRIPTOR_DTYPES = ("float32", "float16")
 MILLION = 1_000_000
 
@@ -39,7 +41,7 @@ class IndexConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name, allowed in (("index_type", ("auto", *INDEX_TYPES, *ASMK_TYPES)),
+        for name, allowed in (("index_type", (AUTO, *INDEX_KINDS)),
                               ("descriptor_dtype", DESCRIPTOR_DTYPES)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"`{name}` must be one of {', '.join(allowed)}. "
@@ -63,20 +65,26 @@ class IndexConfig:
         chosen = self.num_codewords or 1 << max(0, min(16, int(math.log2(max(1, num_descriptors / 40)))))
         return dataclasses.replace(self, num_codewords=chosen)
 
+    def type_for(self, num_images: int) -> str:
+        """The type of index, `auto` replaced by the type that is meant at this number of images."""
+        if self.index_type != AUTO:
+            return self.index_type
+        starts = {kind.automatic_from: name for name, kind in INDEX_KINDS.items()
+                  if kind.automatic_from is not None}
+        return starts[max(start for start in starts if start <= num_images)]
+
     def resolved(self, num_images: int) -> IndexConfig:
         """The same with `auto` and zeros replaced by what they stand for at this number of images."""
-        index_type, num_lists = self.index_type, self.num_lists
-        if index_type == "auto":
-            index_type = "exact" if num_images < MILLION else "ivf"
+        num_lists = self.num_lists
         if num_lists == 0:
             num_lists = 1 << round(math.log2(4 * max(1, num_images)**0.5))
         num_lists = min(num_lists, max(1, num_images // 4))
-        return dataclasses.replace(self, index_type=index_type, num_lists=num_lists)
+        return dataclasses.replace(self, index_type=self.type_for(num_images), num_lists=num_lists)
 
 
 def ranked_by(index_type: str) -> str:
     """What an index of this type ranks images by: their global descriptors or their local features."""
-    return "local features" if index_type in ASMK_TYPES else "global descriptors"
+    return INDEX_KINDS[index_type].ranked_by
 
 
 def read_config(description: dict[str, Any]) -> IndexConfig:

@@ -31,3 +31,11 @@ RERANKERS = Table("re-ranker", {
     "diffusion": "delg.search.rerankers.diffusion:DIFFUSION",
     "neighbor_refinement": "delg.search.rerankers.neighbor_refinement:NEIGHBOR_REFINEMENT",
 })
+INDEX_KINDS = Table("index type", {  # records: delg.index.kind.IndexKind
+    "exact": "delg.index.global_index:EXACT",
+    "binary": "delg.index.candidates.binary:BINARY",
+    "ivf": "delg.index.candidates.ivf:IVF",
+    "hnsw": "delg.index.candidates.hnsw:HNSW",
+    "asmk": "delg.index.asmk.residuals:ASMK",
+    "binary_asmk": "delg.index.asmk.binarized:BINARY_ASMK",
+})

@@ -27,23 +27,36 @@ def principal_components(vectors: np.ndarray,
                          f"{num_components} components.")
     mean = vectors.mean(axis=0)
     covariance = np.cov(vectors, rowvar=False).reshape(vectors.shape[1], -1)
-    variances, directions = np.linalg.eigh(covariance)
-    directions = directions[:, ::-1][:, :num_components]
+    variances, directions = _largest_eigenvectors(covariance, num_components)
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
-    return mean, directions * np.sign(largest), np.maximum(variances[::-1][:num_components], 0.0)
+    return mean, directions * np.sign(largest), np.maximum(variances, 0.0)
 
 
 def principal_directions(sample: np.ndarray, num_directions: int) -> np.ndarray:
-    """Orthonormal float32 [D, d] of largest variance of float32 [n, D], largest first.
+    """Directions of largest variance to project many vectors to, in their own precision.
 
-    An identity where `num_directions` is 0, or D and above.
+    Other than `principal_components` it sums in float32 where the sample is, and leaves the signs as they
+    come: inner products of projected vectors do not depend on them.
+
+    Args:
+        sample: [n, c].
+        num_directions: k; 0, or c and above: an identity.
+
+    Returns:
+        float32 [c, k], orthonormal columns, largest variance first.
     """
     dimension = sample.shape[1]
     if num_directions == 0 or num_directions >= dimension:
         return np.eye(dimension, dtype=np.float32)
     centred = sample - sample.mean(axis=0)
-    _, directions = np.linalg.eigh(centred.T @ centred)
-    return np.ascontiguousarray(directions[:, ::-1][:, :num_directions], np.float32)
+    _, directions = _largest_eigenvectors(centred.T @ centred, num_directions)
+    return np.ascontiguousarray(directions, np.float32)
+
+
+def _largest_eigenvectors(scatter: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues [count] and eigenvectors [c, count] of a symmetric matrix [c, c], largest first."""
+    values, vectors = np.linalg.eigh(scatter)
+    return values[::-1][:count], vectors[:, ::-1][:, :count]
 
 
 def whitening_weights(vectors: np.ndarray, num_components: int, exponent: float = 0.5,

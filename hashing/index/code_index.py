@@ -115,11 +115,11 @@ class CodeIndex:
 
     def save(self, index_dir: str) -> None:
         """Writes the index into a folder, whole or not at all; an index that is there is replaced."""
-        with IndexWriter(index_dir) as writer:
+        with IndexWriter(index_dir, ("codes", "faiss")) as writer:
             arrays = {"codes": writer.write_array("codes", self._codes),
                       "ids": writer.write_array("ids", self._ids)}
             if self.config.index_type != "flat":  # whose finder is made anew in less time than it is read
-                arrays["faiss"] = writer.write_faiss(faiss.serialize_index_binary(self._finder))
+                arrays["faiss"] = writer.write_bytes("faiss", faiss.serialize_index_binary(self._finder).data)
             writer.finish({
                 "type": f"codes_{self.config.index_type}", "dimension": self.code_size,
                 "num_images": len(self), "fingerprint": self.fingerprint, "features": {},

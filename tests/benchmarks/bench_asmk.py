@@ -30,7 +30,7 @@ from delg.index import building
 from delg.index.asmk.index import AsmkIndex
 from delg.scores import evaluation, metrics
 from delg.search import retrieval
-from delg.settings.index import ASMK_TYPES, IndexConfig
+from delg.settings.index import LOCAL_FEATURES, IndexConfig, ranked_by
 from delg.settings.search import SearchConfig
 
 _QUERY_FEATURES = flags.DEFINE_string(
@@ -41,7 +41,7 @@ _GROUND_TRUTH = flags.DEFINE_string(
     "ground_truth", None, "A .mat, .pkl, .json or dataset.json.", required=True)
 _CODEBOOK_FEATURES = flags.DEFINE_string("codebook_features", "", "Features to learn codewords from.")
 _NUM_CODEWORDS = flags.DEFINE_list("num_codewords", ["0"], "Numbers of codewords. 0: chosen by the features.")
-_INDEX_TYPES = flags.DEFINE_list("index_types", ["exact", *ASMK_TYPES], "Types of index.")
+_INDEX_TYPES = flags.DEFINE_list("index_types", ["exact", "asmk", "binary_asmk"], "Types of index.")
 _ASMK_IDF = flags.DEFINE_bool("asmk_idf", False, "Whether rare codewords weigh more.")
 _NUM_ROUNDS = flags.DEFINE_integer("num_rounds", 5, "Timed rounds.", lower_bound=1)
 _search_config = config_flags.define_flags(SearchConfig)
@@ -94,7 +94,7 @@ def main(_: list[str]) -> None:
         table.add_column(name, justify="left" if name == "index" else "right")
     search = dataclasses.replace(_search_config(), num_neighbors=0)
     for index_type in _INDEX_TYPES.value:
-        counts = _NUM_CODEWORDS.value if index_type in ASMK_TYPES else ["0"]
+        counts = _NUM_CODEWORDS.value if ranked_by(index_type) == LOCAL_FEATURES else ["0"]
         for num_codewords in map(int, counts):
             config = IndexConfig(index_type=index_type, num_codewords=num_codewords,
                                  asmk_idf=_ASMK_IDF.value, codebook_features=_CODEBOOK_FEATURES.value)

@@ -29,12 +29,13 @@ import rich.table
 from absl import app, flags
 
 from delg.index import building
-from delg.settings.index import INDEX_TYPES, IndexConfig
+from delg.settings.index import IndexConfig
+from delg.settings.kinds import INDEX_KINDS
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 100_000, "Index images.", lower_bound=1000)
 _DIMENSION = flags.DEFINE_integer("dimension", 2048, "Of the descriptors.", lower_bound=16)
 _NUM_QUERIES = flags.DEFINE_integer("num_queries", 70, "Queries, searched at once.", lower_bound=1)
-_INDEX_TYPES = flags.DEFINE_list("index_types", "exact,binary,ivf", f"Some of {', '.join(INDEX_TYPES)}.")
+_INDEX_TYPES = flags.DEFINE_list("index_types", "exact,binary,ivf", f"Some of {', '.join(INDEX_KINDS)}.")
 _NUM_PROBES = flags.DEFINE_integer("num_probes", IndexConfig.num_probes, "Of ivf: lists looked at.")
 _NUM_CANDIDATES = flags.DEFINE_integer("num_candidates", IndexConfig.num_candidates, "Re-scored per query.")
 _REDUCED_DIMENSION = flags.DEFINE_integer(

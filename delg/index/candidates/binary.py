@@ -1,17 +1,24 @@
-"""Candidates by the Hamming distance between sign bits of centred descriptors."""
+"""Candidates by the Hamming distance between sign bits of centred descriptors.
+
+    mean-<g>.npy, codes-<g>.npy    float32 [D], uint8 [n, B]
+"""
 
 from __future__ import annotations
 
 import faiss
 import numpy as np
 
+from delg.index.candidates.kind import CandidateKind
+from delg.index.files import IndexFiles, IndexWriter
+from delg.index.searching import CandidateFinder
 from delg.index.store import DescriptorStore
+from delg.settings.index import IndexConfig
 
 _ROWS = 2**15  # descriptors turned into codes at once
 _CODE_BYTES = 8  # codes are filled up with zeros to a multiple
 
 
-class BinaryCodes:
+class BinaryCodes(CandidateFinder):
     """One bit per dimension: whether the descriptor lies above the mean there.
 
     All codes are compared (faiss, exhaustive Hamming search), so what is found depends on the code alone.
@@ -25,8 +32,8 @@ class BinaryCodes:
         self.mean, self.codes = mean, codes
 
     @classmethod
-    def train(cls, sample: np.ndarray) -> BinaryCodes:
-        """No codes yet, and the mean of float32 [n, D]."""
+    def train(cls, sample: np.ndarray, config: IndexConfig | None = None) -> BinaryCodes:
+        """No codes yet, and the mean of float32 [n, D]; there is nothing to configure."""
         mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         return cls(mean, np.empty((0, -(-len(mean) // (8 * _CODE_BYTES)) * _CODE_BYTES), np.uint8))
 
@@ -35,7 +42,6 @@ class BinaryCodes:
         return len(self.codes)
 
     def add(self, store: DescriptorStore) -> None:
-        """Appends the codes of all rows of a store."""
         self.codes = np.concatenate([self.codes, *(self.encode(block) for _, block in store.blocks(_ROWS))])
 
     def encode(self, descriptors: np.ndarray) -> np.ndarray:
@@ -44,16 +50,19 @@ class BinaryCodes:
         return np.pad(bits, ((0, 0), (0, self.codes.shape[1] - bits.shape[1])))
 
     def candidates(self, queries: np.ndarray, num_candidates: int, kept: np.ndarray | None) -> np.ndarray:
-        """Places of the nearest codes.
-
-        Args:
-            queries: float32, [Q, D].
-            num_candidates: C, at most the places that count.
-            kept: int64, increasing; places that count. None: all.
-
-        Returns:
-            int64, [Q, C].
-        """
         codes = self.codes if kept is None else self.codes[kept]
         _, found = faiss.knn_hamming(self.encode(queries), np.ascontiguousarray(codes), num_candidates)
         return found.astype(np.int64) if kept is None else kept[found]
+
+    def write_codes(self, writer: IndexWriter) -> dict[str, str]:
+        return {"codes": writer.write_array("codes", self.codes)}
+
+    def write_learnt(self, writer: IndexWriter) -> dict[str, str]:
+        return {"mean": writer.write_array("mean", self.mean)}
+
+    @classmethod
+    def load(cls, files: IndexFiles, config: IndexConfig) -> BinaryCodes:
+        return cls(files.read_array("mean"), files.read_array("codes"))
+
+
+BINARY = CandidateKind(finder=BinaryCodes, stems=("descriptors", "mean", "codes"))

@@ -12,11 +12,13 @@ import numpy as np
 
 from delg.features import shards
 from delg.features.shards import FeatureShard
-from delg.index import building
+from delg.index import building, global_index
 from delg.index import files as index_files
-from delg.settings.index import INDEX_TYPES, IndexConfig
+from delg.settings.index import GLOBAL_DESCRIPTORS, IndexConfig
+from delg.settings.kinds import INDEX_KINDS
 
 DIMENSION = 16
+GLOBAL_TYPES = [name for name, kind in INDEX_KINDS.items() if kind.ranked_by == GLOBAL_DESCRIPTORS]
 
 
 def descriptors_of(numbers):
@@ -76,7 +78,7 @@ class IndexTest(unittest.TestCase):
         return np.argsort(-products, axis=1, kind="stable")[:, :kept]
 
     def test_every_type_finds_the_true_neighbours(self):
-        for index_type in INDEX_TYPES:
+        for index_type in GLOBAL_TYPES:
             for settings in ({}, {"descriptor_dtype": "float16"}):
                 built = self.build(index_type, **settings)
                 self.assertEqual((built.ids, built.fingerprint), ([f"i{n}" for n in range(300)], "model"))
@@ -96,7 +98,7 @@ class IndexTest(unittest.TestCase):
     def test_unscaled_descriptors_are_scaled_and_large_sets_parted(self):
         write_features(self.folder / "index-00001-of-00002.h5", range(150, 300),
                        7 * descriptors_of(range(150, 300)))
-        with mock.patch.object(building, "_SEGMENT_BYTES", 1):
+        with mock.patch.object(global_index, "_SEGMENT_BYTES", 1):
             built = self.build()
         self.assertEqual(sum(name.startswith("descriptors") for name in self.files()), 2)
         np.testing.assert_array_equal(built.search(self.queries, 5)[0], self.expected(range(300)))
@@ -105,7 +107,7 @@ class IndexTest(unittest.TestCase):
         write_features(self.folder / "more.h5", range(300, 360), max_num_features=99)
         removed = [f"i{number}" for number in range(0, 300, 4)]
         numbers = [number for number in range(360) if number % 4 or number >= 300]
-        for index_type in INDEX_TYPES:
+        for index_type in GLOBAL_TYPES:
             self.build(index_type)
             first = {name: content for name, content in self.files().items() if name.startswith("desc")}
             building.update_index(self.index_dir, remove_ids=removed[:20])
@@ -165,7 +167,7 @@ class IndexTest(unittest.TestCase):
             building.save_index(building.ExactIndex(np.zeros((0, 3), np.float32), []), self.index_dir)
 
     def test_damage_is_found_before_faiss_sees_it(self):
-        for index_type in ("exact", "binary", "ivf", "hnsw"):
+        for index_type in GLOBAL_TYPES:
             self.build(index_type)
             for name, content in self.files().items():
                 path = self.folder / "index" / name
@@ -188,16 +190,39 @@ class IndexTest(unittest.TestCase):
         path = self.folder / "index" / "index.json"
         whole = json.loads(path.read_text(encoding="utf-8"))
         for change, message in (({"num_images": 299}, "promises 299 images. Received: 300 ids"),
+                                ({"config": []}, "config must be dict, not list"),
+                                ({"arrays": {"ids": "ids-00009.json"}}, "ids-00009.json is not among"),
                                 ({"format": 1}, "must be a whole description of format 2"),
                                 ({"dimension": 8}, r"must be float32 or float16 \[n, 8\]"),
                                 ({"segments": ["../secret.npy"]}, "must be a whole description"),
                                 ({"files": {"../secret.npy": {"bytes": 1, "sha256": ""}}},
-                                 "must be a whole description")):
+                                 "must be a whole description"),
+                                ({"files": {**whole["files"], "ids-00000.json": {"bytes": "1"}}},
+                                 "bytes and SHA-256 of ids-00000.json")):
             changed = {**whole, **change}
             changed["sha256"] = index_files.description_digest(changed)
             path.write_text(json.dumps(changed), encoding="utf-8")
             with self.assertRaisesRegex(ValueError, message):
                 building.load_index(self.index_dir)
+
+    def test_files_of_others_in_the_folder_are_left_alone(self):
+        self.build("ivf")
+        (self.folder / "index" / "notes-00007.npy").write_bytes(b"mine")
+        (self.folder / "index" / "codebook-00003.npy").write_bytes(b"left by a build that was killed")
+        self.build("binary")
+        self.assertEqual({name.split("-")[0] for name in self.files()},
+                         {"notes", "descriptors", "ids", "mean", "codes", "index.json"})
+        with self.assertRaisesRegex(ValueError, "that its type names. Received: 'tree', none of codes, ids"):
+            index_files.IndexWriter(self.index_dir, ("codes",)).write_array("tree", np.zeros(3))
+
+    def test_an_index_of_no_known_type_is_refused(self):
+        self.build()
+        path = self.folder / "index" / "index.json"
+        changed = {**json.loads(path.read_text(encoding="utf-8")), "type": "codes_flat"}
+        changed["sha256"] = index_files.description_digest(changed)
+        path.write_text(json.dumps(changed), encoding="utf-8")
+        with self.assertRaisesRegex(ValueError, "of type exact, .*binary_asmk. Received: .*'codes_flat'"):
+            building.load_index(self.index_dir)
 
     def test_saved_index_gives_the_same_answers(self):
         made = building.ExactIndex(descriptors_of(range(90)), [f"i{n}" for n in range(90)], "model")
@@ -207,6 +232,8 @@ class IndexTest(unittest.TestCase):
         np.testing.assert_array_equal(loaded.descriptors, made.descriptors)
         for one, other in zip(loaded.search(self.queries, 0), made.search(self.queries, 0)):
             np.testing.assert_array_equal(one, other)
+        with self.assertRaisesRegex(ValueError, "global descriptors alone. Received: index_type='asmk'"):
+            building.save_index(made, self.index_dir, IndexConfig(index_type="asmk"))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,13 @@ from delg.features.reader import FeatureReader
 from delg.features.shards import FeatureShard
 from delg.index import building
 from delg.index.asmk import index as asmk_index
-from delg.settings.index import ASMK_TYPES, IndexConfig
+from delg.index.asmk import segments
+from delg.settings.index import LOCAL_FEATURES, IndexConfig
+from delg.settings.kinds import INDEX_KINDS
 from tests.fixtures import slow_asmk
 
 DIMENSION = 12
+LOCAL_TYPES = [name for name, kind in INDEX_KINDS.items() if kind.ranked_by == LOCAL_FEATURES]
 
 
 def local_descriptors(number):
@@ -73,7 +76,7 @@ class AsmkIndexTest(unittest.TestCase):
         self.assertTrue(np.all(np.diff(similarities, axis=1) <= 0))
 
     def test_similarities_are_those_of_the_formulas(self):
-        for index_type in ASMK_TYPES:
+        for index_type in LOCAL_TYPES:
             for threshold in (0.3, -0.5):
                 built = self.build(index_type, num_assignments=2, asmk_alpha=2.5, asmk_threshold=threshold)
                 self.assert_similarities(built, self.expected(
@@ -89,7 +92,7 @@ class AsmkIndexTest(unittest.TestCase):
 
     def test_an_image_is_wholly_similar_to_itself(self):
         self.queries = [local_descriptors(number) for number in range(18) if number != 4]
-        for index_type in ASMK_TYPES:
+        for index_type in LOCAL_TYPES:
             for idf in (False, True):
                 rows, similarities = self.build(index_type, num_assignments=1, num_codewords=20,
                                                 asmk_idf=idf).search(self.queries, 1)
@@ -100,10 +103,16 @@ class AsmkIndexTest(unittest.TestCase):
         whole = self.build(num_assignments=2)
         expected = self.expected(whole)
         self.assert_similarities(self.build(num_assignments=2, descriptor_dtype="float16"), expected, 2e-3)
-        with mock.patch.multiple(asmk_index, _SEGMENT_BYTES=1, _BATCH_IMAGES=2, _MAX_SIMILARITIES=1):
+        with mock.patch.multiple(segments, _SEGMENT_BYTES=1, _BATCH_IMAGES=2), \
+                mock.patch.multiple(asmk_index, _BATCH_QUERIES=2, _MAX_SIMILARITIES=1):
             parted = self.build(num_assignments=2)
             self.assertEqual(sum(name.startswith("residuals") for name in self.files()), 10)
             self.assert_similarities(parted, expected)
+
+    def test_signs_have_one_type_alone(self):
+        with self.assertRaisesRegex(ValueError, "must be float32 where `index_type` is binary_asmk.*float16"):
+            self.build("binary_asmk", descriptor_dtype="float16")
+        self.assertFalse(os.path.exists(self.index_dir))
 
     def test_number_of_results_and_queries_without_features(self):
         built = self.build()
@@ -119,7 +128,7 @@ class AsmkIndexTest(unittest.TestCase):
         write_features(self.folder / "more.h5", range(18, 24), local_dtype="float32")
         removed = ["i0", "i5", "i17"]
         numbers = [number for number in range(24) if f"i{number}" not in removed]
-        for index_type in ASMK_TYPES:
+        for index_type in LOCAL_TYPES:
             self.build(index_type, num_assignments=2)
             building.update_index(self.index_dir, remove_ids=removed[:2])
             changed = building.update_index(self.index_dir, str(self.folder / "more.h5"), removed[2:])
@@ -162,18 +171,18 @@ class AsmkIndexTest(unittest.TestCase):
         self.assertEqual(self.files(), before)
 
     def test_training_descriptors_are_those_of_the_features(self):
-        every, fingerprint = asmk_index.training_descriptors(str(self.folder / "index-*.h5"), 10**6, 0)
+        every, fingerprint = segments.training_descriptors(str(self.folder / "index-*.h5"), 10**6, 0)
         self.assertEqual(fingerprint, "model")
         with FeatureReader(str(self.folder / "index-*.h5")) as images:
             np.testing.assert_array_equal(every, np.concatenate(
                 [images.local_features(row).descriptors for row in range(18)]))
-        some, _ = asmk_index.training_descriptors(str(self.folder / "index-*.h5"), 40, 0)
+        some, _ = segments.training_descriptors(str(self.folder / "index-*.h5"), 40, 0)
         places = [np.flatnonzero((every == descriptor).all(axis=1)) for descriptor in some]
         self.assertEqual([len(place) for place in places], [1] * 40)
         self.assertTrue(np.all(np.diff(np.concatenate(places)) > 0))
 
     def test_built_twice_the_files_are_the_same(self):
-        for index_type in ASMK_TYPES:
+        for index_type in LOCAL_TYPES:
             self.build(index_type)
             before = sorted(content for name, content in self.files().items() if name != "index.json")
             self.build(index_type)
@@ -181,7 +190,7 @@ class AsmkIndexTest(unittest.TestCase):
                                             if name != "index.json"))
 
     def test_damage_is_found(self):
-        for index_type in ASMK_TYPES:
+        for index_type in LOCAL_TYPES:
             self.build(index_type)
             for name, content in self.files().items():
                 path = self.folder / "index" / name

@@ -5,7 +5,7 @@ import unittest
 import numpy as np
 
 from delg.index.asmk.inverted_file import InvertedFile
-from delg.index.asmk.kernel import MatchKernel
+from delg.index.asmk.residuals import ResidualKernel
 
 
 class InvertedFileTest(unittest.TestCase):
@@ -26,7 +26,7 @@ class InvertedFileTest(unittest.TestCase):
         np.testing.assert_array_equal(self.images.sum_weights(weights), [5, 0, 3])
         queries = InvertedFile.of_images([(np.array([2, 3]), np.array([[0, 1], [1, 0]], np.float32))], 4)
         scores = np.zeros((1, 3), np.float32)
-        self.images.add_similarities(queries, MatchKernel(2, 0), weights, scores)
+        self.images.add_similarities(queries, ResidualKernel(2, 0, 2), weights, scores)
         np.testing.assert_allclose(scores, [[3, 0, 3 * 0.64]], rtol=1e-6)
 
 

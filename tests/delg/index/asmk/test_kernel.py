@@ -1,11 +1,13 @@
-"""delg.index.asmk.kernel: residuals, codes and selectivity against slow loops and by hand."""
+"""delg.index.asmk: residuals, codes and selectivity against slow loops and by hand."""
 
 import unittest
 
 import faiss
 import numpy as np
 
-from delg.index.asmk import kernel as asmk_kernel
+from delg.index.asmk import quantizer
+from delg.index.asmk.binarized import SignKernel
+from delg.index.asmk.kernel import selectivity
 from tests.fixtures.slow_asmk import residuals_of
 
 
@@ -19,51 +21,51 @@ class AsmkTest(unittest.TestCase):
 
     def test_residuals_of_one_and_several_codewords(self):
         for num_assignments in (1, 3, 99):
-            words, residuals = asmk_kernel.aggregate(self.descriptors, self.codebook, num_assignments)
+            words, residuals = quantizer.aggregate(self.descriptors, self.codebook, num_assignments)
             expected = residuals_of(self.descriptors, self.codebook, num_assignments)
             self.assertEqual(words.tolist(), sorted(expected))
             np.testing.assert_allclose(residuals, [expected[word] for word in words], atol=1e-5)
 
     def test_by_hand(self):  # (1, 0) + (3, 2) - 2 * (1, 1) = (2, 0); the codeword of (9, 9) is its place
-        words, residuals = asmk_kernel.aggregate(np.array([[9, 9], [1, 0], [3, 2]]),
-                                          np.array([[1, 1], [9, 9]], np.float32))
+        words, residuals = quantizer.aggregate(np.array([[9, 9], [1, 0], [3, 2]]),
+                                               np.array([[1, 1], [9, 9]], np.float32))
         np.testing.assert_array_equal(words, [0])
         np.testing.assert_allclose(residuals, [[1, 0]], atol=1e-6)
 
     def test_image_without_features(self):
         for nothing in (np.zeros((0, 12), np.float32), np.zeros((0, 0), np.float32)):
-            words, residuals = asmk_kernel.aggregate(nothing, self.codebook)
+            words, residuals = quantizer.aggregate(nothing, self.codebook)
             self.assertEqual((words.shape, residuals.shape), ((0,), (0, 12)))
-            self.assertEqual(asmk_kernel.sign_codes(residuals).shape, (0, 8))
+            self.assertEqual(SignKernel(3, 0, 12).encode(residuals).shape, (0, 8))
 
     def test_selectivity_by_hand(self):
         products = np.array([-1, -0.5, 0, 0.1, 0.5, 1], np.float32)
         for alpha, threshold, expected in ((3, 0, [0, 0, 0, 0.001, 0.125, 1]),
                                            (3, 0.1, [0, 0, 0, 0, 0.125, 1]),
                                            (2, -0.7, [0, -0.25, 0, 0.01, 0.25, 1])):
-            found = asmk_kernel.selectivity(products, alpha, threshold)
+            found = selectivity(products, alpha, threshold)
             np.testing.assert_allclose(found, expected, atol=1e-7)
 
     def test_codes_are_compared_by_their_signs(self):
         for dimension in (12, 64, 130):
             queries, entries = (self.generator.normal(size=(count, dimension)) for count in (3, 5))
             products = np.sign(queries) @ np.sign(entries).T / dimension
-            kernel = asmk_kernel.MatchKernel(3, 0.05, dimension)
+            kernel = SignKernel(3, 0.05, dimension)
             np.testing.assert_allclose(
-                kernel(asmk_kernel.sign_codes(queries), asmk_kernel.sign_codes(entries)),
+                kernel(kernel.encode(queries), kernel.encode(entries)),
                 np.where(products > 0.05, products**3, 0), atol=1e-6)
 
     def test_codebook_is_that_of_the_seed_and_near_its_clusters(self):
         centres = 10 * np.eye(5, dtype=np.float32)
         points = np.repeat(centres, 20, axis=0) + 0.1 * self.generator.normal(size=(100, 5))
         points = points.astype(np.float32)
-        codebook = asmk_kernel.train_codebook(points, 5, seed=1)
-        np.testing.assert_array_equal(codebook, asmk_kernel.train_codebook(points, 5, seed=1))
-        self.assertEqual(asmk_kernel.train_codebook(points, 100, seed=1).shape, (100, 5))
+        codebook = quantizer.train_codebook(points, 5, seed=1)
+        np.testing.assert_array_equal(codebook, quantizer.train_codebook(points, 5, seed=1))
+        self.assertEqual(quantizer.train_codebook(points, 100, seed=1).shape, (100, 5))
         cost = np.min(np.linalg.norm(points[:, None] - codebook, axis=2), axis=1)
         self.assertLess(np.median(cost), 1)
         with self.assertRaisesRegex(ValueError, "number of training.*num_codewords=101, 100 descriptors"):
-            asmk_kernel.train_codebook(points, 101, seed=1)
+            quantizer.train_codebook(points, 101, seed=1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""Signs of aggregated residuals, compared by the bits that differ: binary ASMK, 1/32 of the size."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+
+from delg.index.asmk.kernel import MatchKernel, selectivity
+from delg.index.asmk.kind import AsmkKind
+from delg.settings.index import IndexConfig
+
+_CODE_BYTES = 8  # codes are filled up with zeros to a multiple, as FAISS counts whole words
+
+
+class SignKernel(MatchKernel):
+    """Compares the signs of residuals: u = 1 - 2 h / d, h being the bits of d that differ.
+
+    Args:
+        alpha, threshold: of `selectivity`.
+        dimension: d, of residuals.
+    """
+
+    dtype = "uint8"
+
+    def __init__(self, alpha: float, threshold: float, dimension: int):
+        products = 1 - 2 * np.arange(dimension + 1) / dimension
+        self._of_distance = selectivity(products.astype(np.float32), alpha, threshold)
+        self.width = -(-dimension // (8 * _CODE_BYTES)) * _CODE_BYTES
+
+    @classmethod
+    def of(cls, config: IndexConfig, dimension: int) -> SignKernel:
+        return cls(config.asmk_alpha, config.asmk_threshold, dimension)
+
+    def encode(self, residuals: np.ndarray) -> np.ndarray:
+        bits = np.packbits(residuals > 0, axis=1)
+        return np.pad(bits, ((0, 0), (0, self.width - bits.shape[1])))
+
+    def __call__(self, queries: np.ndarray, entries: np.ndarray) -> np.ndarray:
+        distances = np.empty((len(queries), len(entries)), np.int32)
+        faiss.hammings(faiss.swig_ptr(queries), faiss.swig_ptr(entries), *distances.shape, queries.shape[1],
+                       faiss.swig_ptr(distances))
+        return self._of_distance[distances]
+
+
+BINARY_ASMK = AsmkKind(kernel=SignKernel, descriptor_dtypes=("float32",))  # of signs there is one type
