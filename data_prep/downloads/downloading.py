@@ -22,13 +22,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import logging
-from rich import console, progress
 
 from data_prep.downloads import archives, partial_file
 from data_prep.downloads.fetching import Expected, Fetcher, FileFailed, Patience, Stopped
 from data_prep.sources.public_set import PublicFile
 from data_prep.stage import files as stage_files
-from data_prep.stage import lock
+from data_prep.stage import lock, progress
 from data_prep.stage.settings import check_fields, setting
 
 CHECKSUMS_NAME = "checksums.json"
@@ -90,7 +89,7 @@ def download(files: Sequence[PublicFile], config: DownloadConfig, unpack_dir: st
         if unpack_dir:
             packed = {config.path(file): checksums.of(file)["sha256"] for file in files
                       if file.path.endswith(archives.SUFFIXES)}
-            with _progress(of_bytes=True) as bar:
+            with progress.bar("bytes") as bar:
                 row = bar.add_task("Unpacking", total=sum(map(archives.unpacked_size, packed)))
                 archives.unpack(packed, os.path.join(config.output_dir, unpack_dir), flat,
                                 functools.partial(bar.advance, row))
@@ -143,13 +142,13 @@ class _Download:
         self._sizes: dict[str, int] = {}  # bytes, as the servers give them
 
     def run(self, files: list[PublicFile], unpack: bool) -> None:
-        with _progress(of_bytes=False) as bar:
+        with progress.bar("files") as bar:
             unknown = [file for file in files if file.size is None]
             row = bar.add_task("Asking for sizes", total=len(unknown))
             self._in_parallel(unknown, self._ask_size, lambda _: None, lambda: bar.advance(row))
         self._raise_failures()
         self._check_disk(files, unpack)
-        with _progress(of_bytes=True) as bar:
+        with progress.bar("bytes") as bar:
             row = bar.add_task(f"0 of {len(files)} files", total=sum(map(self._size_of, files)))
             done = itertools.count(1)
             self._in_parallel(files, self._bring, functools.partial(bar.advance, row), lambda: bar.update(
@@ -267,14 +266,6 @@ class _Download:
 def published(file: PublicFile) -> Expected:
     """What the table says that a file must be."""
     return Expected(file.size, file.md5, file.sha256)
-
-
-def _progress(of_bytes: bool) -> progress.Progress:
-    columns = ((progress.DownloadColumn(), progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
-               if of_bytes else (progress.MofNCompleteColumn(),))
-    shown = os.isatty(2)
-    return progress.Progress("[progress.description]{task.description}", progress.BarColumn(), *columns,
-                             console=console.Console(stderr=True, quiet=not shown), disable=not shown)
 
 
 def _only_download(directory: str) -> contextlib.AbstractContextManager[None]:

@@ -1,8 +1,8 @@
-"""Runs a function over many items as an Apache Beam pipeline: in this process, or on a cluster.
+"""Runs a function over many items: on this machine by concurrent.futures, or on a cluster by Apache Beam.
 
-The items are names, the results small files in one folder that the driver and all workers see, so that one
-code serves every runner: nothing large goes through Beam, and nothing is shuffled. An item is to be coarse,
-a shard rather than an image: Beam's cost is per item, and per job about 0.4 s.
+The items are names, what comes of each is a small thing that JSON can hold. On a cluster it passes through a
+file in one folder that the driver and all workers see: nothing large goes through Beam, and nothing is
+shuffled. An item is to be coarse, a shard rather than an image. Beam is imported when a runner is named.
 """
 
 from __future__ import annotations
@@ -16,25 +16,20 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from rich import console, progress
-
-from data_prep.stage import files
+from data_prep.stage import files, progress
 from data_prep.stage.settings import check_fields, setting
 
 EMBEDDED = "embedded"
-_FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"  # DirectRunner may download one
 _FAILURE = ".failure"  # file in the folder of results: its presence makes every worker leave off
-_ERRORS = {"ValueError": ValueError, "OSError": OSError}
-_POLL_SECONDS = 0.2
+_ERRORS = {"ValueError": ValueError, "OSError": OSError}  # that pass from a worker of a cluster to its driver
+_LOOK_SECONDS = 0.2  # between two looks for results of a cluster
+_LEAVE_SECONDS = 30  # that an ended job of a cluster is given to leave off
 _IMAGES_FOR_PROCESSES = 100_000
-_pool: Any = None  # of processes, while an embedded job has one
-_working = threading.Condition()  # guards the number below
-_num_working = 0  # items at work in this process
-
-
 @dataclasses.dataclass(frozen=True)
 class JobConfig:
     """Where a job runs."""
@@ -68,13 +63,15 @@ def run(title: str, function: Callable[[str], Any], items: Sequence[str], result
         title: for the progress bar, which is shown when stderr is a terminal.
         function: picklable; takes an item, returns what JSON can hold.
         items: unique names that can serve as file names.
-        results_dir: folder for the results, <item>.json each, on a file system that all workers share.
+        results_dir: folder by which workers hear that they are to leave off, and where those of a cluster
+            leave their results, <item>.json each, on a file system that all of them share.
         config: where to run.
         sizes: images in each item, for the progress bar.
         on_result: called here with each item and its result as they come; an error it raises ends the job.
 
     Raises:
         ValueError, OSError: the first that the function or `on_result` raised; the other items leave off.
+        OSError: a worker process was killed.
     """
     os.makedirs(results_dir, exist_ok=True)
     for name in (_FAILURE, *(_result_name(item) for item in items)):
@@ -82,15 +79,22 @@ def run(title: str, function: Callable[[str], Any], items: Sequence[str], result
             os.remove(os.path.join(results_dir, name))
     if not items:
         return {}
-    with _watching(title, items, results_dir, sizes, on_result), _processes(config, sum(sizes)):
-        try:
-            _run_pipeline(functools.partial(_run_item, function, results_dir), items, config)
-        except BaseException as error:
-            _leave_off(results_dir, error)
-            with _working:  # what this process has at work must not write on after the job has ended
-                _working.wait_for(lambda: _num_working == 0)
-            raise
-    return {item: _read_result(results_dir, item) for item in items}
+    size_of = dict(zip(items, sizes or [1] * len(items)))
+    results = {}
+    with progress.bar("images" if sizes else "items") as bar:
+        row = bar.add_task(title, total=sum(size_of.values()))
+
+        def take(item: str, result: Any) -> None:
+            results[item] = result
+            bar.advance(row, size_of[item])
+            if on_result is not None:
+                on_result(item, result)
+
+        if config.runner == EMBEDDED:
+            _run_here(function, items, results_dir, _executor(config, sum(sizes)), take)
+        else:
+            _run_on_beam(function, items, results_dir, config, take)
+    return {item: results[item] for item in items}
 
 
 def check_not_stopped(results_dir: str) -> None:
@@ -103,65 +107,102 @@ class Stopped(Exception):
     """Another item failed, or Ctrl-C came."""
 
 
-def _run_item(function: Callable[[str], Any], results_dir: str, item: str) -> None:
-    try:
-        with _at_work():
-            check_not_stopped(results_dir)
-            result = function(item) if _pool is None else _pool.apply(function, (item,))
-            files.write_json(os.path.join(results_dir, _result_name(item)), result)
-    except Stopped:
-        pass
-    except (ValueError, OSError) as error:
-        _leave_off(results_dir, error)
-
-
-@contextlib.contextmanager
-def _at_work() -> Iterator[None]:
-    global _num_working
-    with _working:
-        _num_working += 1
-    try:
-        yield
-    finally:
-        with _working:
-            _num_working -= 1
-            _working.notify_all()
-
-
-def _run_pipeline(function: Callable[[str], None], items: Sequence[str], config: JobConfig) -> None:
-    beam, pipeline_options = _import_beam()
-    options = [f"--runner={config.runner}", *config.runner_options]
-    if config.runner == EMBEDDED:
-        options = [f"--runner={_FN_API_RUNNER}", "--direct_running_mode=multi_threading",
-                   f"--direct_num_workers={config.num_workers or num_processors()}"]
-    with beam.Pipeline(options=pipeline_options.PipelineOptions(options)) as pipeline:
-        # Without the reshuffle all items would go to one worker, as the one bundle of Create.
-        pipeline | beam.Create(list(items)) | beam.Reshuffle() | beam.Map(function)
-
-
-@contextlib.contextmanager
-def _processes(config: JobConfig, num_images: int) -> Iterator[None]:
-    """For a large embedded job a process behind each of its threads.
+def _executor(config: JobConfig, num_images: int) -> futures.Executor:
+    """Threads or, for a large job, processes.
 
     Threads share Python's lock, which costs a third of the speed of building shards, but they start at once;
-    processes first import for some five seconds what they work with. Beam's own mode of many processes does
-    the same, and fills the screen with the log of each.
+    processes first import for some five seconds what they work with.
     """
-    global _pool
-    if config.runner != EMBEDDED or num_images < _IMAGES_FOR_PROCESSES:
-        yield
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of Beam's threads
-    with context.Pool(config.num_workers or num_processors(), signal.signal,
-                      (signal.SIGINT, signal.SIG_IGN)) as _pool:  # Ctrl-C is for the parent, who tells them
+    num_workers = config.num_workers or num_processors()
+    if num_images < _IMAGES_FOR_PROCESSES:
+        return futures.ThreadPoolExecutor(num_workers)
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of TensorFlow's threads
+    return futures.ProcessPoolExecutor(num_workers, context, _start_process)
+
+
+def _start_process() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who tells its processes
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # killed, it could not tell
+
+
+def _run_here(function: Callable[[str], Any], items: Sequence[str], results_dir: str,
+              executor: futures.Executor, take: Callable[[str, Any], None]) -> None:
+    with executor:
+        item_of = {executor.submit(_call, function, results_dir, item): item for item in items}
         try:
-            yield
-        finally:
-            _pool = None
+            for future in futures.as_completed(item_of):
+                take(item_of[future], json.loads(future.result()))
+        except BaseException as error:
+            _leave_off(results_dir, error)
+            executor.shutdown(cancel_futures=True)  # none may write on after the job has ended
+            if isinstance(error, BrokenProcessPool):
+                raise OSError("Worker processes must live until the job has ended. Received: one that was "
+                              "killed, as the system does when memory runs short; finished work is kept."
+                              ) from error
+            raise
+
+
+def _call(function: Callable[[str], Any], results_dir: str, item: str) -> str:
+    """The result of an item as JSON: the same whatever runs the job."""
+    check_not_stopped(results_dir)
+    return json.dumps(function(item))
+
+
+def _run_on_beam(function: Callable[[str], Any], items: Sequence[str], results_dir: str, config: JobConfig,
+                 take: Callable[[str, Any], None]) -> None:
+    waiting = set(items)
+
+    def collect() -> None:
+        for name in sorted(waiting.intersection(map(_item_of, os.listdir(results_dir)))):
+            waiting.remove(name)
+            take(name, _read_result(results_dir, name))
+
+    try:
+        job = _start_pipeline(functools.partial(_leave_result, function, results_dir), items, config)
+        try:
+            while not futures.wait([job], _LOOK_SECONDS).done:
+                collect()
+        except BaseException as error:
+            _leave_off(results_dir, error)
+            futures.wait([job], _LEAVE_SECONDS)
+            raise
+        job.result()
+    except Exception:
+        _raise_failure(results_dir)  # in place of Beam's long way of saying it
+        raise
+    _raise_failure(results_dir)
+    collect()
+    for item in sorted(waiting):
+        _read_result(results_dir, item)
+
+
+def _start_pipeline(function: Callable[[str], None], items: Sequence[str],
+                    config: JobConfig) -> futures.Future:
+    """Starts a Beam pipeline; what comes back is done when the pipeline has ended."""
+    beam, pipeline_options = _import_beam()
+    options = [f"--runner={config.runner}", *config.runner_options]
+    pipeline = beam.Pipeline(options=pipeline_options.PipelineOptions(options))
+    # Without the reshuffle all items would go to one worker, as the one bundle of Create.
+    pipeline | beam.Create(list(items)) | beam.Reshuffle() | beam.Map(function)
+    started = pipeline.run()  # here and not in the thread: some runners set handlers of signals
+    ended: futures.Future = futures.Future()
+
+    def wait() -> None:
+        try:
+            ended.set_result(started.wait_until_finish())
+        except BaseException as error:
+            ended.set_exception(error)
+
+    threading.Thread(target=wait, daemon=True).start()  # Ctrl-C must not wait for a cluster that hangs
+    return ended
 
 
 def _import_beam() -> tuple[Any, Any]:
-    """Apache Beam: two seconds that --help and an early error need not wait for."""
     logging.disable(logging.WARNING)  # it warns of cloud libraries that nobody asked for
     try:
         import apache_beam
@@ -172,51 +213,15 @@ def _import_beam() -> tuple[Any, Any]:
     return apache_beam, pipeline_options
 
 
-@contextlib.contextmanager
-def _watching(title: str, items: Sequence[str], results_dir: str, sizes: Sequence[int],
-              on_result: Callable[[str, Any], None] | None) -> Iterator[None]:
-    """Looks for results from a thread of its own; at the end raises what stopped the job, if anything did."""
-    sizes = sizes or [1] * len(items)
-    waiting = dict(zip(items, sizes))
-    finished = threading.Event()
-    bar = progress.Progress("[progress.description]{task.description}", progress.BarColumn(),
-                            progress.MofNCompleteColumn(), _Rate(), progress.TimeRemainingColumn(),
-                            console=console.Console(stderr=True, quiet=not os.isatty(2)))
-    row = bar.add_task(title, total=sum(sizes))
-
-    def collect() -> None:
-        names = set(os.listdir(results_dir))
-        for item in [item for item in waiting if _result_name(item) in names]:
-            bar.advance(row, waiting.pop(item))
-            if on_result is not None:
-                on_result(item, _read_result(results_dir, item))
-
-    def watch() -> None:
-        while not finished.wait(_POLL_SECONDS):
-            try:
-                collect()
-            except Exception as error:
-                _leave_off(results_dir, error)
-                return
-
-    with bar:
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        except Exception:
-            _raise_failure(results_dir)  # in place of Beam's long way of saying it
-            raise
-        finally:
-            finished.set()
-            watcher.join()
-        _raise_failure(results_dir)
-        collect()
-
-
-class _Rate(progress.ProgressColumn):
-    def render(self, task: progress.Task) -> str:
-        return f"{task.finished_speed or task.speed or 0:,.0f}/s"
+def _leave_result(function: Callable[[str], Any], results_dir: str, item: str) -> None:
+    """What a worker of a cluster does with an item."""
+    try:
+        check_not_stopped(results_dir)
+        files.write_json(os.path.join(results_dir, _result_name(item)), function(item))
+    except Stopped:
+        pass
+    except (ValueError, OSError) as error:
+        _leave_off(results_dir, error)
 
 
 def _leave_off(results_dir: str, error: BaseException) -> None:
@@ -240,6 +245,10 @@ def _raise_failure(results_dir: str) -> None:
 
 def _result_name(item: str) -> str:
     return f"{item}.json"
+
+
+def _item_of(name: str) -> str:
+    return name[:-len(".json")] if name.endswith(".json") else ""
 
 
 def _read_result(results_dir: str, item: str) -> Any:

@@ -1,12 +1,14 @@
-"""What the terminal says of the stages of an experiment."""
+"""What the terminal says of work that goes on: headlines of stages, bars with a rate and the time left."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 
 import rich.console
+from rich import progress
 
 
 @contextlib.contextmanager
@@ -17,3 +19,26 @@ def stage(title: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     console.print(f"{title}: {time.monotonic() - started:.0f} s")
+
+
+def bar(unit: str = "images") -> progress.Progress:
+    """A bar on stderr that shows how many are done, the rate and the time left; nothing if not a terminal.
+
+    Args:
+        unit: what is counted, in the plural; "bytes" are shown as MB and GB.
+    """
+    counts = ((progress.DownloadColumn(), progress.TransferSpeedColumn()) if unit == "bytes" else
+              (progress.MofNCompleteColumn(), _Rate(unit)))
+    shown = os.isatty(2)
+    return progress.Progress("[progress.description]{task.description}", progress.BarColumn(), *counts,
+                             progress.TimeRemainingColumn(), disable=not shown,
+                             console=rich.console.Console(stderr=True, quiet=not shown))
+
+
+class _Rate(progress.ProgressColumn):
+    def __init__(self, unit: str):
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: progress.Task) -> str:
+        return f"{task.finished_speed or task.speed or 0:,.1f} {self._unit}/s"

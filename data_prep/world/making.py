@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import cv2
-from rich import progress
 
-from data_prep.stage import files
+from data_prep.stage import files, progress
 
 _Job = TypeVar("_Job")
 _SETTINGS = "world.json"
@@ -51,8 +50,7 @@ def run(do: Callable[[_Job], None], jobs: Sequence[_Job], num_images: Sequence[i
         num_workers: processes; 0: one per core.
     """
     workers = min(num_workers or os.cpu_count() or 1, max(1, len(jobs)))
-    bar = progress.Progress(*progress.Progress.get_default_columns(), progress.MofNCompleteColumn())
-    with bar:
+    with progress.bar() as bar:
         images = bar.add_task("World", total=sum(num_images))
         for place in _done(do, jobs, workers):
             bar.advance(images, num_images[place])

@@ -17,12 +17,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from absl import logging
-from rich import progress
-from rich.console import Console
 
 from data_prep.records import pipeline, shards
 from data_prep.records.manifest import Shard, manifest_beside
-from data_prep.stage import files, jobs
+from data_prep.stage import files, jobs, progress
 from data_prep.stage.jobs import JobConfig
 from delg.features import reader
 from delg.features.describing import ImageDescriber
@@ -59,7 +57,7 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
     todo = plan.todo
     limit = BadImageLimit(config.max_bad_fraction, plan.num_images, plan.num_bad)
     if job is None:
-        with progress_bar() as bar:
+        with progress.bar() as bar:
             task = bar.add_task(os.path.basename(pattern),
                                 total=sum(entry.num_examples for *_, entry in todo))
             for source, output, entry in todo:
@@ -204,16 +202,3 @@ def write_left_out(outputs: Sequence[str]) -> None:
         paths = sorted(glob.glob(pattern))
         files.write_json(os.path.join(output_dir, f"{split}.left_out.json"), [
             image for path in paths for image in reader.read_shard_attributes(path)[1]["left_out"]])
-
-
-class _ImagesPerSecond(progress.ProgressColumn):
-    def render(self, task: progress.Task) -> str:
-        speed = task.finished_speed or task.speed
-        return f"{speed:.1f} images/s" if speed else "- images/s"
-
-
-def progress_bar() -> progress.Progress:
-    """A bar on stderr with images per second."""
-    return progress.Progress(
-        progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
-        _ImagesPerSecond(), progress.TimeRemainingColumn(), console=Console(stderr=True))

@@ -11,6 +11,7 @@ from absl import logging
 
 from data_prep.records import pipeline, shards
 from data_prep.records.pipeline import Example
+from data_prep.stage import progress
 from delg.exports.saving import read_export_config
 from delg.features import describing, extraction
 from delg.features.describing import BadImageError
@@ -45,7 +46,7 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
     describer = DayNightDescriber(saved_model)
     plan = extraction.plan_shards(pattern, output_dir, describer.settings)
     limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
-    with extraction.progress_bar() as bar:
+    with progress.bar() as bar:
         task = bar.add_task(os.path.basename(pattern),
                             total=sum(entry.num_examples for *_, entry in plan.todo))
         for source, output, entry in plan.todo:

@@ -68,7 +68,7 @@ class KillTest(FaultsTest):
         self.write_images(2000)
         # Forks of a process that has its imports behind it, and no threads yet.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["data_prep.building.building", "apache_beam"])
+        context.set_forkserver_preload(["data_prep.building.building"])
         first = context.Process(target=building.build, args=(self.config("first"),))
         first.start()  # waits for the imports
         first.join(60)

@@ -3,11 +3,13 @@
 import functools
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 from data_prep.stage import jobs
@@ -31,6 +33,17 @@ def wait_for_stop(results_dir: str, item: str) -> int:
         jobs.check_not_stopped(results_dir)
         threading.Event().wait(0.01)
     return 0
+
+
+def kill_process_of_two(results_dir: str, item: str) -> int:
+    if item == "2":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return int(item)
+
+
+def note_process(folder: str, _: str) -> None:
+    open(os.path.join(folder, str(os.getpid())), "w").close()
+    time.sleep(100)
 
 
 class RunTest(unittest.TestCase):
@@ -91,6 +104,35 @@ class RunTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "^stop$"):  # or this test takes 100 s
             self.run_job(functools.partial(wait_for_stop, self.results_dir), ["0", "1"], sizes=sizes[:2])
 
+    def test_no_beam_without_a_runner(self):
+        code = ("import sys, tempfile\nfrom data_prep.stage import jobs\n"
+                "print(jobs.run('Working', len, ['a', 'bc'], tempfile.mkdtemp(), jobs.JobConfig()))\n"
+                "print('apache_beam' in sys.modules)")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout, "{'a': 1, 'bc': 2}\nFalse\n")
+
+    def test_a_killed_worker_process_ends_the_job_with_one_line(self):
+        with self.assertRaisesRegex(OSError, "^Worker processes must live until the job has ended. Received: "
+                                             "one that was killed, .*; finished work is kept.$"):
+            self.run_job(functools.partial(kill_process_of_two, self.results_dir), ["1", "2", "3"],
+                         sizes=[100_000] * 3)
+
+    def test_worker_processes_end_with_a_killed_parent(self):
+        pids = os.path.join(os.path.dirname(self.results_dir), "pids")
+        os.makedirs(pids)
+        code = ("import functools, sys\nfrom data_prep.stage import jobs\n"
+                "from tests.data_prep.stage import test_jobs\n"
+                "jobs.run('Working', functools.partial(test_jobs.note_process, sys.argv[1]), ['0', '1'],\n"
+                "         sys.argv[2], jobs.JobConfig(num_workers=2), [100_000] * 2)")
+        parent = subprocess.Popen([sys.executable, "-c", code, pids, self.results_dir])
+        _wait_until(lambda: len(os.listdir(pids)) == 2 or parent.poll() is not None)
+        parent.kill()
+        parent.wait()
+        workers = [int(name) for name in os.listdir(pids)]
+        self.assertEqual(len(workers), 2)
+        _wait_until(lambda: not any(_is_alive(worker) for worker in workers))
+        self.assertEqual([worker for worker in workers if _is_alive(worker)], [])
+
     def test_a_runner_outside_this_process(self):
         """Beam's own job service and worker pool stand in for those of a cluster."""
         service, pool = (_free_port() for _ in range(2))
@@ -119,6 +161,20 @@ class JobConfigTest(unittest.TestCase):
     def test_refuses_options_without_a_runner(self):
         with self.assertRaisesRegex(ValueError, "`runner_options` need a `runner` other than embedded"):
             JobConfig(runner_options=("--flink_master=host:8081",))
+
+
+def _wait_until(holds, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def _free_port() -> int:
