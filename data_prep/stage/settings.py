@@ -49,6 +49,20 @@ def setting(default: Any = dataclasses.MISSING, *, help: str, unit: str = "", ra
     return dataclasses.field(default=default, metadata={METADATA: Setting(help, unit, range, choices, many)})
 
 
+def like(config_class: type, name: str, default: Any = None, **changes: Any) -> Any:
+    """A field that means what a field of another settings class means.
+
+    Args:
+        config_class: the class that declares it.
+        name: of its field.
+        default: another default; None: the one of that field.
+        changes: what else is different here, as arguments of `Setting`.
+    """
+    field = {field.name: field for field in dataclasses.fields(config_class)}[name]
+    return dataclasses.field(default=field.default if default is None else default,
+                             metadata={METADATA: dataclasses.replace(setting_of(field), **changes)})
+
+
 def setting_of(field: dataclasses.Field) -> Setting:
     """What a field was declared to mean.
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from data_prep.stage.settings import check_fields, setting
 from delg.settings.kinds import INDEX_KINDS
 
 AUTO = "auto"  # the type that fits the number of images
@@ -22,43 +23,44 @@ class IndexConfig:
     Tolias et al., "Image Search with Selective Match Kernels", IJCV 2016, where nothing else is said.
     """
 
-    index_type: str = "auto"  # exact, binary, ivf, hnsw, asmk, binary_asmk; auto: exact, a million up ivf
-    descriptor_dtype: str = "float32"  # as stored; float16: half the file, but slower; not for binary_asmk
-    num_candidates: int = 800  # images re-scored exactly per query, more if more results are asked for
-    reduced_dimension: int = 256  # principal components searched by ivf and hnsw; 0: all dimensions
-    num_lists: int = 0  # of ivf; 0: the power of two nearest to 4 * sqrt(images)
-    num_probes: int = 64  # of ivf: lists looked at per query
-    num_links: int = 32  # of hnsw: links of an image
-    search_breadth: int = 800  # of hnsw: images kept in sight while walking; num_candidates at least
-    num_training_images: int = 200_000  # sampled once for mean, components and lists
-    num_codewords: int = 0  # of asmk; 0: a power of two, 40 or more training descriptors each, 65536 at most
-    num_assignments: int = 5  # of asmk: codewords that a query's descriptor belongs to
-    asmk_alpha: float = 3.0  # of asmk: exponent of a codeword's similarity
-    asmk_threshold: float = 0.0  # of asmk: a codeword's similarity has to be above, in [-1, 1)
-    asmk_idf: bool = False  # of asmk: whether rare codewords weigh more
-    codebook_features: str = ""  # of asmk: features the codewords are learnt from; empty: those of the index
-    num_training_descriptors: int = 2_621_440  # of asmk: sampled for the codewords; chosen
-    seed: int = 0
+    index_type: str = setting(
+        AUTO, help="how neighbours are found: exact compares with every image; binary, ivf and hnsw find "
+        "candidates first; asmk and binary_asmk compare local features; auto: exact, from a million images "
+        "up ivf", choices=(AUTO, *INDEX_KINDS))
+    descriptor_dtype: str = setting(
+        "float32", help="type that descriptors are stored in; float16: half the file, but slower; not for "
+        "binary_asmk", choices=DESCRIPTOR_DTYPES)
+    num_candidates: int = setting(
+        800, help="images re-scored exactly per query, more if more results are asked for", range="[1, inf)")
+    reduced_dimension: int = setting(
+        256, help="principal components searched by ivf and hnsw; 0: all dimensions", range="[0, inf)")
+    num_lists: int = setting(
+        0, help="lists of ivf; 0: the power of two nearest to 4 * sqrt(images)", range="[0, inf)")
+    num_probes: int = setting(64, help="lists of ivf that are looked at per query", range="[1, inf)")
+    num_links: int = setting(32, help="links of an image in hnsw", range="[2, inf)")
+    search_breadth: int = setting(
+        800, help="images that hnsw keeps in sight while it walks; num_candidates at least", range="[1, inf)")
+    num_training_images: int = setting(
+        200_000, help="images sampled once to learn mean, components and lists from", range="[1, inf)")
+    num_codewords: int = setting(
+        0, help="codewords of asmk; 0: a power of two, 40 or more training descriptors each, 65536 at most",
+        range="[0, inf)")
+    num_assignments: int = setting(
+        5, help="codewords of asmk that a query's descriptor belongs to", range="[1, inf)")
+    asmk_alpha: float = setting(
+        3.0, help="exponent of the similarity at a codeword of asmk", range="(0, inf)")
+    asmk_threshold: float = setting(
+        0.0, help="similarity that a codeword of asmk has to be above to count", range="[-1, 1)")
+    asmk_idf: bool = setting(False, help="whether rare codewords of asmk weigh more")
+    codebook_features: str = setting(
+        "", help="glob or folder of the features that the codewords of asmk are learnt from; empty: those of "
+        "the index")
+    num_training_descriptors: int = setting(
+        2_621_440, help="descriptors sampled to learn the codewords of asmk from; chosen", range="[1, inf)")
+    seed: int = setting(0, help="seed of the samples and of the clustering", range="[0, inf)")
 
     def __post_init__(self):
-        for name, allowed in (("index_type", (AUTO, *INDEX_KINDS)),
-                              ("descriptor_dtype", DESCRIPTOR_DTYPES)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"`{name}` must be one of {', '.join(allowed)}. "
-                                 f"Received: {name}={getattr(self, name)!r}.")
-        for name, least in (("num_candidates", 1), ("reduced_dimension", 0), ("num_lists", 0),
-                            ("num_probes", 1), ("num_links", 2), ("search_breadth", 1),
-                            ("num_training_images", 1), ("num_codewords", 0), ("num_assignments", 1),
-                            ("num_training_descriptors", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"`{name}` must be at least {least}. "
-                                 f"Received: {name}={getattr(self, name)}.")
-
-        if self.asmk_alpha <= 0:
-            raise ValueError(f"`asmk_alpha` must be above 0. Received: asmk_alpha={self.asmk_alpha}.")
-        if not -1 <= self.asmk_threshold < 1:
-            raise ValueError("`asmk_threshold` must be in [-1, 1). "
-                             f"Received: asmk_threshold={self.asmk_threshold}.")
+        check_fields(self)
 
     def with_codewords(self, num_descriptors: int) -> IndexConfig:
         """The same with a number of codewords, for this number of training descriptors."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
+from data_prep.stage.settings import check_fields, setting
+
 
 @dataclasses.dataclass(frozen=True)
 class VoteConfig:
     """How neighbours vote."""
 
-    num_voters: int = 5  # neighbours of a test image that vote, the best by score; chosen, 3 to 5 are usual
-    max_inliers: int = 70  # a neighbour's inliers count up to here; versions of the baseline take 26 to 70
-    inlier_vote: float = 1.0  # what so many inliers add to a score, which else is the cosine; the baseline's
+    num_voters: int = setting(
+        5, help="neighbours of a test image that vote, the best by score; chosen, 3 to 5 are usual",
+        range="[1, inf)")
+    max_inliers: int = setting(
+        70, help="inliers of a neighbour count up to here; versions of the baseline take 26 to 70",
+        range="[1, inf)")
+    inlier_vote: float = setting(
+        1.0, help="what max_inliers add to a neighbour's score, which else is the cosine; the baseline's",
+        range="[0, inf)")
 
     def __post_init__(self):
-        for name, least in (("num_voters", 1), ("max_inliers", 1), ("inlier_vote", 0)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"`{name}` must be at least {least}. "
-                                 f"Received: {name}={getattr(self, name)}.")
+        check_fields(self)

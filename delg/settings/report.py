@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 
+from data_prep.stage.settings import check_fields, setting
+
 
 @dataclasses.dataclass(frozen=True)
 class ReportConfig:
     """One report."""
 
-    ranking: str  # ranking.h5 of delg.search_images
-    ground_truth: str  # .mat, .pkl, .json or dataset.json
-    metrics: str  # metrics.json of delg.evaluate for this ranking
-    query_features: str  # glob of the queries' feature shards
-    index_features: str  # glob of the index's feature shards
-    query_images: str  # glob of the queries' TFRecord shards
-    index_images: str  # glob of the index's TFRecord shards
-    output_dir: str  # folder of the report
-    baseline_metrics: str = ""  # metrics.json to compare with, such as that of the untrained model
-    baseline_name: str = "untrained"  # what the baseline is called on the page
-    saved_model: str = ""  # model that attention maps are drawn with; empty: from the keypoints' scores
-    num_queries: int = 16  # queries shown in full
-    num_successes: int = 4  # how many of these are successes; the others are failures
-    num_hits: int = 10  # images per ranked list
-    title: str = "Image retrieval report"  # heading of the page
+    ranking: str = setting(help="ranking.h5 of delg.search_images")
+    ground_truth: str = setting(help="answers of the queries: .mat, .pkl, .json or dataset.json")
+    metrics: str = setting(help="metrics.json of delg.evaluate for this ranking")
+    query_features: str = setting(help="glob of the queries' feature shards")
+    index_features: str = setting(help="glob of the index images' feature shards")
+    query_images: str = setting(help="glob of the queries' TFRecord shards")
+    index_images: str = setting(help="glob of the index images' TFRecord shards")
+    output_dir: str = setting(help="folder that the report is written to")
+    baseline_metrics: str = setting(
+        "", help="metrics.json to compare with, such as that of the untrained model; empty: none")
+    baseline_name: str = setting("untrained", help="what the baseline is called on the page")
+    saved_model: str = setting(
+        "", help="exported model that attention maps are drawn with; empty: from the scores of the keypoints")
+    num_queries: int = setting(16, help="queries that are shown in full", range="[0, inf)")
+    num_successes: int = setting(
+        4, help="how many of these are successes; the others are failures", range="[0, inf)")
+    num_hits: int = setting(10, help="images shown of each ranked list", range="[1, inf)")
+    title: str = setting("Image retrieval report", help="heading of the page")
 
     def __post_init__(self):
-        for name in ("num_queries", "num_successes"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)}.")
-        if self.num_hits < 1:
-            raise ValueError(f"`num_hits` must be at least 1. Received: num_hits={self.num_hits}.")
+        check_fields(self)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from data_prep.stage.settings import require, require_member
-from delg.settings.training import PRECISIONS, STRATEGIES
+from data_prep.stage.settings import check_fields, like, require, require_member, setting
+from delg.settings.fitting import BackboneFitConfig, FitConfig
 from hashing.networks.config import BACKBONES_WITH_TOP, ModelConfig
 
 MININGS = ("batch_all", "batch_hard", "semi_hard", "none")
@@ -15,81 +15,90 @@ AUGMENTATIONS = ("original", "strong", "none")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(BackboneFitConfig):
     """One training run. The defaults are those of the published numbers (2019); `preset` gives others."""
 
-    train_pattern: str  # glob of TFRecord shards
-    model_dir: str
-    validation_pattern: str = ""  # images kept from the training set: their retrieval mAP picks the weights
+    validation_pattern: str = like(
+        FitConfig, "validation_pattern", help="glob of shards kept from the training set, whose retrieval "
+        "mAP picks the best weights; empty: the last are the best")
     # Model.
-    backbone: str = ModelConfig.backbone
-    width: float = ModelConfig.width
-    backbone_weights: str = "imagenet"  # imagenet | none | path of a weight file
-    image_size: int = ModelConfig.image_size
-    code_size: int = ModelConfig.code_size
-    code_batch_norm: bool = ModelConfig.code_batch_norm
+    backbone: str = like(ModelConfig, "backbone")
+    width: float = like(ModelConfig, "width")
+    image_size: int = like(ModelConfig, "image_size")
+    code_size: int = like(ModelConfig, "code_size")
+    code_batch_norm: bool = like(ModelConfig, "code_batch_norm")
     # Losses.
-    mining: str = "batch_all"  # which triplets of a batch: batch_all | batch_hard | semi_hard | none
-    triplet_weight: float = 1.0
-    margin: float = 0.0  # of squared distances of codes; 0: margin_per_bit * code_size
-    margin_per_bit: float = 0.25  # 1/4: the published 8 at 32 bits; 4 of distance are one bit
-    active_only: bool = False  # batch_all: mean over triplets whose hinge is above 0
-    mirrored: bool = False  # batch_all: both images of a pair serve as anchor
-    order_aware: bool = False  # batch_all: triplets weigh what they do to a ranking
-    center_weight: float = 0.0  # cross-entropy over cosines with one fixed code per class
-    center_margin: float = 0.2  # taken from the true cosine
-    center_scale: float = 8.0  # of the cosines
-    classification_weight: float = 0.0  # cross-entropy of a linear classifier on the codes
-    quantization_weight: float = 0.0  # distance of code values to -1 and 1
-    balance_weight: float = 0.0  # each bit as often 1 as -1
-    decorrelation_weight: float = 0.0  # covariance of different bits
+    mining: str = setting(
+        "batch_all", help="which triplets of a batch the triplet loss takes; none: no triplet loss",
+        choices=MININGS)
+    triplet_weight: float = setting(1.0, help="weight of the triplet loss of codes", range="[0, inf)")
+    margin: float = setting(
+        0.0, help="margin of squared distances of codes in the triplet loss; 0: margin_per_bit * code_size",
+        range="[0, inf)")
+    margin_per_bit: float = setting(
+        0.25, help="margin for each bit of a code; 1/4: the published 8 at 32 bits; 4 of distance are one "
+        "bit",
+        range="(0, inf)")
+    active_only: bool = setting(
+        False, help="batch_all: mean over the triplets whose hinge is above 0, not over all")
+    mirrored: bool = setting(False, help="batch_all: both images of a pair serve as anchor")
+    order_aware: bool = setting(False, help="batch_all: triplets weigh what they do to a ranking")
+    center_weight: float = setting(
+        0.0, help="weight of the cross-entropy over cosines with one fixed code per class; 0: none",
+        range="[0, inf)")
+    center_margin: float = setting(
+        0.2, help="margin taken from the cosine with the true centre", range="[0, inf)")
+    center_scale: float = setting(
+        8.0, help="scale of the cosines with the centres, before their softmax", range="(0, inf)")
+    classification_weight: float = setting(
+        0.0, help="weight of the cross-entropy of a linear classifier on the codes; 0: none",
+        range="[0, inf)")
+    quantization_weight: float = setting(
+        0.0, help="weight of the distance of code values to -1 and 1; 0: none", range="[0, inf)")
+    balance_weight: float = setting(
+        0.0, help="weight of a loss that wants each bit as often 1 as -1; 0: none", range="[0, inf)")
+    decorrelation_weight: float = setting(
+        0.0, help="weight of the covariance of different bits; 0: none", range="[0, inf)")
     # Data.
-    batch_size: int = 100  # images per step, over all replicas
-    images_per_class: int = 0  # K images of each of batch_size / K classes; 0: any images
-    augmentation: str = "original"  # original: crop, flip | strong: also turned, blurred, recoloured | none
-    min_crop_area: float = 0.4  # of the crop of strong, share of the image
+    batch_size: int = like(FitConfig, "batch_size", 100)
+    images_per_class: int = setting(
+        0, help="images of each of batch_size / images_per_class classes in a batch; 0: any images",
+        range="[0, inf)")
+    augmentation: str = setting(
+        "original", help="how training images are changed; original: crop and flip; strong: also turned, "
+        "blurred, recoloured", choices=AUGMENTATIONS)
+    min_crop_area: float = like(FitConfig, "min_crop_area", 0.4,
+                                help="smallest part of an image that the crop of strong may keep, as a share "
+                                "of its area")
     # The last layers alone, before the other steps: on what the layers before them give, computed once.
-    head_steps: int = 0  # of the code layer; 0: not at all
-    head_learning_rate: float = 1e-3  # highest, falls along a cosine
-    top_steps: int = 0  # then of all that lies behind the backbone's local map, at the backbone's share
-    top_learning_rate: float = 1e-3  # highest, after a twentieth of the steps; falls along a cosine
-    head_views: int = 4  # random views of each image that are computed
-    max_head_views: int = 0  # of all images together; 0: two gigabytes of them
+    head_steps: int = setting(
+        0, help="steps of the code layer alone, before all others; 0: none", range="[0, inf)")
+    head_learning_rate: float = setting(
+        1e-3, help="highest learning rate of these steps, which falls along a cosine", range="(0, inf)")
+    top_steps: int = setting(
+        0, help="then steps of all that lies behind the backbone's local map, at the backbone's share of the "
+        "rate; 0: none", range="[0, inf)")
+    top_learning_rate: float = setting(
+        1e-3, help="highest learning rate of these steps, after a twentieth of them; falls along a cosine",
+        range="(0, inf)")
+    head_views: int = setting(
+        4, help="random views of each image that the last layers are trained on", range="(0, inf)")
+    max_head_views: int = setting(
+        0, help="views of all images together, at most; 0: two gigabytes of them", range="[0, inf)")
     # Optimisation.
-    num_steps: int = 60_000  # of the whole network; 0: only the code layer is trained
-    learning_rate: float = 1e-3  # of Adam
-    beta_2: float = 0.98  # of Adam
-    schedule: str = "inverse_sqrt"  # inverse_sqrt | linear | cosine, all after warm-up
-    warmup_steps: int = 4000
-    weight_decay: float = 0.0  # decoupled; not on biases or BatchNorm
-    clip_norm: float = 0.0  # of all gradients together; 0: no clipping
-    backbone_learning_rate_factor: float = 1.0  # 0 freezes the backbone
-    freeze_batch_norm: bool = False  # BatchNorm of the backbone in inference mode, for small batches
-    batch_norm_momentum: float = 0.0  # of the backbone's statistics; 0: as the backbone was published
-    strategy: str = "one_device"
-    mixed_precision: str = "float32"
-    # Bookkeeping.
-    steps_per_epoch: int = 1000  # steps between validations, checkpoints and logs
-    backup_steps: int = 0  # steps between checkpoints for resuming; 0: at the end of each epoch
-    seed: int = 0
+    num_steps: int = like(FitConfig, "num_steps", 60_000, range="[0, inf)",
+                          help="steps of the whole network; 0: only the code layer is trained")
+    beta_2: float = setting(0.98, help="decay of Adam's mean of squared gradients", range="[0, 1)")
+    schedule: str = setting(
+        "inverse_sqrt", help="how the learning rate falls after the warm-up", choices=SCHEDULES)
+    warmup_steps: int = like(BackboneFitConfig, "warmup_steps", 4000)
+    batch_norm_momentum: float = setting(
+        0.0, help="momentum of the backbone's running statistics; 0: as the backbone was published",
+        range="[0, inf)")
 
     def __post_init__(self):
         self.model_config()
-        for name, allowed in (("mining", MININGS), ("schedule", SCHEDULES), ("strategy", STRATEGIES),
-                              ("augmentation", AUGMENTATIONS), ("mixed_precision", PRECISIONS)):
-            require_member(name, getattr(self, name), allowed)
-        for name in ("margin_per_bit", "center_scale", "batch_size", "learning_rate", "steps_per_epoch",
-                     "head_views", "head_learning_rate", "top_learning_rate"):
-            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
-        for name in ("triplet_weight", "margin", "center_weight", "center_margin", "classification_weight",
-                     "quantization_weight", "balance_weight", "decorrelation_weight", "images_per_class",
-                     "weight_decay", "clip_norm", "backbone_learning_rate_factor", "batch_norm_momentum",
-                     "backup_steps", "head_steps", "top_steps", "max_head_views", "num_steps"):
-            require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
-                    **{name: getattr(self, name)})
-        require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
-                min_crop_area=self.min_crop_area)
-        require(0 <= self.beta_2 < 1, "`beta_2` must be in [0, 1).", beta_2=self.beta_2)
+        check_fields(self)
         require(self.num_steps + self.head_steps + self.top_steps > 0,
                 "One of `num_steps`, `head_steps` and `top_steps` must be above 0.",
                 num_steps=self.num_steps, head_steps=self.head_steps, top_steps=self.top_steps)
@@ -120,6 +129,7 @@ class TrainConfig:
         """The model part of these settings."""
         return ModelConfig(**{field.name: getattr(self, field.name)
                               for field in dataclasses.fields(ModelConfig)})
+
 
 PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the defaults
     # ResNet-18, inverse square root schedule: the published numbers. BatchNorm's statistics follow at the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from data_prep.stage.settings import require, require_member
+from data_prep.stage.settings import check_fields, require, setting
 
 DOMAINS = ("day", "night")
 NORMALIZATIONS = ("none", "instance")
@@ -16,15 +16,25 @@ STEMS = ("none", "mobilenet_v2", "resnet18")
 class ModelConfig:
     """What a double VAE is made of; with the weights, all that is needed to rebuild it."""
 
-    image_size: int = 256  # pixels, square, a multiple of the stride
-    width: float = 1.0  # channel multiplier; 1 has 64, 128 and 256 channels
-    normalization: str = "none"  # of encoders and residual blocks: none, as in the original, or instance
-    up_normalization: str = "batch"  # of the upsampling stages: batch, as in the original, instance or layer
-    learn_variance: bool = False  # of the posterior; else it is one, as in the original
-    center_latent: bool = False  # compare latents less the mean latent of their domain, by position
-    descriptor_grid: int = 1  # parts along each side of the image, over which the descriptor pools the latent
-    stem: str = "none"  # network in place of the encoders' first convolutions: none, mobilenet_v2, resnet18
-    stem_width: float = 1.0  # channel multiplier of the stem; only resnet18 has others than 1
+    image_size: int = setting(256, help="side of the square images, a multiple of the stride", unit="pixels")
+    width: float = setting(1.0, help="channel multiplier; 1 has 64, 128 and 256 channels")
+    normalization: str = setting(
+        "none", help="normalisation of encoders and residual blocks; none: as in the original",
+        choices=NORMALIZATIONS)
+    up_normalization: str = setting(
+        "batch", help="normalisation of the upsampling stages; batch: as in the original",
+        choices=UP_NORMALIZATIONS)
+    learn_variance: bool = setting(
+        False, help="learn the variance of the posterior; else it is one, as in the original")
+    center_latent: bool = setting(
+        False, help="compare latents less the mean latent of their domain, by position")
+    descriptor_grid: int = setting(
+        1, help="parts along each side of the image, over which the descriptor pools the latent",
+        range="[1, inf)")
+    stem: str = setting(
+        "none", help="network in place of the encoders' first convolutions; none: as in the original",
+        choices=STEMS)
+    stem_width: float = setting(1.0, help="channel multiplier of the stem; only resnet18 has others than 1")
 
     @property
     def stride(self) -> int:
@@ -32,15 +42,11 @@ class ModelConfig:
         return 4 if self.stem == "none" else 16
 
     def __post_init__(self):
-        require_member("stem", self.stem, STEMS)
+        check_fields(self)
         require(self.image_size >= 2 * self.stride and self.image_size % self.stride == 0,
                 f"`image_size` must be a multiple of {self.stride}, at least {2 * self.stride}.",
                 image_size=self.image_size, stem=self.stem)
         require(self.width >= 1 / 64, "`width` must be at least 1/64.", width=self.width)
-        require(self.descriptor_grid >= 1, "`descriptor_grid` must be at least 1.",
-                descriptor_grid=self.descriptor_grid)
-        require_member("normalization", self.normalization, NORMALIZATIONS)
-        require_member("up_normalization", self.up_normalization, UP_NORMALIZATIONS)
         require(self.stem_width == 1 or (self.stem == "resnet18" and self.stem_width > 0),
                 "`stem_width` must be 1, or positive for the stem resnet18.", stem_width=self.stem_width,
                 stem=self.stem)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from data_prep.stage.settings import require, require_member
-from delg.settings.training import STRATEGIES
+from data_prep.stage.settings import check_fields, like, require, require_member, setting
+from delg.settings.fitting import FitConfig
 from vae.networks.config import ModelConfig
 
 AUGMENTATIONS = ("none", "crop")
@@ -16,74 +16,80 @@ PAIRINGS = ("none", "frame", "place")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(FitConfig):
     """One training run. The defaults are the original's; `preset` gives others."""
 
-    train_pattern: str  # glob of TFRecord shards of images with a domain
-    model_dir: str
-    validation_pattern: str = ""  # images of other places: losses, the learning rate and the best weights
+    train_pattern: str = like(FitConfig, "train_pattern", help="glob of TFRecord shards of images with a "
+    "domain")
+    validation_pattern: str = like(
+        FitConfig, "validation_pattern", help="glob of shards of other places, for losses, the fall of the "
+        "learning rate and the best weights; empty: none")
     # Model.
-    image_size: int = ModelConfig.image_size
-    width: float = ModelConfig.width
-    normalization: str = ModelConfig.normalization
-    up_normalization: str = ModelConfig.up_normalization
-    learn_variance: bool = ModelConfig.learn_variance
-    center_latent: bool = ModelConfig.center_latent
-    descriptor_grid: int = ModelConfig.descriptor_grid
-    stem: str = ModelConfig.stem
-    stem_width: float = ModelConfig.stem_width
-    stem_weights: str = "imagenet"  # that the stem starts from: imagenet, none or the path of a weight file
-    stem_learning_rate_factor: float = 0.0  # of the stem's steps; 0: its weights stay
+    image_size: int = like(ModelConfig, "image_size")
+    width: float = like(ModelConfig, "width")
+    normalization: str = like(ModelConfig, "normalization")
+    up_normalization: str = like(ModelConfig, "up_normalization")
+    learn_variance: bool = like(ModelConfig, "learn_variance")
+    center_latent: bool = like(ModelConfig, "center_latent")
+    descriptor_grid: int = like(ModelConfig, "descriptor_grid")
+    stem: str = like(ModelConfig, "stem")
+    stem_width: float = like(ModelConfig, "stem_width")
+    stem_weights: str = setting(
+        "imagenet", help="what the stem starts from: imagenet, none, or the path of a weight file")
+    stem_learning_rate_factor: float = setting(
+        0.0, help="share of the learning rate that the stem takes; 0: its weights stay", range="[0, inf)")
     # Weights of the losses.
-    reconstruction_weight: float = 10.0  # mean absolute difference of an image and its reconstruction
-    kl_weight: float = 0.01  # of the posterior of images
-    cycle_weight: float = 10.0  # mean absolute difference of an image and its translation translated back
-    cycle_kl_weight: float = 0.01  # of the posterior of translations
-    image_adversarial_weight: float = 0.0  # translations against discriminators of each domain; 0: none
-    latent_adversarial_weight: float = 0.0  # a domain classifier on the latent, gradient reversed; 0: none
-    translation_contrast_weight: float = 0.0  # InfoNCE of an image and its relit translation
-    pair_contrast_weight: float = 0.0  # InfoNCE of pairs; needs a pairing; 0: none
-    temperature: float = 0.1  # of both InfoNCE terms
+    reconstruction_weight: float = setting(
+        10.0, help="weight of the mean absolute difference of an image and its reconstruction",
+        range="[0, inf)")
+    kl_weight: float = setting(
+        0.01, help="weight of the Kullback-Leibler divergence of the posterior of images", range="[0, inf)")
+    cycle_weight: float = setting(
+        10.0, help="weight of the mean absolute difference of an image and its translation translated back",
+        range="[0, inf)")
+    cycle_kl_weight: float = setting(
+        0.01, help="weight of the Kullback-Leibler divergence of the posterior of translations",
+        range="[0, inf)")
+    image_adversarial_weight: float = setting(
+        0.0, help="weight of translations against discriminators of each domain; 0: none", range="[0, inf)")
+    latent_adversarial_weight: float = setting(
+        0.0, help="weight of a domain classifier on the latent, its gradient reversed; 0: none",
+        range="[0, inf)")
+    translation_contrast_weight: float = setting(
+        0.0, help="weight of the InfoNCE loss of an image and its relit translation; 0: none",
+        range="[0, inf)")
+    pair_contrast_weight: float = setting(
+        0.0, help="weight of the InfoNCE loss of pairs, which needs a pairing; 0: none", range="[0, inf)")
+    temperature: float = setting(0.1, help="temperature of both InfoNCE losses", range="(0, inf)")
     # Data.
-    pairing: str = "none"  # of a batch's images: none | frame (the same view) | place (the same label)
-    batch_size: int = 32  # images of each domain per step, over all replicas
-    augmentation: str = "none"  # none: whole images, as in the original | crop: a random part
-    min_crop_area: float = 0.5  # of the random part, share of the image
+    pairing: str = setting(
+        "none", help="what the day and night images of a batch share; frame: the view; place: the label; "
+        "none: nothing", choices=PAIRINGS)
+    batch_size: int = like(
+        FitConfig, "batch_size", help="images of each domain per step, over all replicas")
+    augmentation: str = setting(
+        "none", help="how training images are changed; none: whole images, as in the original; crop: a "
+        "random part", choices=AUGMENTATIONS)
+    min_crop_area: float = like(FitConfig, "min_crop_area", 0.5)
     # Optimisation.
-    num_steps: int = 100_000
-    learning_rate: float = 1e-4  # of Adam
-    beta_1: float = 0.9  # of Adam
-    schedule: str = "plateau"  # of the rate: plateau, as in the original | cosine to zero at the last step
-    clip_norm: float = 0.0  # of all gradients together; 0: no clipping
-    plateau_epochs: int = 15  # without a better validation loss until the rate falls; 0: it never does
-    plateau_factor: float = 0.1  # by which it falls
-    strategy: str = "one_device"
-    mixed_precision: str = "float32"
+    learning_rate: float = like(FitConfig, "learning_rate", 1e-4)
+    beta_1: float = setting(0.9, help="decay of Adam's mean of gradients", range="[0, 1)")
+    schedule: str = setting(
+        "plateau", help="how the learning rate falls; plateau: where the validation loss stops to fall, as "
+        "in the original; cosine: to zero at the last step", choices=SCHEDULES)
+    plateau_epochs: int = setting(
+        15, help="epochs without a better validation loss until the rate falls; 0: it never does",
+        range="[0, inf)")
+    plateau_factor: float = setting(
+        0.1, help="factor by which the rate falls at a plateau", range="(0, 1)")
+    mixed_precision: str = like(FitConfig, "mixed_precision", choices=PRECISIONS)
     # Bookkeeping.
-    steps_per_epoch: int = 1000  # steps between validations, checkpoints, logs and pictures
-    backup_steps: int = 0  # steps between checkpoints for resuming; 0: at the end of each epoch
-    num_pictures: int = 4  # images of each domain in TensorBoard's grids
-    seed: int = 0
+    num_pictures: int = setting(
+        4, help="images of each domain in the grids that TensorBoard shows", range="(0, inf)")
 
     def __post_init__(self):
         self.model_config()
-        for name, allowed in (("pairing", PAIRINGS), ("schedule", SCHEDULES), ("augmentation", AUGMENTATIONS),
-                              ("strategy", STRATEGIES), ("mixed_precision", PRECISIONS)):
-            require_member(name, getattr(self, name), allowed)
-        for name in ("temperature", "batch_size", "num_steps", "learning_rate", "steps_per_epoch",
-                     "num_pictures"):
-            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
-        for name in ("reconstruction_weight", "kl_weight", "cycle_weight", "cycle_kl_weight",
-                     "image_adversarial_weight", "latent_adversarial_weight", "translation_contrast_weight",
-                     "pair_contrast_weight", "clip_norm", "plateau_epochs", "backup_steps",
-                     "stem_learning_rate_factor"):
-            require(getattr(self, name) >= 0, f"`{name}` must not be negative.",
-                    **{name: getattr(self, name)})
-        require(0 <= self.beta_1 < 1, "`beta_1` must be in [0, 1).", beta_1=self.beta_1)
-        require(0 < self.plateau_factor < 1, "`plateau_factor` must be between 0 and 1.",
-                plateau_factor=self.plateau_factor)
-        require(0 < self.min_crop_area <= 1, "`min_crop_area` must be in (0, 1].",
-                min_crop_area=self.min_crop_area)
+        check_fields(self)
         require(self.pair_contrast_weight == 0 or self.pairing != "none",
                 "`pair_contrast_weight` needs `pairing` frame or place.", pairing=self.pairing,
                 pair_contrast_weight=self.pair_contrast_weight)
@@ -98,6 +104,7 @@ class TrainConfig:
         """The model part of these settings."""
         return ModelConfig(**{field.name: getattr(self, field.name)
                               for field in dataclasses.fields(ModelConfig)})
+
 
 _ADVERSARIAL = {"image_size": 64, "width": 0.125, "normalization": "instance", "up_normalization": "layer",
                 "center_latent": True, "descriptor_grid": 8,

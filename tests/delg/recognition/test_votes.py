@@ -62,9 +62,10 @@ class VoteTest(unittest.TestCase):
 
 class VoteConfigTest(unittest.TestCase):
     def test_what_is_refused(self):
-        for name, value in (("num_voters", 0), ("max_inliers", 0), ("inlier_vote", -1.0),
-                            ("inlier_vote", float("nan"))):
-            with self.assertRaisesRegex(ValueError, f"`{name}` must be at least .*Received: {name}={value}"):
+        for name, value, rule in (("num_voters", 0, "be at least 1"), ("max_inliers", 0, "be at least 1"),
+                                  ("inlier_vote", -1.0, "not be negative"),
+                                  ("inlier_vote", float("nan"), "not be negative")):
+            with self.assertRaisesRegex(ValueError, f"`{name}` must {rule}. Received: {name}={value}"):
                 VoteConfig(**{name: value})
 
 

@@ -28,7 +28,7 @@ class IndexConfigTest(unittest.TestCase):
             IndexConfig(descriptor_dtype="int8")
         with self.assertRaisesRegex(ValueError, "`num_probes` must be at least 1. Received: .*=0"):
             IndexConfig(num_probes=0)
-        with self.assertRaisesRegex(ValueError, "`asmk_alpha` must be above 0. Received: asmk_alpha=0"):
+        with self.assertRaisesRegex(ValueError, "`asmk_alpha` must be positive. Received: asmk_alpha=0"):
             IndexConfig(asmk_alpha=0)
         with self.assertRaisesRegex(ValueError, r"`asmk_threshold` must be in \[-1, 1\).*asmk_threshold=1"):
             IndexConfig(asmk_threshold=1)

@@ -43,7 +43,7 @@ class ConfigTest(unittest.TestCase):
         self._refuses("`temperature` must be positive. Received: temperature=0", temperature=0)
         self._refuses("`cycle_weight` must not be negative", cycle_weight=-1.0)
         self._refuses("`beta_1` must be in .0, 1.", beta_1=1.0)
-        self._refuses("`plateau_factor` must be between 0 and 1", plateau_factor=1.0)
+        self._refuses("`plateau_factor` must be in .0, 1.", plateau_factor=1.0)
         self._refuses("`min_crop_area` must be in .0, 1.", min_crop_area=0.0)
 
     def test_pair_contrast_needs_pairs(self):

@@ -1,0 +1,62 @@
+"""Settings that the trainings of all three experiments share: each is declared here, once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from data_prep.stage.settings import setting
+
+STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """What every training has. A training whose default is another declares the field again by `like`."""
+
+    train_pattern: str = setting(help="glob of the TFRecord shards to train on")
+    model_dir: str = setting(
+        help="folder of the model: settings, weights, logs, and the checkpoint an interrupted run goes on "
+        "from")
+    validation_pattern: str = setting(
+        "", help="glob of the TFRecord shards that the training is judged by as it goes; empty: none")
+    # Data.
+    batch_size: int = setting(32, help="images per step, over all replicas", range="(0, inf)")
+    min_crop_area: float = setting(
+        0.08, help="smallest part of an image that a random crop may keep, as a share of its area",
+        range="(0, 1]")
+    # Optimisation.
+    num_steps: int = setting(100_000, help="steps of the whole training", range="(0, inf)")
+    learning_rate: float = setting(1e-3, help="highest learning rate of the optimizer", range="(0, inf)")
+    clip_norm: float = setting(
+        0.0, help="greatest norm of all gradients together, after the reduction over replicas; a longer "
+        "gradient is shortened to it; 0: no clipping", range="[0, inf)")
+    strategy: str = setting(
+        "one_device", help="how the training is spread: over one device, the devices of this machine, "
+        "several machines, or a TPU", choices=STRATEGIES)
+    mixed_precision: str = setting(
+        "float32", help="what the model computes in; variables stay float32", choices=PRECISIONS)
+    # Bookkeeping.
+    steps_per_epoch: int = setting(
+        1000, help="steps between validations, checkpoints and lines of the log", range="(0, inf)")
+    backup_steps: int = setting(
+        0, help="steps between the checkpoints that an interrupted run goes on from; 0: one at the end of "
+        "each epoch", range="[0, inf)")
+    seed: int = setting(0, help="seed of the first weights, of the order of the images and of their "
+                        "augmentation")
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneFitConfig(FitConfig):
+    """What the trainings have that start from a published backbone."""
+
+    backbone_weights: str = setting(
+        "imagenet", help="what the backbone starts from: imagenet, none, or the path of a weight file")
+    warmup_steps: int = setting(
+        0, help="first steps, in which the learning rate rises from 0", range="[0, inf)")
+    weight_decay: float = setting(
+        0.0, help="decoupled weight decay, not on biases or batch normalisation", range="[0, inf)")
+    backbone_learning_rate_factor: float = setting(
+        1.0, help="share of the learning rate that the backbone takes; 0 freezes it", range="[0, inf)")
+    freeze_batch_norm: bool = setting(
+        False, help="keep the batch normalisation of the backbone in inference mode, for small batches")
