@@ -16,7 +16,6 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
-from delg.index import building
 from delg.settings.index import IndexConfig
 
 _FEATURES_DIR = flags.DEFINE_string("features_dir", None, "Folder or glob of feature shards.", required=True)
@@ -25,7 +24,10 @@ _index_config = config_flags.define_flags(IndexConfig)
 
 
 def main(_: list[str]) -> None:
-    built = building.build_index(_FEATURES_DIR.value, _INDEX_DIR.value, _index_config())
+    config = _index_config()
+    from delg.index import building  # after the settings: FAISS takes its time to load
+
+    built = building.build_index(_FEATURES_DIR.value, _INDEX_DIR.value, config)
     print(f"{len(built)} images of {built.dimension} dimensions in {_INDEX_DIR.value}.")
 
 

@@ -20,14 +20,13 @@ import os
 from absl import flags
 
 from data_prep.stage import command_line
-from delg.exchange import conversion, hloc
-from delg.features.reader import FeatureReader
+from delg.settings.exchange import FORMATS, INPUT_FORMATS
 from delg.settings.extraction import LOCAL_DTYPES
 
 _INPUT = flags.DEFINE_string("input", None, "File, folder, or glob of shards.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File or folder to write.", required=True)
-_FORMAT = flags.DEFINE_enum("format", None, conversion.FORMATS, "To write.", required=True)
-_INPUT_FORMAT = flags.DEFINE_enum("input_format", "shards", conversion.INPUT_FORMATS, "To read.")
+_FORMAT = flags.DEFINE_enum("format", None, FORMATS, "Format to write.", required=True)
+_INPUT_FORMAT = flags.DEFINE_enum("input_format", "shards", INPUT_FORMATS, "Format to read.")
 _NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id, such as .jpg: hloc and COLMAP name "
                                    "images by their files. To write shards it is taken off.")
 _PAIRS = flags.DEFINE_string("pairs", None, "Lines of two ids; with colmap and hloc: pairs to match.")
@@ -54,6 +53,9 @@ def _check() -> None:
 
 def main(_: list[str]) -> None:
     _check()
+    from delg.exchange import conversion, hloc  # after the flags: OpenCV takes its time to load
+    from delg.features.reader import FeatureReader
+
     source, target, output, suffix = _INPUT.value, _FORMAT.value, _OUTPUT.value, _NAME_SUFFIX.value
     named = hloc.read_pairs(_PAIRS.value, suffix) if _PAIRS.value else []
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)

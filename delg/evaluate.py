@@ -13,12 +13,9 @@ for results of the 118,000 test images of Google Landmarks v2.
 
 from __future__ import annotations
 
-import rich.console
 from absl import flags
 
 from data_prep.stage import command_line, files
-from delg.scores import evaluation
-from delg.scores.gldv2 import scores
 
 _RANKING = flags.DEFINE_string("ranking", "", "File made by delg.search_images.")
 _GROUND_TRUTH = flags.DEFINE_string(
@@ -34,6 +31,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "The scores to write, metrics.json
 def main(_: list[str]) -> None:
     given = {flag.name: flag.value for flag in (_RANKING, _PREDICTIONS, _GROUND_TRUTH, _SOLUTION)
              if flag.value}
+    import rich.console  # after the flags, as numpy and HDF5 take their time to load
+
+    from delg.scores import evaluation
+    from delg.scores.gldv2 import scores
+
     if tuple(given) == ("ranking", "ground_truth"):
         result = evaluation.evaluate(_RANKING.value, _GROUND_TRUTH.value)
         table = evaluation.table(result)

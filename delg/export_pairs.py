@@ -14,8 +14,6 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
-from delg.exchange import hloc, ranking_pairs
-from delg.scores.ranking import read_ranking
 
 _RANKING = flags.DEFINE_string("ranking", None, "File of delg.search_images.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File of pairs to write.", required=True)
@@ -31,6 +29,9 @@ def main(_: list[str]) -> None:
     if bool(_FEATURES.value) != bool(_MATCHES.value or _DATABASE.value):
         raise ValueError("`features` goes with `matches` or `database`. Received: "
                          f"features={_FEATURES.value}, matches={_MATCHES.value}, database={_DATABASE.value}.")
+    from delg.exchange import hloc, ranking_pairs  # after the flags: OpenCV takes its time to load
+    from delg.scores.ranking import read_ranking
+
     ranking, suffix = read_ranking(_RANKING.value), _NAME_SUFFIX.value
     named = ranking_pairs.pairs_of_ranking(ranking, _NUM_PAIRS.value, _VERIFIED_ONLY.value)
     if _MATCHES.value:

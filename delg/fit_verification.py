@@ -14,12 +14,9 @@ is worse than the best by one. Take other landmarks than those you report on. A 
 
 from __future__ import annotations
 
-import rich.console
-import rich.table
 from absl import flags
 
 from data_prep.stage import command_line, files
-from delg.search import calibration
 
 _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, verified.", required=True)
 _GROUND_TRUTH = flags.DEFINE_string(
@@ -32,6 +29,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "The calibration to write, JSON.",
 
 
 def main(_: list[str]) -> None:
+    import rich.console  # after the flags, as OpenCV takes its time to load
+    import rich.table
+
+    from delg.search import calibration
+
     fitted = calibration.fit(_RANKING.value, _GROUND_TRUTH.value, _QUERY_FEATURES.value,
                              _INDEX_FEATURES.value)
     files.write_json(_OUTPUT.value, fitted)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
-from delg.features import whitening as features_whitening
 from delg.settings.whitening import WhiteningConfig
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
@@ -21,7 +20,10 @@ _whitening_config = config_flags.define_flags(WhiteningConfig)
 
 
 def main(_: list[str]) -> None:
-    whitening = features_whitening.fit_whitening(_FEATURES.value, _OUTPUT.value, _whitening_config())
+    config = _whitening_config()
+    from delg.features.whitening import fit_whitening  # after the settings: numpy and HDF5 take their time
+
+    whitening = fit_whitening(_FEATURES.value, _OUTPUT.value, config)
     before, after = whitening.projection.shape
     print(f"{_OUTPUT.value}: from {before} to {after} dimensions, learnt on "
           f"{whitening.description['num_images']} images of {_FEATURES.value}.")

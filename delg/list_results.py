@@ -13,13 +13,11 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
-from delg.recognition import predictions
-from delg.scores import ranking
-from delg.scores.gldv2 import tables
+from delg.settings.recognition import NUM_RESULTS
 
 _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, test images against the "
                                "index.", required=True)
-_NUM_RESULTS = flags.DEFINE_integer("num_results", predictions.NUM_RESULTS, "Results listed per query.",
+_NUM_RESULTS = flags.DEFINE_integer("num_results", NUM_RESULTS, "Results listed per query.",
                                     lower_bound=1)
 _TEST_CSV = flags.DEFINE_string("test_csv", "", "Table with a column id: all test images, in the order to "
                                 "write; those without features are left blank.")
@@ -27,6 +25,10 @@ _OUTPUT = flags.DEFINE_string("output", None, "The results to write, CSV.", requ
 
 
 def main(_: list[str]) -> None:
+    from delg.recognition import predictions  # after the flags: pandas takes its time to load
+    from delg.scores import ranking
+    from delg.scores.gldv2 import tables
+
     results = predictions.first_results(ranking.read_ranking(_RANKING.value), _NUM_RESULTS.value)
     if _TEST_CSV.value:
         results = predictions.for_all_test_images(results, _TEST_CSV.value, ())

@@ -17,10 +17,6 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
-from delg.recognition import labels
-from delg.recognition import predictions as recognition_predictions
-from delg.scores import ranking as scores_ranking
-from delg.scores.gldv2 import tables
 from delg.settings.recognition import VoteConfig
 
 _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, test images against "
@@ -40,6 +36,11 @@ _vote_config = config_flags.define_flags(VoteConfig)
 
 def main(_: list[str]) -> None:
     config = _vote_config()
+    from delg.recognition import labels  # after the settings: pandas takes its time to load
+    from delg.recognition import predictions as recognition_predictions
+    from delg.scores import ranking as scores_ranking
+    from delg.scores.gldv2 import tables
+
     ranking = scores_ranking.read_ranking(_RANKING.value)
     landmarks = labels.read_landmarks(ranking.index_ids, _TRAIN_CSV.value, _TRAIN_CLEAN_CSV.value,
                                                _TRAIN_SHARDS.value, _NO_LANDMARK_LIST.value)

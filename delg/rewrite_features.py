@@ -13,7 +13,6 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
-from delg.features import rewriting
 from delg.settings.extraction import LOCAL_DTYPES
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
@@ -24,6 +23,8 @@ _WHITENING = flags.DEFINE_string("whitening", "", "File of delg.fit_whitening. E
 
 
 def main(_: list[str]) -> None:
+    from delg.features import rewriting  # after the flags: numpy and HDF5 take their time to load
+
     paths = rewriting.rewrite_features(_FEATURES.value, _OUTPUT_DIR.value, _LOCAL_DTYPE.value or "",
                                                _WHITENING.value)
     print(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.")

@@ -14,7 +14,6 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
-from delg.experiments import chain, presets
 
 _PRESET = flags.DEFINE_enum("preset", None, ("demo", "smoke", "real"), "Which experiment.", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
@@ -26,6 +25,8 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 
 
 def main(_: list[str]) -> None:
+    from delg.experiments import chain, presets  # after the flags: TensorFlow takes seconds to load
+
     if _PRESET.value == "real":
         chain.run_on_photographs(
             presets.real(_OUTPUT_DIR.value, _BACKBONE_WEIGHTS.value, _SEED.value),

@@ -17,7 +17,6 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
-from delg.search import calibration, retrieval
 from delg.settings.search import SearchConfig
 
 _QUERY_FEATURES = flags.DEFINE_string(
@@ -35,6 +34,8 @@ _search_config = config_flags.define_flags(SearchConfig)
 
 def main(_: list[str]) -> None:
     config = _search_config()
+    from delg.search import calibration, retrieval  # after the settings: FAISS takes its time to load
+
     if _CALIBRATION.value:
         config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value)
     ranking = retrieval.search(_QUERY_FEATURES.value, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,

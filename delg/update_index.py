@@ -15,7 +15,6 @@ import os
 from absl import flags
 
 from data_prep.stage import command_line
-from delg.index import building
 
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_index.", required=True)
 _ADD_FEATURES = flags.DEFINE_string("add_features", "", "Folder or glob of feature shards to add.")
@@ -34,6 +33,8 @@ def main(_: list[str]) -> None:
     if not remove_ids and not _ADD_FEATURES.value:
         raise ValueError("One of `add_features`, `remove_ids` and `remove_ids_file` must be given. "
                          "Received: none.")
+    from delg.index import building  # after the flags: FAISS takes its time to load
+
     changed = building.update_index(_INDEX_DIR.value, _ADD_FEATURES.value, remove_ids)
     print(f"{len(changed)} images in {_INDEX_DIR.value}, {len(remove_ids)} removed.")
 

@@ -13,7 +13,7 @@ from absl import flags
 
 from data_prep.stage import command_line
 from data_prep.stage.config_flags import define_flags
-from hashing.index.code_index import CodeIndexConfig
+from hashing.index.config import CodeIndexConfig
 
 _CODES = flags.DEFINE_string("codes", None, "Folder or glob of code shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder of the index.", required=True)

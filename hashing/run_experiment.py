@@ -28,7 +28,7 @@ _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the set; empty: the p
 _BACKBONE = flags.DEFINE_enum("backbone", "mobilenet_v2", BACKBONES, "Network of both presets.")
 _BACKBONE_WEIGHTS = flags.DEFINE_string(
     "backbone_weights", "none", "Weight file of the backbone, imagenet or none.")
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Pixels, square.", lower_bound=32)
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Side of the square images, in pixels.", lower_bound=32)
 _HELDOUT_CLASS_FRACTION = flags.DEFINE_float(
     "heldout_class_fraction", 0.0, "cub, dogs: share of the classes kept from training and scored apart.",
     lower_bound=0.0)

@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 
-import rich.console
 from absl import flags
 
 from data_prep.stage import command_line, config_flags, files
-from vae.data.photographs import read_photographs
-from vae.scores import methods
-from vae.scores.evaluation import evaluate, table, with_clahe
+from vae.scores.config import MethodsConfig
 
 _PATTERN = flags.DEFINE_string("pattern", None, "Glob of the shards of the reported places.", required=True)
 _TRAIN_PATTERN = flags.DEFINE_string(
@@ -28,11 +25,17 @@ _TRAIN_PATTERN = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string("output", None, "The scores to write, metrics.json.", required=True)
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Side of the images that methods see, pixels.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
-_methods_config = config_flags.define_flags(methods.MethodsConfig)
+_methods_config = config_flags.define_flags(MethodsConfig)
 
 
 def main(_: list[str]) -> None:
     config = _methods_config()
+    import rich.console  # after the settings, as TensorFlow takes seconds to load
+
+    from vae.data.photographs import read_photographs
+    from vae.scores import methods
+    from vae.scores.evaluation import evaluate, table, with_clahe
+
     found, absent = methods.build_methods(config)
     reported, training = (read_photographs(pattern, _IMAGE_SIZE.value)
                           for pattern in (_PATTERN.value, _TRAIN_PATTERN.value))

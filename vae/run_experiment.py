@@ -14,8 +14,7 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
-from vae.experiments import chain, presets
-from vae.scores.methods import MethodsConfig
+from vae.scores.config import MethodsConfig
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Photographs: day/, night/, places.csv.")
@@ -29,6 +28,8 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 def main(_: list[str]) -> None:
     methods = MethodsConfig(imagenet_weights=_IMAGENET_WEIGHTS.value, vgg16_weights=_VGG16_WEIGHTS.value,
                             delg_saved_model=_DELG_SAVED_MODEL.value)
+    from vae.experiments import chain, presets  # after the flags: TensorFlow takes seconds to load
+
     if _DATA_DIR.value:
         settings = presets.photographs(_OUTPUT_DIR.value, _DATA_DIR.value, methods, _SEED.value)
     else:

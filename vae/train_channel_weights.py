@@ -11,13 +11,16 @@ same command goes on.
 from __future__ import annotations
 
 from data_prep.stage import command_line, config_flags
-from vae.weighting.weight_training import WeightTrainConfig, train_channel_weights
+from vae.weighting.config import WeightTrainConfig
 
 _config = config_flags.define_flags(WeightTrainConfig)
 
 
 def main(_: list[str]) -> None:
-    train_channel_weights(_config())
+    config = _config()
+    from vae.weighting import weight_training  # after the settings: TensorFlow takes seconds to load
+
+    weight_training.train_channel_weights(config)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ back to images of your choice. Less than a minute.
 from __future__ import annotations
 
 from data_prep.stage import command_line, config_flags
-from vae.report.page import VisualizeConfig, make_report
+from vae.report.config import VisualizeConfig
 
 _config = config_flags.define_flags(VisualizeConfig)
 
 
 def main(_: list[str]) -> None:
-    print(f"Open {make_report(_config())} in a browser.")
+    config = _config()
+    from vae.report import page  # after the settings: TensorFlow takes seconds to load
+
+    print(f"Open {page.make_report(config)} in a browser.")
 
 
 if __name__ == "__main__":

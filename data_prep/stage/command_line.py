@@ -51,7 +51,16 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
 
     if _HELP & set(sys.argv[1:]):
         _print_help()
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """What is left of a command line without its flags; a flag that cannot be is one line too."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _leave(f"Error: {one_line(error)}; --help lists what there is.", 1)
+        raise
 
 
 def _print_help() -> None:

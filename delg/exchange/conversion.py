@@ -27,8 +27,6 @@ from delg.geometry import matching, pairs
 from delg.scores.ground_truth import load_ground_truth
 from delg.settings.search import SearchConfig
 
-INPUT_FORMATS = ("shards", "delg", "delf", "hloc", "mat")
-FORMATS = (*INPUT_FORMATS, "colmap")
 _LOCAL_SUFFIXES = {"delg": ".delg_local", "delf": ".delf"}
 _GLOBAL_SUFFIX = ".delg_global"
 PAIR_CONFIG = SearchConfig(min_inliers=15)  # for pairs that no ranking names; COLMAP's own least number

@@ -11,9 +11,7 @@ from data_prep.sources.formats.tables import read_table
 from delg.recognition import votes
 from delg.recognition.votes import NO_LANDMARK
 from delg.scores.ranking import Ranking
-from delg.settings.recognition import VoteConfig
-
-NUM_RESULTS = 100  # images a query may name in the retrieval competition
+from delg.settings.recognition import NUM_RESULTS, VoteConfig
 
 
 def recognize(ranking: Ranking, landmarks: np.ndarray,

@@ -6,6 +6,8 @@ import dataclasses
 
 from data_prep.stage.settings import check_fields, setting
 
+NUM_RESULTS = 100  # images a query may name in the retrieval competition
+
 
 @dataclasses.dataclass(frozen=True)
 class VoteConfig:

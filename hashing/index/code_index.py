@@ -13,33 +13,11 @@ import faiss
 import numpy as np
 
 from delg.index.files import IndexFiles, IndexWriter, read_description
+from hashing.index.config import CodeIndexConfig
 from hashing.index.hamming_scan import HammingScan
 
-CODE_INDEX_TYPES = ("flat", "ivf", "hash")
 _TRAINING_CODES_PER_LIST = 50  # chosen; FAISS warns below 39
 _IDS_AT_ONCE = 2**16
-
-
-@dataclasses.dataclass(frozen=True)
-class CodeIndexConfig:
-    """How neighbours are found. Defaults chosen on the codes of tests.benchmarks.bench_hamming."""
-
-    index_type: str = "flat"  # flat, ivf, hash
-    num_lists: int = 0  # of ivf; 0: the power of two nearest to the square root of the codes, at most 4096
-    num_probes: int = 64  # of ivf: lists looked at per query
-    num_tables: int = 4  # of hash: substrings of the code
-    num_flips: int = 2  # of hash: bits of a substring that may differ
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.index_type not in CODE_INDEX_TYPES:
-            raise ValueError(f"`index_type` must be one of {', '.join(CODE_INDEX_TYPES)}. "
-                             f"Received: index_type={self.index_type!r}.")
-        for name, least in (("num_lists", 0), ("num_probes", 1), ("num_tables", 1), ("num_flips", 0),
-                            ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"`{name}` must be at least {least}. "
-                                 f"Received: {name}={getattr(self, name)}.")
 
 
 class CodeIndex:

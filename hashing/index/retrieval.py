@@ -16,7 +16,8 @@ from data_prep.stage import files
 from delg.pictures.drawing import decode
 from hashing.codes.code_shards import EncodedImages, read_codes
 from hashing.codes.encoding import Encoder
-from hashing.index.code_index import CodeIndex, CodeIndexConfig
+from hashing.index.code_index import CodeIndex
+from hashing.index.config import CodeIndexConfig
 
 
 class Ranking(NamedTuple):

@@ -23,7 +23,8 @@ import numpy as np
 from absl import flags
 
 from data_prep.stage import command_line
-from hashing.index.code_index import CODE_INDEX_TYPES, CodeIndex, CodeIndexConfig
+from hashing.index.code_index import CodeIndex
+from hashing.index.config import CODE_INDEX_TYPES, CodeIndexConfig
 
 _NUM_CODES = flags.DEFINE_integer("num_codes", 10_000_000, "Codes of the index.", lower_bound=1000)
 _NUM_QUERIES = flags.DEFINE_integer("num_queries", 256, "Codes searched for, in one batch.", lower_bound=1)

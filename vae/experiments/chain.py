@@ -25,12 +25,14 @@ from vae.latents.latents import LatentEncoder
 from vae.report import page as report_page
 from vae.scores import claims, evaluation
 from vae.scores.channel_study import study_channels
-from vae.scores.methods import MethodsConfig, build_methods
+from vae.scores.config import MethodsConfig
+from vae.scores.methods import build_methods
 from vae.scores.translation import judge_translation
 from vae.training import loop
 from vae.training.config import TrainConfig
+from vae.weighting.config import WeightTrainConfig
 from vae.weighting.weight_files import read_channel_weights
-from vae.weighting.weight_training import WEIGHTS_FILE, WeightTrainConfig, train_channel_weights
+from vae.weighting.weight_training import WEIGHTS_FILE, train_channel_weights
 
 PRESETS = ("paper", "adversarial")
 

@@ -9,9 +9,9 @@ from absl import logging
 
 from data_prep.world.config import DayNightWorldConfig
 from vae.experiments.chain import Experiment
-from vae.scores.methods import MethodsConfig
+from vae.scores.config import MethodsConfig
 from vae.training.config import preset
-from vae.weighting.weight_training import WeightTrainConfig
+from vae.weighting.config import WeightTrainConfig
 
 # Chosen on the webcams that are not reported, from images of 128 to 224 pixels, layers, grids and ways of
 # centring. Views of a place are aligned there, which is why every cell of the map counts apart.

@@ -24,7 +24,7 @@ def layer_features(encoder: LatentEncoder, photographs: Photographs, layers: Seq
         encoder: whose shared layers are taken.
         photographs: each goes through the encoder of its domain.
         layers: names, of `encoder.layer_names`.
-        distance: see `channel_weights.DISTANCES`.
+        distance: see `weighting.config.DISTANCES`.
     """
     images = resized(photographs.images, encoder.image_size)
     found: dict[str, np.ndarray] = {}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +19,10 @@ from vae.latents.latents import LatentEncoder
 from vae.networks.model_dir import load_vae
 from vae.report import drawings
 from vae.report.backprojection import backproject
+from vae.report.config import VisualizeConfig
+from vae.scores.config import MethodsConfig
 from vae.scores.evaluation import CLAHE_SUFFIX, DIRECTIONS
-from vae.scores.methods import LatentDescriber, MethodsConfig, build_methods
+from vae.scores.methods import LatentDescriber, build_methods
 from vae.weighting.weight_files import read_channel_weights
 
 _NUM_CHANNELS = 3  # the heaviest, where none are named
@@ -30,30 +30,6 @@ _SHOWN_METHODS = ("adversarial_weighted", "raw_pixels")
 _NAMES = {"raw_pixels": "Raw pixels", "imagenet": "ImageNet features", "delg": "DELG global head",
           "paper": "VAE, paper preset", "adversarial": "VAE, mended", "adversarial_weighted":
           "VAE, mended, channels weighted"}
-
-
-@dataclasses.dataclass(frozen=True)
-class VisualizeConfig:
-    """One report of what vae.run_experiment left."""
-
-    experiment_dir: str  # written by vae.run_experiment
-    output_dir: str  # folder of the page
-    channels: str = ""  # to project back, numbers with commas between them; empty: the heaviest
-    layer: str = "latent"  # of the shared encoder, whose channels are projected back
-    images: str = ""  # ids to project back to, with commas between them; empty: some of the reported places
-    num_images: int = 6  # per picture
-    num_hits: int = 6  # neighbours of each query
-    image_size: int = 224  # of the images that descriptors see, pixels
-
-    def __post_init__(self):
-        for name in ("num_images", "num_hits", "image_size"):
-            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
-        require(all(part.strip().isdigit() for part in self.channels.split(",") if self.channels),
-                "`channels` must be numbers with commas between them.", channels=self.channels)
-
-    def path(self, *names: str) -> str:
-        """A path under `experiment_dir`."""
-        return os.path.join(self.experiment_dir, *names)
 
 
 def make_report(config: VisualizeConfig) -> str:

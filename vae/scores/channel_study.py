@@ -33,7 +33,7 @@ def study_channels(encoder: LatentEncoder, photographs: Photographs, weights: np
         encoder: frozen.
         photographs: of places that the weights were not learnt on.
         weights: float [C], of the latent.
-        distance: see `channel_weights.DISTANCES`.
+        distance: see `weighting.config.DISTANCES`.
         margin: of the loss, in that unit.
         num_hard: see `TripletSampler`.
         seed: of the triplets.

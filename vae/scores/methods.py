@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from vae.data.photographs import resized
 from vae.latents.latents import LatentEncoder
 from vae.scores import baselines
+from vae.scores.config import MethodsConfig
 from vae.scores.evaluation import Describer
 from vae.weighting.weight_files import read_channel_weights
 
 _BATCH_SIZE = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class MethodsConfig:
-    """Files of the methods; those without a file are absent, raw pixels need none."""
-
-    paper_model: str = ""  # model dir of vae.train with the original's settings
-    adversarial_model: str = ""  # model dir of vae.train with the mended settings
-    channel_weights: str = ""  # file of vae.train_channel_weights for the mended model
-    imagenet_weights: str = ""  # MobileNetV2 without its top; serves where vgg16_weights is not given
-    vgg16_weights: str = ""  # VGG-16 without its top
-    delg_saved_model: str = ""  # SavedModel of delg.export_model
 
 
 def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str, str]]:

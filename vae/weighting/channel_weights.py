@@ -13,8 +13,6 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-DISTANCES = ("paper", "pooled")
-
 
 @keras.saving.register_keras_serializable(package="vae")
 class ChannelWeights(keras.layers.Layer):
@@ -53,7 +51,7 @@ def distances_between(first: tf.Tensor, second: tf.Tensor, distance: str) -> tf.
 
     Args:
         first, second: float32 [B, P, C], weighted.
-        distance: one of DISTANCES.
+        distance: one of `config.DISTANCES`.
     """
     if distance == "pooled":
         first, second = (tf.math.l2_normalize(features, axis=[1, 2], epsilon=1e-12)[:, tf.newaxis]
@@ -68,7 +66,7 @@ class TripletDistances(keras.layers.Layer):
     """Distances from anchor to positive and to negative.
 
     Args:
-        distance: one of DISTANCES.
+        distance: one of `config.DISTANCES`.
         unit: what distances are divided by.
 
     Input shape:
@@ -99,7 +97,7 @@ def build_weighting(layers: Mapping[str, tuple[int, int]], distance: str,
 
     Args:
         layers: name to positions and channels, P and C.
-        distance: one of DISTANCES.
+        distance: one of `config.DISTANCES`.
         units: of each layer, the mean distance of different places before weighting, so that all count alike.
     """
     inputs = {name: keras.Input((3, *shape), name=name) for name, shape in layers.items()}

@@ -9,45 +9,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from data_prep.stage.settings import require, require_member
+from data_prep.stage.settings import require
 from delg.fitting import callbacks, resuming
 from delg.networks import model_files
 from vae.data.photographs import Photographs, read_photographs
 from vae.latents.latent_features import layer_features
 from vae.latents.latents import LatentEncoder
 from vae.weighting import channel_weights
+from vae.weighting.config import WeightTrainConfig
 from vae.weighting.triplets import TripletSampler
 from vae.weighting.weight_files import write_channel_weights
 
 WEIGHTS_FILE = "channel_weights.json"
 _VALIDATION_SEED = 1_000_003  # of the fixed triplets that validation looks at; chosen
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightTrainConfig:
-    """One training of channel weights."""
-
-    train_pattern: str  # glob of TFRecord shards of images with domain and place
-    vae_dir: str  # model dir of vae.train, whose encoder stays as it is
-    model_dir: str  # where the weights go
-    validation_pattern: str = ""  # images of other places: loss and accuracy at the end of each epoch
-    num_layers: int = 1  # of the shared encoder, counted from the latent back: deep feature matching
-    distance: str = "pooled"  # pooled: descriptors of unit norm | paper: position by position, z-scored
-    margin: float = 0.3  # of the triplet loss, times the mean distance of different places before weighting
-    num_hard: int = 20  # nearest images of other places from which half of the negatives come
-    batch_size: int = 64  # triplets per step
-    num_steps: int = 1000
-    steps_per_epoch: int = 50  # steps between validations, checkpoints and logs
-    learning_rate: float = 0.02  # of Adam
-    num_validation: int = 1024  # triplets
-    seed: int = 0
-
-    def __post_init__(self):
-        require_member("distance", self.distance, channel_weights.DISTANCES)
-        for name in ("num_layers", "num_hard", "batch_size", "num_steps", "steps_per_epoch", "learning_rate",
-                     "num_validation"):
-            require(getattr(self, name) > 0, f"`{name}` must be positive.", **{name: getattr(self, name)})
-        require(self.margin >= 0, "`margin` must not be negative.", margin=self.margin)
 
 
 def train_channel_weights(config: WeightTrainConfig,

@@ -5,7 +5,8 @@ import unittest
 import numpy as np
 
 from hashing.codes import codes
-from hashing.index.code_index import CodeIndex, CodeIndexConfig
+from hashing.index.code_index import CodeIndex
+from hashing.index.config import CodeIndexConfig
 
 
 def _codes(num_codes, seed=0):

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from hashing.codes import code_shards, encoding
 from hashing.index import retrieval
-from hashing.index.code_index import CodeIndex, CodeIndexConfig
+from hashing.index.code_index import CodeIndex
+from hashing.index.config import CodeIndexConfig
 from tests.fixtures import scripts, tiny_hashing_models, tiny_shards
 
 

@@ -15,7 +15,7 @@ from vae.data.photographs import read_photographs
 from vae.experiments import chain, presets
 from vae.report import page as report_page
 from vae.scores import methods
-from vae.scores.methods import MethodsConfig
+from vae.scores.config import MethodsConfig
 from vae.training import loop
 from vae.weighting import weight_training
 

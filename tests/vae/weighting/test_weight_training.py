@@ -14,8 +14,9 @@ from tests.fixtures.fake_encoder import FakeEncoder
 from tests.fixtures.temporary_files import FilesTest
 from vae.data.photographs import read_photographs
 from vae.latents import latent_features
+from vae.weighting.config import WeightTrainConfig
 from vae.weighting.weight_files import read_channel_weights
-from vae.weighting.weight_training import WEIGHTS_FILE, WeightTrainConfig, train_channel_weights
+from vae.weighting.weight_training import WEIGHTS_FILE, train_channel_weights
 
 
 class TrainChannelWeightsTest(FilesTest):

@@ -1,0 +1,6 @@
+"""Formats that features are carried between."""
+
+from __future__ import annotations
+
+INPUT_FORMATS = ("shards", "delg", "delf", "hloc", "mat")
+FORMATS = (*INPUT_FORMATS, "colmap")
