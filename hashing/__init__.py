@@ -10,7 +10,7 @@ __getattr__ = PublicNames(__name__, {
     "export": "hashing.codes.export:export",
     "encode_images": "hashing.codes.encoding:encode_images",
     "read_codes": "hashing.codes.code_shards:read_codes",
-    "CodeIndexConfig": "hashing.index.code_index:CodeIndexConfig",
+    "CodeIndexConfig": "hashing.index.config:CodeIndexConfig",
     "CodeIndex": "hashing.index.code_index:CodeIndex",
     "evaluate": "hashing.scores.evaluation:evaluate",
 })

@@ -10,7 +10,7 @@ __getattr__ = PublicNames(__name__, {
     "export": "vae.latents.export:export_vae",
     "encode_images": "vae.latents.encoding:encode_images",
     "read_photographs": "vae.data.photographs:read_photographs",
-    "MethodsConfig": "vae.scores.methods:MethodsConfig",
+    "MethodsConfig": "vae.scores.config:MethodsConfig",
     "build_methods": "vae.scores.methods:build_methods",
     "evaluate": "vae.scores.evaluation:evaluate",
 })
