@@ -1,0 +1,133 @@
+"""Commands that the documents show: found, taken apart, and tried against the flags of their scripts."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+from typing import NamedTuple
+
+from tests.documents import sources
+
+_OURS = (*sources.PACKAGES, "tests")
+_FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.M | re.S)
+_INLINE = re.compile(r"`([^`\n]+)`")
+_SEPARATORS = {";", "&&", "||", "|", ">", "done", "&"}
+
+
+class Command(NamedTuple):
+    """A command and the file that shows it."""
+
+    place: str
+    program: str  # module after `python -m`, or "make"
+    arguments: tuple[str, ...]
+
+
+def documents() -> list[pathlib.Path]:
+    """Every page a reader may take a command from."""
+    return [*sorted(sources.ROOT.glob("*.md")), *sorted(sources.ROOT.glob("docs/**/*.md"))]
+
+
+def commands_of(text: str, place: str) -> list[Command]:
+    """The commands of our scripts, and of make, in the code of a Markdown page.
+
+    Lines are joined at a trailing backslash; comments, loops and variables before a command are left out. An
+    argument `...` stands for others.
+    """
+    code = _FENCED.findall(text)
+    code.extend(_INLINE.findall(_FENCED.sub("", text)))
+    lines = [line for block in code for line in block.replace("\\\n", " ").splitlines()]
+    return [command for line in lines for command in _commands(line, place)]
+
+
+def docstring_commands(module: str) -> list[Command]:
+    """The commands in the docstring of a script, where `[--flag=value]` may be left out."""
+    text = ast.get_docstring(sources.parse(module)) or ""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [command for line in lines if line.startswith("    ")
+            for command in _commands(re.sub(r"\[(--.*?)\]", r"\1", line), module)]
+
+
+def _commands(line: str, place: str) -> list[Command]:
+    if not re.search(r"\bpython -m |\bmake [a-z]", line):
+        return []
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|>")
+    lexer.whitespace_split = True
+    tokens, found = list(lexer), []
+    for start, token in enumerate(tokens):
+        rest = tokens[start + 1:]
+        end = next((i for i, other in enumerate(rest) if other in _SEPARATORS), len(rest))
+        if token == "make" and (start == 0 or tokens[start - 1] in _SEPARATORS):
+            found.append(Command(place, "make", tuple(rest[:end])))
+        elif re.fullmatch(r"(.*/)?python[0-9.]*", token) and rest[:1] == ["-m"] and (
+                rest[1].split(".")[0] in _OURS):
+            found.append(Command(place, rest[1], tuple(rest[2:end])))
+    return found
+
+
+def make_errors(commands: list[Command], makefile: str) -> list[str]:
+    """What is wrong with commands of make: targets and variables that the Makefile does not have."""
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
+    variables = set(re.findall(r"\$\(([A-Z_]+)\)", makefile))
+    errors = []
+    for command in commands:
+        for argument in command.arguments:
+            name, is_variable, _ = argument.partition("=")
+            if name not in (variables if is_variable else targets):
+                errors.append(f"{command.place}: make {' '.join(command.arguments)}: no {name}")
+    return errors
+
+
+def script_errors(commands: list[Command]) -> list[str]:
+    """What the flags of the scripts say to commands: unknown and missing flags, values that are no choice.
+
+    Each script is imported in a process of its own, since all define flags of the same names.
+    """
+    grouped = collections.defaultdict(list)
+    for command in dict.fromkeys(commands):
+        grouped[command.program].append(command)
+    errors = [f"{wrong[0].place}: there is no {name}" for name, wrong in grouped.items()
+              if not sources.path_of(name).exists()]
+    calls = {name: [command.arguments for command in group] for name, group in grouped.items()
+             if sources.path_of(name).exists()}
+    finished = subprocess.run([sys.executable, "-c", _PARSER], input=json.dumps(calls), cwd=sources.ROOT,
+                              capture_output=True, text=True, timeout=300, check=False,
+                              env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    if finished.returncode:
+        raise AssertionError(finished.stderr)
+    for line in finished.stdout.splitlines():
+        name, number, message = json.loads(line)
+        command = grouped[name][number]
+        errors.append(f"{command.place}: {name} {' '.join(command.arguments)}: {message}")
+    return errors
+
+
+_PARSER = """
+import importlib, json, os, sys
+import numpy, absl.app, absl.flags, data_prep.stage.command_line  # shared by the processes that follow
+
+# A script defines its flags when it is imported; this process goes on without them.
+for name, calls in json.load(sys.stdin).items():
+    sys.stdout.flush()
+    if process := os.fork():
+        if os.waitpid(process, 0)[1]:
+            print(json.dumps([name, 0, "could not be imported"]))
+        continue
+    importlib.import_module(name)
+    for number, arguments in enumerate(calls):
+        cut = "..." in arguments
+        try:
+            absl.flags.FLAGS.unparse_flags()
+            absl.flags.FLAGS([name, *(argument for argument in arguments if argument != "...")])
+        except absl.flags.Error as error:
+            if not (cut and "must have a value other than None" in str(error)):
+                print(json.dumps([name, number, str(error)]))
+    sys.stdout.flush()
+    os._exit(0)
+"""
