@@ -38,7 +38,7 @@ def commands_of(text: str, place: str) -> list[Command]:
     """The commands of our scripts, and of make, in the code of a Markdown page.
 
     Lines are joined at a trailing backslash; comments, loops and variables before a command are left out. An
-    argument `...` stands for others.
+    argument `...` stands for others; a command without arguments names its script.
     """
     code = _FENCED.findall(text)
     code.extend(_INLINE.findall(_FENCED.sub("", text)))
@@ -91,7 +91,8 @@ def script_errors(commands: list[Command]) -> list[str]:
     """
     grouped = collections.defaultdict(list)
     for command in dict.fromkeys(commands):
-        grouped[command.program].append(command)
+        if "--help" not in command.arguments:
+            grouped[command.program].append(command)
     errors = [f"{wrong[0].place}: there is no {name}" for name, wrong in grouped.items()
               if not sources.path_of(name).exists()]
     calls = {name: [command.arguments for command in group] for name, group in grouped.items()
@@ -110,7 +111,8 @@ def script_errors(commands: list[Command]) -> list[str]:
 
 _PARSER = """
 import importlib, json, os, sys
-import numpy, absl.app, absl.flags, data_prep.stage.command_line  # shared by the processes that follow
+import absl.app, absl.flags, cv2, h5py, pandas, rich.console, tensorflow  # shared by what is forked
+import data_prep.stage.command_line
 
 # A script defines its flags when it is imported; this process goes on without them.
 for name, calls in json.load(sys.stdin).items():
@@ -121,7 +123,7 @@ for name, calls in json.load(sys.stdin).items():
         continue
     importlib.import_module(name)
     for number, arguments in enumerate(calls):
-        cut = "..." in arguments
+        cut = not arguments or "..." in arguments
         try:
             absl.flags.FLAGS.unparse_flags()
             absl.flags.FLAGS([name, *(argument for argument in arguments if argument != "...")])

@@ -21,7 +21,8 @@ class DocumentedCommandsTest(unittest.TestCase):
         self.assertEqual(commands.make_errors(found, makefile), [])
 
     def test_scripts_take_the_flags(self):
-        found = [command for command in self.found if command.program != "make"]
+        found = [command for command in self.found if command.program != "make"
+                 and "docs/extending" not in command.place]  # those show kinds that are made up
         for script in self.scripts:
             found.extend(commands.docstring_commands(script))
         self.assertEqual(commands.script_errors(found), [])
