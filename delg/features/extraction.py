@@ -22,7 +22,7 @@ from data_prep.records import pipeline, shards
 from data_prep.records.manifest import Shard, manifest_beside
 from data_prep.stage import files, jobs, progress
 from data_prep.stage.jobs import JobConfig
-from delg.features import reader
+from delg.features import shards as feature_shards
 from delg.features.describing import ImageDescriber
 from delg.features.shard_extraction import BadImageLimit, extract_shard
 from delg.settings.extraction import ExtractConfig
@@ -172,7 +172,7 @@ def _extract_item(work: _ShardWork, sha256: dict[str, str], name: str) -> list[d
 
 def _check_finished(path: str, settings: dict[str, Any], source_sha256: str) -> list[dict[str, str]]:
     """Images left out of a feature shard, after checking that it is what would be made now."""
-    config, notes = reader.read_shard_attributes(path)
+    config, notes = feature_shards.read_shard_attributes(path)
     different = sorted(key for key in {*config, *settings} if config.get(key) != settings.get(key))
     if notes.get("source_sha256") != source_sha256:
         different.append("images")
@@ -201,4 +201,4 @@ def write_left_out(outputs: Sequence[str]) -> None:
         pattern = os.path.join(glob.escape(output_dir), f"{glob.escape(split)}-?????-of-?????.h5")
         paths = sorted(glob.glob(pattern))
         files.write_json(os.path.join(output_dir, f"{split}.left_out.json"), [
-            image for path in paths for image in reader.read_shard_attributes(path)[1]["left_out"]])
+            image for path in paths for image in feature_shards.read_shard_attributes(path)[1]["left_out"]])

@@ -1,6 +1,6 @@
 """Feature shards: what extraction leaves for search, verification and evaluation.
 
-What one shard holds is written down in `feature_shards`; here a set of shards is found and read as one.
+What one shard holds is written down in `shards`; here a set of shards is found and read as one.
 """
 
 from __future__ import annotations
@@ -15,17 +15,7 @@ import h5py
 import numpy as np
 
 from delg.features import local_codes, shards
-from delg.features.shards import (
-    FeatureShard,
-    FeatureShardWriter,
-    LocalFeatures,
-    read_feature_shard,
-    read_shard_attributes,
-    write_feature_shard,
-)
-
-__all__ = ["FeatureReader", "FeatureShard", "FeatureShardWriter", "LocalFeatures", "find_feature_shards",
-           "read_feature_shard", "read_shard_attributes", "write_feature_shard"]
+from delg.features.shards import LocalFeatures
 
 _SHARD_NAME = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.h5")
 

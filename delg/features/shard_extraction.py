@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from absl import logging
 
 from data_prep.records import pipeline
-from delg.features.describing import BadImageError, ImageDescriber, ImageFeatures, PreparedImage
-from delg.features.reader import FeatureShardWriter
+from delg.features.describing import ImageDescriber, ImageFeatures
+from delg.features.preparing import BadImageError, PreparedImage
+from delg.features.shards import FeatureShardWriter
 
 _NUM_THREADS = min(4, os.cpu_count() or 1)  # chosen: decoding and small scales fill each other's gaps
 _WAITING_BATCHES = 4  # that may pass an image while it waits for others of its size; chosen

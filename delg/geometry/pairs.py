@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from delg.features.reader import LocalFeatures
+from delg.features.shards import LocalFeatures
 from delg.geometry import matching, verification
 from delg.geometry.matching import Matches
 from delg.geometry.transforms import project

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from data_prep.stage import files
-from delg.features import describing
-from delg.features.describing import BadImageError, ImageDescriber
+from delg.features import preparing
+from delg.features.describing import ImageDescriber
+from delg.features.preparing import BadImageError
 from delg.geometry import pairs
 from delg.pictures import drawing
 from delg.settings.search import SearchConfig
@@ -48,7 +49,7 @@ def read_image_file(path: str) -> bytes:
     with open(path, "rb") as file:
         encoded = file.read()
     try:
-        describing.decode(encoded)
+        preparing.decode(encoded)
     except BadImageError as error:
         raise ValueError(f"{path} must be an image that can be decoded. Received: {error}.") from error
     return encoded
@@ -82,7 +83,7 @@ def draw_match(first: bytes, second: bytes, match: ImageMatch) -> np.ndarray:
     Returns:
         uint8, [h, w, 3], RGB.
     """
-    first_image, second_image = describing.decode(first), describing.decode(second)
+    first_image, second_image = preparing.decode(first), preparing.decode(second)
     height, width = first_image.shape[:2]
     outline = drawing.box_in_hit((0, 0, width, height), match.transform)
     max_height = min(_HEIGHT, max(height, second_image.shape[0]))

@@ -31,7 +31,8 @@ import rich.table
 from absl import flags
 
 from data_prep.stage import command_line
-from delg.features.reader import FeatureReader, FeatureShardWriter
+from delg.features.reader import FeatureReader
+from delg.features.shards import FeatureShardWriter
 from delg.index import building
 from delg.scores import evaluation
 from delg.search import retrieval

@@ -35,7 +35,7 @@ import rich.console
 import rich.table
 from absl import app, flags
 
-from delg.features.reader import LocalFeatures
+from delg.features.shards import LocalFeatures
 from delg.geometry import pairs, transforms, verification
 from delg.settings.search import SearchConfig
 from tests.benchmarks.planted_views import (

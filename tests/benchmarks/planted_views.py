@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from delg.features.reader import LocalFeatures
+from delg.features.shards import LocalFeatures
 from delg.geometry import transforms
 
 SIZE = (768, 1024)  # of an image; height, width

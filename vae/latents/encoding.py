@@ -13,8 +13,8 @@ from data_prep.records import pipeline, shards
 from data_prep.records.pipeline import Example
 from data_prep.stage import progress
 from delg.exports.saving import read_export_config
-from delg.features import describing, extraction
-from delg.features.describing import BadImageError
+from delg.features import extraction, preparing
+from delg.features.preparing import BadImageError
 from delg.features.shard_extraction import BadImageLimit, mapped_in_order
 from delg.features.shards import FeatureShardWriter, no_local_features
 from vae.networks.config import DOMAINS
@@ -111,7 +111,7 @@ class DayNightDescriber:
             raise ValueError("Images must be by day or by night; build shards with --dataset=day_night. "
                              f"Received: domain={example.domain!r} of image {example.id}.")
         try:
-            image = describing.decode(example.encoded)
+            image = preparing.decode(example.encoded)
         except BadImageError as error:
             return example.id, error
         return example.id, Description(self._describe(image, example.domain), image.shape[:2])

@@ -7,71 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from delg.exports.extraction_module import ExtractionModule
-from delg.features import describing
-from delg.features.describing import BadImageError, ImageDescriber, prepare_image
-from delg.features.reader import write_feature_shard
+from delg.features.describing import ImageDescriber
+from delg.features.shards import write_feature_shard
 from delg.features.whitening import fit_whitening
 from delg.settings.extraction import ExtractConfig
 from delg.settings.whitening import WhiteningConfig
 from tests.fixtures.shard_folder import make_shard
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model
-
-
-class PrepareImageTest(unittest.TestCase):
-    def test_a_small_image_is_left_alone(self):
-        image = block_image(40, 60, (0, 4), (0, 4))
-        prepared = prepare_image(image, 60)
-        np.testing.assert_array_equal(prepared.image, image)
-        self.assertEqual((prepared.factors.tolist(), prepared.corner.tolist()), ([1, 1], [0, 0]))
-
-    def test_zero_is_no_limit(self):
-        self.assertEqual(prepare_image(np.zeros((40, 3000, 3), np.uint8), 0).image.shape, (40, 3000, 3))
-
-    def test_the_longer_side_is_limited_by_averaging(self):
-        image = block_image(80, 101, (0, 1), (0, 1), colour=(255, 0, 0))
-        prepared = prepare_image(image, 50)
-        self.assertEqual(prepared.image.shape, (40, 50, 3))
-        np.testing.assert_allclose(prepared.factors, [40 / 80, 50 / 101])
-        self.assertEqual(prepared.image[0, 0, 0], round(255 / (2 * 2.02)))
-        self.assertEqual(prepared.image_size, (80, 101))
-
-    def test_a_box_is_limited_as_the_whole_image_would_be(self):
-        prepared = prepare_image(np.zeros((100, 200, 3), np.uint8), 100,
-                                 query_bbox=np.float32([19.6, 10.4, 80, 50]))
-        self.assertEqual(prepared.image.shape, (20, 30, 3))
-        self.assertEqual((prepared.factors.tolist(), prepared.corner.tolist()), ([0.5, 0.5], [10, 20]))
-        self.assertEqual(prepared.image_size, (100, 200))
-
-    def test_keeps_the_pixels_that_the_largest_scale_can_use(self):
-        for largest_scale, size, limit in ((0.5, (50, 25), 2), (1, (100, 50), 1), (1.5, (150, 75), 2 / 3),
-                                           (4, (400, 200), 1 / 4), (8, (400, 200), 1 / 4)):
-            prepared = prepare_image(np.zeros((400, 200, 3), np.uint8), 100, largest_scale)
-            self.assertEqual(prepared.image.shape[:2], size)
-            self.assertAlmostEqual(prepared.limit, limit)
-
-    def test_a_box_is_cut_at_the_border(self):
-        image = block_image(30, 30, (20, 30), (25, 30))
-        prepared = prepare_image(image, 0, query_bbox=np.float32([25, 20, 99, 99]))
-        np.testing.assert_array_equal(prepared.image, image[20:, 25:])
-
-    def test_refuses_a_box_outside(self):
-        with self.assertRaisesRegex(BadImageError, "box 40, 0, 50, 10 has no pixels of the 30 x 20"):
-            prepare_image(np.zeros((20, 30, 3), np.uint8), 0, query_bbox=np.float32([40, 0, 50, 10]))
-
-
-class DecodeTest(unittest.TestCase):
-    def test_grey_becomes_three_channels(self):
-        encoded = cv2.imencode(".png", np.full((5, 6), 77, np.uint8))[1].tobytes()
-        np.testing.assert_array_equal(describing.decode(encoded), np.full((5, 6, 3), 77))
-
-    def test_refuses_a_truncated_image(self):
-        encoded = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes()
-        with self.assertRaisesRegex(BadImageError, "truncated JPEG"):
-            describing.decode(encoded[:-40])
-
-    def test_refuses_another_kind_of_file(self):
-        with self.assertRaisesRegex(BadImageError, "none of JPEG, PNG, GIF, WebP"):
-            describing.decode(b"%PDF-1.7")
 
 
 class ImageDescriberTest(unittest.TestCase):

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from delg.features import local_codes
-from delg.features import reader as features_reader
+from delg.features import shards as feature_shards
 from delg.features.reader import FeatureReader
 from delg.features.rewriting import rewrite_features
 from tests.fixtures import scripts
@@ -37,7 +37,7 @@ class RewriteFeaturesTest(ShardFolderTest):
                 self.assertEqual(reader.ids, self.shard.ids)
                 np.testing.assert_allclose(reader.local_features(0).descriptors, expected[:4], atol=4e-3)
                 np.testing.assert_allclose(reader.local_features(2).descriptors, expected[4:], atol=4e-3)
-            rewritten = features_reader.read_feature_shard(path)
+            rewritten = feature_shards.read_feature_shard(path)
             for name in ("global_descriptors", "image_sizes", "offsets", "keypoints_yx", "scores", "scales"):
                 np.testing.assert_array_equal(getattr(rewritten, name), getattr(self.shard, name), name)
 
@@ -47,22 +47,22 @@ class RewriteFeaturesTest(ShardFolderTest):
             file.attrs["notes"] = '{"left_out": []}'
             del file["descriptors"].attrs["dimension"]
         path = self.rewrite("same")
-        rewritten = features_reader.read_feature_shard(path)
+        rewritten = feature_shards.read_feature_shard(path)
         np.testing.assert_array_equal(rewritten.descriptors, self.shard.descriptors)
-        self.assertEqual(features_reader.read_shard_attributes(path)[1], {"left_out": []})
+        self.assertEqual(feature_shards.read_shard_attributes(path)[1], {"left_out": []})
         with h5py.File(path) as file:
             self.assertEqual((file.attrs["format"], file["descriptors"].attrs["dimension"]), (2, 4))
 
     def test_a_finer_type_does_not_hide_what_was_lost(self):
         binary = self.rewrite("binary", local_dtype="binary")
         fine = self.rewrite("fine", binary, local_dtype="float16")
-        config, _ = features_reader.read_shard_attributes(fine)
+        config, _ = feature_shards.read_shard_attributes(fine)
         self.assertEqual((config["local_dtype"], config["recoded_from"]), ("float16", "binary"))
-        descriptors = features_reader.read_feature_shard(fine).descriptors
+        descriptors = feature_shards.read_feature_shard(fine).descriptors
         np.testing.assert_array_equal(np.abs(descriptors), 0.5)  # d is 4
-        again, _ = features_reader.read_shard_attributes(self.rewrite("int8", fine, local_dtype="int8"))
+        again, _ = feature_shards.read_shard_attributes(self.rewrite("int8", fine, local_dtype="int8"))
         self.assertEqual(again["recoded_from"], "binary")
-        back, _ = features_reader.read_shard_attributes(self.rewrite("back", fine, local_dtype="binary"))
+        back, _ = feature_shards.read_shard_attributes(self.rewrite("back", fine, local_dtype="binary"))
         self.assertNotIn("recoded_from", back)
 
     def test_a_finished_shard_is_kept_and_another_refused(self):

@@ -6,14 +6,15 @@ import numpy as np
 
 from delg.features import local_codes
 from delg.features import reader as features_reader
-from delg.features.reader import LocalFeatures
+from delg.features import shards as feature_shards
+from delg.features.shards import LocalFeatures
 from tests.fixtures.shard_folder import ShardFolderTest
 
 
 class FeatureShardTest(ShardFolderTest):
     def test_reads_back_what_was_written(self):
         written = self.write("a.h5", ["x", "ü"], [2, 0])
-        read = features_reader.read_feature_shard(self.path("a.h5"))
+        read = feature_shards.read_feature_shard(self.path("a.h5"))
         self.assertEqual(read.ids, ["x", "ü"])
         self.assertEqual(read.config, written.config)
         self.assertEqual(read.descriptors.dtype, np.float16)
@@ -23,7 +24,7 @@ class FeatureShardTest(ShardFolderTest):
 
     def test_either_kind_of_descriptor_may_be_missing(self):
         for local_dtype in local_codes.LOCAL_DTYPES:
-            with features_reader.FeatureShardWriter(self.path("a.h5"), {}, 0, 0, local_dtype) as writer:
+            with feature_shards.FeatureShardWriter(self.path("a.h5"), {}, 0, 0, local_dtype) as writer:
                 writer.append("x", np.zeros(0), (8, 9), LocalFeatures(*(
                     np.zeros((0, *tail)) for tail in ((2,), (0,), (), ()))))
             with features_reader.FeatureReader(self.path("a.h5")) as reader:
@@ -32,23 +33,23 @@ class FeatureShardTest(ShardFolderTest):
                 self.assertEqual(reader.local_features(0).descriptors.shape, (0, 0))
 
     def test_an_interrupted_writer_leaves_nothing(self):
-        with self.assertRaises(KeyboardInterrupt), features_reader.FeatureShardWriter(
+        with self.assertRaises(KeyboardInterrupt), feature_shards.FeatureShardWriter(
                 self.path("a.h5"), {}, global_dim=3, local_dim=4):
             raise KeyboardInterrupt
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_a_failed_replacement_keeps_the_old_shard(self):
         self.write("a.h5", ["old"], [1])
-        with self.assertRaises(RuntimeError), features_reader.FeatureShardWriter(
+        with self.assertRaises(RuntimeError), feature_shards.FeatureShardWriter(
                 self.path("a.h5"), {}, global_dim=3, local_dim=4):
             raise RuntimeError
-        self.assertEqual(features_reader.read_feature_shard(self.path("a.h5")).ids, ["old"])
+        self.assertEqual(feature_shards.read_feature_shard(self.path("a.h5")).ids, ["old"])
         self.assertEqual(os.listdir(self.folder), ["a.h5"])
 
     def test_small_types_are_read_as_unit_vectors(self):
         for local_dtype, columns in (("int8", 10), ("binary", 2)):
             vectors = np.random.default_rng(0).normal(size=(3, 10))
-            with features_reader.FeatureShardWriter(self.path("a.h5"), {}, 3, 10, local_dtype) as writer:
+            with feature_shards.FeatureShardWriter(self.path("a.h5"), {}, 3, 10, local_dtype) as writer:
                 for rows in (slice(0, 2), slice(2, 3)):
                     writer.append(str(rows.start), np.array([1.0, 0.0, 0.0]), (8, 8), LocalFeatures(
                         np.zeros((3, 2))[rows], vectors[rows], np.ones(3)[rows], np.ones(3)[rows]))
@@ -56,7 +57,7 @@ class FeatureShardTest(ShardFolderTest):
                 self.assertEqual(file["descriptors"].shape, (3, columns))
                 self.assertEqual(file["descriptors"].attrs["dimension"], 10)
             expected = local_codes.decode(local_codes.encode(vectors, local_dtype), 10)
-            read = features_reader.read_feature_shard(self.path("a.h5"))
+            read = feature_shards.read_feature_shard(self.path("a.h5"))
             np.testing.assert_array_equal(read.descriptors, expected)
             with features_reader.FeatureReader(self.path("a.h5")) as reader:
                 np.testing.assert_array_equal(reader.local_features(0).descriptors, expected[:2])
@@ -67,14 +68,14 @@ class FeatureShardTest(ShardFolderTest):
         with h5py.File(self.path("a.h5"), "r+") as file:
             file.attrs["format"] = 1
             del file["descriptors"].attrs["dimension"]
-        np.testing.assert_array_equal(features_reader.read_feature_shard(self.path("a.h5")).descriptors,
+        np.testing.assert_array_equal(feature_shards.read_feature_shard(self.path("a.h5")).descriptors,
                                       written.descriptors)
         with features_reader.FeatureReader(self.path("a.h5")) as reader:
             np.testing.assert_allclose(reader.local_features(0).descriptors, written.descriptors, atol=1e-3)
 
     def append(self, global_descriptor=(1.0, 0.0, 0.0), local_dim=4):
         local = LocalFeatures(np.zeros((2, 2)), np.ones((2, local_dim)), np.ones(2), np.ones(2))
-        with features_reader.FeatureShardWriter(self.path("a.h5"), {}, global_dim=3, local_dim=4) as writer:
+        with feature_shards.FeatureShardWriter(self.path("a.h5"), {}, global_dim=3, local_dim=4) as writer:
             writer.append("x", np.array(global_descriptor), (8, 8), local)
 
     def test_writer_refuses_a_wrong_shape(self):
@@ -87,27 +88,27 @@ class FeatureShardTest(ShardFolderTest):
 
     def test_refuses_a_missing_file(self):
         with self.assertRaisesRegex(FileNotFoundError, "No feature shard at .*none.h5"):
-            features_reader.read_feature_shard(self.path("none.h5"))
+            feature_shards.read_feature_shard(self.path("none.h5"))
 
     def test_refuses_a_truncated_file(self):
         self.write("a.h5", ["x"], [100])
         with open(self.path("a.h5"), "r+b") as file:
             file.truncate(500)
         with self.assertRaisesRegex(ValueError, "a.h5 must be a feature shard .HDF5.. It cannot be opened"):
-            features_reader.read_feature_shard(self.path("a.h5"))
+            feature_shards.read_feature_shard(self.path("a.h5"))
 
     def test_refuses_a_missing_dataset(self):
         self.write("a.h5", ["x"], [1])
         self.alter("a.h5", scales=None)
         with self.assertRaisesRegex(ValueError, "a.h5 must hold the dataset `scales`"):
-            features_reader.read_feature_shard(self.path("a.h5"))
+            feature_shards.read_feature_shard(self.path("a.h5"))
 
     def test_refuses_a_foreign_format(self):
         self.write("a.h5", ["x"], [1])
         with h5py.File(self.path("a.h5"), "r+") as file:
             file.attrs["format"] = 7
         with self.assertRaisesRegex(ValueError, "`format` = 1 or 2. It has: format=7"):
-            features_reader.read_feature_shard(self.path("a.h5"))
+            feature_shards.read_feature_shard(self.path("a.h5"))
 
     def test_refuses_contradicting_shapes(self):
         for datasets, message in (
@@ -123,7 +124,7 @@ class FeatureShardTest(ShardFolderTest):
                 self.write("a.h5", ["x"], [1])
                 self.alter("a.h5", **datasets)
                 with self.assertRaisesRegex(ValueError, message):
-                    features_reader.read_feature_shard(self.path("a.h5"))
+                    feature_shards.read_feature_shard(self.path("a.h5"))
 
 
 if __name__ == "__main__":

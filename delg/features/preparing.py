@@ -1,0 +1,67 @@
+"""Pixels of an image file as the model sees them: decoded, cut to a query box, limited in size."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from data_prep.images import image_headers, intake
+
+
+class BadImageError(ValueError):
+    """An image that cannot be used; the message says why."""
+
+
+class PreparedImage(NamedTuple):
+    """Pixels for the model, and how they lie in the original image."""
+
+    image: np.ndarray  # uint8 [h, w, 3], RGB
+    factors: np.ndarray  # float64 [2]: new over old height and width
+    corner: np.ndarray  # float64 [2]: y, x of the box in the original
+    limit: float  # factor from `image` to the size that scale 1 stands for; at most 1
+    image_size: tuple[int, int]  # height and width of the original
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    """Pixels of an image file, uint8 [h, w, 3] RGB. Raises BadImageError where there are none."""
+    try:
+        return intake.decode_pixels(encoded, image_headers.check_image(encoded).format)
+    except ValueError as error:
+        raise BadImageError(" ".join(str(error).split())[:200]) from error
+
+
+def prepare_image(image: np.ndarray, max_image_size: int, largest_scale: float = 1.0,
+                  query_bbox: np.ndarray | None = None) -> PreparedImage:
+    """The part of an image that is described, with no more pixels than its largest scale can use.
+
+    A box is cut out first and limited as the whole image would have been. The reference shrinks to the
+    limit and enlarges that again for scales above 1; here such scales keep what detail the image has.
+    Source: specs/delg.md 3.2, the reference extraction of queries.
+
+    Args:
+        image: uint8, [H, W, 3].
+        max_image_size: pixels, longer side of the whole image at scale 1; 0: no limit.
+        largest_scale: the largest factor the result will be resized by, relative to that limit.
+        query_bbox: float, [4]; x1, y1, x2, y2 in pixels, rounded and cut at the border; None: whole image.
+
+    Raises:
+        BadImageError: if the box has no pixels in the image.
+    """
+    height, width = image.shape[:2]
+    left, top, right, bottom = 0, 0, width, height
+    if query_bbox is not None:
+        x1, y1, x2, y2 = (round(float(value)) for value in query_bbox)
+        left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+        if left >= right or top >= bottom:
+            raise BadImageError(f"box {x1}, {y1}, {x2}, {y2} has no pixels of the {width} x {height}")
+        image = image[top:bottom, left:right]
+    limit = min(1.0, max_image_size / max(height, width)) if max_image_size else 1.0
+    factor = min(1.0, limit * largest_scale)
+    old_size = np.array(image.shape[:2])
+    new_size = np.maximum(np.round(old_size * factor), 1).astype(int)
+    if np.any(new_size != old_size):
+        image = cv2.resize(image, (int(new_size[1]), int(new_size[0])), interpolation=cv2.INTER_AREA)
+    return PreparedImage(np.ascontiguousarray(image), new_size / old_size, np.array([top, left], np.float64),
+                         limit / factor, (height, width))
