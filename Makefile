@@ -39,6 +39,7 @@ lint: env
 docs: env
 	$(PY) -m tests.documents.make_map
 	$(PY) -m tests.documents.make_api
+	$(PY) -m tests.documents.make_decisions
 
 bench: env
 	@for file in tests/benchmarks/bench_*.py; do \
