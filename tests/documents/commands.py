@@ -97,19 +97,28 @@ def script_errors(commands: list[Command]) -> list[str]:
               if not sources.path_of(name).exists()]
     calls = {name: [command.arguments for command in group] for name, group in grouped.items()
              if sources.path_of(name).exists()}
-    finished = subprocess.run([sys.executable, "-c", _PARSER], input=json.dumps(calls), cwd=sources.ROOT,
-                              capture_output=True, text=True, timeout=300, check=False,
-                              env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
-    if finished.returncode:
-        raise AssertionError(finished.stderr)
-    for line in finished.stdout.splitlines():
-        name, number, message = json.loads(line)
+    for name, number, message in _ask(calls, _PARSE):
         command = grouped[name][number]
         errors.append(f"{command.place}: {name} {' '.join(command.arguments)}: {message}")
     return errors
 
 
-_PARSER = """
+def flags_of(scripts: list[str]) -> set[str]:
+    """The names of all flags that scripts have; of those that can be false with `no` before them too."""
+    return set(_ask({script: [] for script in scripts}, _LIST))
+
+
+def _ask(calls: dict[str, list], question: str) -> list:
+    """What the process of each script prints, one JSON value a line; it knows `name` and `calls`."""
+    finished = subprocess.run([sys.executable, "-c", _IN_EACH.replace("QUESTION", question)],
+                              input=json.dumps(calls), cwd=sources.ROOT, capture_output=True, text=True,
+                              timeout=300, check=False, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    if finished.returncode:
+        raise AssertionError(finished.stderr)
+    return [json.loads(line) for line in finished.stdout.splitlines()]
+
+
+_IN_EACH = """
 import importlib, json, os, sys
 import absl.app, absl.flags, cv2, h5py, pandas, rich.console, tensorflow  # shared by what is forked
 import data_prep.stage.command_line
@@ -119,9 +128,15 @@ for name, calls in json.load(sys.stdin).items():
     sys.stdout.flush()
     if process := os.fork():
         if os.waitpid(process, 0)[1]:
-            print(json.dumps([name, 0, "could not be imported"]))
+            sys.exit(f"{name} could not be imported.")
         continue
     importlib.import_module(name)
+    QUESTION
+    sys.stdout.flush()
+    os._exit(0)
+"""
+
+_PARSE = """
     for number, arguments in enumerate(calls):
         cut = not arguments or "..." in arguments
         try:
@@ -130,6 +145,11 @@ for name, calls in json.load(sys.stdin).items():
         except absl.flags.Error as error:
             if not (cut and "must have a value other than None" in str(error)):
                 print(json.dumps([name, number, str(error)]))
-    sys.stdout.flush()
-    os._exit(0)
+"""
+
+_LIST = """
+    for flag in absl.flags.FLAGS:
+        print(json.dumps(flag))
+        if absl.flags.FLAGS[flag].boolean:
+            print(json.dumps(f"no{flag}"))
 """

@@ -1,5 +1,6 @@
 """Every command in the documents has a script, flags and choices that exist."""
 
+import re
 import unittest
 
 from tests.documents import commands, sources
@@ -26,6 +27,16 @@ class DocumentedCommandsTest(unittest.TestCase):
         for script in self.scripts:
             found.extend(commands.docstring_commands(script))
         self.assertEqual(commands.script_errors(found), [])
+
+    def test_flags_named_in_the_text_exist(self):
+        flags = commands.flags_of([*self.scripts, *(
+            f"tests.benchmarks.{path.stem}" for path in sources.ROOT.glob("tests/benchmarks/bench_*.py"))])
+        flags |= {"help", "universal", "python-version", "dir", "all", "service_port"}  # of other programs
+        for page in commands.documents():
+            if page.parent.name != "extending":
+                named = set(re.findall(r"(?<![\w=-])--([a-z][\w-]*)", page.read_text(encoding="utf-8")))
+                with self.subTest(page.name):
+                    self.assertEqual(named - flags, set())
 
     def test_every_script_is_shown(self):
         self.assertEqual(sorted(set(self.scripts) - {command.program for command in self.found}), [])
