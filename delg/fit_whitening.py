@@ -4,7 +4,7 @@
 
 The images should be like those to be searched, but not these themselves, described by the same model. Give
 the file to `delg.extract_features --whitening` or, for features that are there, to `delg.rewrite_features`:
-for queries and index alike. `delg/global_whitening.py` says how it is learnt. Seconds to a minute.
+for queries and index alike. `delg/features/whitening.py` says how it is learnt. Seconds to a minute.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-# Source: the reference training of DELG (specs/delg.md 1.4); no horizontal flip, no colour change.
+# Source: the reference training (tensorflow/models, research/delf); no horizontal flip, no colour change.
 MIN_CROP_AREA = 0.08  # of the image
 _CROP_ASPECT = (3 / 4, 4 / 3)  # width over height
 _CROP_ATTEMPTS = 100

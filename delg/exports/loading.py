@@ -12,7 +12,7 @@ What is opened: SavedModels with the inputs and outputs of the published DELG an
 as a signature `serving_default` (TensorFlow 2), or as tensors of these names in the graph, `input_image:0`
 to `global_descriptors:0`, whether a signature names them or not (TensorFlow 1). The principal components that
 the DELF models of 2017 to 2019 are used with lie outside of them and are not applied.
-Source: specs/delg.md 2.2, the signatures of the reference's exporters and of its released models.
+Source: the exporters and released models of the reference (tensorflow/models, research/delf).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def prepare_image(image: np.ndarray, max_image_size: int, largest_scale: float =
 
     A box is cut out first and limited as the whole image would have been. The reference shrinks to the
     limit and enlarges that again for scales above 1; here such scales keep what detail the image has.
-    Source: specs/delg.md 3.2, the reference extraction of queries.
+    Source: the reference extraction of queries (tensorflow/models, research/delf).
 
     Args:
         image: uint8, [H, W, 3].

@@ -9,7 +9,7 @@ from data_prep.stage.settings import check_fields, setting
 
 @dataclasses.dataclass(frozen=True)
 class WhiteningConfig:
-    """How a whitening is learnt. BUILD_NOTES.md says how the defaults were chosen."""
+    """How a whitening is learnt. docs/measurements/features.md says how the defaults were chosen."""
 
     dimension: int = setting(
         0, help="dimensions of whitened descriptors, those of largest variance; 0: as many as before",

@@ -1,7 +1,7 @@
 """Batches of images for hashing: training crops with flips, and what is encoded: the middle of whole images.
 
 As in the re-implemented system an image is resized to 8 / 7 of the model's size, of which training takes a
-random part and encoding the middle (specs/hashing.md 5: 256 and 224 pixels). The whole image is made
+random part and encoding the middle (there 256 and 224 pixels). The whole image is made
 square here, where the original keeps its aspect and loses its longer ends.
 """
 

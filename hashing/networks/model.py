@@ -13,7 +13,7 @@ from hashing.networks.config import ModelConfig
 def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.Model:
     """Network from images to real-valued codes.
 
-    Source: specs/hashing.md 1; linear layer and tanh, without the original's final classifier.
+    Source: the models of the published numbers (2019), with tanh and without their final classifier.
 
     Args:
         config: what it is made of.

@@ -50,7 +50,7 @@ def average_precisions(counts: DistanceCounts, k: int | None = None) -> np.ndarr
     sum over j = 1..m of (r / n) (R + 1 + (j - 1)(r - 1) / (n - 1)) / (N + j), with m = n, or what the first k
     results hold of it. The sum is taken in closed form by harmonic numbers H: with h = H(N + m) - H(N) it is
     (r / n) ((R + 1) h + (r - 1) / (n - 1) (m - (N + 1) h)).
-    Source: specs/hashing.md 10.4; McSherry and Najork, ECIR 2008, https://doi.org/10.1007/978-3-540-78646-7_38.
+    Source: McSherry and Najork, ECIR 2008, https://doi.org/10.1007/978-3-540-78646-7_38.
 
     Args:
         counts: from `count_distances` or `count_ranks`.

@@ -14,7 +14,7 @@ from hashing.training.triplets import order_aware_weights, positive_pairs, squar
 def batch_all_triplet_loss(labels, codes, margin, active_only=True, mirrored=True, order_aware=False):
     """Mean over all triplets of a batch of max(0, d(anchor, positive) - d(anchor, negative) + margin).
 
-    The re-implemented system has `active_only` False and `mirrored` False (specs/hashing.md 2). With
+    The re-implemented system has `active_only` False and `mirrored` False. With
     `order_aware` hinges are squared and weighted by what the triplet does to the ranking of its anchor, the
     idea of https://arxiv.org/abs/1804.06061; the weights are ours, see `order_aware_weights`.
 

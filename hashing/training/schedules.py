@@ -12,7 +12,7 @@ class InverseSqrtWithWarmup(keras.optimizers.schedules.LearningRateSchedule):
 
     With n updates done the next one has rate first + n (rate - first) / W for n < W, and
     rate * (W / n) ** power from n = W on, where both agree.
-    Source: specs/hashing.md 3, the optimizer of the published numbers, which is Adam with this rate.
+    Source: the optimizer of the published numbers, which is Adam with this rate.
 
     Args:
         learning_rate: highest rate, met after W updates.

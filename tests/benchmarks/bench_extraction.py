@@ -84,7 +84,7 @@ def calibrate(model: keras.Model, path: str) -> None:
 
 
 def reference_arrangement(run, path: str, config: ExtractConfig) -> list[tuple[np.ndarray, ...]]:
-    """Features as the reference takes them (specs/delg.md 2.3): `run` is the model, all outputs.
+    """Features as the reference takes them: `run` is the model, all outputs.
 
     Returns:
         Per image: global descriptor [D]; places [n, 3], scale, row and column of cells; descriptors [n, d].

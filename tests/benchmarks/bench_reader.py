@@ -43,7 +43,7 @@ NUM_PROCESSORS = jobs.num_processors()
 
 
 def reference_arrangement(files: list[str], image_size: int, batch_size: int) -> tf.data.Dataset:
-    """The input of the reference training, with its settings: specs/delg.md 1.4."""
+    """The input of the reference training, with its settings."""
     def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = tf.io.parse_single_example(serialized, {
             "image/encoded": tf.io.FixedLenFeature([], tf.string),

@@ -8,6 +8,8 @@ from tests.documents import commands, sources
 _LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 _PATH = re.compile(r"`((?:data_prep|delg|vae|hashing|tests|docs|\.ci)/[\w./-]*)`")
 
+_SOURCE = re.compile(r"(?<![\w/])((?:data_prep|delg|vae|hashing|tests|docs|specs)/[\w./-]*\.(?:py|md))\b")
+
 
 def anchors(text: str) -> set[str]:
     """The anchors that GitHub gives to the headings of a page."""
@@ -33,6 +35,13 @@ class LinksTest(unittest.TestCase):
         missing = [f"{page.relative_to(sources.ROOT)}: {name}" for page, text in self.pages.items()
                    if page.parent.name != "extending"  # where examples are made up
                    for name in _PATH.findall(text) if not (sources.ROOT / name).exists()]
+        self.assertEqual(missing, [])
+
+    def test_docstrings_and_comments_name_files_that_exist(self):
+        missing = [f"{path.relative_to(sources.ROOT)}: {name}" for package in sources.PACKAGES
+                   for path in (sources.ROOT / package).rglob("*.py")
+                   for name in _SOURCE.findall(path.read_text(encoding="utf-8"))
+                   if not (sources.ROOT / name).exists()]
         self.assertEqual(missing, [])
 
     def test_every_page_of_docs_is_linked_from_another(self):
