@@ -17,11 +17,8 @@ Source: https://colmap.github.io/database.html and COLMAP's scripts/python/datab
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
-from urllib import parse
 
 import numpy as np
 
@@ -31,10 +28,8 @@ from delg.features.shards import DescribedImage
 MAX_IMAGE_ID = 2**31 - 1
 PLANAR = 4  # `config` of a pair that a homography explains
 FOCAL_LENGTH_FACTOR = 1.2  # of the longer side; COLMAP's own guess for an image without EXIF
-MAX_BLOB_BYTES = 2**28  # of one image or pair; 1000 keypoints take 8000
 _SIMPLE_RADIAL = 2  # number of the camera model: f, cx, cy, k
 _PIXEL_CENTRE = 0.5
-_BLOB = f"CASE WHEN typeof(data) = 'blob' AND length(data) <= {MAX_BLOB_BYTES} THEN data END"
 _SCHEMA = f"""
 CREATE TABLE cameras (camera_id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, model INTEGER NOT NULL,
     width INTEGER NOT NULL, height INTEGER NOT NULL, params BLOB, prior_focal_length INTEGER NOT NULL);
@@ -58,11 +53,6 @@ CREATE TABLE two_view_geometries (pair_id INTEGER PRIMARY KEY NOT NULL, rows INT
 def pair_id_of(first: int, second: int) -> int:
     """COLMAP's number for a pair of image ids, the same whichever comes first."""
     return min(first, second) * MAX_IMAGE_ID + max(first, second)
-
-
-def image_ids_of(pair_id: int) -> tuple[int, int]:
-    """The image ids of a pair, the lower first."""
-    return divmod(pair_id, MAX_IMAGE_ID)
 
 
 class ColmapDatabaseWriter:
@@ -177,67 +167,3 @@ def _homography_blob(transform: np.ndarray | None, turned: bool) -> bytes | None
     shift = np.array([[1, 0, _PIXEL_CENTRE], [0, 1, _PIXEL_CENTRE], [0, 0, 1]])
     homography = shift @ np.asarray(transform, np.float64) @ np.linalg.inv(shift)
     return np.asarray(homography if turned else np.linalg.inv(homography), "<f8").tobytes()
-
-
-def read_keypoints(path: str) -> dict[str, np.ndarray]:
-    """Keypoints of every image of a database, float32 [n, 2] as y, x with pixel centres at whole numbers.
-
-    Scales and orientations that COLMAP keeps beside them are left out.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no COLMAP database, or a blob is too large or of another size than it should be.
-    """
-    query = (f"SELECT name, rows, cols, {_BLOB} FROM images LEFT JOIN keypoints USING (image_id) "
-             "ORDER BY image_id")
-    keypoints = {}
-    with _opened(path) as connection:
-        for name, rows, cols, data in connection.execute(query):
-            if rows is None:
-                keypoints[name] = np.zeros((0, 2), np.float32)
-                continue
-            values = _from_blob(path, f"keypoints of {name}", rows, cols, data, "<f4")
-            keypoints[name] = values[:, 1::-1].astype(np.float32) - np.float32(_PIXEL_CENTRE)
-    return keypoints
-
-
-def read_matches(path: str, inliers: bool = False) -> dict[tuple[str, str], np.ndarray]:
-    """Matches, or inliers, of every pair of a database: int64 [k, 2], rows of the two images' keypoints.
-
-    Raises as `read_keypoints`.
-    """
-    table = "two_view_geometries" if inliers else "matches"
-    matches = {}
-    with _opened(path) as connection:
-        names = dict(connection.execute("SELECT image_id, name FROM images"))
-        for pair_id, rows, cols, data in connection.execute(
-                f"SELECT pair_id, rows, cols, {_BLOB} FROM {table} ORDER BY pair_id"):
-            pair = tuple(names.get(image_id) for image_id in image_ids_of(pair_id))
-            if None in pair or (rows and cols != 2):
-                raise ValueError(f"{path}: {table} must have two columns and join images of the database. "
-                                 f"Received: {cols} columns for pair {pair_id}.")
-            values = _from_blob(path, f"{table} of {pair[0]} and {pair[1]}", rows, 2, data, "<u4")
-            matches[pair] = values.astype(np.int64)
-    return matches
-
-
-def _from_blob(path: str, what: str, rows: int, cols: int, data: bytes | None, dtype: str) -> np.ndarray:
-    data = data or b""
-    if not (isinstance(rows, int) and isinstance(cols, int) and rows >= 0 and cols >= 2
-            and len(data) == 4 * rows * cols):
-        raise ValueError(f"{path}: {what} must be a blob of 4 bytes per value, at most {MAX_BLOB_BYTES}. "
-                         f"Received: {len(data)} bytes for {rows} x {cols}.")
-    return np.frombuffer(data, dtype).reshape(rows, cols)
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[sqlite3.Connection]:
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path} must be a COLMAP database. Received: no such file.")
-    connection = sqlite3.connect(f"file:{parse.quote(os.path.abspath(path))}?mode=ro", uri=True)
-    try:
-        yield connection
-    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be a COLMAP database. Received: {error}.") from error
-    finally:
-        connection.close()

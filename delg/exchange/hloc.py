@@ -125,33 +125,6 @@ def write_matches(path: str, matches: Iterable[tuple[str, str, int, np.ndarray, 
     return num_pairs
 
 
-def read_matches(path: str, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
-    """Matches of a pair, whichever way round the file has it.
-
-    Returns:
-        rows: int64, [k, 2], keypoints of `first` and of `second`.
-        scores: float32, [k].
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no HDF5 file, lacks the pair, or its arrays contradict each other.
-    """
-    with _opened(path) as file:
-        name, turned = pair_name(first, second), False
-        if name not in file:
-            name, turned = pair_name(second, first), True
-        if name not in file:
-            raise ValueError(f"{path} must hold the pair {first}, {second}. Received: no such group.")
-        partners = _array(path, f"{name}/matches0", file, 1).astype(np.int64)
-        scores = _array(path, f"{name}/matching_scores0", file, 1).astype(np.float32)
-    if partners.shape != scores.shape or (partners.size and partners.min() < NO_MATCH):
-        raise ValueError(f"{path}: matches0 of {name} must be rows or -1, with a score each. "
-                         f"Received: {partners.shape} and {scores.shape} scores.")
-    rows = np.flatnonzero(partners != NO_MATCH)
-    pairs = np.stack([rows, partners[rows]], axis=1)
-    return (pairs[:, ::-1] if turned else pairs), scores[rows]
-
-
 def pair_name(first: str, second: str) -> str:
     """Group of a pair in a matches file."""
     return f"{first.replace('/', '-')}/{second.replace('/', '-')}"

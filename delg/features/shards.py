@@ -81,21 +81,6 @@ def no_local_features(dim: int = 0) -> LocalFeatures:
     return LocalFeatures(*(np.zeros((0, *tail), np.float32) for tail in ((2,), (dim,), (), ())))
 
 
-@dataclasses.dataclass(frozen=True)
-class FeatureShard:
-    """One shard in memory; arrays as in the module's docstring, `config` as a dict."""
-
-    ids: list[str]
-    global_descriptors: np.ndarray
-    image_sizes: np.ndarray
-    offsets: np.ndarray
-    keypoints_yx: np.ndarray
-    descriptors: np.ndarray
-    scores: np.ndarray
-    scales: np.ndarray
-    config: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
 def _create(file: h5py.File, name: str, tail: tuple[int, ...], dtype: str | np.dtype) -> h5py.Dataset:
     return file.create_dataset(name, (0, *tail), dtype, maxshape=(None, *tail),
                                chunks=(_ROWS_PER_CHUNK, *tail) if all(tail) else True)
@@ -192,17 +177,6 @@ class FeatureShardWriter:
                 os.remove(self._temporary_path)
 
 
-def write_feature_shard(path: str, shard: FeatureShard) -> None:
-    """Writes a whole shard at once, descriptors in the type they have; replaces the file if there."""
-    with FeatureShardWriter(path, shard.config, shard.global_descriptors.shape[1],
-                            shard.descriptors.shape[1], str(shard.descriptors.dtype)) as writer:
-        for row, image_id in enumerate(shard.ids):
-            rows = slice(shard.offsets[row], shard.offsets[row + 1])
-            writer.append(image_id, shard.global_descriptors[row], tuple(shard.image_sizes[row]),
-                          LocalFeatures(shard.keypoints_yx[rows], shard.descriptors[rows],
-                                        shard.scores[rows], shard.scales[rows]))
-
-
 def open_checked(path: str) -> h5py.File:
     """Opens a shard whose datasets are all there and agree in shape."""
     if not os.path.exists(path):
@@ -251,22 +225,6 @@ def local_dimension(file: h5py.File) -> int:
     """d, the dimensions of the local descriptors of an open shard."""
     descriptors = file["descriptors"]
     return int(descriptors.attrs.get("dimension", descriptors.shape[1]))
-
-
-def read_feature_shard(path: str) -> FeatureShard:
-    """The shard at `path`, all of it in memory; descriptors float16 where the file has that, else float32.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not a feature shard, or its arrays contradict each other.
-    """
-    with open_checked(path) as file:
-        arrays = {field.name: file[field.name][:] for field in dataclasses.fields(FeatureShard)
-                  if field.name not in ("ids", "config")}
-        if arrays["descriptors"].dtype.kind != "f":
-            arrays["descriptors"] = local_codes.decode(arrays["descriptors"], local_dimension(file))
-        return FeatureShard(ids=list(file["ids"].asstr()[:]), config=json.loads(file.attrs["config"]),
-                            **arrays)
 
 
 def read_shard_attributes(path: str) -> tuple[dict[str, Any], dict[str, Any]]:

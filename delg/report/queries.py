@@ -26,10 +26,6 @@ class Hit:
     similarity: float
     num_inliers: int  # -1: not verified
 
-    @property
-    def is_positive(self) -> bool:
-        return self.kind in (EASY, HARD)
-
 
 @dataclasses.dataclass(frozen=True)
 class QueryOutcome:

@@ -8,6 +8,7 @@ import numpy as np
 from delg.exchange import colmap
 from delg.exchange.colmap import ColmapDatabaseWriter
 from delg.features.shards import DescribedImage, LocalFeatures
+from tests.fixtures import colmap_reader
 
 try:
     import pycolmap
@@ -50,7 +51,7 @@ class ColmapDatabaseTest(unittest.TestCase):
 
     def test_pair_ids(self):
         self.assertEqual(colmap.pair_id_of(7, 3), 3 * 2147483647 + 7)
-        self.assertEqual(colmap.image_ids_of(3 * 2147483647 + 7), (3, 7))
+        self.assertEqual(colmap_reader.image_ids_of(3 * 2147483647 + 7), (3, 7))
 
     def test_images_and_cameras(self):
         writer = self.write()
@@ -97,13 +98,13 @@ class ColmapDatabaseTest(unittest.TestCase):
 
     def test_reads_back_what_was_written(self):
         self.write()
-        keypoints = colmap.read_keypoints(self.path)
+        keypoints = colmap_reader.read_keypoints(self.path)
         self.assertEqual(list(keypoints), ["a", "b"])
         np.testing.assert_allclose(keypoints["a"], KEYPOINTS_YX, atol=1e-5)
-        matches = colmap.read_matches(self.path)
+        matches = colmap_reader.read_matches(self.path)
         self.assertEqual({pair: rows.tolist() for pair, rows in matches.items()},
                          {("a", "b"): [[0, 2], [1, 1]]})
-        inliers = colmap.read_matches(self.path, inliers=True)
+        inliers = colmap_reader.read_matches(self.path, inliers=True)
         self.assertEqual(inliers["a", "b"].tolist(), [[1, 1]])
 
     def test_columns_after_x_and_y_are_passed_over(self):
@@ -111,7 +112,7 @@ class ColmapDatabaseTest(unittest.TestCase):
         self.alter("UPDATE keypoints SET rows = 1, cols = 4, data = ? WHERE image_id = 1",
                    np.array([3.5, 4.5, 1, 0], "<f4").tobytes())
         self.alter("DELETE FROM keypoints WHERE image_id = 2")
-        keypoints = colmap.read_keypoints(self.path)
+        keypoints = colmap_reader.read_keypoints(self.path)
         self.assertEqual((keypoints["a"].tolist(), keypoints["b"].shape), ([[4, 3]], (0, 2)))
 
     def test_refuses_what_cannot_be(self):
@@ -136,15 +137,15 @@ class ColmapDatabaseTest(unittest.TestCase):
 
     def test_refuses_damaged_databases(self):
         with self.assertRaisesRegex(FileNotFoundError, r"base\?.db.*no such file"):
-            colmap.read_keypoints(self.path)
+            colmap_reader.read_keypoints(self.path)
         with open(self.path, "wb") as file:
             file.write(b"no SQLite file, but as long as a header would be" * 20)
         with self.assertRaisesRegex(ValueError, r"base\?.db must be a COLMAP database.*file is not a"):
-            colmap.read_keypoints(self.path)
+            colmap_reader.read_keypoints(self.path)
         os.remove(self.path)
         self.alter("CREATE TABLE images (image_id INTEGER, name TEXT)")
         with self.assertRaisesRegex(ValueError, r"base\?.db must be a COLMAP database.*no such table"):
-            colmap.read_matches(self.path)
+            colmap_reader.read_matches(self.path)
 
     def test_refuses_blobs_of_another_size(self):
         for statement, said in (("rows = 1099511627776", "24 bytes for 1099511627776 x 2"),
@@ -153,10 +154,10 @@ class ColmapDatabaseTest(unittest.TestCase):
             self.write()
             self.alter(f"UPDATE keypoints SET {statement} WHERE image_id = 1")
             with self.assertRaisesRegex(ValueError, rf"base\?.db: keypoints of a must be.*{said}"):
-                colmap.read_keypoints(self.path)
+                colmap_reader.read_keypoints(self.path)
         self.alter("UPDATE matches SET pair_id = 2147483647 * 5 + 9")
         with self.assertRaisesRegex(ValueError, r"base\?.db: matches must have two columns and join images"):
-            colmap.read_matches(self.path)
+            colmap_reader.read_matches(self.path)
 
 
 @unittest.skipIf(pycolmap is None, "pycolmap is not installed")

@@ -9,11 +9,11 @@ import unittest
 
 import numpy as np
 
-from delg.exchange import colmap, conversion, delf, hloc, matlab
+from delg.exchange import conversion, delf, hloc, matlab
 from delg.features.reader import FeatureReader
 from delg.features.shards import DescribedImage, no_local_features
 from delg.settings.search import SearchConfig
-from tests.fixtures import planar_world, scripts
+from tests.fixtures import colmap_reader, hloc_matches, planar_world, scripts
 
 QUERIES, INDEX = [f"q{i}" for i in range(3)], [f"i{i}" for i in range(12)]
 
@@ -120,8 +120,8 @@ class ConversionTest(unittest.TestCase):
         self.assertGreater(len(found[0].inliers), 50)
         images = conversion.read_images(pattern, "shards")
         conversion.write_colmap(self.path("c.db"), images, found)
-        self.assertEqual(len(colmap.read_keypoints(self.path("c.db"))), 15)
-        inliers = colmap.read_matches(self.path("c.db"), inliers=True)
+        self.assertEqual(len(colmap_reader.read_keypoints(self.path("c.db"))), 15)
+        inliers = colmap_reader.read_matches(self.path("c.db"), inliers=True)
         self.assertEqual(inliers[positive, "q0"].tolist(), found[0].inliers[:, ::-1].tolist())
 
     def test_inliers_below_the_least_number_are_no_geometry(self):
@@ -183,7 +183,7 @@ class ConversionTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("15 images and 1 pairs in ", done.stdout)
         self.assertEqual(next(hloc.read_features(self.path("new/f.h5"))).id, "i0.jpg")
-        rows, scores = hloc.read_matches(self.path("m.h5"), "q0.jpg", f"{positive}.jpg")
+        rows, scores = hloc_matches.read_matches(self.path("m.h5"), "q0.jpg", f"{positive}.jpg")
         self.assertGreater(len(rows), 50)
         self.assertTrue(np.all((scores > 0.5) & (scores <= 1)))
         done = self.run_script(input=self.path("new/f.h5"), input_format="hloc", format="shards",

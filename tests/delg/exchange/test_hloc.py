@@ -7,6 +7,7 @@ import numpy as np
 
 from delg.exchange import hloc
 from delg.features.shards import DescribedImage, LocalFeatures, no_local_features
+from tests.fixtures import hloc_matches
 
 
 def described(image_id, num_local, seed=0, global_dim=3):
@@ -135,7 +136,7 @@ class MatchesTest(HlocFolderTest):
     def test_matches_come_back_both_ways_round(self):
         hloc.write_matches(self.path, [("a", "b", 4, [[0, 7], [3, 5]], [1, 0.5])])
         for first, second, expected in (("a", "b", [[0, 7], [3, 5]]), ("b", "a", [[7, 0], [5, 3]])):
-            rows, scores = hloc.read_matches(self.path, first, second)
+            rows, scores = hloc_matches.read_matches(self.path, first, second)
             self.assertEqual((rows.tolist(), scores.tolist()), (expected, [1, 0.5]))
 
     def test_refuses_rows_out_of_range_or_twice(self):
@@ -151,9 +152,9 @@ class MatchesTest(HlocFolderTest):
         with h5py.File(self.path, "w") as file:
             file["a/b/matches0"], file["a/b/matching_scores0"] = [1, -2], [1, 1]
         with self.assertRaisesRegex(ValueError, "features.h5 must hold the pair a, c"):
-            hloc.read_matches(self.path, "a", "c")
+            hloc_matches.read_matches(self.path, "a", "c")
         with self.assertRaisesRegex(ValueError, "features.h5: matches0 of a/b must be rows or -1"):
-            hloc.read_matches(self.path, "a", "b")
+            hloc_matches.read_matches(self.path, "a", "b")
 
 
 class PairsTest(HlocFolderTest):

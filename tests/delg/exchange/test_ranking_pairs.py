@@ -8,14 +8,14 @@ import unittest
 
 import numpy as np
 
-from delg.exchange import colmap, hloc, ranking_pairs
+from delg.exchange import hloc, ranking_pairs
 from delg.features.reader import FeatureReader
 from delg.geometry import pairs
 from delg.index import building
 from delg.scores.ranking import Ranking, read_ranking
 from delg.search import retrieval
 from delg.settings.search import SearchConfig
-from tests.fixtures import planar_world, scripts
+from tests.fixtures import colmap_reader, hloc_matches, planar_world, scripts
 
 
 def ranking_of(num_verified=2):
@@ -78,13 +78,13 @@ class ExportTest(unittest.TestCase):
         self.assertIn("6 pairs in ", done.stdout)
         self.assertEqual(set(hloc.read_pairs(self.path("pairs.txt"))), self.expected)
         ranking = read_ranking(self.path("search/ranking.h5"))
-        geometries = colmap.read_matches(self.path("database.db"), inliers=True)
+        geometries = colmap_reader.read_matches(self.path("database.db"), inliers=True)
         self.assertEqual({tuple(sorted(pair)) for pair in geometries},
                          {tuple(sorted(pair)) for pair in self.expected})
         for query, query_id in enumerate(ranking.query_ids):  # the inliers that the search counted
             for row in self.positives[query]:
                 place, index_id = ranking.ranks[query].tolist().index(row), ranking.index_ids[row]
-                rows, scores = hloc.read_matches(self.path("search/matches.h5"), f"{query_id}.jpg",
+                rows, scores = hloc_matches.read_matches(self.path("search/matches.h5"), f"{query_id}.jpg",
                                                        f"{index_id}.jpg")
                 self.assertEqual(len(rows), ranking.num_inliers[query, place])
                 self.assertTrue(np.all((scores > 0.5) & (scores <= 1)))
@@ -95,7 +95,7 @@ class ExportTest(unittest.TestCase):
         ranking = read_ranking(self.path("search/ranking.h5"))
         pair = ("q0", f"i{self.positives[0][0]}")
         ranking_pairs.write_matches(self.path("search/some.h5"), ranking, [pair], self.features)
-        rows, _ = hloc.read_matches(self.path("search/some.h5"), *pair)
+        rows, _ = hloc_matches.read_matches(self.path("search/some.h5"), *pair)
         self.assertGreater(len(rows), 50)
         with FeatureReader(self.features) as reader:
             query, found = (reader.local_features(reader.ids.index(name)) for name in pair)

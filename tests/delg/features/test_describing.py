@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from delg.exports.extraction_module import ExtractionModule
 from delg.features.describing import ImageDescriber
-from delg.features.shards import write_feature_shard
 from delg.features.whitening import fit_whitening
 from delg.settings.extraction import ExtractConfig
 from delg.settings.whitening import WhiteningConfig
+from tests.fixtures.feature_shards import write_feature_shard
 from tests.fixtures.shard_folder import make_shard
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model
 

@@ -16,9 +16,9 @@ from data_prep.stage.jobs import JobConfig
 from delg.exports.extraction_module import ExtractionModule
 from delg.features import extraction
 from delg.features import reader as features_reader
-from delg.features import shards as feature_shards
 from delg.features.describing import ImageDescriber
 from delg.settings.extraction import ExtractConfig
+from tests.fixtures.feature_shards import read_feature_shard
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model, write_records
 
 CONFIG = ExtractConfig(global_scales=(1.0,), local_scales=(1.0, 0.5), max_num_features=3)
@@ -73,7 +73,7 @@ class ExtractFeaturesTest(unittest.TestCase):
             local = reader.local_features(1)  # image2; at half size the block is a quarter of its cell
             np.testing.assert_array_equal(local.scores, [200, 50])
             np.testing.assert_allclose(local.keypoints_yx[0], [5.5, 9.5])
-        self.assertEqual(feature_shards.read_feature_shard(paths[0]).descriptors.dtype, np.float16)
+        self.assertEqual(read_feature_shard(paths[0]).descriptors.dtype, np.float16)
 
     def test_local_descriptors_are_stored_in_the_type_asked_for(self):
         path, = self.extract(write_records(self.records, self.images),
@@ -195,7 +195,7 @@ class ExtractFeaturesTest(unittest.TestCase):
         found = []
         for batch_size in (1, 3):
             (path,) = self.extract(pattern, dataclasses.replace(CONFIG, batch_size=batch_size))
-            found.append(feature_shards.read_feature_shard(path))
+            found.append(read_feature_shard(path))
             os.remove(path)
         self.assertEqual(found[0].ids, list(self.images))
         self.assertEqual(found[1].ids, found[0].ids)

@@ -11,6 +11,7 @@ from delg.features import shards as feature_shards
 from delg.features.reader import FeatureReader
 from delg.features.rewriting import rewrite_features
 from tests.fixtures import scripts
+from tests.fixtures.feature_shards import read_feature_shard
 from tests.fixtures.shard_folder import ShardFolderTest
 
 
@@ -37,7 +38,7 @@ class RewriteFeaturesTest(ShardFolderTest):
                 self.assertEqual(reader.ids, self.shard.ids)
                 np.testing.assert_allclose(reader.local_features(0).descriptors, expected[:4], atol=4e-3)
                 np.testing.assert_allclose(reader.local_features(2).descriptors, expected[4:], atol=4e-3)
-            rewritten = feature_shards.read_feature_shard(path)
+            rewritten = read_feature_shard(path)
             for name in ("global_descriptors", "image_sizes", "offsets", "keypoints_yx", "scores", "scales"):
                 np.testing.assert_array_equal(getattr(rewritten, name), getattr(self.shard, name), name)
 
@@ -47,7 +48,7 @@ class RewriteFeaturesTest(ShardFolderTest):
             file.attrs["notes"] = '{"left_out": []}'
             del file["descriptors"].attrs["dimension"]
         path = self.rewrite("same")
-        rewritten = feature_shards.read_feature_shard(path)
+        rewritten = read_feature_shard(path)
         np.testing.assert_array_equal(rewritten.descriptors, self.shard.descriptors)
         self.assertEqual(feature_shards.read_shard_attributes(path)[1], {"left_out": []})
         with h5py.File(path) as file:
@@ -58,7 +59,7 @@ class RewriteFeaturesTest(ShardFolderTest):
         fine = self.rewrite("fine", binary, local_dtype="float16")
         config, _ = feature_shards.read_shard_attributes(fine)
         self.assertEqual((config["local_dtype"], config["recoded_from"]), ("float16", "binary"))
-        descriptors = feature_shards.read_feature_shard(fine).descriptors
+        descriptors = read_feature_shard(fine).descriptors
         np.testing.assert_array_equal(np.abs(descriptors), 0.5)  # d is 4
         again, _ = feature_shards.read_shard_attributes(self.rewrite("int8", fine, local_dtype="int8"))
         self.assertEqual(again["recoded_from"], "binary")

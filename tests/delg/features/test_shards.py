@@ -8,13 +8,14 @@ from delg.features import local_codes
 from delg.features import reader as features_reader
 from delg.features import shards as feature_shards
 from delg.features.shards import LocalFeatures
+from tests.fixtures.feature_shards import read_feature_shard
 from tests.fixtures.shard_folder import ShardFolderTest
 
 
 class FeatureShardTest(ShardFolderTest):
     def test_reads_back_what_was_written(self):
         written = self.write("a.h5", ["x", "ü"], [2, 0])
-        read = feature_shards.read_feature_shard(self.path("a.h5"))
+        read = read_feature_shard(self.path("a.h5"))
         self.assertEqual(read.ids, ["x", "ü"])
         self.assertEqual(read.config, written.config)
         self.assertEqual(read.descriptors.dtype, np.float16)
@@ -43,7 +44,7 @@ class FeatureShardTest(ShardFolderTest):
         with self.assertRaises(RuntimeError), feature_shards.FeatureShardWriter(
                 self.path("a.h5"), {}, global_dim=3, local_dim=4):
             raise RuntimeError
-        self.assertEqual(feature_shards.read_feature_shard(self.path("a.h5")).ids, ["old"])
+        self.assertEqual(read_feature_shard(self.path("a.h5")).ids, ["old"])
         self.assertEqual(os.listdir(self.folder), ["a.h5"])
 
     def test_small_types_are_read_as_unit_vectors(self):
@@ -57,7 +58,7 @@ class FeatureShardTest(ShardFolderTest):
                 self.assertEqual(file["descriptors"].shape, (3, columns))
                 self.assertEqual(file["descriptors"].attrs["dimension"], 10)
             expected = local_codes.decode(local_codes.encode(vectors, local_dtype), 10)
-            read = feature_shards.read_feature_shard(self.path("a.h5"))
+            read = read_feature_shard(self.path("a.h5"))
             np.testing.assert_array_equal(read.descriptors, expected)
             with features_reader.FeatureReader(self.path("a.h5")) as reader:
                 np.testing.assert_array_equal(reader.local_features(0).descriptors, expected[:2])
@@ -68,7 +69,7 @@ class FeatureShardTest(ShardFolderTest):
         with h5py.File(self.path("a.h5"), "r+") as file:
             file.attrs["format"] = 1
             del file["descriptors"].attrs["dimension"]
-        np.testing.assert_array_equal(feature_shards.read_feature_shard(self.path("a.h5")).descriptors,
+        np.testing.assert_array_equal(read_feature_shard(self.path("a.h5")).descriptors,
                                       written.descriptors)
         with features_reader.FeatureReader(self.path("a.h5")) as reader:
             np.testing.assert_allclose(reader.local_features(0).descriptors, written.descriptors, atol=1e-3)
@@ -88,27 +89,27 @@ class FeatureShardTest(ShardFolderTest):
 
     def test_refuses_a_missing_file(self):
         with self.assertRaisesRegex(FileNotFoundError, "No feature shard at .*none.h5"):
-            feature_shards.read_feature_shard(self.path("none.h5"))
+            read_feature_shard(self.path("none.h5"))
 
     def test_refuses_a_truncated_file(self):
         self.write("a.h5", ["x"], [100])
         with open(self.path("a.h5"), "r+b") as file:
             file.truncate(500)
         with self.assertRaisesRegex(ValueError, "a.h5 must be a feature shard .HDF5.. It cannot be opened"):
-            feature_shards.read_feature_shard(self.path("a.h5"))
+            read_feature_shard(self.path("a.h5"))
 
     def test_refuses_a_missing_dataset(self):
         self.write("a.h5", ["x"], [1])
         self.alter("a.h5", scales=None)
         with self.assertRaisesRegex(ValueError, "a.h5 must hold the dataset `scales`"):
-            feature_shards.read_feature_shard(self.path("a.h5"))
+            read_feature_shard(self.path("a.h5"))
 
     def test_refuses_a_foreign_format(self):
         self.write("a.h5", ["x"], [1])
         with h5py.File(self.path("a.h5"), "r+") as file:
             file.attrs["format"] = 7
         with self.assertRaisesRegex(ValueError, "`format` = 1 or 2. It has: format=7"):
-            feature_shards.read_feature_shard(self.path("a.h5"))
+            read_feature_shard(self.path("a.h5"))
 
     def test_refuses_contradicting_shapes(self):
         for datasets, message in (
@@ -124,7 +125,7 @@ class FeatureShardTest(ShardFolderTest):
                 self.write("a.h5", ["x"], [1])
                 self.alter("a.h5", **datasets)
                 with self.assertRaisesRegex(ValueError, message):
-                    feature_shards.read_feature_shard(self.path("a.h5"))
+                    read_feature_shard(self.path("a.h5"))
 
 
 if __name__ == "__main__":

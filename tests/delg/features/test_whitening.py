@@ -5,13 +5,13 @@ import unittest
 
 import numpy as np
 
-from delg.features import shards as feature_shards
 from delg.features.rewriting import rewrite_features
 from delg.features.whitening import Whitening, fit_whitening, read_whitening
 from delg.index import building
 from delg.search import retrieval
 from delg.settings.search import SearchConfig
 from delg.settings.whitening import WhiteningConfig
+from tests.fixtures.feature_shards import read_feature_shard, write_feature_shard
 from tests.fixtures.shard_folder import ShardFolderTest, make_shard
 
 # mean (5, 0); variances 32/3 and 2/3, so that whitening divides the first by four times as much
@@ -24,7 +24,7 @@ class GlobalWhiteningTest(ShardFolderTest):
                            config=config)
         shard.global_descriptors.resize(descriptors.shape, refcheck=False)
         shard.global_descriptors[:] = descriptors
-        feature_shards.write_feature_shard(self.path(f"{name}.h5"), shard)
+        write_feature_shard(self.path(f"{name}.h5"), shard)
         return self.path(f"{name}.h5")
 
     def fit(self, descriptors=VECTORS, **settings):
@@ -138,7 +138,7 @@ class WhitenedSearchTest(ShardFolderTest):
         ranking = self.search("by_learn/q.h5", "by_learn/i.h5", "by_learn/i.h5")
         whitening = read_whitening(self.path("learn.npz"), "a", 3)
         queries, images = (
-            whitening.apply(feature_shards.read_feature_shard(self.path(f"{name}.h5")).global_descriptors)
+            whitening.apply(read_feature_shard(self.path(f"{name}.h5")).global_descriptors)
             for name in "qi")
         np.testing.assert_allclose(ranking.similarities[0], np.sort(queries[0] @ images.T)[::-1], atol=1e-5)
 

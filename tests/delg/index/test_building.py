@@ -10,12 +10,11 @@ from unittest import mock
 
 import numpy as np
 
-from delg.features import shards
-from delg.features.shards import FeatureShard
 from delg.index import building, global_index
 from delg.index import files as index_files
 from delg.settings.index import GLOBAL_DESCRIPTORS, IndexConfig
 from delg.settings.kinds import INDEX_KINDS
+from tests.fixtures.feature_shards import FeatureShard, write_feature_shard
 
 DIMENSION = 16
 GLOBAL_TYPES = [name for name, kind in INDEX_KINDS.items() if kind.ranked_by == GLOBAL_DESCRIPTORS]
@@ -33,7 +32,7 @@ def descriptors_of(numbers):
 
 def write_features(path, numbers, descriptors=None, **config):
     count = len(numbers)
-    shards.write_feature_shard(str(path), FeatureShard(
+    write_feature_shard(str(path), FeatureShard(
         [f"i{number}" for number in numbers], descriptors_of(numbers) if descriptors is None else descriptors,
         np.full((count, 2), 9), np.zeros(count + 1, np.int64), np.zeros((0, 2), np.float32),
         np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.float32),

@@ -10,15 +10,14 @@ from unittest import mock
 import faiss
 import numpy as np
 
-from delg.features import shards
 from delg.features.reader import FeatureReader
-from delg.features.shards import FeatureShard
 from delg.index import building
 from delg.index.asmk import index as asmk_index
 from delg.index.asmk import segments
 from delg.settings.index import LOCAL_FEATURES, IndexConfig
 from delg.settings.kinds import INDEX_KINDS
 from tests.fixtures import slow_asmk
+from tests.fixtures.feature_shards import FeatureShard, write_feature_shard
 
 DIMENSION = 12
 LOCAL_TYPES = [name for name, kind in INDEX_KINDS.items() if kind.ranked_by == LOCAL_FEATURES]
@@ -36,7 +35,7 @@ def write_features(path, numbers, locals_=None, **config):
     locals_ = locals_ or [local_descriptors(number) for number in numbers]
     offsets = np.cumsum([0, *map(len, locals_)])
     zeros = np.zeros((offsets[-1], 2), np.float32)
-    shards.write_feature_shard(str(path), FeatureShard(
+    write_feature_shard(str(path), FeatureShard(
         [f"i{number}" for number in numbers], np.ones((len(numbers), 1), np.float32),
         np.full((len(numbers), 2), 9), offsets.astype(np.int64), zeros, np.concatenate(locals_), zeros[:, 0],
         zeros[:, 0], {"fingerprint": "model", "local_scales": [1.0], **config}))
