@@ -26,6 +26,7 @@ from delg.features.shards import DescribedImage, FeatureShardWriter, LocalFeatur
 from delg.geometry import matching, pairs
 from delg.scores.ground_truth import load_ground_truth
 from delg.settings.search import SearchConfig
+from delg.vectors.unit import unit_vectors
 
 _LOCAL_SUFFIXES = {"delg": ".delg_local", "delf": ".delf"}
 _GLOBAL_SUFFIX = ".delg_global"
@@ -137,7 +138,7 @@ def _write_shard(path: str, images: Iterable[DescribedImage], config: dict, loca
                 raise ValueError(f"Global descriptors of {path} must have one dimension. "
                                  f"Received: {global_dim} of {first[0].id!r}, "
                                  f"{image.global_descriptor.size} of {image.id!r}.")
-            writer.append(image.id, _unit(image.global_descriptor), image.image_size,
+            writer.append(image.id, unit_vectors(image.global_descriptor), image.image_size,
                           _best_first(image.local, local_dim))
             num_images += 1
     return num_images
@@ -147,12 +148,8 @@ def _best_first(local: LocalFeatures, dim: int) -> LocalFeatures:
     if not len(local):
         return no_local_features(dim)
     order = np.argsort(-local.scores, kind="stable")
-    return LocalFeatures(local.keypoints_yx[order], _unit(local.descriptors[order]), local.scores[order],
-                         local.scales[order])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return LocalFeatures(local.keypoints_yx[order], unit_vectors(local.descriptors[order]),
+                         local.scores[order], local.scales[order])
 
 
 def with_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[DescribedImage]:

@@ -14,6 +14,7 @@ from delg.features.preparing import PreparedImage, decode, prepare_image
 from delg.features.shards import LocalFeatures, no_local_features
 from delg.features.whitening import read_whitening
 from delg.settings.extraction import ExtractConfig
+from delg.vectors.unit import unit_vectors
 
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
 _PIXELS_AT_ONCE = 2_000_000  # of a batch at its largest scale; chosen: large images gain nothing in one
@@ -128,10 +129,10 @@ class ImageDescriber:
     def _global_descriptor(self, rows: list[np.ndarray]) -> np.ndarray:
         if not self._config.global_scales:
             return np.zeros(0, np.float32)
-        mean = _unit(np.concatenate(rows)).mean(axis=0)
+        mean = unit_vectors(np.concatenate(rows)).mean(axis=0)
         if self._whitening is not None:
-            mean = self._whitening.apply(_unit(mean)[None])[0]
-        return _unit(mean)
+            mean = self._whitening.apply(unit_vectors(mean)[None])[0]
+        return unit_vectors(mean)
 
     def _outputs(self, images: Sequence[PreparedImage], scales, global_places, max_num_features
                  ) -> list[dict[str, np.ndarray]]:
@@ -157,9 +158,5 @@ def _for_model(config: ExtractConfig, model: ExportedModel, saved_model: str) ->
 def _local_features(outputs: dict[str, np.ndarray], prepared: PreparedImage) -> LocalFeatures:
     centres = (outputs["boxes"][:, :2] + outputs["boxes"][:, 2:]) / 2
     keypoints_yx = (centres + 0.5) / prepared.factors - 0.5 + prepared.corner
-    return LocalFeatures(keypoints_yx.astype(np.float32), _unit(outputs["features"]),
+    return LocalFeatures(keypoints_yx.astype(np.float32), unit_vectors(outputs["features"]),
                          outputs["scores"][:, 0], outputs["scales"] * np.float32(prepared.limit))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from delg.settings.extraction import LOCAL_DTYPES
+from delg.vectors import sign_bits
+from delg.vectors.unit import unit_vectors
 
 _LARGEST = 127  # of int8, on both sides of 0
 
@@ -29,7 +31,7 @@ def stored_dtype(local_dtype: str) -> np.dtype:
 
 def num_columns(dim: int, dtype: np.dtype) -> int:
     """Columns of an array that holds descriptors of `dim` dimensions as `dtype`."""
-    return -(-dim // 8) if dtype == np.uint8 else dim
+    return sign_bits.num_bytes(dim) if dtype == np.uint8 else dim
 
 
 def encode(descriptors: np.ndarray, local_dtype: str) -> np.ndarray:
@@ -45,7 +47,7 @@ def encode(descriptors: np.ndarray, local_dtype: str) -> np.ndarray:
     Source: sign bits, binary_local_features of the reference's measure_latency tool.
     """
     if local_dtype == "binary":
-        return np.packbits(np.asarray(descriptors) > 0, axis=1)
+        return sign_bits.pack(np.asarray(descriptors) > 0)
     if local_dtype == "int8":
         largest = np.abs(descriptors).max(axis=1, keepdims=True, initial=0)
         return np.rint(descriptors * (_LARGEST / np.maximum(largest, 1e-12))).astype(np.int8)
@@ -63,7 +65,5 @@ def decode(stored: np.ndarray, dim: int) -> np.ndarray:
         float32, [n, d], unit norm; a descriptor of zeros stays zero.
     """
     if stored.dtype == np.uint8:
-        bits = np.unpackbits(stored, axis=1, count=dim)
-        return (2 * bits.astype(np.float32) - 1) / np.float32(np.sqrt(dim))
-    vectors = stored.astype(np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return sign_bits.signs(sign_bits.unpack(stored, dim)) / np.float32(np.sqrt(dim))
+    return unit_vectors(stored.astype(np.float32))

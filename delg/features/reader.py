@@ -14,6 +14,7 @@ import re
 import h5py
 import numpy as np
 
+from data_prep.stage.repeats import first_repeated
 from delg.features import local_codes, shards
 from delg.features.shards import LocalFeatures
 
@@ -97,9 +98,8 @@ class FeatureReader:
         self.global_descriptors = np.concatenate(global_descriptors)
         self.image_sizes = np.concatenate(image_sizes)
         self.num_local_features = np.concatenate(counts)
-        if len(set(self.ids)) != len(self.ids):
-            seen: set[str] = set()
-            twice = next(image_id for image_id in self.ids if image_id in seen or seen.add(image_id))
+        twice = first_repeated(self.ids)
+        if twice is not None:
             raise ValueError(f"Image ids must be unique. {twice} occurs more than once in the shards from "
                              f"{self.paths[0]} on.")
 

@@ -38,6 +38,7 @@ from data_prep.stage import files
 from delg.features.reader import FeatureReader
 from delg.settings.whitening import WhiteningConfig
 from delg.vectors import principal_components
+from delg.vectors.unit import unit_vectors
 
 FORMAT = 1
 
@@ -66,8 +67,7 @@ class Whitening:
 
     def apply(self, descriptors: np.ndarray) -> np.ndarray:
         """Whitened descriptors, unit norm: float32 [N, k] from float [N, D] of unit norm."""
-        whitened = (np.asarray(descriptors, np.float32) - self.mean) @ self.projection
-        return whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12)
+        return unit_vectors((np.asarray(descriptors, np.float32) - self.mean) @ self.projection)
 
 
 def fit_whitening(features: str, output: str, config: WhiteningConfig | None = None) -> Whitening:
@@ -128,19 +128,29 @@ def read_whitening(path: str, model: str, dim: int) -> Whitening:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             mean, projection = stored["mean"], stored["projection"]
-            description = json.loads(stored["description"].item())
-        whitening = Whitening(mean, projection, description)
-        if (description["format"] != FORMAT or mean.dtype != np.float32 or projection.dtype != np.float32
-                or mean.ndim != 1 or projection.ndim != 2 or len(mean) != len(projection)
-                or not (np.isfinite(mean).all() and np.isfinite(projection).all())):
-            raise ValueError(f"format {description['format']}, {mean.shape} and {projection.shape}")
-        source, learnt_on = description["source"], description["model"]
-        int(description["num_images"])
+            whitening = Whitening(mean, projection, json.loads(stored["description"].item()))
+        _check(whitening)
     except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError("`whitening` must be a file of delg.fit_whitening. "
                          f"Received: {path!r}: {type(error).__name__}: {error}.") from error
+    source, learnt_on = whitening.description["source"], whitening.description["model"]
     if (learnt_on, len(mean)) != (model, dim):
         raise ValueError("`whitening` must be learnt on features of the model it is for. Received: "
                          f"{path!r}, learnt on {source!r} of model {learnt_on!r}, {len(mean)} dimensions, "
                          f"for model {model!r}, {dim} dimensions.")
     return whitening
+
+
+def _check(whitening: Whitening) -> None:
+    """Raises a ValueError, KeyError or TypeError unless a whitening that was read is sound."""
+    mean, projection, description = whitening.mean, whitening.projection, whitening.description
+    if description["format"] != FORMAT:
+        raise ValueError(f"format {description['format']}")
+    if (mean.dtype != np.float32 or projection.dtype != np.float32 or mean.ndim != 1 or projection.ndim != 2
+            or len(mean) != len(projection)):
+        raise ValueError(f"mean {mean.dtype} {mean.shape}, projection {projection.dtype} {projection.shape}")
+    if not (np.isfinite(mean).all() and np.isfinite(projection).all()):
+        raise ValueError("numbers that are not finite")
+    for name, expected in (("source", str), ("model", str), ("num_images", int)):
+        if not isinstance(description[name], expected):
+            raise TypeError(f"{name} must be {expected.__name__}, not {type(description[name]).__name__}")

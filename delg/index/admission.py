@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from data_prep.stage.repeats import first_repeated
 from delg.features.reader import FeatureReader, find_feature_shards
 
 
@@ -38,10 +39,10 @@ class Admission:
             if self.facts.setdefault(name, value) != value:
                 raise ValueError(f"Features must have the {name} of the others in the index. Received: "
                                  f"{value!r} from image {ids[0]!r} on, {self.facts[name]!r} before.")
-        twice = next((image_id for image_id in ids if image_id in self._known or self._known.add(image_id)),
-                     None)
+        twice = first_repeated(ids, self._known)
         if twice is not None:
             raise ValueError(f"Image ids must be unique in an index. Received: {twice!r} more than once.")
+        self._known.update(ids)
         self.ids.extend(ids)
 
 

@@ -22,32 +22,6 @@ _BLOCK_ROWS = 2**14  # index rows per matrix product of a full ranking
 _MAX_SIMILARITIES = 2**26  # held at once by a full ranking, 256 MiB of float32
 
 
-def unit_vectors(vectors: np.ndarray, name: str) -> np.ndarray:
-    """Vectors scaled to unit norm, those that have it left as they are, bit for bit.
-
-    Args:
-        vectors: float, [N, D].
-        name: of the vectors, for the error.
-
-    Returns:
-        float32, [N, D], C-contiguous.
-
-    Raises:
-        ValueError: if a vector is zero or not finite.
-    """
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-    wrong = ~(np.isfinite(norms) & (norms > 0))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{name} must be finite and not zero. Received: norm {norms[row]} in row {row}.")
-    scaled = np.abs(norms - 1) > 1e-5
-    if scaled.any():
-        vectors = vectors.copy()
-        vectors[scaled] /= norms[scaled, None]
-    return vectors
-
-
 def rank_by_similarity(similarities: np.ndarray, num_neighbors: int) -> np.ndarray:
     """Rows of the largest similarities, best first; the lower row first among equals.
 

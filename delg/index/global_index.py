@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from delg.index import exact
 from delg.index.admission import Admission, each_shard, settings_without
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.kind import IndexKind, kind_of
@@ -19,6 +18,7 @@ from delg.index.searching import ExactIndex
 from delg.index.store import DescriptorStore
 from delg.settings.index import DESCRIPTOR_DTYPES, GLOBAL_DESCRIPTORS, IndexConfig
 from delg.settings.kinds import INDEX_KINDS
+from delg.vectors.unit import finite_unit_vectors
 
 _SEGMENT_BYTES = 2**30  # of float32 descriptors collected before they are written
 _LOCAL_SETTINGS = ("local_scales", "local_dtype", "recoded_from", "max_num_features", "score_threshold",
@@ -116,7 +116,7 @@ def _write_segments(pieces: Iterable[Piece], writer: IndexWriter, admission: Adm
                              f"Received: local features alone from image {ids[0]!r} on.")
         admission.admit(ids, dimension=int(descriptors.shape[1]), fingerprint=features.get("fingerprint", ""),
                         features=settings_without(features, _LOCAL_SETTINGS))
-        waiting.append(exact.unit_vectors(descriptors, f"Descriptors from image {ids[0]!r} on"))
+        waiting.append(finite_unit_vectors(descriptors, f"Descriptors from image {ids[0]!r} on"))
         if sum(map(len, waiting)) * 4 * descriptors.shape[1] >= _SEGMENT_BYTES:
             write()
     if waiting:

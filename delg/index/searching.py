@@ -14,6 +14,7 @@ from delg.index import exact
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.store import DescriptorStore
 from delg.settings.index import GLOBAL_DESCRIPTORS, IndexConfig
+from delg.vectors.unit import finite_unit_vectors
 
 
 class ExactIndex:
@@ -76,7 +77,7 @@ class ExactIndex:
         if queries.ndim != 2 or queries.shape[1] != self.dimension:
             raise ValueError(f"`queries` must be [Q, {self.dimension}] as the index descriptors are. "
                              f"Received: shape {queries.shape}.")
-        return exact.unit_vectors(queries, "`queries`")
+        return finite_unit_vectors(queries, "`queries`")
 
 
 class CandidateFinder(abc.ABC):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from delg.vectors import sign_bits
+
 
 def binarize(values: np.ndarray) -> np.ndarray:
     """Bits of real-valued codes: 1 where a value is 0 or above.
@@ -29,7 +31,7 @@ def binarize(values: np.ndarray) -> np.ndarray:
 
 def pack(bits: np.ndarray) -> np.ndarray:
     """Bits as bytes: uint8 [N, K] of 0 and 1 to uint8 [N, ceil(K / 8)]."""
-    return np.packbits(bits, axis=1)
+    return sign_bits.pack(bits)
 
 
 def unpack(packed: np.ndarray, code_size: int) -> np.ndarray:
@@ -39,10 +41,10 @@ def unpack(packed: np.ndarray, code_size: int) -> np.ndarray:
         ValueError: if the rows do not have the bytes of `code_size` bits.
     """
     packed = np.asarray(packed, np.uint8)
-    if packed.ndim != 2 or packed.shape[1] != -(-code_size // 8):
-        raise ValueError(f"Codes of {code_size} bits must have {-(-code_size // 8)} bytes each. "
+    if packed.ndim != 2 or packed.shape[1] != sign_bits.num_bytes(code_size):
+        raise ValueError(f"Codes of {code_size} bits must have {sign_bits.num_bytes(code_size)} bytes each. "
                          f"Received: shape {packed.shape}.")
-    return np.unpackbits(packed, axis=1, count=code_size)
+    return sign_bits.unpack(packed, code_size)
 
 
 def hamming_distances(queries: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -61,7 +63,7 @@ def hamming_distances(queries: np.ndarray, index: np.ndarray) -> np.ndarray:
     if queries.shape[1] != index.shape[1]:
         raise ValueError("Queries and index must have codes of one size. "
                          f"Received: {queries.shape[1]} and {index.shape[1]} bits.")
-    signs_q, signs_i = (2.0 * bits.astype(np.float32) - 1.0 for bits in (queries, index))
+    signs_q, signs_i = sign_bits.signs(queries), sign_bits.signs(index)
     return np.rint((queries.shape[1] - signs_q @ signs_i.T) / 2).astype(np.int16)
 
 

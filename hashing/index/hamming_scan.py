@@ -15,6 +15,8 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
+from delg.vectors import sign_bits
+
 _LARGEST_CODE_SIZE = 248  # bits: 62 numbers of four, see above
 _CODES_PER_BLOCK = 32  # codes in a register; 64 and 96 were slower
 _QUERIES_PER_PASS = 0x44  # FAISS reads it as 4 + 4: the fastest tried on ten million codes
@@ -38,7 +40,8 @@ class HammingScan:
             return
         quantizer = faiss.IndexPQ(code_size, code_size // 4, 4)
         corners = np.unpackbits(np.arange(16, dtype=np.uint8)[:, None], axis=1, count=4, bitorder="little")
-        faiss.copy_array_to_vector(np.tile(_signs(corners).ravel(), code_size // 4), quantizer.pq.centroids)
+        faiss.copy_array_to_vector(np.tile(sign_bits.signs(corners).ravel(), code_size // 4),
+                                   quantizer.pq.centroids)
         quantizer.is_trained = True
         faiss.copy_array_to_vector(codes.ravel(), quantizer.codes)  # its codes are our bytes
         quantizer.ntotal = len(codes)
@@ -58,11 +61,6 @@ class HammingScan:
         """
         if self._tables is None:
             return faiss.knn_hamming(queries, self._codes, num_neighbors, variant="mc")
-        corners = _signs(np.unpackbits(queries, axis=1, bitorder="little"))
+        corners = sign_bits.signs(np.unpackbits(queries, axis=1, bitorder="little"))
         squared, rows = self._tables.search(corners, num_neighbors)
         return np.rint(squared / 4).astype(np.int32), rows
-
-
-def _signs(bits: np.ndarray) -> np.ndarray:
-    """0 and 1 as -1 and 1."""
-    return 2 * bits.astype(np.float32) - 1

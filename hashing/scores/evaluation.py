@@ -10,6 +10,7 @@ import numpy as np
 from data_prep.stage.settings import require
 from delg.scores.metrics import mean_over_queries
 from delg.scores.percent import mean_and_interval, percent
+from delg.vectors.unit import unit_vectors
 from hashing.codes import codes
 from hashing.codes.code_shards import EncodedImages
 from hashing.scores import metrics
@@ -118,9 +119,7 @@ def cosine_scores(query_vectors: np.ndarray, query_labels: np.ndarray, index_vec
         index_vectors: float, [N, D].
         index_labels: int, [N].
     """
-    query_vectors, index_vectors = (
-        vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        for vectors in (query_vectors, index_vectors))
+    query_vectors, index_vectors = unit_vectors(query_vectors), unit_vectors(index_vectors)
 
     def score(rows: slice) -> np.ndarray:
         return metrics.average_precisions(metrics.count_ranks(

@@ -14,6 +14,7 @@ import numpy as np
 from delg.exports.loading import ExportedModel
 from delg.networks.backbones import build_backbone
 from delg.networks.layers import GeMPooling, ImageNormalization, L2Normalization
+from delg.vectors.unit import unit_vectors
 from vae.data.photographs import resized
 
 _CLIP_LIMIT, _TILES = 2.0, 8  # of CLAHE; chosen, common in work on night photographs
@@ -46,13 +47,7 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
     pixels = resized(images, _THUMBNAIL).reshape(len(images), -1, 3).astype(np.float32)
     pixels -= pixels.mean(axis=1, keepdims=True)
     pixels /= np.maximum(pixels.std(axis=1, keepdims=True), 1e-3)
-    return unit(pixels.reshape(len(images), -1))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows divided by their Euclidean norm, float32 [N, D]; zero stays zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return unit_vectors(pixels.reshape(len(images), -1))
 
 
 class ImageNetFeatures:
@@ -115,4 +110,4 @@ class DelgFeatures:
         scales = range(len(_DELG_SCALES))
         found = (self._model.extract(image, _DELG_SCALES, scales, 0, 0.0)["global_descriptors"]
                  for image in images)
-        return unit(np.stack([unit(rows).mean(axis=0) for rows in found]))
+        return unit_vectors(np.stack([unit_vectors(rows).mean(axis=0) for rows in found]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from delg.vectors.unit import unit_vectors
 from vae.data.photographs import resized
 from vae.latents.latents import LatentEncoder
 from vae.scores import baselines
@@ -82,4 +83,4 @@ class LatentDescriber:
                              f"Received: {num_channels} weights, descriptors of {found.shape[1]} dimensions.")
         # Pooling is linear: weights of the map may as well be applied to its means.
         parts = found.reshape(len(found), -1, num_channels) * self.channel_weights
-        return baselines.unit(parts.reshape(len(found), -1))
+        return unit_vectors(parts.reshape(len(found), -1)).astype(np.float32)

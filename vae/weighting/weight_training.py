@@ -12,6 +12,7 @@ import tensorflow as tf
 from data_prep.stage.settings import require
 from delg.fitting import callbacks, resuming
 from delg.networks import model_files
+from delg.vectors.unit import unit_vectors
 from vae.data.photographs import Photographs, read_photographs
 from vae.latents.latent_features import layer_features
 from vae.latents.latents import LatentEncoder
@@ -92,8 +93,7 @@ class _Triplets:
 
 def feature_similarities(features: np.ndarray) -> np.ndarray:
     """Cosines of all features [N, P, C], float32 [N, N]."""
-    flat = features.reshape(len(features), -1).astype(np.float32)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    flat = unit_vectors(features.reshape(len(features), -1).astype(np.float32))
     return flat @ flat.T
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from data_prep.stage.repeats import first_repeated
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")  # in any case; other files are not looked at
 
 
@@ -35,9 +37,8 @@ def check_unique(ids: Sequence[str], table: str) -> None:
     Raises:
         ValueError: naming the id and the table.
     """
-    if len(set(ids)) < len(ids):
-        seen: set[str] = set()
-        twice = next(name for name in ids if name in seen or seen.add(name))
+    twice = first_repeated(ids)
+    if twice is not None:
         raise ValueError(f"Image ids of {table} must be unique. Received: {twice!r} twice.")
 
 

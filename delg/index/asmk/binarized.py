@@ -8,6 +8,7 @@ import numpy as np
 from delg.index.asmk.kernel import MatchKernel, selectivity
 from delg.index.asmk.kind import AsmkKind
 from delg.settings.index import IndexConfig
+from delg.vectors import sign_bits
 
 _CODE_BYTES = 8  # codes are filled up with zeros to a multiple, as FAISS counts whole words
 
@@ -25,15 +26,14 @@ class SignKernel(MatchKernel):
     def __init__(self, alpha: float, threshold: float, dimension: int):
         products = 1 - 2 * np.arange(dimension + 1) / dimension
         self._of_distance = selectivity(products.astype(np.float32), alpha, threshold)
-        self.width = -(-dimension // (8 * _CODE_BYTES)) * _CODE_BYTES
+        self.width = sign_bits.num_bytes(dimension, _CODE_BYTES)
 
     @classmethod
     def of(cls, config: IndexConfig, dimension: int) -> SignKernel:
         return cls(config.asmk_alpha, config.asmk_threshold, dimension)
 
     def encode(self, residuals: np.ndarray) -> np.ndarray:
-        bits = np.packbits(residuals > 0, axis=1)
-        return np.pad(bits, ((0, 0), (0, self.width - bits.shape[1])))
+        return sign_bits.pack(residuals > 0, _CODE_BYTES)
 
     def __call__(self, queries: np.ndarray, entries: np.ndarray) -> np.ndarray:
         distances = np.empty((len(queries), len(entries)), np.int32)

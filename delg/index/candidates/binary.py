@@ -13,6 +13,7 @@ from delg.index.files import IndexFiles, IndexWriter
 from delg.index.searching import CandidateFinder
 from delg.index.store import DescriptorStore
 from delg.settings.index import IndexConfig
+from delg.vectors import sign_bits
 
 _ROWS = 2**15  # descriptors turned into codes at once
 _CODE_BYTES = 8  # codes are filled up with zeros to a multiple
@@ -35,7 +36,7 @@ class BinaryCodes(CandidateFinder):
     def train(cls, sample: np.ndarray, config: IndexConfig | None = None) -> BinaryCodes:
         """No codes yet, and the mean of float32 [n, D]; there is nothing to configure."""
         mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return cls(mean, np.empty((0, -(-len(mean) // (8 * _CODE_BYTES)) * _CODE_BYTES), np.uint8))
+        return cls(mean, np.empty((0, sign_bits.num_bytes(len(mean), _CODE_BYTES)), np.uint8))
 
     @property
     def num_places(self) -> int:
@@ -46,8 +47,7 @@ class BinaryCodes(CandidateFinder):
 
     def encode(self, descriptors: np.ndarray) -> np.ndarray:
         """Codes of float32 [N, D] as uint8 [N, B]."""
-        bits = np.packbits(descriptors > self.mean, axis=1)
-        return np.pad(bits, ((0, 0), (0, self.codes.shape[1] - bits.shape[1])))
+        return sign_bits.pack(descriptors > self.mean, _CODE_BYTES)
 
     def candidates(self, queries: np.ndarray, num_candidates: int, kept: np.ndarray | None) -> np.ndarray:
         codes = self.codes if kept is None else self.codes[kept]

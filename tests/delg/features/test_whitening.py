@@ -1,5 +1,6 @@
 """Whitening of global descriptors: by hand, stored, searched with, and refused where it does not fit."""
 
+import json
 import os
 import unittest
 
@@ -93,6 +94,20 @@ class GlobalWhiteningTest(ShardFolderTest):
         for name in ("a.npz", "b.npz", "c.npz", "other.npz"):
             with self.assertRaisesRegex(ValueError, f"`whitening` must be a file of .*{name}"):
                 read_whitening(self.path(name), "a", 2)
+
+    def test_a_file_that_says_what_cannot_be_is_refused(self):
+        written = self.fit()
+        for changed, message in (({"format": 9}, "ValueError: format 9"),
+                                 ({"num_images": "many"}, "TypeError: num_images must be int, not str"),
+                                 ({"model": None}, "TypeError: model must be str, not NoneType"),
+                                 ({"mean": written.mean.astype(np.float64)}, "mean float64 .2,., projection"),
+                                 ({"mean": written.mean[:1]}, "mean float32 .1,., projection"),
+                                 ({"mean": written.mean * np.float32(np.nan)}, "not finite")):
+            description = {**written.description, **changed}
+            arrays = {"mean": description.pop("mean", written.mean), "projection": written.projection}
+            np.savez(self.path("w.npz"), description=np.array(json.dumps(description)), **arrays)
+            with self.assertRaisesRegex(ValueError, f"`whitening` must be a file of .*w.npz.*{message}"):
+                read_whitening(self.path("w.npz"), "a", 2)
 
     def test_refuses_what_nothing_can_be_learnt_from(self):
         for descriptors, settings, message in (

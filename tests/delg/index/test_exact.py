@@ -91,19 +91,5 @@ class NearestTest(unittest.TestCase):
         self.assertEqual(set(rows[0]), {400, 3})
 
 
-class UnitVectorsTest(unittest.TestCase):
-    def test_scales_what_needs_it_only(self):
-        vectors = np.array([[3, 4], [0.6, 0.8]], np.float32)
-        np.testing.assert_allclose(exact.unit_vectors(vectors, "v"), [[0.6, 0.8], [0.6, 0.8]],
-                                   rtol=1e-6)
-        np.testing.assert_array_equal(exact.unit_vectors(vectors, "v")[1], vectors[1])
-        self.assertEqual(vectors[0, 0], 3)
-
-    def test_refuses_zero_and_nan(self):
-        for value in (0, np.nan, np.inf):
-            with self.assertRaisesRegex(ValueError, "These must be finite and not zero.*norm .*row 1"):
-                exact.unit_vectors(np.array([[1, 0], [value, 0]], np.float32), "These")
-
-
 if __name__ == "__main__":
     unittest.main()

@@ -5,10 +5,10 @@ import unittest
 import numpy as np
 
 from delg.pictures import charts
+from delg.vectors.unit import unit_vectors
 from tests.fixtures.fake_encoder import FakeEncoder
 from vae.data.photographs import Photographs
 from vae.report import drawings
-from vae.scores.baselines import unit
 
 
 def _photographs(pairs):
@@ -55,7 +55,7 @@ class NeighboursTest(unittest.TestCase):
     def test_hits_are_of_the_other_domain_the_nearest_first(self):
         def describer(images, domain):
             angles = images[:, 0, 0, 0] / 300
-            return unit(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+            return unit_vectors(np.stack([np.cos(angles), np.sin(angles)], axis=1))
 
         found = drawings.neighbours(describer, _photographs([""] * 6), np.array([1]), "night", 2)
         self.assertEqual(found[0]["id"], "image1")

@@ -4,6 +4,7 @@ import cv2
 import keras
 import numpy as np
 
+from delg.vectors.unit import unit_vectors
 from tests.fixtures.temporary_files import FilesTest
 from vae.scores import baselines
 
@@ -49,7 +50,7 @@ class ImageNetFeaturesTest(FilesTest):
         maps = network(_images().astype(np.float32) / 127.5 - 1, training=False).numpy()
         pooled = np.maximum(maps, 1e-6) ** 3
         pooled = pooled.mean(axis=(1, 2)) ** (1 / 3)
-        np.testing.assert_allclose(found, baselines.unit(pooled), atol=1e-4)
+        np.testing.assert_allclose(found, unit_vectors(pooled), atol=1e-4)
 
     def test_refuses_other_networks_and_missing_files(self):
         with self.assertRaisesRegex(ValueError, "must be vgg16 or mobilenet_v2. Received: network='vgg19'"):

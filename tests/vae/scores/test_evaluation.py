@@ -6,9 +6,9 @@ import unittest
 import numpy as np
 import rich.console
 
+from delg.vectors.unit import unit_vectors
 from vae.data.photographs import Photographs
 from vae.scores import evaluation, methods
-from vae.scores.baselines import unit
 
 
 def _photographs(places, seed=0, size=8):
@@ -21,13 +21,13 @@ def _photographs(places, seed=0, size=8):
 
 
 def _knows_place(images, domain):
-    return unit(np.eye(13)[images[:, 0, 0, 0] // 20])
+    return unit_vectors(np.eye(13)[images[:, 0, 0, 0] // 20])
 
 
 def _knows_domain(images, domain):
     noise = np.random.default_rng(0).normal(size=(len(images), 3)) * 0.1
     told = np.full((len(images), 1), 1.0 if domain == "night" else -1.0)
-    return unit(np.concatenate([told, noise], axis=1))
+    return unit_vectors(np.concatenate([told, noise], axis=1))
 
 
 class EvaluateTest(unittest.TestCase):
@@ -54,7 +54,7 @@ class EvaluateTest(unittest.TestCase):
 
         def remember(images, domain):
             seen.setdefault(domain, []).append(images.copy())
-            return unit(np.ones((len(images), 2)))
+            return unit_vectors(np.ones((len(images), 2)))
 
         forms = evaluation.with_clahe({"raw": remember})
         self.assertEqual(list(forms), ["raw", "raw+clahe"])
@@ -83,7 +83,7 @@ class FakeEncoder:
 
     def describe(self, images, domain):
         assert images.shape[1:] == (4, 4, 3)
-        return unit(np.tile([[3.0, 4.0, 1.0, 2.0]], (len(images), 1)))
+        return unit_vectors(np.tile([[3.0, 4.0, 1.0, 2.0]], (len(images), 1)))
 
 
 class MethodsTest(unittest.TestCase):
