@@ -1,4 +1,4 @@
-"""Settings of a search."""
+"""Settings of a search: one flat set, in groups; those of re-rankers stand with their records."""
 
 from __future__ import annotations
 
@@ -10,42 +10,26 @@ from delg.settings.kinds import FINAL_ORDERS, MATCHERS, RERANKERS, TRANSFORMS, V
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchConfig:
-    """Global search, then geometric verification of the first results."""
+class GlobalSearchConfig:
+    """Settings of the search by descriptors alone."""
 
     num_neighbors: int = setting(
         0, help="results kept per query; 0: the whole index, of an approximate one its candidates",
         range="[0, inf)")
-    # Of the global search.
     rerankers: str = setting(
-        "", help="what re-orders the results of the global search, in this order, dba first; empty: nothing",
-        choices=RERANKERS, many=True)
-    qe_neighbors: int = setting(
-        10, help="results that alpha_qe moves the query towards; chosen", range="(0, inf)")
-    qe_alpha: float = setting(
-        3.0, help="a neighbour weighs cosine^alpha in alpha_qe and dba; Radenović et al., TPAMI 2018",
-        range="[0, inf)")
-    dba_neighbors: int = setting(
-        10, help="index images that dba moves each index image towards; chosen", range="(0, inf)")
-    diffusion_images: int = setting(
-        2000, help="results of a query that make the graph of diffusion; chosen, 1000 or more published",
-        range="(0, inf)")
-    diffusion_neighbors: int = setting(
-        50, help="nearest neighbours of an image in the graph of diffusion; Iscen et al., CVPR 2017",
-        range="(0, inf)")
-    diffusion_seeds: int = setting(
-        10, help="results where the walk of diffusion starts; CVPR 2017", range="(0, inf)")
-    diffusion_gamma: float = setting(
-        3.0, help="affinity in the graph of diffusion is cosine^gamma; CVPR 2017", range="(0, inf)")
-    diffusion_alpha: float = setting(
-        0.99, help="chance that the walk of diffusion goes on; CVPR 2017", range="[0, 1)")
-    refined_images: int = setting(
-        400, help="results that neighbor_refinement compares again; SuperGlobal, ICCV 2023", range="(0, inf)")
-    refined_neighbors: int = setting(
-        9, help="neighbours that neighbor_refinement smooths each result over", range="(0, inf)")
-    refined_beta: float = setting(
-        0.15, help="weight of a neighbour of cosine 1 in neighbor_refinement", range="[0, inf)")
-    # Of geometric verification.
+        "", help="what re-orders the results of the global search, one after another, what changes the "
+        "index first; empty: nothing", choices=RERANKERS, many=True)
+
+    @property
+    def reranker_names(self) -> tuple[str, ...]:
+        """The re-rankers of the global search, in order."""
+        return tuple(name.strip() for name in self.rerankers.split(",")) if self.rerankers else ()
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchingConfig:
+    """Settings of which results are matched with their query, and how."""
+
     num_rerank: int = setting(100, help="results verified per query", range="[0, inf)")
     matcher: str = setting(
         "mutual", help="how local descriptors are matched; mutual: each the other's nearest; ratio: nearest "
@@ -54,6 +38,12 @@ class SearchConfig:
         0.9, help="for matcher=ratio: greatest quotient of the first and second distance", range="(0, 1]")
     max_distance: float = setting(
         1.0, help="for matcher=threshold: greatest distance of unit descriptors", range="(0, inf)")
+
+
+@dataclasses.dataclass(frozen=True)
+class VerificationConfig:
+    """Settings of the transform between two images, and of what its inliers are worth."""
+
     verifier: str = setting(
         "usac", help="how the transform between two images is found; paper: the reference's whole recipe, "
         "threshold matcher, affine, raw pixels; none: not at all", choices=OrNone(VERIFIERS))
@@ -64,8 +54,8 @@ class SearchConfig:
     max_iterations: int = setting(
         1000, help="samples that a verifier draws for a pair of images, at most", range="(0, inf)")
     guided_neighbors: int = setting(
-        3, help="nearest descriptors, by rank, that may match once the transform is known; 0: off",
-        range="[0, inf)")
+        3, help="nearest neighbours by descriptor among which more matches are taken once the transform is "
+        "known; 0: off", range="[0, inf)")
     min_inliers: int = setting(
         0, help="fewer inliers count as none; 0: calibrated on pairs far down the rankings", range="[0, inf)")
     expand_query: bool = setting(
@@ -78,13 +68,20 @@ class SearchConfig:
         range="[0, inf)")
     seed: int = setting(0, help="seed of the samples that verifiers draw and of what is calibrated on")
 
+
+def _settings_of_rerankers() -> tuple[type, ...]:
+    found = [reranker.settings for reranker in RERANKERS.values() if reranker.settings is not None]
+    return tuple(dict.fromkeys(reversed(found)))
+
+
+# Of a dataclass with several bases, the fields of the last base come first.
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(VerificationConfig, MatchingConfig, *_settings_of_rerankers(), GlobalSearchConfig):
+    """Global search, then geometric verification of the first results."""
+
     def __post_init__(self):
         check_fields(self)
-        require("dba" not in self.reranker_names[1:],
-                f"`rerankers` must be names among {', '.join(RERANKERS)}, with commas between them, dba "
-                "first as it changes the index.", rerankers=self.rerankers)
-
-    @property
-    def reranker_names(self) -> tuple[str, ...]:
-        """The re-rankers of the global search, in order."""
-        return tuple(name.strip() for name in self.rerankers.split(",")) if self.rerankers else ()
+        first = [name for name, reranker in RERANKERS.items() if reranker.changes_index]
+        require(not set(first) & set(self.reranker_names[1:]),
+                f"`rerankers` must be names among {', '.join(RERANKERS)}, with commas between them, "
+                f"{' or '.join(first)} first as it changes the index.", rerankers=self.rerankers)

@@ -7,12 +7,36 @@ Representations", CVPR 2017, https://arxiv.org/abs/1611.05113, sections 3 and 4.
 
 from __future__ import annotations
 
-import numpy as np
-import scipy.sparse
+import dataclasses
+from typing import TYPE_CHECKING
 
-from delg.index.exact import nearest
+import numpy as np
+
+from data_prep.stage.settings import setting
+from delg.search.rerankers.reranker import RankingState, Reranker, exact_search
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 _TINY = np.float32(1e-30)
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffusionConfig:
+    """Settings of diffusion."""
+
+    diffusion_images: int = setting(
+        2000, help="results of a query that make the graph of diffusion; chosen, 1000 or more published",
+        range="(0, inf)")
+    diffusion_neighbors: int = setting(
+        50, help="nearest neighbours of an image in the graph of diffusion; Iscen et al., CVPR 2017",
+        range="(0, inf)")
+    diffusion_seeds: int = setting(
+        10, help="results where the walk of diffusion starts; CVPR 2017", range="(0, inf)")
+    diffusion_gamma: float = setting(
+        3.0, help="affinity in the graph of diffusion is cosine^gamma; CVPR 2017", range="(0, inf)")
+    diffusion_alpha: float = setting(
+        0.99, help="chance that the walk of diffusion goes on; CVPR 2017", range="[0, 1)")
 
 
 def neighbor_graph(descriptors: np.ndarray, num_neighbors: int, gamma: float) -> scipy.sparse.csr_matrix:
@@ -29,8 +53,10 @@ def neighbor_graph(descriptors: np.ndarray, num_neighbors: int, gamma: float) ->
     Returns:
         float32, [M, M], symmetric, eigenvalues in [-1, 1].
     """
+    import scipy.sparse  # not at the top: see `reranker`
+
     size = len(descriptors)
-    rows, similarities = nearest(descriptors, descriptors, num_neighbors + 1)
+    rows, similarities = exact_search(descriptors)(descriptors, num_neighbors + 1)
     affinities = np.maximum(similarities, 0) ** np.float32(gamma)
     affinities[rows == np.arange(size)[:, None]] = 0
     starts = np.arange(size + 1) * rows.shape[1]
@@ -112,3 +138,13 @@ def diffuse(queries: np.ndarray, descriptors: np.ndarray, candidates: np.ndarray
             states[query] = solve(neighbor_graph(descriptors[rows], num_neighbors, gamma), seeds, alpha)[:, 0]
     states = np.maximum(states, 0)
     return states / np.maximum(states.max(axis=1, keepdims=True), _TINY)
+
+
+def _rerank(state: RankingState, config: DiffusionConfig) -> RankingState:
+    scores = diffuse(state.queries, state.descriptors, state.ranks[:, :config.diffusion_images],
+                     config.diffusion_seeds, config.diffusion_neighbors, config.diffusion_gamma,
+                     config.diffusion_alpha)
+    return state.with_scores(scores, scores > 0)
+
+
+DIFFUSION = Reranker(_rerank, DiffusionConfig, depth=lambda config: config.diffusion_images)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
+from data_prep.stage.settings import setting
+from delg.search.rerankers.reranker import RankingState, Reranker
 from delg.vectors.sort_keys import best_columns
+
+
+@dataclasses.dataclass(frozen=True)
+class NeighborRefinementConfig:
+    """Settings of refinement by neighbours."""
+
+    refined_images: int = setting(
+        400, help="results that neighbor_refinement compares again; SuperGlobal, ICCV 2023", range="(0, inf)")
+    refined_neighbors: int = setting(
+        9, help="neighbours that neighbor_refinement smooths each result over", range="(0, inf)")
+    refined_beta: float = setting(
+        0.15, help="weight of a neighbour of cosine 1 in neighbor_refinement", range="[0, inf)")
 
 
 def refine(queries: np.ndarray, descriptors: np.ndarray, candidates: np.ndarray, num_neighbors: int,
@@ -45,3 +61,11 @@ def refine(queries: np.ndarray, descriptors: np.ndarray, candidates: np.ndarray,
         largest = refined[best_columns(by_query[None], num_taken)[0]].max(axis=0)
         scores[query] = (by_query + refined @ largest) / 2
     return scores
+
+
+def _rerank(state: RankingState, config: NeighborRefinementConfig) -> RankingState:
+    return state.with_scores(refine(state.queries, state.descriptors, state.ranks[:, :config.refined_images],
+                                    config.refined_neighbors, config.refined_beta))
+
+
+NEIGHBOR_REFINEMENT = Reranker(_rerank, NeighborRefinementConfig, depth=lambda config: config.refined_images)
