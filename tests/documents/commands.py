@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import collections
 import json
 import os
 import pathlib
@@ -11,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Collection
 from typing import NamedTuple
 
 from tests.documents import sources
@@ -84,72 +84,66 @@ def make_errors(commands: list[Command], makefile: str) -> list[str]:
     return errors
 
 
-def script_errors(commands: list[Command]) -> list[str]:
-    """What the flags of the scripts say to commands: unknown and missing flags, values that are no choice.
+def tried(commands: list[Command], scripts: Collection[str] = ()) -> tuple[list[str], set[str]]:
+    """What the flags of the scripts say to commands, and which flags there are.
 
     Each script is imported in a process of its own, since all define flags of the same names.
+
+    Args:
+        commands: of scripts; those with `--help` are not tried.
+        scripts: whose flags are listed beside those of the commands.
+
+    Returns:
+        A line for every command with an unknown or missing flag or a value that is no choice, and the names
+        of all flags; of those that can be false with `no` before them too.
     """
-    grouped = collections.defaultdict(list)
+    grouped = {script: [] for script in scripts}
     for command in dict.fromkeys(commands):
+        grouped.setdefault(command.program, [])
         if "--help" not in command.arguments:
             grouped[command.program].append(command)
-    errors = [f"{wrong[0].place}: there is no {name}" for name, wrong in grouped.items()
-              if not sources.path_of(name).exists()]
     calls = {name: [command.arguments for command in group] for name, group in grouped.items()
              if sources.path_of(name).exists()}
-    for name, number, message in _ask(calls, _PARSE):
-        command = grouped[name][number]
-        errors.append(f"{command.place}: {name} {' '.join(command.arguments)}: {message}")
-    return errors
-
-
-def flags_of(scripts: list[str]) -> set[str]:
-    """The names of all flags that scripts have; of those that can be false with `no` before them too."""
-    return set(_ask({script: [] for script in scripts}, _LIST))
-
-
-def _ask(calls: dict[str, list], question: str) -> list:
-    """What the process of each script prints, one JSON value a line; it knows `name` and `calls`."""
-    finished = subprocess.run([sys.executable, "-c", _IN_EACH.replace("QUESTION", question)],
-                              input=json.dumps(calls), cwd=sources.ROOT, capture_output=True, text=True,
-                              timeout=300, check=False, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    errors = [f"{command.place}: there is no {command.program}" for name, group in grouped.items()
+              for command in group[:1] if name not in calls]
+    finished = subprocess.run([sys.executable, "-c", _PARSER], input=json.dumps(calls), cwd=sources.ROOT,
+                              capture_output=True, text=True, timeout=300, check=False,
+                              env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     if finished.returncode:
         raise AssertionError(finished.stderr)
-    return [json.loads(line) for line in finished.stdout.splitlines()]
+    answers = [json.loads(line) for line in finished.stdout.splitlines()]
+    for name, number, message in (answer["refused"] for answer in answers if "refused" in answer):
+        command = grouped[name][number]
+        errors.append(f"{command.place}: {name} {' '.join(command.arguments)}: {message}")
+    return errors, {flag for answer in answers for flag in answer.get("flags", ())}
 
 
-_IN_EACH = """
+_PARSER = """
 import importlib, json, os, sys
-import absl.app, absl.flags, cv2, h5py, pandas, rich.console, tensorflow  # shared by what is forked
-import data_prep.stage.command_line
+import absl.flags
+scripts = json.load(sys.stdin)
+if len(scripts) > 5:  # worth sharing what most of them import
+    import cv2, h5py, pandas, rich.console, tensorflow
+    import data_prep.stage.command_line
 
 # A script defines its flags when it is imported; this process goes on without them.
-for name, calls in json.load(sys.stdin).items():
+for name, calls in scripts.items():
     sys.stdout.flush()
     if process := os.fork():
         if os.waitpid(process, 0)[1]:
             sys.exit(f"{name} could not be imported.")
         continue
     importlib.import_module(name)
-    QUESTION
-    sys.stdout.flush()
-    os._exit(0)
-"""
-
-_PARSE = """
+    flags = absl.flags.FLAGS
+    print(json.dumps({"flags": [*flags, *(f"no{flag}" for flag in flags if flags[flag].boolean)]}))
     for number, arguments in enumerate(calls):
         cut = not arguments or "..." in arguments
         try:
-            absl.flags.FLAGS.unparse_flags()
-            absl.flags.FLAGS([name, *(argument for argument in arguments if argument != "...")])
+            flags.unparse_flags()
+            flags([name, *(argument for argument in arguments if argument != "...")])
         except absl.flags.Error as error:
             if not (cut and "must have a value other than None" in str(error)):
-                print(json.dumps([name, number, str(error)]))
-"""
-
-_LIST = """
-    for flag in absl.flags.FLAGS:
-        print(json.dumps(flag))
-        if absl.flags.FLAGS[flag].boolean:
-            print(json.dumps(f"no{flag}"))
+                print(json.dumps({"refused": [name, number, str(error)]}))
+    sys.stdout.flush()
+    os._exit(0)
 """
