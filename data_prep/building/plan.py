@@ -22,6 +22,7 @@ from data_prep.building.tar_members import TarMembers
 from data_prep.records import shards
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.labels import assign_classes, split_images
+from data_prep.stage import files
 
 _SHARD_BYTES = 128 << 20  # aimed at when the number of shards is not given
 _FEW_SHARDS = 16  # a small split still gets this many, of 64 images or more, to be read in parallel
@@ -77,7 +78,7 @@ def make_plan(config: BuildConfig, tars: TarMembers | None = None) -> BuildPlan:
     if not config.from_tars and not os.path.isdir(config.images_dir):
         raise FileNotFoundError(f"`images_dir` must be a folder. Received: images_dir={config.images_dir}.")
     collection = read_collection(config)
-    sources = {name: {"path": path, "sha256": shards.sha256_of(path)}
+    sources = {name: {"path": path, "sha256": files.sha256_of(path)}
                for name, path in source_files(config).items()}
     divided, num_classes, labels = _divide(config, collection)
     num_images = sum(len(rows) for _, _, rows, _, _ in divided)

@@ -84,15 +84,6 @@ def check_shard(path: str, shard: Shard) -> None:
     num_bytes = os.path.getsize(path)
     if num_bytes != shard.num_bytes:
         raise ValueError(f"{path} must have {shard.num_bytes} bytes. Received: {num_bytes} bytes.")
-    sha256 = sha256_of(path)
+    sha256 = files.sha256_of(path)
     if sha256 != shard.sha256:
         raise ValueError(f"{path} must have SHA-256 {shard.sha256}. Received: {sha256}.")
-
-
-def sha256_of(path: str) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(_BLOCK), b""):
-            digest.update(block)
-    return digest.hexdigest()

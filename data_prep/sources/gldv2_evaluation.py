@@ -16,10 +16,8 @@ import pandas as pd
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats.image_names import check_unique
 from data_prep.sources.formats.tables import read_table
+from data_prep.sources.gldv2_solutions import RECOGNITION, RETRIEVAL, read_solution
 from data_prep.sources.gldv2_training import check_ids, path_of
-
-USAGES = ("Public", "Private")
-_IGNORED = "Ignored"
 
 
 def read_index(index_csv: str, index_labels_csv: str = "") -> ImageCollection:
@@ -64,16 +62,12 @@ def read_test(test_csv: str, recognition_solution_csv: str = "", retrieval_solut
     known = set(ids)
     ground_truth: dict[str, Any] = {}
     if recognition_solution_csv:
-        truth = _read_solution(recognition_solution_csv, "landmarks", known, test_csv)
-        ground_truth["recognition"] = {
-            usage: {image_id: _landmarks(text, image_id, recognition_solution_csv)
-                    for image_id, text in entries} for usage, entries in truth.items()}
+        ground_truth[RECOGNITION] = _read_parts(recognition_solution_csv, RECOGNITION, known, test_csv)
     if retrieval_solution_csv:
-        truth = _read_solution(retrieval_solution_csv, "images", known, test_csv)
-        index_ids = set(_read_ids(index_csv)) if index_csv else None
-        ground_truth["retrieval"] = {
-            usage: {image_id: _images(text, image_id, retrieval_solution_csv, index_ids, index_csv)
-                    for image_id, text in entries} for usage, entries in truth.items()}
+        ground_truth[RETRIEVAL] = _read_parts(retrieval_solution_csv, RETRIEVAL, known, test_csv)
+        if index_csv:
+            _check_images(ground_truth[RETRIEVAL], retrieval_solution_csv, set(_read_ids(index_csv)),
+                          index_csv)
     return ImageCollection([SplitImages("test", ids)], path_of, ground_truth=ground_truth or None)
 
 
@@ -83,33 +77,22 @@ def _read_ids(path: str) -> list[str]:
     return ids
 
 
-def _read_solution(path: str, column: str, known: set[str],
-                   test_csv: str) -> dict[str, list[tuple[str, str]]]:
-    """The judged rows of a solution by usage: test id and text of the column."""
-    table = read_table(path, {"id": str, column: str, "Usage": str})
-    check_unique(table["id"], path)
-    usages = set(table["Usage"]) - {*USAGES, _IGNORED}
-    if usages:
-        raise ValueError(f"`Usage` in {path} must be {', '.join(USAGES)} or {_IGNORED}. "
-                         f"Received: {sorted(usages)[0]!r}.")
-    unknown = next((image_id for image_id in table["id"] if image_id not in known), None)
+def _read_parts(path: str, task: str, known: set[str], test_csv: str) -> dict[str, dict[str, list]]:
+    """The judged rows of a solution, by usage and test id."""
+    solution = read_solution(path, task)
+    ids = [*solution.ignored, *(image_id for part in solution.parts.values() for image_id in part)]
+    if not ids:
+        raise ValueError(f"Table {path} must have at least one row. Received: none.")
+    unknown = next((image_id for image_id in ids if image_id not in known), None)
     if unknown is not None:
         raise ValueError(f"Every image of {path} must be in {test_csv}. Received: {unknown!r}.")
-    return {usage: list(zip(rows["id"], rows[column])) for usage in USAGES
-            for rows in [table[table["Usage"] == usage]]}
+    return solution.parts
 
 
-def _landmarks(text: str, image_id: str, path: str) -> list[int]:
-    try:
-        return [int(landmark) for landmark in text.split()]
-    except ValueError as error:
-        raise ValueError(f"`landmarks` of {image_id} in {path} must be integers. "
-                         f"Received: {text!r}.") from error
-
-
-def _images(text: str, image_id: str, path: str, index_ids: set[str] | None, index_csv: str) -> list[str]:
-    images = text.split()
-    for image in images if index_ids is not None else ():
-        if image not in index_ids:
-            raise ValueError(f"`images` of {image_id} in {path} must be in {index_csv}. Received: {image!r}.")
-    return images
+def _check_images(parts: dict[str, dict[str, list]], path: str, index_ids: set[str], index_csv: str) -> None:
+    for part in parts.values():
+        for image_id, images in part.items():
+            for image in images:
+                if image not in index_ids:
+                    raise ValueError(f"`images` of {image_id} in {path} must be in {index_csv}. "
+                                     f"Received: {image!r}.")

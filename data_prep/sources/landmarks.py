@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from data_prep.sources.formats.image_names import check_names, path_finder
 from data_prep.sources.labels import LabelledImages
 from data_prep.sources.source import Source
+from data_prep.stage import files
 from data_prep.stage.settings import setting
 
 
@@ -59,11 +59,7 @@ def read_landmarks(path: str) -> dict[str, str | int | None]:
         ValueError: if the file is not of that form.
         FileNotFoundError: if it does not exist.
     """
-    with open(path, encoding="utf-8") as file:
-        try:
-            stored = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path} must be JSON. Received: {error}.") from error
+    stored = files.read_json(path)
     table = stored.get("image_landmark") if isinstance(stored, dict) else None
     if not isinstance(table, dict):
         raise ValueError(f"{path} must hold an object `image_landmark`: image name to landmark or null. "

@@ -8,7 +8,6 @@ x2, y2 in pixels) and "easy", "hard", "junk" (zero-based places in imlist)}. The
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Collection
 from typing import Any
@@ -21,6 +20,7 @@ from data_prep.sources.formats.image_names import check_names, path_finder
 from data_prep.sources.formats.plain_pickle import read_pickle
 from data_prep.sources.public_set import PublicFile, PublicSet
 from data_prep.sources.source import Source, need, tables_given
+from data_prep.stage import files
 from data_prep.stage.settings import setting
 
 LEVELS = ("easy", "hard", "junk")
@@ -43,7 +43,7 @@ def read_ground_truth(path: str) -> dict[str, Any]:
             index images that are not there.
         FileNotFoundError: if it does not exist.
     """
-    readers = {".mat": _read_mat, ".pkl": read_pickle, ".json": _read_json}
+    readers = {".mat": _read_mat, ".pkl": read_pickle, ".json": files.read_json}
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in readers:
         raise ValueError(f"Ground truth must be a {', '.join(readers)} file. Received: {path}.")
@@ -128,14 +128,6 @@ def _checked_entry(entry: Any, query: str, num_index: int, path: str) -> dict[st
             raise ValueError(f"{level} of query {query!r} in {path} must point into the {num_index} names of "
                              f"imlist. Received: {outside[0]}.")
     return {"bbx": box, **places}
-
-
-def _read_json(path: str) -> Any:
-    with open(path, encoding="utf-8") as file:
-        try:
-            return json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"Ground truth {path} must be JSON. Received: {error}.") from error
 
 
 def _read_mat(path: str) -> dict[str, Any]:

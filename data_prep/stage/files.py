@@ -1,12 +1,15 @@
-"""Files that appear under their name only when they are whole."""
+"""Files that appear under their name only when they are whole, JSON, and the SHA-256 of a file."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from typing import Any
+
+_BLOCK = 1 << 22  # bytes read at a time
 
 
 @contextlib.contextmanager
@@ -42,3 +45,30 @@ def write_json(path: str, value: Any) -> None:
             file.write("{\n" + ",\n".join(lines) + "\n}\n")
         else:
             json.dump(value, file, ensure_ascii=False)
+
+
+def read_json(path: str, name: str = "") -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: of the file.
+        name: what the message calls it, such as "`scores`"; by default its path.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON.
+    """
+    with open(path, encoding="utf-8") as file:
+        try:
+            return json.load(file)
+        except (ValueError, RecursionError) as error:  # of bytes, of text, of a nest without end
+            raise ValueError(f"{name or path} must be JSON. Received: {path}: {error}.") from error
+
+
+def sha256_of(path: str) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(_BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()

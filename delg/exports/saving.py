@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from data_prep.stage import files
 from delg.exports.extraction_module import ExtractionModule
 from delg.networks import backbones, model_files
 from delg.networks.batch_norm_folding import fold_batch_norm
@@ -68,11 +69,7 @@ def read_export_config(export_dir: str) -> dict[str, Any] | None:
     path = os.path.join(export_dir, CONFIG_FILE)
     if not os.path.exists(path):
         return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except ValueError as error:
-        raise ValueError(f"{path} must be JSON. {error}") from error
+    config = files.read_json(path)
     if not isinstance(config, dict) or "fingerprint" not in config:
         raise ValueError(f"{path} must hold an object with the key \"fingerprint\".")
     return config

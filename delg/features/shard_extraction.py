@@ -7,43 +7,19 @@ time, so that memory does not grow with the shard.
 
 from __future__ import annotations
 
-import collections
-import os
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator
+from typing import NamedTuple
 
 from absl import logging
 
 from data_prep.records import pipeline
+from data_prep.records.shard_stage import BadImageLimit
+from data_prep.stage.streams import mapped_in_order, same_sized
 from delg.features.describing import ImageDescriber, ImageFeatures
 from delg.features.preparing import BadImageError, PreparedImage
 from delg.features.shards import FeatureShardWriter
 
-_NUM_THREADS = min(4, os.cpu_count() or 1)  # chosen: decoding and small scales fill each other's gaps
-_WAITING_BATCHES = 4  # that may pass an image while it waits for others of its size; chosen
 _SAME_LIMIT = 6  # decimals
-
-
-class BadImageLimit:
-    """Counts the bad images of a job and stops it when they are too many.
-
-    Args:
-        max_fraction: of all images of the job.
-        num_images: in the job.
-        num_bad: known already.
-    """
-
-    def __init__(self, max_fraction: float, num_images: int, num_bad: int = 0):
-        self._max_fraction, self._num_images, self._num_bad = max_fraction, num_images, num_bad
-
-    def count(self, bad: dict[str, str]) -> None:
-        """Counts an image left out. Raises ValueError if it is one too many."""
-        self._num_bad += 1
-        if self._num_bad > self._max_fraction * self._num_images:
-            raise ValueError(f"At most the fraction `max_bad_fraction` = {self._max_fraction} of "
-                             f"{self._num_images} images may be bad. Received: {self._num_bad} bad ones, the "
-                             f"last is {bad['image']}: {bad['reason']}.")
 
 
 def extract_shard(describer: ImageDescriber, source: str, output: str, source_sha256: str,
@@ -113,46 +89,3 @@ def _described(describer: ImageDescriber, source: str) -> Iterator[tuple[str, Im
         while number in finished:
             yield finished.pop(number)
             number += 1
-
-
-def same_sized(items: Iterable[Any], size: Callable[[Any], tuple[Hashable, int]]) -> Iterator[list[Any]]:
-    """Puts items of equal size together.
-
-    An item waits until its batch is full, or until four times as many items as fill it have come since its
-    first; then it goes as it is. So an item of a rare size holds up no more of those behind it.
-
-    Args:
-        items: of any kind.
-        size: gives what must be equal within a batch, and how many items fill it.
-    """
-    waiting: dict[Hashable, list[Any]] = {}  # in the order of their first items
-    first: dict[Hashable, int] = {}  # the number of each batch's first item
-    for number, item in enumerate(items):
-        key, full = size(item)
-        first.setdefault(key, number)
-        waiting.setdefault(key, []).append(item)
-        if len(waiting[key]) >= full:
-            del first[key]
-            yield waiting.pop(key)
-        while waiting:
-            oldest = next(iter(waiting))
-            if number - first[oldest] < _WAITING_BATCHES * size(waiting[oldest][0])[1]:
-                break
-            del first[oldest]
-            yield waiting.pop(oldest)
-    yield from waiting.values()
-
-
-def mapped_in_order(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    """`map` over a few threads that never runs far ahead of its reader."""
-    pool = ThreadPoolExecutor(_NUM_THREADS)
-    pending: collections.deque = collections.deque()
-    try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > 2 * _NUM_THREADS:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

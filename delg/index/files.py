@@ -24,7 +24,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from data_prep.records import shards
 from data_prep.stage import files as stage_files
 from data_prep.stage import lock
 
@@ -121,7 +120,8 @@ class IndexWriter:
         with stage_files.replacing(path) as temporary:
             with open(temporary, "wb") as file:
                 save(file)
-            self._known[name] = {"bytes": os.path.getsize(temporary), "sha256": shards.sha256_of(temporary)}
+            self._known[name] = {"bytes": os.path.getsize(temporary),
+                                 "sha256": stage_files.sha256_of(temporary)}
         return name
 
     def path(self, name: str) -> str:
@@ -231,7 +231,7 @@ class IndexFiles:
         """
         path = self._path(name)
         if check:
-            self._compare(path, shards.sha256_of(path), name)
+            self._compare(path, stage_files.sha256_of(path), name)
         try:
             array = np.lib.format.open_memmap(path, mode="r")
         except ValueError as error:

@@ -44,11 +44,7 @@ def read_config(model_dir: str) -> dict[str, Any]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"`model_dir` must hold {CONFIG_FILE}, written by training. "
                                 f"No such file: {path}.")
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except ValueError as error:
-        raise ValueError(f"{path} must be JSON. {error}") from error
+    config = files.read_json(path)
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         raise ValueError(f"{path} must hold an object with the key \"model\".")
     return config

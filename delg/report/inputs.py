@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from typing import Any
 
 import numpy as np
 
+from data_prep.stage import files
 from delg.exports import saving
 from delg.exports.loading import ExportedModel
 from delg.pictures import drawing
@@ -26,11 +26,7 @@ def read_scores(path: str, flag: str) -> dict[str, Any]:
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f"`{flag}` must be a file of delg.evaluate. Received: {path!r}.")
-    with open(path, encoding="utf-8") as file:
-        try:
-            scores = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"`{flag}` must be JSON. {path}: {error}.") from error
+    scores = files.read_json(path, f"`{flag}`")
     held = scores.get("global") if isinstance(scores, dict) else None
     if not isinstance(held, dict) or not all(isinstance(held.get(name), dict) for name in metrics.PROTOCOLS):
         raise ValueError(f"`{flag}` must hold easy, medium and hard scores under \"global\". "

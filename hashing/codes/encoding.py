@@ -17,8 +17,8 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.images import augment
-from data_prep.records import pipeline, shards
-from data_prep.records.manifest import manifest_beside
+from data_prep.records import pipeline
+from data_prep.records.shard_stage import BadImageLimit, plan_shards
 from delg.exports.saving import read_export_config
 from delg.networks import model_files
 from hashing.codes.code_module import CodeModule
@@ -105,33 +105,21 @@ def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features
         FileNotFoundError: there are no such shards.
         ValueError: `output_dir` holds codes that do not belong, or too many images are bad.
     """
-    sources = shards.find_shards(pattern)
-    limit = max_bad_fraction * pipeline.count_examples(pattern)
     config = {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size,
               "image_size": encoder.image_size, "features": keep_features}
-    digests = {entry.file: entry.sha256 for split in manifest_beside(sources[0]).splits.values()
-               for entry in split.shards}
-    os.makedirs(output_dir, exist_ok=True)
-    outputs, num_bad = [], 0
-    for source in sources:
-        name = os.path.basename(source)
-        outputs.append(os.path.join(output_dir, f"{name}.h5"))
-        if os.path.exists(outputs[-1]):
-            num_bad += len(_check_finished(outputs[-1], config, digests[name]))
-            continue
+    plan = plan_shards(pattern, output_dir, config, read_attributes)
+    limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
+    for source, output, entry in plan.todo:
         parts, left_out = [_no_images(config)], []
         for part, bad in _encoded_batches(encoder, source, config, batch_size):
             parts.append(part)
             left_out += bad
-            num_bad += len(bad)
-            if num_bad > limit:
-                raise ValueError(f"At most the fraction `max_bad_fraction` = {max_bad_fraction} of the "
-                                 f"images of {pattern!r} may be bad. Received: {num_bad} that do not decode, "
-                                 f"the last is {left_out[-1]}.")
+            for image_id in bad:
+                limit.count({"image": image_id, "reason": "it does not decode"})
         whole = concatenate(parts)
-        write_code_shard(outputs[-1], whole, {"source_sha256": digests[name], "left_out": left_out})
-        logging.info("%s: codes of %d images, %d left out.", outputs[-1], len(whole), len(left_out))
-    return outputs
+        write_code_shard(output, whole, {"source_sha256": entry.sha256, "left_out": left_out})
+        logging.info("%s: codes of %d images, %d left out.", output, len(whole), len(left_out))
+    return plan.outputs
 
 
 def _encoded_batches(encoder: Encoder, source: str, config: dict[str, Any],
@@ -156,15 +144,3 @@ def _no_images(config: dict[str, Any]) -> EncodedImages:
     size = config["code_size"]
     return EncodedImages([], np.zeros(0, np.int32), np.zeros((0, size // 8), np.uint8),
                          np.zeros((0, size), np.float32), np.zeros((0, 0), np.float32), config)
-
-
-def _check_finished(path: str, config: dict[str, Any], source_sha256: str) -> list[str]:
-    """Ids of images left out of a finished shard, after checking that it is what would be made now."""
-    found, notes = read_attributes(path)
-    different = sorted(key for key in {*found, *config} if found.get(key) != config.get(key))
-    if notes["source_sha256"] != source_sha256:
-        different.append("images")
-    if different:
-        raise ValueError(f"{path} holds codes of another model, of other images or settings; they differ in: "
-                         f"{', '.join(different)}. Remove it, or choose another `output_dir`.")
-    return notes["left_out"]

@@ -6,8 +6,8 @@ import os
 
 from data_prep.downloads import archives
 from data_prep.downloads.public_sets import PUBLIC_SETS
-from data_prep.records import shards
 from data_prep.sources.source import SOURCES
+from data_prep.stage import files
 
 
 def find_images_dir(dataset: str, data_dir: str, unpack_dir: str) -> str:
@@ -31,6 +31,6 @@ def find_images_dir(dataset: str, data_dir: str, unpack_dir: str) -> str:
     if not packed:
         raise FileNotFoundError(f"`data_dir` must hold the set {dataset} or its archives {', '.join(names)}. "
                                 f"Received: {data_dir}.")
-    archives.unpack({path: shards.sha256_of(path) for path in packed}, unpack_dir)
+    archives.unpack({path: files.sha256_of(path) for path in packed}, unpack_dir)
     below = os.path.relpath(inside, PUBLIC_SETS[dataset].unpack_dir)
     return os.path.normpath(os.path.join(unpack_dir, below))

@@ -32,12 +32,13 @@ from absl import flags
 from data_prep.records import pipeline, shards
 from data_prep.records.example import encode_example
 from data_prep.records.manifest import Manifest, Split, save_manifest
+from data_prep.records.shard_stage import BadImageLimit
 from data_prep.stage import command_line
 from delg.exports import reduced_precision, saving
 from delg.exports.extraction_module import resize_images
 from delg.features import reader as features_reader
 from delg.features.describing import ImageDescriber
-from delg.features.shard_extraction import BadImageLimit, extract_shard
+from delg.features.shard_extraction import extract_shard
 from delg.networks import backbones, model_files
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.extraction import EXTRACT_PRECISIONS, ExtractConfig

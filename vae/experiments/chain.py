@@ -13,7 +13,6 @@ import rich.console
 
 from data_prep.building import building
 from data_prep.building.config import BuildConfig
-from data_prep.records import shards
 from data_prep.stage import files as stage_files
 from data_prep.stage.jobs import JobConfig
 from data_prep.stage.progress import stage
@@ -148,7 +147,7 @@ def _inputs(experiment: Experiment) -> dict[str, Any]:
     files += [os.path.join(experiment.weights_dir(vae, count), name)
               for vae, count in (("adversarial", 1), *(("paper", count) for count in experiment.layer_counts))
               for name in (WEIGHTS_FILE, "history.csv")]
-    sums = {os.path.relpath(path, experiment.output_dir): shards.sha256_of(path)
+    sums = {os.path.relpath(path, experiment.output_dir): stage_files.sha256_of(path)
             for path in files if os.path.exists(path)}
     return {"methods": dataclasses.asdict(experiment.methods), "image_size": experiment.image_size,
             "seed": experiment.seed, "files": sums}

@@ -11,11 +11,13 @@ from absl import logging
 
 from data_prep.records import pipeline, shards
 from data_prep.records.pipeline import Example
+from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left_out
 from data_prep.stage import progress
+from data_prep.stage.streams import mapped_in_order
 from delg.exports.saving import read_export_config
-from delg.features import extraction, preparing
+from delg.features import preparing
+from delg.features import shards as feature_shards
 from delg.features.preparing import BadImageError
-from delg.features.shard_extraction import BadImageLimit, mapped_in_order
 from delg.features.shards import FeatureShardWriter, no_local_features
 from vae.networks.config import DOMAINS
 
@@ -44,7 +46,7 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
     """
     shards.find_shards(pattern)  # before the model is loaded
     describer = DayNightDescriber(saved_model)
-    plan = extraction.plan_shards(pattern, output_dir, describer.settings)
+    plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes)
     limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
     with progress.bar() as bar:
         task = bar.add_task(os.path.basename(pattern),
@@ -62,7 +64,7 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
                         writer.append(image_id, *result, no_local_features())
                     bar.advance(task)
                 writer.notes.update(source_sha256=entry.sha256, left_out=left_out)
-    extraction.write_left_out(plan.outputs)
+    write_left_out(plan.outputs, feature_shards.read_shard_attributes)
     return plan.outputs
 
 

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import numpy as np
 import rich.table
 
+from data_prep.sources.gldv2_solutions import RECOGNITION, RETRIEVAL, USAGES
 from delg.scores.gldv2 import metrics, tables
 from delg.scores.percent import percent, text
 from delg.scores.ranking import read_ranking
@@ -39,7 +40,7 @@ def score_predictions(solution_path: str, predictions_path: str) -> dict[str, Sc
     result = {}
     for usage, truth in solution.parts.items():
         cells = {image: cell for image, cell in table.cells.items() if image in truth}
-        if solution.task == tables.RECOGNITION:
+        if solution.task == RECOGNITION:
             result[usage] = _recognition(
                 {image: tables.parse_recognition(cell, table.path) for image, cell in cells.items()},
                 truth)
@@ -64,7 +65,7 @@ def score_ranking(solution_path: str, ranking_path: str) -> dict[str, Any]:
         ValueError: if a file is not what it should be, or the solution does not know a query.
     """
     ranking = read_ranking(ranking_path)
-    solution = tables.read_solution(solution_path, tables.RETRIEVAL)
+    solution = tables.read_solution(solution_path, RETRIEVAL)
     _check_known(solution, solution_path, dict.fromkeys(ranking.query_ids), ranking_path)
     stages = {"global": ranking.global_ranks()}
     if ranking.num_verified:
@@ -82,7 +83,7 @@ def table(result: Mapping[str, Any]) -> rich.table.Table:
     """The scores of the functions above as a table for the terminal."""
     columns = {}
     for key, scores in result.items():
-        if key in tables.USAGES:
+        if key in USAGES:
             columns[key] = scores
         elif key != "config":
             columns.update({f"{key}, {usage}": part for usage, part in scores.items()})

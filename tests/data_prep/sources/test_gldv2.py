@@ -129,6 +129,10 @@ class GLDv2EvaluationTest(FilesTest):
             "retrieval": {"Public": {"tst3": ["idx3"]}, "Private": {"tst1": ["idx2", "idx1"]}}})
         self.assertIsNone(self.read_test().ground_truth)
 
+    def test_solutions_as_spreadsheets_write_them(self):  # as delg.evaluate reads them
+        written = "\ufeffid;Landmarks;Usage\r\ntst1;7.0 8;Private\r\n\r\ntst2; ;Public\r\ntst3;9;Ignored\r\n"
+        self.assertEqual(self.read_test(written).ground_truth, self.read_test(self.RECOGNITION).ground_truth)
+
     def test_ground_truth_is_what_the_evaluation_reads(self):
         truth = self.read_test(self.RECOGNITION, self.RETRIEVAL).ground_truth
         rows = [f"{image_id},{landmarks[0]} 1" for part in truth["recognition"].values()
@@ -154,12 +158,16 @@ class GLDv2EvaluationTest(FilesTest):
 
     def test_refuses_solutions_that_do_not_fit(self):
         for changed, message in (
-                ({"recognition": "id,landmarks\ntst1,7\n"}, "must have the columns id, landmarks, Usage"),
+                ({"recognition": "id,landmarks\ntst1,7\n"}, "must have the columns `id`, `Usage` and"),
+                ({"recognition": "id,images,Usage\ntst1,7,Public\n"}, "must be a recognition solution"),
+                ({"recognition": "id,landmarks,Usage\n"}, "must have at least one row. Received: none"),
                 ({"recognition": "id,landmarks,Usage\ntst1,7,Secret\n"}, "must be Public, .* 'Secret'"),
-                ({"recognition": "id,landmarks,Usage\ntst1,x,Public\n"}, "`landmarks` of tst1 .* 'x'"),
+                ({"recognition": "id,landmarks,Usage\ntst1,x,Public\n"},
+                 "recognition.csv, line 2, must be whole numbers. Received: 'x'"),
                 ({"recognition": "id,landmarks,Usage\ntst8,7,Public\n"},
                  "Every image of .*recognition.csv must be in .*test.csv. Received: 'tst8'"),
-                ({"recognition": "id,landmarks,Usage\ntst1,7,Public\ntst1,7,Public\n"}, "'tst1' twice"),
+                ({"recognition": "id,landmarks,Usage\ntst1,7,Public\ntst1,7,Public\n"},
+                 "must occur once. Received: 'tst1' in lines 2 and 3"),
                 ({"retrieval": "id,images,Usage\ntst1,idx9,Public\n", "index": self.INDEX},
                  "`images` of tst1 in .*retrieval.csv must be in .*index.csv. Received: 'idx9'")):
             with self.subTest(message), self.assertRaisesRegex(ValueError, message):

@@ -1,12 +1,14 @@
+"""Streams keep their order, read little ahead, and hold no item up for long."""
+
 import time
 import unittest
 
-from delg.features import shard_extraction
+from data_prep.stage import streams
 
 
 class SameSizedTest(unittest.TestCase):
     def batches(self, items, full):
-        return ["".join(batch) for batch in shard_extraction.same_sized(
+        return ["".join(batch) for batch in streams.same_sized(
             items, lambda item: (item.lower(), full[item.lower()]))]
 
     def test_full_batches_go_at_once_and_the_rest_at_the_end(self):
@@ -16,22 +18,14 @@ class SameSizedTest(unittest.TestCase):
     def test_those_that_waited_longest_go_when_too_many_wait(self):  # more than four batches of two
         self.assertEqual(self.batches("abcdefghi", dict.fromkeys("abcdefghi", 2)),
                          ["a", "b", "c", "d", "e", "f", "g", "h", "i"])
-        waiting = shard_extraction.same_sized(iter("abcdefghi" + "a" * 2), lambda item: (item, 2))
+        waiting = streams.same_sized(iter("abcdefghi" + "a" * 2), lambda item: (item, 2))
         self.assertEqual(next(waiting), ["a"])
 
     def test_one_of_a_rare_size_holds_up_few_of_those_behind_it(self):
         numbered = list(enumerate("a" + "b" * 40))
-        batches = shard_extraction.same_sized(numbered, lambda item: (item[1], 2))
+        batches = streams.same_sized(numbered, lambda item: (item[1], 2))
         order = [item for batch in batches for item, _ in batch]
         self.assertEqual(order, [*range(1, 9), 0, *range(9, 41)])  # after four batches of two
-
-
-class BadImageLimitTest(unittest.TestCase):
-    def test_the_share_itself_is_allowed(self):
-        limit = shard_extraction.BadImageLimit(0.25, num_images=8, num_bad=1)
-        limit.count({"image": "x", "reason": "broken"})
-        with self.assertRaisesRegex(ValueError, "= 0.25 of 8 images .* 3 bad ones, the last is y: torn"):
-            limit.count({"image": "y", "reason": "torn"})
 
 
 class MappedInOrderTest(unittest.TestCase):
@@ -40,19 +34,19 @@ class MappedInOrderTest(unittest.TestCase):
             time.sleep(0.05 if item == 0 else 0)
             return item
 
-        self.assertEqual(list(shard_extraction.mapped_in_order(slow_first, range(50))), list(range(50)))
+        self.assertEqual(list(streams.mapped_in_order(slow_first, range(50))), list(range(50)))
 
     def test_does_not_read_far_ahead(self):
         read = []
         numbers = (read.append(i) or i for i in range(1000))
-        results = shard_extraction.mapped_in_order(lambda item: item, numbers)
+        results = streams.mapped_in_order(lambda item: item, numbers)
         next(results)
         self.assertLess(len(read), 20)
         results.close()
 
     def test_errors_come_through(self):
         with self.assertRaises(ZeroDivisionError):
-            list(shard_extraction.mapped_in_order(lambda item: 1 // item, [1, 0]))
+            list(streams.mapped_in_order(lambda item: 1 // item, [1, 0]))
 
 
 if __name__ == "__main__":
