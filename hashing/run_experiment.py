@@ -20,12 +20,12 @@ from absl import flags
 
 from data_prep.stage import command_line
 from data_prep.stage.settings import require
-from hashing.networks.config import BACKBONES
+from delg.settings.kinds import BACKBONES
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
 _DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", "cub", "dogs"), "What `data_dir` holds.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the set; empty: the procedural world.")
-_BACKBONE = flags.DEFINE_enum("backbone", "mobilenet_v2", BACKBONES, "Network of both presets.")
+_BACKBONE = flags.DEFINE_enum("backbone", "mobilenet_v2", list(BACKBONES), "Network of both presets.")
 _BACKBONE_WEIGHTS = flags.DEFINE_string(
     "backbone_weights", "none", "Weight file of the backbone, imagenet or none.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Side of the square images, in pixels.", lower_bound=32)

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from delg.networks.backbones.resnet18 import build_resnet18
 from delg.networks.delg import build_delg
-from delg.networks.resnet18 import build_resnet18
 from delg.settings.model import ModelConfig
 from delg.settings.training import TrainConfig
 from delg.training.objective import compile_delg, freeze, with_targets

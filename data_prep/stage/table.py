@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 Record = TypeVar("Record")
@@ -41,6 +41,10 @@ class Table(Mapping[str, Record], Generic[Record]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.places
+
+    def where(self, holds: Callable[[Record], bool]) -> list[str]:
+        """The names of the records of which something holds; imports them all."""
+        return [name for name in self if holds(self[name])]
 
 
 class OrNone(Iterable[str]):

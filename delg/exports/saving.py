@@ -15,7 +15,8 @@ from absl import logging
 
 from data_prep.stage import files
 from delg.exports.extraction_module import ExtractionModule
-from delg.networks import backbones, model_files
+from delg.networks import model_files
+from delg.networks.backbone import receptive_field
 from delg.networks.batch_norm_folding import fold_batch_norm
 
 CONFIG_FILE = "export_config.json"
@@ -43,7 +44,7 @@ def export(model_dir: str, export_dir: str) -> dict[str, Any]:
     model, stored = model_files.load_model(model_dir)
     config = {
         "format": _FORMAT, "model": stored["model"], "attention_threshold": stored.get("attention_threshold"),
-        "receptive_field": list(backbones.receptive_field(
+        "receptive_field": list(receptive_field(
             stored["model"]["backbone"], stored["model"]["local_stride"])),
         "fingerprint": model_files.fingerprint(model)}
     if not is_finished(export_dir, config):

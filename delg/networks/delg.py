@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from delg.networks import layers
-from delg.networks.backbones import build_backbone
+from delg.networks.backbone import build_backbone
 from delg.settings.model import ModelConfig
 
 

@@ -16,6 +16,14 @@ TRANSFORMS = Table("transform", {
     "homography": "delg.geometry.transforms:HOMOGRAPHY",
     "affine": "delg.geometry.transforms:AFFINE",
 })
+BACKBONES = Table("backbone", {
+    "resnet50": "delg.networks.backbones.keras_applications:RESNET50",
+    "resnet101": "delg.networks.backbones.keras_applications:RESNET101",
+    "mobilenet_v2": "delg.networks.backbones.keras_applications:MOBILENET_V2",
+    "resnet18": "delg.networks.backbones.resnet18:RESNET18",
+    "vit_b32": "delg.networks.backbones.vit:VIT_B32",
+    "vit_b16": "delg.networks.backbones.vit:VIT_B16",
+})
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",
     "scale": "delg.geometry.verifiers.scale:SCALE",

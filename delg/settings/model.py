@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, require, setting
-
-BACKBONES = ("resnet50", "resnet101", "mobilenet_v2", "resnet18")
+from delg.settings.backbones import check_has_maps, check_width
+from delg.settings.kinds import BACKBONES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,9 +17,10 @@ class ModelConfig:
     """
 
     num_classes: int = setting(help="training classes, read from dataset.json", range="[1, inf)")
-    backbone: str = setting("resnet50", help="network that both heads stand on", choices=BACKBONES)
+    backbone: str = setting("resnet50", help="network whose feature maps both heads stand on",
+                            choices=BACKBONES)
     width: float = setting(
-        1.0, help="channel multiplier of resnet18; the other backbones accept 1.0 only")
+        1.0, help="channel multiplier; most backbones accept 1.0 only, resnet18 any")
     local_stride: int = setting(
         16, help="side of a cell of the local feature map: 16, or 32 as in the reference training",
         unit="pixels")
@@ -38,8 +39,7 @@ class ModelConfig:
 
     def __post_init__(self):
         check_fields(self)
-        require(self.width > 0 and (self.width == 1 or self.backbone == "resnet18"),
-                "`width` must be positive, and 1.0 for every backbone but resnet18.",
-                width=self.width, backbone=self.backbone)
+        check_has_maps(self.backbone)
+        check_width(self.width, self.backbone)
         require(self.local_stride in (16, 32), "`local_stride` must be 16 or 32.",
                 local_stride=self.local_stride)

@@ -15,7 +15,7 @@ from data_prep.records import pipeline
 from data_prep.records.manifest import manifest_beside
 from delg.fitting import callbacks, resuming, strategies, summaries
 from delg.networks import model_files
-from delg.networks.backbones import receptive_field
+from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.training import TrainConfig
 from delg.training import head_starts

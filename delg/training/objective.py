@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from delg.fitting.optimizers import build_optimizer
 from delg.fitting.schedules import WarmupDecay
-from delg.networks.backbones import freeze_batch_norm
+from delg.networks.backbone import freeze_batch_norm
 from delg.networks.delg import descriptor_model
 from delg.settings.training import TrainConfig
 from delg.training import losses

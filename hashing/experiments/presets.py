@@ -8,9 +8,9 @@ from typing import Any
 
 from data_prep.building.config import BuildConfig
 from data_prep.world.config import WorldConfig
+from delg.settings.kinds import BACKBONES
 from hashing.data.set_folders import find_images_dir
 from hashing.experiments.chain import Experiment
-from hashing.networks.config import BACKBONES_WITH_TOP
 from hashing.training.config import preset
 
 _SPLITS = {"num_shards": 2, "validation_fraction": 0.15, "heldout_class_fraction": 0.25,
@@ -40,7 +40,7 @@ def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: i
         seed: of everything random.
     """
     shared = {**_UNSET, **network, "seed": seed}
-    best = _BEST if network["backbone"] in BACKBONES_WITH_TOP else {**_BEST, "top_steps": 0}
+    best = _BEST if BACKBONES[network["backbone"]].maps is not None else {**_BEST, "top_steps": 0}
     return Experiment(
         output_dir, "Binary codes on photographs",
         BuildConfig("folder", data_dir, "shards", seed=seed, **_SPLITS),

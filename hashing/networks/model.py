@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from data_prep.stage.settings import require
-from delg.networks.backbones import build_backbone
-from hashing.networks import vit
+from delg.networks.backbone import build_backbone
 from hashing.networks.config import ModelConfig
 
 
@@ -18,7 +16,7 @@ def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.
     Args:
         config: what it is made of.
         backbone_weights: "imagenet" (the residual networks and mobilenet_v2, by keras.applications), "none"
-            or a weight file: see `delg.networks.weights.keras_files` and `vit.load_vit_weights`.
+            or a weight file: see `delg.networks.weights.keras_files` and `load_vit_weights`.
 
     Returns:
         Model from RGB images [B, S, S, 3], 0..255, to a dict of float32 tensors: `codes` [B, K] in (-1, 1)
@@ -30,7 +28,7 @@ def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.
     """
     size = config.image_size
     images = keras.Input((size, size, 3), name="images", dtype="float32")
-    backbone = _backbone(config, backbone_weights)
+    backbone = build_backbone(config.backbone, config.width, backbone_weights, image_size=size)
     features = backbone(images)
     if isinstance(features, dict):
         features = keras.layers.GlobalAveragePooling2D(name="pooling")(features["global"])
@@ -40,14 +38,3 @@ def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.
         values = keras.layers.BatchNormalization(name="code_norm", dtype="float32")(values)
     codes = keras.layers.Activation("tanh", dtype="float32", name="codes")(values)
     return keras.Model(images, {"codes": codes, "features": features}, name="hashing")
-
-
-def _backbone(config: ModelConfig, weights: str) -> keras.Model:
-    if config.backbone not in vit.PATCH_SIZES:
-        return build_backbone(config.backbone, config.width, weights)
-    require(weights != "imagenet", "Vision Transformers need `backbone_weights` none or an .npz file.",
-            backbone_weights=weights)
-    network = vit.build_vit(vit.PATCH_SIZES[config.backbone], config.image_size)
-    if weights != "none":
-        vit.load_vit_weights(network, weights)
-    return keras.Model(network.input, network.output, name="backbone")

@@ -7,7 +7,8 @@ from typing import Any
 
 from data_prep.stage.settings import check_fields, like, require, require_member, setting
 from delg.settings.fitting import BackboneFitConfig, FitConfig
-from hashing.networks.config import BACKBONES_WITH_TOP, ModelConfig
+from delg.settings.kinds import BACKBONES
+from hashing.networks.config import ModelConfig
 
 MININGS = ("batch_all", "batch_hard", "semi_hard", "none")
 SCHEDULES = ("inverse_sqrt", "linear", "cosine")
@@ -102,7 +103,7 @@ class TrainConfig(BackboneFitConfig):
         require(self.num_steps + self.head_steps + self.top_steps > 0,
                 "One of `num_steps`, `head_steps` and `top_steps` must be above 0.",
                 num_steps=self.num_steps, head_steps=self.head_steps, top_steps=self.top_steps)
-        require(not self.top_steps or self.backbone in BACKBONES_WITH_TOP
+        require(not self.top_steps or BACKBONES[self.backbone].maps is not None
                 and self.backbone_learning_rate_factor > 0,
                 "`top_steps` needs a backbone with a local map and `backbone_learning_rate_factor` above 0.",
                 top_steps=self.top_steps, backbone=self.backbone,

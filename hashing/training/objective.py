@@ -8,7 +8,7 @@ import tensorflow as tf
 from data_prep.images.addons import tensorflow_addons
 from delg.fitting.optimizers import build_optimizer
 from delg.fitting.schedules import WarmupDecay
-from delg.networks.backbones import freeze_batch_norm
+from delg.networks.backbone import freeze_batch_norm
 from hashing.training import losses
 from hashing.training.centers import class_centers
 from hashing.training.config import TrainConfig

@@ -39,12 +39,13 @@ from delg.exports.extraction_module import resize_images
 from delg.features import reader as features_reader
 from delg.features.describing import ImageDescriber
 from delg.features.shard_extraction import extract_shard
-from delg.networks import backbones, model_files
+from delg.networks import backbone, model_files
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.extraction import EXTRACT_PRECISIONS, ExtractConfig
-from delg.settings.model import BACKBONES, ModelConfig
+from delg.settings.kinds import BACKBONES
+from delg.settings.model import ModelConfig
 
-_BACKBONE = flags.DEFINE_enum("backbone", "resnet18", BACKBONES, "Of the model, untrained.")
+_BACKBONE = flags.DEFINE_enum("backbone", "resnet18", list(BACKBONES), "Of the model, untrained.")
 _WIDTH = flags.DEFINE_float("width", 0.25, "Channel factor of resnet18.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 48, "JPEGs to describe.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 256, "Longer side of the images, pixels.")
@@ -148,7 +149,7 @@ def main(_) -> None:
         if _CALIBRATED.value:
             calibrate(model, path)
         saved_model = os.path.join(folder, "saved_model")
-        field = backbones.receptive_field(model_config.backbone)
+        field = backbone.receptive_field(model_config.backbone)
         saving.write_saved_model(model, {
             "model": dataclasses.asdict(model_config), "attention_threshold": 0.0,
             "receptive_field": list(field), "fingerprint": model_files.fingerprint(model)}, saved_model)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, require, setting
+from data_prep.stage.table import OrNone
+from delg.settings.backbones import check_stem
+from delg.settings.kinds import BACKBONES
 
 DOMAINS = ("day", "night")
 NORMALIZATIONS = ("none", "instance")
 UP_NORMALIZATIONS = ("batch", "instance", "layer")
-STEMS = ("none", "mobilenet_v2", "resnet18")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +35,9 @@ class ModelConfig:
         range="[1, inf)")
     stem: str = setting(
         "none", help="network in place of the encoders' first convolutions; none: as in the original",
-        choices=STEMS)
-    stem_width: float = setting(1.0, help="channel multiplier of the stem; only resnet18 has others than 1")
+        choices=OrNone(BACKBONES))
+    stem_width: float = setting(
+        1.0, help="channel multiplier of the stem; most accept 1.0 only, resnet18 any")
 
     @property
     def stride(self) -> int:
@@ -47,9 +50,8 @@ class ModelConfig:
                 f"`image_size` must be a multiple of {self.stride}, at least {2 * self.stride}.",
                 image_size=self.image_size, stem=self.stem)
         require(self.width >= 1 / 64, "`width` must be at least 1/64.", width=self.width)
-        require(self.stem_width == 1 or (self.stem == "resnet18" and self.stem_width > 0),
-                "`stem_width` must be 1, or positive for the stem resnet18.", stem_width=self.stem_width,
-                stem=self.stem)
+        if self.stem != "none" or self.stem_width != 1:
+            check_stem(self.stem, self.stem_width)
         require(self.stem == "none" or self.normalization == "none" or self.descriptor_grid > 1,
                 "`descriptor_grid` must be at least 2 for a stem with `normalization` instance, after which "
                 "whole maps have equal means.", descriptor_grid=self.descriptor_grid, stem=self.stem)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import keras
 
-from delg.networks.backbones import build_backbone
-
-# Sums of residual branches of stride 16, before any ReLU: signed, as latents are. Of several layers and sizes
-# those that found the day of most night photographs of webcams that are not reported, with each channel of
-# an image normalised.
-_TAPS = {"mobilenet_v2": "block_12_add", "resnet18": "layer3_0_add"}
+from delg.networks.backbone import build_backbone
+from delg.settings.kinds import BACKBONES
 
 
 def build_stem(name: str, width: float = 1.0, weights: str = "none") -> keras.Model:
     """The first layers of a backbone; preprocessing is its first layer.
 
+    Their last is the sum of a residual branch of stride 16 before any ReLU: signed, as latents are.
+
     Args:
-        name: mobilenet_v2 or resnet18.
-        width: channel factor of resnet18; 1 for mobilenet_v2.
+        name: backbone with a layer for stems, such as mobilenet_v2.
+        width: channel factor; 1 for most backbones.
         weights: of the whole backbone: "imagenet", "none" or a file, see
-            `delg.networks.backbones.build_backbone`.
+            `delg.networks.backbone.build_backbone`.
 
     Returns:
         Model `stem` from images, float [B, H, W, 3] in [0, 1], sides multiples of 16, to maps
@@ -31,7 +29,7 @@ def build_stem(name: str, width: float = 1.0, weights: str = "none") -> keras.Mo
     """
     backbone = build_backbone(name, width, weights)
     network = backbone.get_layer(name)
-    layers = keras.Model(network.input, network.get_layer(_TAPS[name]).output, name=name)
+    layers = keras.Model(network.input, network.get_layer(BACKBONES[name].maps.stem).output, name=name)
     images = keras.Input((None, None, 3), name="images", dtype="float32")
     # In float32, since 0..255 needs more digits than bfloat16 has.
     pixels = keras.layers.Rescaling(255.0, dtype="float32", name="pixels")(images)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from delg.exports.loading import ExportedModel
-from delg.networks.backbones import build_backbone
+from delg.networks.backbone import build_backbone
 from delg.networks.layers import GeMPooling, ImageNormalization, L2Normalization
 from delg.vectors.unit import unit_vectors
 from vae.data.photographs import resized

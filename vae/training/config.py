@@ -7,6 +7,7 @@ from typing import Any
 
 from data_prep.stage.settings import check_fields, like, require, require_member, setting
 from delg.settings.fitting import FitConfig
+from delg.settings.kinds import BACKBONES
 from vae.networks.config import ModelConfig
 
 AUGMENTATIONS = ("none", "crop")
@@ -93,8 +94,9 @@ class TrainConfig(FitConfig):
         require(self.pair_contrast_weight == 0 or self.pairing != "none",
                 "`pair_contrast_weight` needs `pairing` frame or place.", pairing=self.pairing,
                 pair_contrast_weight=self.pair_contrast_weight)
-        require(self.stem != "resnet18" or self.stem_weights != "imagenet",
-                "`stem_weights` of resnet18 must be none or a weight file, since Keras publishes none.",
+        require(self.stem == "none" or self.stem_weights != "imagenet"
+                or BACKBONES[self.stem].build_pretrained is not None,
+                f"`stem_weights` of {self.stem} must be none or a weight file, since Keras publishes none.",
                 stem_weights=self.stem_weights)
         require(self.stem == "none" or self.stem_weights != "none" or self.stem_learning_rate_factor > 0,
                 "`stem_learning_rate_factor` must be positive for a stem that starts from nothing.",

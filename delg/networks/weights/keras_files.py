@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 import h5py
 import keras
 import numpy as np
 
-from delg.networks.resnet18 import BATCH_NORM_EPSILON
-from delg.networks.weights import safetensors_files
+from delg.settings.kinds import BACKBONES
 
 
-def load_backbone_weights(model: keras.Model, path: str) -> None:
+def load_backbone_weights(model: keras.Model, path: str, read_safetensors: Callable | None = None,
+                          unfold_batch_norm: Callable | None = None) -> None:
     """Sets the weights of `model` from a file; on any mismatch nothing is changed.
 
     Four kinds of file are understood:
     - Keras `*.weights.h5` (also of Keras 3): layers are matched by class and order;
     - the older Keras format, such as the `notop` files of keras.applications: layers are matched by name;
-    - for resnet18, the first kind with each batch normalisation folded into a biased convolution. Its bias
-      becomes the offset of the normalisation (mean 0, variance 1), which in inference is the same function.
-      In training it is not: freeze the batch normalisation. Stages that the file lacks keep their values;
-    - for resnet18, `*.safetensors` as torchvision and timm publish it, see `safetensors_weights`.
+    - for backbones that can, the first kind with each batch normalisation folded into a biased convolution.
+      Stages that the file lacks keep their values;
+    - for backbones that can, `*.safetensors`.
 
     Args:
         model: backbone without preprocessing.
         path: HDF5 or safetensors file.
+        read_safetensors, unfold_batch_norm: of its `Backbone`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -34,17 +35,18 @@ def load_backbone_weights(model: keras.Model, path: str) -> None:
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"`backbone_weights` must be imagenet, none or a file. No such file: {path}.")
+    weighted = [layer for layer in model.layers if layer.weights]
     if path.endswith(".safetensors"):
-        layers, in_order = _read_safetensors(model, path), False
+        if read_safetensors is None:
+            raise ValueError(f"Weight file {path} is a safetensors file, which only "
+                             f"{_others('read_safetensors')} accepts. Received: backbone {model.name}.")
+        stored = layers = read_safetensors(path, model)
     else:
         layers, in_order = _read_layers(path)
-    weighted = [layer for layer in model.layers if layer.weights]
-    if in_order:
-        stored = _match_by_order(model, layers)
-        if not any(name.startswith("batch_normalization") for name in layers):
-            weighted, stored = _unfold_batch_norm(model, layers, path)
-    else:
-        stored = layers
+        stored = match_by_order(model, layers) if in_order else layers
+        if in_order and not any(name.startswith("batch_normalization") for name in layers):
+            stored = _unfolded(layers, model, path, unfold_batch_norm)
+            weighted = [layer for layer in weighted if layer.name in stored]
     for layer in weighted:
         expected = [tuple(weight.shape) for weight in layer.weights]
         if layer.name not in stored:
@@ -58,11 +60,9 @@ def load_backbone_weights(model: keras.Model, path: str) -> None:
         layer.set_weights(stored[layer.name])
 
 
-def _read_safetensors(model: keras.Model, path: str) -> dict[str, list[np.ndarray]]:
-    if model.name != "resnet18":
-        raise ValueError(f"Weight file {path} is a safetensors file, which only resnet18 accepts. "
-                         f"Received: backbone {model.name}.")
-    return safetensors_files.read_resnet18_layers(path, model)
+def _others(reader: str) -> str:
+    """Names of the backbones that have a reader."""
+    return ", ".join(BACKBONES.where(lambda backbone: getattr(backbone, reader) is not None))
 
 
 def _read_layers(path: str) -> tuple[dict[str, list[np.ndarray]], bool]:
@@ -92,7 +92,7 @@ def _as_text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
-def _match_by_order(model: keras.Model, layers: dict[str, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
+def match_by_order(model: keras.Model, layers: dict[str, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
     """Stored arrays by layer name of `model`; the n-th layer of a class is stored as `class_n`."""
     counts, stored = {}, {}
     for layer in model.layers:
@@ -106,24 +106,12 @@ def _match_by_order(model: keras.Model, layers: dict[str, list[np.ndarray]]) -> 
     return stored
 
 
-def _unfold_batch_norm(model, layers, path):
-    """Layers and weights of a resnet18 from a file that has biased convolutions only."""
-    order = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    if model.name != "resnet18":
-        raise ValueError(f"Weight file {path} has no batch normalisation, which only resnet18 accepts. "
-                         f"Received: backbone {model.name}.")
+def _unfolded(layers, model, path, unfold_batch_norm):
+    """Arrays by layer of `model` from a file that has biased convolutions only."""
+    if unfold_batch_norm is None:
+        raise ValueError(f"Weight file {path} has no batch normalisation, which only "
+                         f"{_others('unfold_batch_norm')} accepts. Received: backbone {model.name}.")
     if any(len(arrays) != 2 for arrays in layers.values()):
         raise ValueError(f"Weight file {path} must hold a kernel and a bias per convolution. Found: "
                          f"{[[value.shape for value in arrays] for arrays in layers.values()][:3]}.")
-    kept, stored = [], {}
-    by_order = _match_by_order(model, layers)
-    for layer in order:
-        if layer.name not in by_order:
-            continue
-        kernel, bias = by_order[layer.name]
-        normalisation = model.get_layer(f"{layer.name}_bn")
-        kept += [layer, normalisation]
-        stored[layer.name] = [kernel]
-        stored[normalisation.name] = [np.ones_like(bias), bias, np.zeros_like(bias),
-                                      np.full_like(bias, 1.0 - BATCH_NORM_EPSILON)]
-    return kept, stored
+    return unfold_batch_norm(layers, model)

@@ -10,7 +10,7 @@ import cv2
 import keras
 import numpy as np
 
-from delg.networks import backbones
+from delg.networks.backbones import resnet18
 from hashing.data import set_folders
 from hashing.experiments import chain, presets
 from hashing.networks import model_dir
@@ -41,7 +41,7 @@ def _small_network(width, batch_norm):
 class _ChainTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        network = mock.patch.object(backbones, "build_resnet18", _small_network)
+        network = mock.patch.object(resnet18, "build_resnet18", _small_network)
         network.start()
         cls.addClassCleanup(network.stop)
 

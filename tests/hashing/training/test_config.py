@@ -16,7 +16,7 @@ class ConfigTest(unittest.TestCase):
     def test_refusals(self):
         for message, changes in (
                 ("must be a multiple of 8, at least 8. Received: code_size=12", {"code_size": 12}),
-                ("`backbone` must be one of resnet18, .* Received: backbone='x'", {"backbone": "x"}),
+                ("`backbone` must be one of resnet50, .* Received: backbone='x'", {"backbone": "x"}),
                 ("`width` must be positive, and 1.0 for every backbone but resnet18",
                  {"backbone": "resnet50", "width": 0.5}),
                 ("`image_size` must be at least 32. Received: image_size=16", {"image_size": 16}),

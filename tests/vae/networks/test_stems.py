@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from delg.fitting import resuming
 from delg.networks import model_files
-from delg.networks.backbones import build_backbone
+from delg.networks.backbone import build_backbone
 from tests.fixtures import tiny_day_night
 from vae.latents import encoding, export
 from vae.latents.latents import LatentEncoder
@@ -191,7 +191,12 @@ def _stop_after_two(batch, logs=None):
 class StemSettingsTest(unittest.TestCase):
     def test_refuses_what_cannot_be(self):
         for message, changes in (
-                ("`stem` must be one of none, mobilenet_v2, resnet18", {"stem": "vgg16"}),
+                ("`stem` must be one of resnet50, .*resnet18, .*none. Received: stem='vgg16'",
+                 {"stem": "vgg16"}),
+                ("`stem` must be one of none, mobilenet_v2, resnet18. Received: stem='resnet50'",
+                 {"stem": "resnet50"}),
+                ("`stem` must be one of none, mobilenet_v2, resnet18. Received: stem='vit_b16'",
+                 {"stem": "vit_b16"}),
                 ("`image_size` must be a multiple of 16, at least 32. Received: image_size=40",
                  {"stem": "mobilenet_v2", "image_size": 40}),
                 ("`stem_width` must be 1, or positive for the stem resnet18. Received: stem_width=0.5",

@@ -6,7 +6,8 @@ import h5py
 import keras
 import numpy as np
 
-from delg.networks.resnet18 import build_resnet18
+from delg.networks.backbone import load_weights
+from delg.networks.backbones.resnet18 import build_resnet18
 from delg.networks.weights.keras_files import load_backbone_weights
 
 _WIDTH = 0.0625
@@ -49,7 +50,7 @@ class LoadBackboneWeightsTest(unittest.TestCase):
         folded.save_weights(self.path)
         model = build_resnet18(_WIDTH)
         deep = model.get_layer("layer4_0_conv1").get_weights()[0]
-        load_backbone_weights(model, self.path)
+        load_weights(model, "resnet18", self.path)
         maps = keras.Model(model.input, model.get_layer("layer3_1_out").output)(self.images)
         np.testing.assert_allclose(maps, folded(self.images), rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(model.get_layer("layer4_0_conv1").get_weights()[0], deep)
@@ -59,7 +60,7 @@ class LoadBackboneWeightsTest(unittest.TestCase):
         for path in (self.path, self.path.replace(".weights.h5", "_notop.h5")):
             saved.save_weights(path)
             model = build_resnet18(_WIDTH)
-            load_backbone_weights(model, path)
+            load_weights(model, "resnet18", path)
             for expected, found in zip(saved.get_weights(), model.get_weights()):
                 np.testing.assert_array_equal(found, expected)
 
@@ -69,7 +70,7 @@ class LoadBackboneWeightsTest(unittest.TestCase):
         before = model.get_weights()
         with self.assertRaisesRegex(ValueError, r"weights.h5 does not fit layer 'conv1' of resnet18. "
                                     r"Expected shapes: \[\(7, 7, 3, 4\)\]. Found: \[\(7, 7, 3, 8\)\]"):
-            load_backbone_weights(model, self.path)
+            load_weights(model, "resnet18", self.path)
         for expected, found in zip(before, model.get_weights()):
             np.testing.assert_array_equal(found, expected)
 
@@ -78,7 +79,7 @@ class LoadBackboneWeightsTest(unittest.TestCase):
         with h5py.File(self.path, "a") as file:
             del file["layers"]["conv2d_19"]
         with self.assertRaisesRegex(ValueError, "lacks layer 'layer4_1_conv2' of resnet18"):
-            load_backbone_weights(build_resnet18(_WIDTH), self.path)
+            load_weights(build_resnet18(_WIDTH), "resnet18", self.path)
 
     def test_refuses_folded_weights_for_others(self):
         _folded_resnet18((4, 8, 16)).save_weights(self.path)
@@ -88,16 +89,16 @@ class LoadBackboneWeightsTest(unittest.TestCase):
 
     def test_refuses_missing_file(self):
         with self.assertRaisesRegex(FileNotFoundError, "imagenet, none or a file. No such file: nowhere.h5"):
-            load_backbone_weights(build_resnet18(_WIDTH), "nowhere.h5")
+            load_weights(build_resnet18(_WIDTH), "resnet18", "nowhere.h5")
 
     def test_refuses_other_formats(self):
         with open(self.path, "w", encoding="utf-8") as file:
             file.write("no weights")
         with self.assertRaisesRegex(ValueError, "must be in HDF5 format"):
-            load_backbone_weights(build_resnet18(_WIDTH), self.path)
+            load_weights(build_resnet18(_WIDTH), "resnet18", self.path)
 
     def test_refuses_hdf5_without_layers(self):
         with h5py.File(self.path, "w") as file:
             file["features"] = np.zeros(3)
         with self.assertRaisesRegex(ValueError, r"must hold Keras layers. Found keys: \['features'\]"):
-            load_backbone_weights(build_resnet18(_WIDTH), self.path)
+            load_weights(build_resnet18(_WIDTH), "resnet18", self.path)

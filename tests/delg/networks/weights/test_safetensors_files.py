@@ -5,9 +5,8 @@ import unittest
 import numpy as np
 import safetensors.numpy
 
-from delg.networks.backbones import build_backbone
-from delg.networks.resnet18 import build_resnet18
-from delg.networks.weights.keras_files import load_backbone_weights
+from delg.networks.backbone import build_backbone, load_weights
+from delg.networks.backbones.resnet18 import build_resnet18
 
 _WIDTH = 1 / 16  # 4, 8, 16 and 32 channels
 
@@ -47,7 +46,7 @@ class SafetensorsTest(unittest.TestCase):
         tensors = _published()
         safetensors.numpy.save_file(tensors, self.path)
         model = build_resnet18(_WIDTH)
-        load_backbone_weights(model, self.path)
+        load_weights(model, "resnet18", self.path)
         kernel = tensors["layer3.0.conv2.weight"]
         found = model.get_layer("layer3_0_conv2").get_weights()[0]
         self.assertEqual(found[1, 2, 3, 4], kernel[4, 3, 1, 2])
@@ -60,19 +59,19 @@ class SafetensorsTest(unittest.TestCase):
     def test_a_missing_tensor_is_named(self):
         safetensors.numpy.save_file(_published(without=("layer2.0.bn2.running_var",)), self.path)
         with self.assertRaisesRegex(ValueError, "lacks the tensor layer2.0.bn2.running_var of a ResNet-18"):
-            load_backbone_weights(build_resnet18(_WIDTH), self.path)
+            load_weights(build_resnet18(_WIDTH), "resnet18", self.path)
 
     def test_another_width_does_not_fit(self):
         safetensors.numpy.save_file(_published(), self.path)
         with self.assertRaisesRegex(ValueError, "does not fit layer 'conv1' of resnet18"):
-            load_backbone_weights(build_resnet18(_WIDTH * 2), self.path)
+            load_weights(build_resnet18(_WIDTH * 2), "resnet18", self.path)
 
     def test_a_damaged_file_is_refused(self):
         safetensors.numpy.save_file(_published(), self.path)
         with open(self.path, "r+b") as file:
             file.truncate(5000)
         with self.assertRaisesRegex(ValueError, "must be in safetensors format"):
-            load_backbone_weights(build_resnet18(_WIDTH), self.path)
+            load_weights(build_resnet18(_WIDTH), "resnet18", self.path)
 
     def test_only_resnet18_reads_them(self):
         safetensors.numpy.save_file(_published(), self.path)

@@ -12,8 +12,9 @@ import numpy as np
 import scipy.ndimage
 import tensorflow as tf
 
+from delg.networks.backbone import Backbone
+
 _EPSILON = 1e-6  # of the layer normalisations of the published models
-PATCH_SIZES = {"vit_b32": 32, "vit_b16": 16}
 
 
 @keras.saving.register_keras_serializable(package="hashing")
@@ -155,3 +156,13 @@ def _resized_positions(embedding: np.ndarray, num_tokens: int) -> np.ndarray:
     grid = embedding[0, 1:].reshape(old, old, -1)
     grid = scipy.ndimage.zoom(grid, (new / old, new / old, 1), order=1)  # from corner to corner
     return np.concatenate([embedding[:, :1], grid.reshape(1, new * new, -1)], axis=1).astype(np.float32)
+
+
+def _base(patch_size: int) -> Backbone:
+    """ViT-B for patches of that many pixels."""
+    return Backbone(lambda _width, image_size, _batch_norm: build_vit(patch_size, image_size),
+                    load_weights=load_vit_weights, weight_file="an .npz file")
+
+
+VIT_B32 = _base(32)
+VIT_B16 = _base(16)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
+
+from delg.networks.backbone import Backbone, Colours, Maps
+from delg.networks.weights.keras_files import match_by_order
+from delg.networks.weights.safetensors_files import read_resnet18_layers
 
 _CHANNELS = (64, 128, 256, 512)  # conv2_x to conv5_x; https://arxiv.org/abs/1512.03385, table 1
-BATCH_NORM_EPSILON = 1e-5
+_EPSILON = 1e-5
 
 
 def _convolution(maps, channels, size, stride, name, batch_norm):
@@ -43,7 +48,7 @@ def build_resnet18(width: float = 1.0, batch_norm=keras.layers.BatchNormalizatio
         Model from normalised images [B, H, W, 3] to [B, ceil(H/32), ceil(W/32), 512 * width].
     """
     def normalisation(name):
-        return batch_norm(name=name, epsilon=BATCH_NORM_EPSILON, momentum=0.9)  # chosen for short trainings
+        return batch_norm(name=name, epsilon=_EPSILON, momentum=0.9)  # chosen for short trainings
 
     channels = [max(1, round(width * count)) for count in _CHANNELS]
     images = keras.Input((None, None, 3), name="normalised_images")
@@ -56,3 +61,32 @@ def build_resnet18(width: float = 1.0, batch_norm=keras.layers.BatchNormalizatio
             stride = 2 if stage > 1 and block == 0 else 1
             maps = _residual_block(maps, stage_channels, stride, f"layer{stage}_{block}", normalisation)
     return keras.Model(images, maps, name="resnet18")
+
+
+def unfold_batch_norm(layers: dict[str, list[np.ndarray]],
+                      network: keras.Model) -> dict[str, list[np.ndarray]]:
+    """Arrays of a ResNet-18 whose batch normalisation was folded into biased convolutions.
+
+    A bias becomes the offset of the normalisation (mean 0, variance 1), which in inference is the same
+    function. In training it is not: freeze the batch normalisation.
+
+    Args:
+        layers: kernel and bias of each convolution, as a Keras file names it: by class and order.
+        network: from `build_resnet18`.
+
+    Returns:
+        By layer of the network; stages that the file lacks are absent.
+    """
+    stored = {}
+    for name, (kernel, bias) in match_by_order(network, layers).items():
+        stored[name] = [kernel]
+        stored[f"{name}_bn"] = [np.ones_like(bias), bias, np.zeros_like(bias),
+                                np.full_like(bias, 1.0 - _EPSILON)]
+    return stored
+
+
+RESNET18 = Backbone(
+    lambda width, _image_size, batch_norm: build_resnet18(width, batch_norm),
+    maps=Maps("layer3_1_out", "layer4_1_out", receptive_field=(211, 105), stem="layer3_0_add"),
+    colours=Colours((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)), has_any_width=True,
+    read_safetensors=read_resnet18_layers, unfold_batch_norm=unfold_batch_norm)

@@ -6,7 +6,7 @@ import unittest
 import numpy as np
 import scipy.special
 
-from hashing.networks import vit
+from delg.networks.backbones import vit
 
 _WIDTH, _HEADS, _HIDDEN, _DEPTH, _PATCH, _GRID = 8, 2, 12, 2, 4, 3
 

@@ -1,12 +1,16 @@
 import functools
+import sys
 import unittest
+from unittest import mock
 
 import keras
 import numpy as np
 
-from delg.networks import backbones
+from delg.networks import backbone
+from delg.networks.backbones.resnet18 import build_resnet18
+from delg.networks.backbones.vit import build_vit
 from delg.networks.layers import BatchNormalization
-from delg.networks.resnet18 import build_resnet18
+from delg.settings.kinds import BACKBONES
 
 _GREY = {"resnet50": (123.68, 116.779, 103.939), "resnet101": (123.68, 116.779, 103.939),
          "mobilenet_v2": (127.5, 127.5, 127.5), "resnet18": (123.675, 116.28, 103.53)}  # becomes zero
@@ -15,7 +19,7 @@ _GREY = {"resnet50": (123.68, 116.779, 103.939), "resnet101": (123.68, 116.779, 
 @functools.cache
 def _backbone(name, width=1.0, local_stride=16):
     """With random weights, which stay as they are."""
-    return backbones.build_backbone(name, width, "none", local_stride)
+    return backbone.build_backbone(name, width, "none", local_stride)
 
 
 def _make_positive(model):
@@ -39,7 +43,7 @@ def _sees(model, name, cell, width, columns):
 
 class ReceptiveFieldTest(unittest.TestCase):
     def _check(self, name, width=1.0, local_stride=16, odd=1):
-        size, stride, padding = backbones.receptive_field(name, local_stride)
+        size, stride, padding = backbone.receptive_field(name, local_stride)
         model = _backbone(name, width, local_stride)
         self.addCleanup(model.set_weights, model.get_weights())
         _make_positive(model)
@@ -62,12 +66,12 @@ class ReceptiveFieldTest(unittest.TestCase):
         self._check("resnet50")
 
     def test_resnet101_has_17_more_blocks_at_stride_16(self):  # each adds 2 * 16 pixels
-        size, stride, padding = backbones.receptive_field("resnet50")
-        self.assertEqual(backbones.receptive_field("resnet101"), (size + 17 * 32, stride, padding + 17 * 16))
+        size, stride, padding = backbone.receptive_field("resnet50")
+        self.assertEqual(backbone.receptive_field("resnet101"), (size + 17 * 32, stride, padding + 17 * 16))
 
     def test_centres_of_residual_networks_are_multiples_of_the_stride(self):
         for name in ("resnet18", "resnet50", "resnet101"):
-            size, _, padding = backbones.receptive_field(name)
+            size, _, padding = backbone.receptive_field(name)
             self.assertEqual((size - 1) / 2 - padding, 0.0)
 
 
@@ -83,7 +87,7 @@ class BuildBackboneTest(unittest.TestCase):
     def test_local_stride_of_32_keeps_every_second_cell_and_the_global_map(self):
         images = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3))
         fine = _backbone("resnet18", 0.125)
-        coarse = backbones.build_backbone("resnet18", 0.125, "none", local_stride=32)
+        coarse = backbone.build_backbone("resnet18", 0.125, "none", local_stride=32)
         coarse.set_weights(fine.get_weights())
         np.testing.assert_allclose(coarse(images)["local"], fine(images)["local"][:, ::2, ::2])
         np.testing.assert_allclose(coarse(images)["global"], fine(images)["global"])
@@ -103,7 +107,7 @@ class BuildBackboneTest(unittest.TestCase):
         np.testing.assert_allclose(model(images)["global"], expected, rtol=1e-4, atol=1e-5)
 
     def test_resnet50_preprocesses_as_keras_applications(self):
-        model = keras.Model(*(lambda backbone: (backbone.input, backbone.get_layer("normalization").output))(
+        model = keras.Model(*(lambda model: (model.input, model.get_layer("normalization").output))(
             _backbone("resnet50")))
         images = np.random.default_rng(0).integers(0, 255, (1, 4, 4, 3)).astype(np.float32)
         np.testing.assert_allclose(model(images), keras.applications.resnet.preprocess_input(images.copy()),
@@ -112,10 +116,10 @@ class BuildBackboneTest(unittest.TestCase):
     def test_synchronized_batch_norm_changes_no_output(self):
         images = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3))
         plain = _backbone("resnet18", 0.125)
-        shared = backbones.build_backbone("resnet18", 0.125, "none", synchronized=True)
+        shared = backbone.build_backbone("resnet18", 0.125, "none", synchronized=True)
         shared.set_weights(plain.get_weights())
         np.testing.assert_allclose(shared(images)["global"], plain(images)["global"], atol=1e-5)
-        others = backbones.build_backbone("mobilenet_v2", weights="none", synchronized=True)
+        others = backbone.build_backbone("mobilenet_v2", weights="none", synchronized=True)
         for network in (shared.get_layer("resnet18"), others.get_layer("mobilenet_v2")):
             found = {type(layer) for layer in network.layers if "BatchNorm" in type(layer).__name__}
             self.assertEqual(found, {BatchNormalization})
@@ -125,12 +129,20 @@ class BuildBackboneTest(unittest.TestCase):
 
     def test_refuses_unknown_name(self):
         with self.assertRaisesRegex(ValueError, "`backbone` must be one of resnet50, .* backbone='vgg'"):
-            backbones.build_backbone("vgg")
+            backbone.build_backbone("vgg")
+
+    def test_gives_one_vector_per_image_where_the_network_has_no_maps(self):
+        record = backbone.Backbone(lambda _width, image_size, _batch_norm: build_vit(
+            16, image_size, width=8, depth=1, num_heads=2, mlp_dim=8))
+        with mock.patch.dict(sys.modules, tiny_vit=mock.Mock(RECORD=record)), \
+                mock.patch.dict(BACKBONES.places, tiny_vit="tiny_vit:RECORD"):
+            model = backbone.build_backbone("tiny_vit", weights="none", image_size=32)
+        self.assertEqual((model.name, model.output_shape), ("backbone", (None, 8)))
 
     def test_refuses_width_of_others(self):
-        with self.assertRaisesRegex(ValueError, "`width` must be 1 for every backbone but resnet18"):
-            backbones.build_backbone("mobilenet_v2", width=0.5, weights="none")
+        with self.assertRaisesRegex(ValueError, "`width` must be .* 1.0 for every backbone but resnet18"):
+            backbone.build_backbone("mobilenet_v2", width=0.5, weights="none")
 
     def test_says_that_resnet18_has_no_published_weights(self):
         with self.assertRaisesRegex(ValueError, "Keras publishes no ImageNet weights for resnet18"):
-            backbones.build_backbone("resnet18", weights="imagenet")
+            backbone.build_backbone("resnet18", weights="imagenet")

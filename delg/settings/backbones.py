@@ -1,0 +1,48 @@
+"""Checks of settings that name a backbone, by its record."""
+
+from __future__ import annotations
+
+from data_prep.stage.settings import require
+from delg.settings.kinds import BACKBONES
+
+
+def check_width(width: float, name: str) -> None:
+    """Checks the channel multiplier of a backbone; 1 is always right, and asks no record.
+
+    Args:
+        width: to check.
+        name: of BACKBONES.
+
+    Raises:
+        ValueError: it is not positive, or not 1 for a backbone that has one width.
+    """
+    if width == 1 or (width > 0 and BACKBONES[name].has_any_width):
+        return
+    others = ", ".join(BACKBONES.where(lambda backbone: backbone.has_any_width))
+    require(False, f"`width` must be positive, and 1.0 for every backbone but {others}.", width=width,
+            backbone=name)
+
+
+def check_has_maps(name: str) -> None:
+    """Checks that a backbone gives feature maps, which the heads of DELG stand on.
+
+    Raises:
+        ValueError: it gives one vector per image.
+    """
+    if BACKBONES[name].maps is None:
+        others = ", ".join(BACKBONES.where(lambda backbone: backbone.maps is not None))
+        require(False, f"`backbone` must be one with feature maps: one of {others}.", backbone=name)
+
+
+def check_stem(name: str, width: float) -> None:
+    """Checks that encoders may begin with a backbone, of such a width.
+
+    Raises:
+        ValueError: it has no layer for that, or not this width.
+    """
+    stems = BACKBONES.where(lambda backbone: backbone.maps is not None and bool(backbone.maps.stem))
+    require(name in stems or name == "none", f"`stem` must be one of none, {', '.join(stems)}.", stem=name)
+    others = [stem for stem in stems if BACKBONES[stem].has_any_width]
+    require(width == 1 or (width > 0 and name in others),
+            f"`stem_width` must be 1, or positive for the stem {', '.join(others)}.", stem_width=width,
+            stem=name)
