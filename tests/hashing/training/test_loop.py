@@ -16,10 +16,9 @@ from tests.fixtures import model_dirs, replicas, tiny_backbone, tiny_shards
 
 
 def setUpModule():
-    global _folder, _base
-    backbone = tiny_backbone.in_place_of_resnet18()
-    backbone.start()
-    unittest.addModuleCleanup(backbone.stop)
+    global _folder, _base, _backbone
+    _backbone = tiny_backbone.in_place_of_resnet18()
+    _backbone.start()
     _folder = tempfile.TemporaryDirectory()
     tiny_shards.write_tiny_shards(_folder.name)
     _base = TrainConfig(
@@ -31,6 +30,7 @@ def setUpModule():
 
 
 def tearDownModule():
+    _backbone.stop()
     _folder.cleanup()
 
 
