@@ -56,3 +56,14 @@ class OrNone(Iterable[str]):
     def __iter__(self) -> Iterator[str]:
         yield from self._table
         yield "none"
+
+
+class AutoOr(Iterable[str]):
+    """The name "auto", then the names of a table, for a setting that is chosen by what it meets."""
+
+    def __init__(self, table: Table):
+        self._table = table
+
+    def __iter__(self) -> Iterator[str]:
+        yield "auto"
+        yield from self._table

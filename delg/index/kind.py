@@ -51,15 +51,12 @@ class IndexKind(abc.ABC):
         stems: first parts of the names of its files, but for ids and kept.
         descriptor_dtypes: what `descriptor_dtype` may be.
         automatic_from: images from which on `auto` means this type, until the next one does; None: never.
-        settings: frozen dataclass of settings that only this type has, each a flag of delg.build_index and an
-            attribute of the config. None: those of IndexConfig are all it asks for.
     """
 
     ranked_by: str
     stems: tuple[str, ...]
     descriptor_dtypes: tuple[str, ...] = DESCRIPTOR_DTYPES
     automatic_from: int | None = None
-    settings: type | None = None
 
     @abc.abstractmethod
     def build(self, features: str, writer: IndexWriter, config: IndexConfig) -> None:

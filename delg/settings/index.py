@@ -7,7 +7,8 @@ import math
 from typing import Any
 
 from data_prep.stage.settings import check_fields, setting
-from delg.settings.kinds import INDEX_KINDS
+from data_prep.stage.table import AutoOr
+from delg.settings.kinds import INDEX_KINDS, INDEX_SETTINGS
 
 AUTO = "auto"  # the type that fits the number of images
 GLOBAL_DESCRIPTORS, LOCAL_FEATURES = "global descriptors", "local features"  # what images are ranked by
@@ -26,7 +27,7 @@ class IndexConfig:
     index_type: str = setting(
         AUTO, help="how neighbours are found: exact compares with every image; binary, ivf and hnsw find "
         "candidates first; asmk and binary_asmk compare local features; auto: exact, from a million images "
-        "up ivf", choices=(AUTO, *INDEX_KINDS))
+        "up ivf", choices=AutoOr(INDEX_KINDS))
     descriptor_dtype: str = setting(
         "float32", help="type that descriptors are stored in; float16: half the file, but slower; not for "
         "binary_asmk", choices=DESCRIPTOR_DTYPES)
@@ -84,6 +85,14 @@ class IndexConfig:
         return dataclasses.replace(self, index_type=self.type_for(num_images), num_lists=num_lists)
 
 
+def config_class() -> type[IndexConfig]:
+    """IndexConfig, with a field for each setting that one type alone has (`INDEX_SETTINGS`)."""
+    own = dict.fromkeys(INDEX_SETTINGS.values())
+    if not own:
+        return IndexConfig
+    return dataclasses.make_dataclass("IndexConfig", (), bases=(*reversed(own), IndexConfig), frozen=True)
+
+
 def ranked_by(index_type: str) -> str:
     """What an index of this type ranks images by: their global descriptors or their local features."""
     return INDEX_KINDS[index_type].ranked_by
@@ -96,6 +105,6 @@ def read_config(description: dict[str, Any]) -> IndexConfig:
         ValueError: if they are others than those of today.
     """
     try:
-        return IndexConfig(**description["config"])
+        return config_class()(**description["config"])
     except TypeError as error:
         raise ValueError(f"index.json must hold the settings of an index. Received: {error}.") from error
