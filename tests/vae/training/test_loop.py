@@ -7,7 +7,7 @@ import unittest
 import numpy as np
 
 from delg.networks import model_files
-from tests.fixtures import model_dirs, replicas, tiny_day_night
+from tests.fixtures import eager, model_dirs, replicas, tiny_day_night
 from vae.latents.latents import LatentEncoder
 from vae.networks.model_dir import load_vae
 from vae.training import loop
@@ -16,9 +16,9 @@ from vae.training.config import preset
 
 def setUpModule():
     global _folder, _base
+    eager.run_eagerly()  # test_stems.py trains as a graph
     _folder = tempfile.TemporaryDirectory()
     tiny_day_night.write_shards(_folder.name)
-    # No normalisation: its many small operations take most of the time to trace.
     _base = preset(
         "adversarial", train_pattern=f"{_folder.name}/train-*", model_dir=f"{_folder.name}/whole",
         validation_pattern=f"{_folder.name}/validation-*", image_size=16, width=1 / 32, batch_size=4,
