@@ -15,7 +15,6 @@ from delg.pictures import drawing
 from delg.report.queries import Hit, QueryOutcome
 from delg.scores.percent import percent
 from delg.scores.ranking import Ranking
-from delg.settings.search import SearchConfig
 
 _THUMBNAIL = (150, 220)  # height and width at most, pixels
 _QUERY = (300, 440)
@@ -65,9 +64,6 @@ class CardMaker:
                       for part, reader in self._features.items()}
         self._examples = {"query": query_examples, "index": index_examples}
         self._attention = attention
-        names = {field.name for field in dataclasses.fields(SearchConfig)}
-        self._settings = SearchConfig(**{name: value for name, value in ranking.config.items()
-                                         if name in names})
 
     def make(self, outcome: QueryOutcome, anchor: str, num_hits: int, max_bytes: int) -> dict[str, Any]:
         """A query's card, as the template takes it; its pictures take at most `max_bytes` characters."""
@@ -119,11 +115,11 @@ class CardMaker:
         query = self._features["query"].local_features(query_row)
         index = self._features["index"].local_features(index_row)
         height, width = map(int, self._features["query"].image_sizes[query_row])
-        pair = pairs.verify_pair(query, index, self._settings, (height, width))
+        pair = pairs.verify_pair(query, index, self._ranking.search_config, (height, width))
         return query.keypoints_yx[pair.query_rows], index.keypoints_yx[pair.index_rows]
 
     def _is_below_floor(self, hit: Hit) -> bool:
-        return hit.num_inliers < self._ranking.config["min_inliers"]
+        return hit.num_inliers < self._ranking.floor
 
     def _index_image(self, hit: Hit) -> np.ndarray:
         return drawing.decode(self._examples["index"][hit.image_id])

@@ -105,16 +105,17 @@ def judge_queries(ranking: Ranking, truth: GroundTruth) -> list[QueryOutcome]:
     before, after = (
         metrics.score_queries(ranks, len(ranking.index_ids), truth.easy, truth.hard, truth.junk)
         ["medium"].average_precision for ranks in (ranking.global_ranks(), ranking.ranks))
+    columns_before = ranking.global_columns()
     outcomes = []
     for row, query_id in enumerate(ranking.query_ids):
         kind_of = np.full(len(ranking.index_ids), WRONG, object)
-        for kind, rows in ((JUNK, truth.junk), (HARD, truth.hard), (EASY, truth.easy)):
-            kind_of[rows[row]] = kind  # a positive is never junk
+        _, junk = metrics.protocol_sets("medium", truth.easy[row], truth.hard[row], truth.junk[row])
+        for kind, rows in ((JUNK, junk), (HARD, truth.hard[row]), (EASY, truth.easy[row])):
+            kind_of[rows] = kind
         num_easy, num_hard, num_junk = (int(np.count_nonzero(kind_of == kind)) for kind in (EASY, HARD, JUNK))
-        columns_before = np.lexsort((ranking.ranks[row], -ranking.similarities[row]))
         outcomes.append(QueryOutcome(row, query_id, num_easy, num_hard, num_junk, float(before[row]),
                                      float(after[row]), was_verified, kind_of[ranking.ranks[row]],
-                                     columns_before, ranking))
+                                     columns_before[row], ranking))
     return outcomes
 
 

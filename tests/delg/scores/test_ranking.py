@@ -1,5 +1,6 @@
 """delg.scores.ranking: what is written is read, and broken files are refused."""
 
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -41,6 +42,13 @@ class RankingTest(unittest.TestCase):
 
     def test_order_before_verification(self):  # by similarity; b and c tie in the second, b is the lower row
         np.testing.assert_array_equal(tiny_ranking().global_ranks(), [[0, 2, 1], [0, 1, 2]])
+        columns = tiny_ranking().global_columns()
+        np.testing.assert_array_equal(np.take_along_axis(tiny_ranking().ranks, columns, 1),
+                                      [[0, 2, 1], [0, 1, 2]])
+
+    def test_floor_is_at_least_one_inlier(self):
+        self.assertEqual(tiny_ranking().floor, 12)
+        self.assertEqual(dataclasses.replace(tiny_ranking(), config={"min_inliers": 0}).floor, 1)
 
     def test_settings_come_back(self):
         self.assertEqual(tiny_ranking().search_config, SearchConfig(min_inliers=12))
