@@ -54,8 +54,8 @@ GRIDS = {"dba": {"dba_neighbors": (1, 2, 3, 5, 10)},
 
 
 def all_stacks() -> list[str]:
-    """Each alone, pairs and triples in the order of RERANKERS with `dba` first, and all four."""
-    ordered = ("dba", *(name for name in RERANKERS if name != "dba"))
+    """Each alone, pairs, triples and so on in the order of RERANKERS, those that change the index first."""
+    ordered = sorted(RERANKERS, key=lambda name: not RERANKERS[name].changes_index)
     return [",".join(names) for count in range(1, len(ordered) + 1)
             for names in itertools.combinations(ordered, count)]
 
@@ -65,7 +65,7 @@ def _average_precision(settings: dict, stack: str, queries: FeatureReader, image
     """Medium and hard average precision [Q] after a stack of re-rankers, and the seconds it took."""
     start = time.perf_counter()
     ranks, _ = rerankers_stack.rerank(queries.global_descriptors, images.global_descriptors,
-                                SearchConfig(**{**settings, "rerankers": stack}))
+                                      SearchConfig(**{**settings, "rerankers": stack}))
     seconds = time.perf_counter() - start
     scores = score_rows(ranks, queries, images, truth)
     return {protocol: scores[protocol].average_precision for protocol in ("medium", "hard")}, seconds

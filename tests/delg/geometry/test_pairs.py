@@ -42,6 +42,22 @@ class VerifyPairTest(unittest.TestCase):
             for rows in (pair.query_rows, pair.index_rows):
                 self.assertEqual(len(np.unique(rows)), pair.num_inliers)
 
+    def test_recipe_of_the_paper_runs_whatever_else_is_asked_for(self):
+        query, index = magnified_pair(100, 100)
+        asked = SearchConfig(verifier="paper", max_iterations=50, matcher="ratio", transform="homography")
+        recipe = SearchConfig(verifier="paper", max_iterations=50, matcher="threshold", transform="affine",
+                              guided_neighbors=0)
+        pair, expected = (pairs.verify_pair(query, index, config, (1024, 1024)) for config in (asked, recipe))
+        np.testing.assert_array_equal(pair.transform, expected.transform)
+        np.testing.assert_array_equal(pair.matches.query_rows, expected.matches.query_rows)
+        np.testing.assert_array_equal(pair.transform[2], [0, 0, 1])
+
+    def test_refuses_to_verify_without_a_verifier(self):
+        query, index = magnified_pair(5, 5)
+        with self.assertRaisesRegex(ValueError, "`verifier` must be one of usac, scale, paper. Received: "
+                                    "verifier='none'"):
+            pairs.verify_pair(query, index, SearchConfig(verifier="none"), (1024, 1024))
+
     def test_images_without_features_for_scale(self):
         nothing = planar_world.local_features(np.zeros((0, 2)), np.zeros((0, 32)))
         some = planar_world.local_features(np.ones((9, 2)), planar_world.unit(np.ones((9, 32))))
