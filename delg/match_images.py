@@ -11,37 +11,23 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags
 from delg.settings.extraction import ExtractConfig
-from delg.settings.kinds import MATCHERS, TRANSFORMS, VERIFIERS
+from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
 _CHANCE_INLIERS = 12  # photos of different scenes seldom have more, at 20 pixels
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The picture to write, .png or .jpg.", required=True)
-_MAX_IMAGE_SIZE = flags.DEFINE_integer(
-    "max_image_size", ExtractConfig.max_image_size,
-    "Pixels; photos of a longer side above it are shrunk. 0: never.")
-_MAX_NUM_FEATURES = flags.DEFINE_integer(
-    "max_num_features", ExtractConfig.max_num_features, "Local features kept per photo.")
-_SCORE_THRESHOLD = flags.DEFINE_float(
-    "score_threshold", ExtractConfig.score_threshold,
-    "Least attention score of a local feature. Unset: the one that the model learnt.")
-_MATCHER = flags.DEFINE_enum("matcher", SearchConfig.matcher, list(MATCHERS), "How looks are matched.")
 _VERIFIER = flags.DEFINE_enum(
     "verifier", SearchConfig.verifier, list(VERIFIERS), "How the transform is found.")
-_TRANSFORM = flags.DEFINE_enum(
-    "transform", SearchConfig.transform, list(TRANSFORMS), "Kind of the transform.")
-_INLIER_THRESHOLD = flags.DEFINE_float(
-    "inlier_threshold", SearchConfig.inlier_threshold,
-    "Pixels, on a first photo whose longer side is 1024 pixels.")
+_extract_config = define_flags(ExtractConfig, ("max_image_size", "max_num_features", "score_threshold"))
+_search_config = define_flags(SearchConfig, ("matcher", "transform", "inlier_threshold"))
 
 
 def main(argv: list[str]) -> None:
-    extraction = ExtractConfig(max_image_size=_MAX_IMAGE_SIZE.value, max_num_features=_MAX_NUM_FEATURES.value,
-                               score_threshold=_SCORE_THRESHOLD.value,
-                               precision="float32")  # two photos are done before bfloat16 is ready
-    config = SearchConfig(matcher=_MATCHER.value, verifier=_VERIFIER.value, transform=_TRANSFORM.value,
-                          inlier_threshold=_INLIER_THRESHOLD.value)
+    extraction = _extract_config(precision="float32")  # two photos are done before bfloat16 is ready
+    config = _search_config(verifier=_VERIFIER.value)
     from delg.features import describing
     from delg.search import two_images  # after the settings: TensorFlow takes seconds to load
 

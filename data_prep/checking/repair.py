@@ -23,6 +23,7 @@ from data_prep.records.manifest import Manifest, load_manifest
 from data_prep.sources.collection import ImageCollection
 from data_prep.stage import files as stage_files
 from data_prep.stage import jobs
+from data_prep.stage.stored_settings import from_stored
 
 _STAT_THREADS = 16  # the wait is for the file system
 _MAX_LISTED = 20  # bad shards that an error names
@@ -69,11 +70,8 @@ def _config_of(manifest: Manifest, images_dir: str) -> BuildConfig:
     if not manifest.settings:
         raise ValueError(f"{manifest.path} must say with what settings it was built. Received: one without; "
                          "run data_prep.build_tfrecords with the flags of the first time.")
-    try:
-        config = BuildConfig(**{**manifest.settings, "output_dir": os.path.dirname(manifest.path)})
-    except TypeError as error:
-        raise ValueError(f"The settings in {manifest.path} must be those of a build. "
-                         f"Received: {error}.") from error
+    config = from_stored(BuildConfig, {**manifest.settings, "output_dir": os.path.dirname(manifest.path)},
+                         manifest.path)
     return dataclasses.replace(config, images_dir=images_dir or config.images_dir)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import logging
@@ -19,6 +19,7 @@ from absl import logging
 from data_prep.records import pipeline, shards
 from data_prep.records.manifest import Shard, manifest_beside
 from data_prep.stage import files
+from data_prep.stage.stored_settings import differences
 
 SUFFIX = ".h5"
 ReadAttributes = Callable[[str], tuple[dict[str, Any], dict[str, Any]]]
@@ -41,7 +42,7 @@ class ShardPlan(NamedTuple):
 
 
 def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],
-                read_attributes: ReadAttributes) -> ShardPlan:
+                read_attributes: ReadAttributes, defaults: Mapping[str, Any]) -> ShardPlan:
     """Finds the TFRecord shards of a pattern and what of them is to do; makes `output_dir`.
 
     Args:
@@ -49,6 +50,7 @@ def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],
         output_dir: of the shards to be made, <shard>.h5 each.
         settings: that finished shards must have been made with.
         read_attributes: of a finished shard.
+        defaults: of settings that came later than the first shards; one that a shard lacks has had its default.
 
     Raises:
         FileNotFoundError: if no TFRecord shard matches.
@@ -64,7 +66,7 @@ def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],
         entry = entries[os.path.basename(source)]
         _refuse_other_numbering(output)
         if os.path.exists(output):
-            num_bad += len(_check_finished(output, read_attributes(output), settings, entry.sha256))
+            num_bad += len(_check_finished(output, read_attributes(output), settings, defaults, entry.sha256))
         else:
             todo.append((source, output, entry))
     if len(todo) < len(outputs):
@@ -106,10 +108,10 @@ class BadImageLimit:
 
 
 def _check_finished(path: str, attributes: tuple[dict[str, Any], dict[str, Any]], settings: dict[str, Any],
-                    source_sha256: str) -> list[Any]:
+                    defaults: Mapping[str, Any], source_sha256: str) -> list[Any]:
     """Images left out of a shard, after checking that it is what would be made now."""
     found, notes = attributes
-    different = sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key))
+    different = differences(found, settings, defaults)
     if notes.get("source_sha256") != source_sha256:
         different.append("images")
     if different:

@@ -37,7 +37,7 @@ class Setting:
         if self.unit:
             parts.append(f"Unit: {self.unit}.")
         if self.range:
-            parts.append(f"Range: {self.range}.")
+            parts.append(f"Must {_rule(self.range)}.")
         if self.many:
             parts.append(f"Of: {', '.join(self.choices)}.")
         return " ".join(parts)

@@ -31,7 +31,7 @@ def make_day_night_world(config: DayNightWorldConfig) -> None:
     """
     settings = {"format": _FORMAT, "kind": "day_night", **dataclasses.asdict(config)}
     del settings["output_dir"], settings["num_workers"]
-    making.claim_folder(config.output_dir, settings)
+    making.claim_folder(config.output_dir, settings, DayNightWorldConfig)
     for domain in _DOMAINS:
         os.makedirs(os.path.join(config.output_dir, domain), exist_ok=True)
     places = range(config.num_places)

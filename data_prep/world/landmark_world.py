@@ -67,7 +67,7 @@ def make_world(config: WorldConfig) -> None:
 def _claim_folder(config: WorldConfig) -> None:
     settings = {"format": _FORMAT, **dataclasses.asdict(config)}
     del settings["output_dir"], settings["num_workers"]
-    making.claim_folder(config.output_dir, settings)
+    making.claim_folder(config.output_dir, settings, WorldConfig)
     os.makedirs(os.path.join(config.output_dir, _PARTS), exist_ok=True)
 
 

@@ -13,13 +13,19 @@ from typing import Any, TypeVar
 import cv2
 
 from data_prep.stage import files, progress
+from data_prep.stage.stored_settings import defaults_of, differences
 
 _Job = TypeVar("_Job")
 _SETTINGS = "world.json"
 
 
-def claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
+def claim_folder(output_dir: str, settings: dict[str, Any], config_class: type) -> None:
     """Makes a folder that of the world of these settings, and writes them into world.json.
+
+    Args:
+        output_dir: made if absent.
+        settings: all that decides the bytes of the world.
+        config_class: of the settings; one that an older world lacks has had its default.
 
     Raises:
         ValueError: if the folder holds a world of other settings.
@@ -31,8 +37,8 @@ def claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
         return
     with open(path, encoding="utf-8") as file:
         found = json.load(file)
-    if found != settings:
-        other = sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key))
+    other = differences(found, settings, defaults_of(config_class))
+    if other:
         raise ValueError(f"{output_dir} holds a world of other settings; give another --output_dir or delete "
                          "it. Differing: " + ", ".join(
                              f"{key}={found.get(key)} there, {settings.get(key)} asked" for key in other)

@@ -14,10 +14,12 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.stage import files
+from data_prep.stage.stored_settings import differences, with_defaults
 from delg.exports.extraction_module import ExtractionModule
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.batch_norm_folding import fold_batch_norm
+from delg.settings.model import ModelConfig
 
 CONFIG_FILE = "export_config.json"
 _FORMAT = 1
@@ -52,15 +54,20 @@ def export(model_dir: str, export_dir: str) -> dict[str, Any]:
     return config
 
 
-def is_finished(export_dir: str, config: dict[str, Any]) -> bool:
+def is_finished(export_dir: str, config: dict[str, Any], config_class: type = ModelConfig) -> bool:
     """Whether `export_dir` holds the export that has this configuration.
+
+    Args:
+        export_dir: folder, which need not exist.
+        config: see `export`; settings of "model" that an earlier export lacks have had their defaults.
+        config_class: settings class of "model".
 
     Raises:
         ValueError: it holds anything else.
     """
     if not os.path.exists(export_dir) or os.path.isdir(export_dir) and not os.listdir(export_dir):
         return False
-    _check_same(export_dir, config)
+    _check_same(export_dir, config, config_class)
     logging.info("%s is finished; kept.", export_dir)
     return True
 
@@ -127,12 +134,13 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _check_same(export_dir: str, config: dict[str, Any]) -> None:
+def _check_same(export_dir: str, config: dict[str, Any], config_class: type) -> None:
     found = read_export_config(export_dir) if os.path.isdir(export_dir) else None
     if found is None:
         raise ValueError(f"`export_dir` must be empty or an earlier export. Received: {export_dir}, which is "
                          "something else.")
-    different = sorted(key for key in {*found, *config} if found.get(key) != config.get(key))
+    made_of = with_defaults(config_class, found.get("model", {}), f'"model" in {export_dir}/{CONFIG_FILE}')
+    different = differences({**found, "model": made_of}, config, {})
     if different:
         raise ValueError(f"{export_dir} holds the export of another model; they differ in: "
                          f"{', '.join(different)}. Remove it, or choose another `export_dir`.")

@@ -19,6 +19,7 @@ from data_prep.records.manifest import Shard
 from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left_out
 from data_prep.stage import jobs, progress
 from data_prep.stage.jobs import JobConfig
+from data_prep.stage.stored_settings import defaults_of
 from delg.features import shards as feature_shards
 from delg.features.describing import ImageDescriber
 from delg.features.shard_extraction import extract_shard
@@ -50,7 +51,8 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
     """
     shards.find_shards(pattern)  # before the model is loaded
     describer = ImageDescriber(saved_model, config)
-    plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes)
+    plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes,
+                       defaults_of(ExtractConfig))
     todo = plan.todo
     limit = BadImageLimit(config.max_bad_fraction, plan.num_images, plan.num_bad)
     if job is None:

@@ -81,9 +81,7 @@ class FeatureReader:
             config = json.loads(file.attrs["config"])
             if path == self.paths[0]:
                 self.config = config
-            elif config != self.config:
-                different = sorted(key for key in {*config, *self.config}
-                                   if config.get(key) != self.config.get(key))
+            elif different := shards.differing_settings(config, self.config):
                 raise ValueError(f"Feature shards must come from one extraction. {path} and "
                                  f"{self.paths[0]} differ in: {', '.join(different)}.")
             self._starts.append(len(self.ids))

@@ -24,12 +24,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
+from data_prep.stage import stored_settings
 from delg.features import local_codes
+from delg.settings.extraction import ExtractConfig
 
 FORMAT = 2
 _READABLE_FORMATS = (1, FORMAT)
@@ -219,6 +222,11 @@ def _check(path: str, file: h5py.File) -> None:
     if offsets[0] != 0 or offsets[-1] != num_keypoints or np.any(np.diff(offsets) < 0):
         raise ValueError(f"`offsets` in {path} must rise from 0 to {num_keypoints}. "
                          f"They go from {offsets[0]} to {offsets[-1]}.")
+
+
+def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Names of settings in which the `config` of two shards differ; one that is lacking had its default."""
+    return stored_settings.differences(first, second, stored_settings.defaults_of(ExtractConfig))
 
 
 def local_dimension(file: h5py.File) -> int:

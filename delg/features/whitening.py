@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.stage import files
+from data_prep.stage.stored_settings import refuse_unknown
 from delg.features.reader import FeatureReader
 from delg.settings.whitening import WhiteningConfig
 from delg.vectors import principal_components
@@ -154,3 +155,5 @@ def _check(whitening: Whitening) -> None:
     for name, expected in (("source", str), ("model", str), ("num_images", int)):
         if not isinstance(description[name], expected):
             raise TypeError(f"{name} must be {expected.__name__}, not {type(description[name]).__name__}")
+    known = {field.name for field in dataclasses.fields(WhiteningConfig)}
+    refuse_unknown({*known, "format", "model", "source", "num_images"}, description, "its description")

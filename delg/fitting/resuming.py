@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from data_prep.stage import stored_settings
 from delg.fitting import strategies
 from delg.networks import model_files
 
@@ -20,6 +21,24 @@ from delg.networks import model_files
 def backup_dir(model_dir: str) -> str:
     """Folder of the checkpoint that a training resumes from."""
     return os.path.join(model_dir, "backup")
+
+
+def earlier_contents(config: Any) -> dict[str, Any] | None:
+    """What `config.json` holds of the run that is to be resumed; None where there is none.
+
+    Its "train" has the defaults of the settings that came after the run was begun.
+
+    Args:
+        config: settings with `model_dir`, of the class that "train" holds.
+
+    Raises:
+        ValueError: "train" holds settings that this version does not know.
+    """
+    if not is_begun(config.model_dir):
+        return None
+    contents = model_files.read_config(config.model_dir)
+    source = f"\"train\" in {os.path.join(config.model_dir, model_files.CONFIG_FILE)}"
+    return {**contents, "train": stored_settings.with_defaults(type(config), contents["train"], source)}
 
 
 def refuse_other_settings(model_dir: str, before: Mapping[str, Any], now: Mapping[str, Any],

@@ -9,6 +9,7 @@ from typing import Any
 
 from data_prep.stage.repeats import first_repeated
 from delg.features.reader import FeatureReader, find_feature_shards
+from delg.features.shards import differing_settings
 
 
 class Admission:
@@ -36,7 +37,8 @@ class Admission:
         if not ids:
             return
         for name, value in found.items():
-            if self.facts.setdefault(name, value) != value:
+            before = self.facts.setdefault(name, value)
+            if differing_settings(before, value) if isinstance(value, dict) else before != value:
                 raise ValueError(f"Features must have the {name} of the others in the index. Received: "
                                  f"{value!r} from image {ids[0]!r} on, {self.facts[name]!r} before.")
         twice = first_repeated(ids, self._known)

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from data_prep.stage import files
+from data_prep.stage import files, stored_settings
 from delg.networks.delg import build_delg
 from delg.settings.model import ModelConfig
 
@@ -56,12 +56,7 @@ def model_config(config: dict[str, Any], source: str = CONFIG_FILE, config_class
     Raises:
         ValueError: fields are missing, unknown or out of range; the message names `source`.
     """
-    try:
-        return config_class(**config["model"])
-    except TypeError as error:
-        names = [field.name for field in dataclasses.fields(config_class)]
-        raise ValueError(f"\"model\" in {source} must have the fields {', '.join(names)}. "
-                         f"Received: {sorted(config['model'])}.") from error
+    return stored_settings.from_stored(config_class, config["model"], f"\"model\" in {source}")
 
 
 def weight_path(model_dir: str, weights: str) -> str:
@@ -99,7 +94,7 @@ def load_weights(model: keras.Model, path: str) -> None:
 
 def load_model(model_dir: str, weights: str = "best", config_class: type = ModelConfig,
                build: Callable[[Any], keras.Model] = build_delg) -> tuple[keras.Model, dict[str, Any]]:
-    """A trained model, in float32, and the contents of its `config.json`.
+    """A trained model, in float32, and the contents of its `config.json`, every field of "model" given.
 
     Args:
         model_dir: written by `training.train`.
@@ -114,9 +109,10 @@ def load_model(model_dir: str, weights: str = "best", config_class: type = Model
     if weights not in WEIGHT_FILES:
         raise ValueError(f"`weights` must be best or last. Received: weights={weights!r}.")
     config = read_config(model_dir)
-    model = build(model_config(config, os.path.join(model_dir, CONFIG_FILE), config_class))
+    made_of = model_config(config, os.path.join(model_dir, CONFIG_FILE), config_class)
+    model = build(made_of)
     load_weights(model, weight_path(model_dir, weights))
-    return model, config
+    return model, {**config, "model": dataclasses.asdict(made_of)}
 
 
 def fingerprint(model: keras.Model) -> str:

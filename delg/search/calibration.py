@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from data_prep.stage.stored_settings import defaults_of, differences, refuse_unknown
 from delg.features.reader import FeatureReader
 from delg.index.files import read_description
 from delg.scores import evaluation, metrics
 from delg.scores.ground_truth import load_ground_truth
 from delg.scores.ranking import Ranking, read_ranking
 from delg.search import verified_order
+from delg.settings.extraction import ExtractConfig
 from delg.settings.index import ranked_by
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
@@ -138,11 +140,14 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
     with open(calibration, encoding="utf-8") as file:
         try:
             content = json.load(file)
-            chosen = {name: content[name] for name in CHOSEN_SETTINGS}
+            chosen = {name: content[name] for name in CHOSEN_SETTINGS if name in content}
             settings, features = content["settings"], content["features"]
+            if not chosen:
+                raise KeyError(*CHOSEN_SETTINGS)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError("`calibration` must be a file of delg.fit_verification. "
                              f"Received: {calibration!r}: {error!r}.") from error
+    refuse_unknown((*CHOSEN_SETTINGS, "validation", "settings", "features"), content, calibration)
     defaults = SearchConfig()
     for name in ("final_order", *chosen):
         if getattr(config, name) != getattr(defaults, name):
@@ -152,10 +157,9 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
         given = {**_settings(dataclasses.asdict(config)), **images.config,
                  "ranked_by": ranked_by(read_description(index_dir)["type"])}
     wanted = {"ranked_by": ranked_by("exact"), **settings, **features}
-    for name in sorted({*given, *wanted}):
-        if given.get(name) != wanted.get(name):
-            raise ValueError("`calibration` must be of the same model and settings. Received: "
-                             f"{calibration!r} for {name}={wanted.get(name)!r}, {given.get(name)!r} here.")
+    for name in differences(given, wanted, {**defaults_of(SearchConfig), **defaults_of(ExtractConfig)}):
+        raise ValueError("`calibration` must be of the same model and settings. Received: "
+                         f"{calibration!r} for {name}={wanted.get(name)!r}, {given.get(name)!r} here.")
     return dataclasses.replace(config, **chosen)
 
 

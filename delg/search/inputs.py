@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.stage import stored_settings
 from delg.features.reader import FeatureReader
+from delg.features.shards import differing_settings
 from delg.index.asmk.index import AsmkIndex
 from delg.index.building import ExactIndex
 from delg.index.files import content_digest, read_description
 from delg.scores.ranking import Ranking, read_ranking
+from delg.settings.search import SearchConfig
 
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
 
@@ -22,9 +25,9 @@ def check_inputs(queries: FeatureReader, query_features: str, images: FeatureRea
     """Raises ValueError unless queries, index features and index are of one model and whitened alike."""
     if not queries.ids:
         raise ValueError(f"`query_features` must hold at least one image. Received: {query_features!r}.")
-    for setting in _SHARED_SETTINGS:
-        ours, theirs = queries.config.get(setting), images.config.get(setting)
-        if ours != theirs:
+    for setting in differing_settings(queries.config, images.config):
+        if setting in _SHARED_SETTINGS:
+            ours, theirs = queries.config.get(setting), images.config.get(setting)
             raise ValueError("`query_features` and `index_features` must be of one model and setting. "
                              f"Received: {setting}={ours!r} in {query_features!r}, {theirs!r} in "
                              f"{index_features!r}.")
@@ -67,5 +70,6 @@ def finished(output: str, requested: dict[str, Any], inputs: str) -> Ranking | N
         ranking = read_ranking(output)
     except (FileNotFoundError, ValueError):
         return None
-    same = (ranking.config.get("requested"), ranking.config.get("inputs")) == (requested, inputs)
-    return ranking if same else None
+    defaults = stored_settings.defaults_of(SearchConfig)
+    differs = stored_settings.differences(ranking.config.get("requested", {}), requested, defaults)
+    return ranking if ranking.config.get("inputs") == inputs and not differs else None

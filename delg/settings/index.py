@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from data_prep.stage.settings import check_fields, setting
+from data_prep.stage.stored_settings import from_stored
 from data_prep.stage.table import AutoOr
 from delg.settings.kinds import INDEX_KINDS, INDEX_SETTINGS
 
@@ -102,9 +103,6 @@ def read_config(description: dict[str, Any]) -> IndexConfig:
     """Settings in an index's description.
 
     Raises:
-        ValueError: if they are others than those of today.
+        ValueError: if there are some that this version does not know.
     """
-    try:
-        return config_class()(**description["config"])
-    except TypeError as error:
-        raise ValueError(f"index.json must hold the settings of an index. Received: {error}.") from error
+    return from_stored(config_class(), description["config"], "index.json")

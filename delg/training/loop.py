@@ -71,13 +71,14 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config(num_classes)),
               "train": dataclasses.asdict(config), "attention_threshold": None, "best": None}
-    if not resuming.is_begun(config.model_dir):
+    earlier = resuming.earlier_contents(config)
+    if earlier is None:
         return stored
-    earlier = model_files.read_config(config.model_dir)
     now, before = ({**contents["train"], "num_classes": contents["model"]["num_classes"]}
                    for contents in (stored, earlier))
     resuming.refuse_other_settings(config.model_dir, before, now, _MAY_CHANGE)
-    return {**stored, "attention_threshold": earlier["attention_threshold"], "best": earlier["best"]}
+    return {**stored, "attention_threshold": earlier.get("attention_threshold"),
+            "best": earlier.get("best")}
 
 
 def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:

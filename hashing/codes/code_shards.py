@@ -24,7 +24,9 @@ import h5py
 import numpy as np
 
 from data_prep.stage import files
+from data_prep.stage.stored_settings import differences
 
+DEFAULTS: dict[str, Any] = {"features": False}  # what a shard has had whose `config` lacks it
 _FORMAT = 1
 _ARRAYS = ("labels", "packed_codes", "values", "features")
 
@@ -102,7 +104,7 @@ def read_codes(pattern: str) -> EncodedImages:
                                 f"Received: {pattern!r}, which matches none.")
     parts = [_read(path) for path in paths]
     for path, part in zip(paths, parts):
-        if part.config != parts[0].config:
+        if differences(part.config, parts[0].config, DEFAULTS):
             raise ValueError("Code shards of one set must be of one model and one way of encoding. Received: "
                              f"{paths[0]} with {_shown(parts[0])}, {path} with {_shown(part)}.")
     images = concatenate(parts)

@@ -19,12 +19,15 @@ from absl import logging
 from data_prep.images import augment
 from data_prep.records import pipeline
 from data_prep.records.shard_stage import BadImageLimit, plan_shards
+from data_prep.stage.stored_settings import from_stored
 from delg.exports.saving import read_export_config
 from delg.networks import model_files
+from hashing.codes import code_shards
 from hashing.codes.code_module import CodeModule
 from hashing.codes.code_shards import EncodedImages, concatenate, read_attributes, write_code_shard
 from hashing.codes.export import KIND
 from hashing.data.image_batches import middle, resized_size
+from hashing.networks.config import ModelConfig
 from hashing.networks.model_dir import load_hashing
 
 _NUM_THREADS = min(4, os.cpu_count() or 1)  # that decode images; chosen
@@ -65,8 +68,8 @@ class Encoder:
             signature = self._module.signatures["batch"]
             self._run = lambda images: signature(images=images)
         self.fingerprint: str = config["fingerprint"]
-        self.code_size: int = config["model"]["code_size"]
-        self.image_size: int = config["model"]["image_size"]
+        made_of = from_stored(ModelConfig, config["model"], saved_model or model_dir)
+        self.code_size, self.image_size = made_of.code_size, made_of.image_size
 
     def prepare(self, encoded: bytes) -> np.ndarray | None:
         """A photo as the network sees it: JPEG or PNG file to uint8 [S, S, 3]; None: it does not decode."""
@@ -107,7 +110,7 @@ def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features
     """
     config = {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size,
               "image_size": encoder.image_size, "features": keep_features}
-    plan = plan_shards(pattern, output_dir, config, read_attributes)
+    plan = plan_shards(pattern, output_dir, config, read_attributes, code_shards.DEFAULTS)
     limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
     for source, output, entry in plan.todo:
         parts, left_out = [_no_images(config)], []

@@ -7,6 +7,7 @@ from typing import Any
 from delg.exports.saving import is_finished, write_export
 from delg.networks import model_files
 from hashing.codes.code_module import CodeModule
+from hashing.networks.config import ModelConfig
 from hashing.networks.model_dir import load_hashing
 
 _FORMAT = 1
@@ -32,6 +33,6 @@ def export(model_dir: str, export_dir: str, weights: str = "best") -> dict[str, 
     model, stored = load_hashing(model_dir, weights)
     config = {"format": _FORMAT, "kind": KIND, "model": stored["model"],
               "fingerprint": model_files.fingerprint(model)}
-    if not is_finished(export_dir, config):
+    if not is_finished(export_dir, config, ModelConfig):
         write_export(CodeModule(model, stored["model"]["image_size"]).save, config, export_dir)
     return config

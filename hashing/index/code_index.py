@@ -12,6 +12,7 @@ import math
 import faiss
 import numpy as np
 
+from data_prep.stage.stored_settings import from_stored
 from delg.index.files import IndexFiles, IndexWriter, read_description
 from hashing.index.config import CodeIndexConfig
 from hashing.index.hamming_scan import HammingScan
@@ -117,7 +118,7 @@ class CodeIndex:
                              f"Received: {index_dir!r} of type {description['type']!r}.")
         files = IndexFiles(index_dir, description)
         index = cls.__new__(cls)
-        index.config = CodeIndexConfig(**description["config"])
+        index.config = from_stored(CodeIndexConfig, description["config"], "index.json")
         index.code_size, index.fingerprint = description["dimension"], description["fingerprint"]
         index._codes, index._ids = files.read_array("codes"), files.read_array("ids")
         if index.config.index_type == "flat":

@@ -60,13 +60,13 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
               "num_classes": num_classes, "best": None}
-    if not resuming.is_begun(config.model_dir):
+    earlier = resuming.earlier_contents(config)
+    if earlier is None:
         return stored
-    earlier = model_files.read_config(config.model_dir)
     now, before = ({**contents["train"], "num_classes": contents["num_classes"]}
                    for contents in (stored, earlier))
     resuming.refuse_other_settings(config.model_dir, before, now, _MAY_CHANGE)
-    return {**stored, "best": earlier["best"]}
+    return {**stored, "best": earlier.get("best")}
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:

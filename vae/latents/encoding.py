@@ -13,13 +13,14 @@ from data_prep.records import pipeline, shards
 from data_prep.records.pipeline import Example
 from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left_out
 from data_prep.stage import progress
+from data_prep.stage.stored_settings import from_stored
 from data_prep.stage.streams import mapped_in_order
-from delg.exports.saving import read_export_config
+from delg.exports.saving import CONFIG_FILE, read_export_config
 from delg.features import preparing
 from delg.features import shards as feature_shards
 from delg.features.preparing import BadImageError
 from delg.features.shards import FeatureShardWriter, no_local_features
-from vae.networks.config import DOMAINS
+from vae.networks.config import DOMAINS, ModelConfig
 
 
 def encode_images(saved_model: str, pattern: str, output_dir: str,
@@ -46,7 +47,7 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
     """
     shards.find_shards(pattern)  # before the model is loaded
     describer = DayNightDescriber(saved_model)
-    plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes)
+    plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes, {})
     limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
     with progress.bar() as bar:
         task = bar.add_task(os.path.basename(pattern),
@@ -100,7 +101,7 @@ class DayNightDescriber:
                              f"{saved_model}, which is another model.")
         self._module = tf.saved_model.load(saved_model)  # held: its variables live as long as it does
         self.settings: dict[str, Any] = {"kind": "vae", "fingerprint": config["fingerprint"]}
-        side = config["model"]["image_size"]
+        side = from_stored(ModelConfig, config["model"], f"{saved_model}/{CONFIG_FILE}").image_size
         self.global_dim = len(self._describe(np.zeros((side, side, 3), np.uint8), "day"))
 
     def describe_or_refuse(self, example: Example) -> tuple[str, Description | BadImageError]:

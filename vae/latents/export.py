@@ -44,7 +44,7 @@ def export_vae(model_dir: str, export_dir: str, weights: str = "last") -> dict[s
     model, stored = load_vae(model_dir, weights)
     config = {"format": _FORMAT, "kind": "vae", "model": stored["model"],
               "fingerprint": model_files.fingerprint(model)}
-    if not saving.is_finished(export_dir, config):
+    if not saving.is_finished(export_dir, config, ModelConfig):
         module = DayNightModule(model, model_files.model_config(stored, config_class=ModelConfig))
         saving.write_export(module.save, config, export_dir)
     return config

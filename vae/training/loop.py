@@ -56,18 +56,15 @@ def _start_config(config: TrainConfig) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
               "best": None}
-    if not resuming.is_begun(config.model_dir):
+    earlier = resuming.earlier_contents(config)
+    if earlier is None:
         is_path = config.stem != "none" and config.stem_weights not in ("imagenet", "none")
         if is_path and not os.path.isfile(config.stem_weights):
             raise FileNotFoundError("`stem_weights` must be imagenet, none or a file. "
                                     f"Received: {config.stem_weights}.")
         return stored
-    earlier = model_files.read_config(config.model_dir)
-    # A setting that came later has had its default.
-    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    resuming.refuse_other_settings(config.model_dir, {**defaults, **earlier["train"]}, stored["train"],
-                                   _MAY_CHANGE)
-    return {**stored, "best": earlier["best"]}
+    resuming.refuse_other_settings(config.model_dir, earlier["train"], stored["train"], _MAY_CHANGE)
+    return {**stored, "best": earlier.get("best")}
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:

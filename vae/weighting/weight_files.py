@@ -6,6 +6,7 @@ the last layer is the latent.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.stage import files
+from data_prep.stage.stored_settings import refuse_unknown
+from vae.weighting.config import WeightTrainConfig
 
 
 def write_channel_weights(path: str, layers: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
@@ -30,8 +33,10 @@ def read_channel_weights(path: str) -> dict[str, np.ndarray]:
     """
     with open(path, encoding="utf-8") as file:
         try:
-            layers = {name: np.array(weights, np.float32)
-                      for name, weights in json.load(file)["layers"].items()}
+            content = json.load(file)
+            layers = {name: np.array(weights, np.float32) for name, weights in content["layers"].items()}
+            refuse_unknown([field.name for field in dataclasses.fields(WeightTrainConfig)],
+                           content.get("config", {}), "its config")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError("`channel_weights` must be a file of vae.train_channel_weights. "
                              f"Received: {path}: {error!r}.") from error

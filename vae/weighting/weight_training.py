@@ -49,10 +49,10 @@ def train_channel_weights(config: WeightTrainConfig,
             f"`num_layers` must be at most {len(encoder.layer_names)}, the layers of the shared encoder.",
             num_layers=config.num_layers)
     settings = dataclasses.asdict(config)
-    if resuming.is_begun(config.model_dir):
-        resuming.refuse_other_settings(config.model_dir, model_files.read_config(config.model_dir)["train"],
-                                       settings, ("train_pattern", "vae_dir", "model_dir",
-                                                  "validation_pattern"))
+    earlier = resuming.earlier_contents(config)
+    if earlier is not None:
+        resuming.refuse_other_settings(config.model_dir, earlier["train"], settings, (
+            "train_pattern", "vae_dir", "model_dir", "validation_pattern"))
     os.makedirs(config.model_dir, exist_ok=True)
     layers = encoder.layer_names[-config.num_layers:]
     model_files.write_config(config.model_dir, {"model": {"layers": list(layers)}, "train": settings})

@@ -17,7 +17,7 @@ class PlanShardsTest(FilesTest):
 
     def plan(self, settings=None):
         return shard_stage.plan_shards(self.pattern, self.path("made"), settings or {"scale": 1},
-                                       self.notes.__getitem__)
+                                       self.notes.__getitem__, {"crop": 0})
 
     def finish(self, row, left_out=(), sha256=None):
         """Makes the shard of a place as a stage would."""
@@ -39,6 +39,12 @@ class PlanShardsTest(FilesTest):
         plan = self.plan()
         self.assertEqual([output for _, output, _ in plan.todo], [plan.outputs[1]])
         self.assertEqual((plan.outputs[0], plan.num_bad), (finished, 1))
+
+    def test_a_setting_that_came_later_had_its_default(self):
+        self.finish(0)
+        self.assertEqual(len(self.plan({"scale": 1, "crop": 0}).todo), 1)
+        with self.assertRaisesRegex(ValueError, "differ in: crop"):
+            self.plan({"scale": 1, "crop": 2})
 
     def test_refusals(self):
         self.finish(0)

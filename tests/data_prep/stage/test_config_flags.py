@@ -76,7 +76,8 @@ class DefineFlagsTest(unittest.TestCase):
         self.assertEqual((config.flag_test_count, config.flag_test_rate), (9, 2.0))
 
     def test_setting_of_the_field_is_the_help(self):
-        self.assertEqual(flags.FLAGS["flag_test_count"].help, "How many, of 4. Unit: images. Range: [0, 4].")
+        self.assertEqual(flags.FLAGS["flag_test_count"].help,
+                         "How many, of 4. Unit: images. Must be in [0, 4].")
         self.assertEqual(flags.FLAGS["flag_test_order"].help, "Which in turn. Of: plain, odd.")
 
     def test_choices_are_shown_and_checked(self):

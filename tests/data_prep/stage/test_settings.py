@@ -59,7 +59,7 @@ class SettingTest(unittest.TestCase):
         field = {field.name: field for field in dataclasses.fields(_Config)}
         self.assertEqual(setting_of(field["path"]).describe(), "Where it lies.")
         self.assertEqual(setting_of(field["rate"]).describe(),
-                         "Rate of the steps. Unit: radians. Range: (0, inf).")
+                         "Rate of the steps. Unit: radians. Must be positive.")
         self.assertEqual(setting_of(field["steps"]).describe(), "What is done, in order. Of: turn, cut.")
 
     def test_a_field_without_default_is_required(self):

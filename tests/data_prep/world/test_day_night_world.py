@@ -1,5 +1,6 @@
 """Tests of data_prep.world.day_night_world, and of the pairs that scene photographs for it."""
 
+import json
 import os
 import unittest
 
@@ -51,6 +52,20 @@ class DayNightWorldTest(FilesTest):
         with self.assertRaisesRegex(ValueError, "holds a world of other settings.*seed=0 there, 1 asked"):
             make_day_night_world(DayNightWorldConfig(self.path("world"), **{**_TINY, "num_places": 1,
                                                                             "seed": 1}))
+
+    def test_goes_on_with_a_world_that_is_older_than_a_setting(self):
+        config = DayNightWorldConfig(self.path("world"), **{**_TINY, "num_places": 1})
+        make_day_night_world(config)
+        with open(self.path("world/world.json"), encoding="utf-8") as file:
+            settings = json.load(file)
+        del settings["seed"]
+        with open(self.path("world/world.json"), "w", encoding="utf-8") as file:
+            json.dump(settings, file)
+        make_day_night_world(config)
+        with open(self.path("world/world.json"), "w", encoding="utf-8") as file:
+            json.dump({**settings, "from_tomorrow": 1}, file)
+        with self.assertRaisesRegex(ValueError, "Differing: from_tomorrow=1 there, None asked"):
+            make_day_night_world(config)
 
     def test_refuses_settings_out_of_range(self):
         for name, value, rule in (("num_places", 0, "be at least 1"), ("siblings", 0, "be at least 1"),

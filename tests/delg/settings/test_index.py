@@ -35,7 +35,7 @@ class IndexConfigTest(unittest.TestCase):
 
     def test_settings_of_another_version_are_refused(self):
         self.assertEqual(read_config({"config": {"seed": 3}}), IndexConfig(seed=3))
-        with self.assertRaisesRegex(ValueError, "must hold the settings of an index. Received: .*'colour'"):
+        with self.assertRaisesRegex(ValueError, "index.json must hold settings that .*'colour'"):
             read_config({"config": {"colour": 3}})
 
 
