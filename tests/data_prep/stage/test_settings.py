@@ -5,7 +5,7 @@ import math
 import unittest
 
 from data_prep.stage import settings
-from data_prep.stage.settings import check_fields, require, require_member, setting, setting_of
+from data_prep.stage.settings import check_fields, like, require, require_member, setting, setting_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +73,24 @@ class SettingTest(unittest.TestCase):
 
         with self.assertRaisesRegex(TypeError, "Field 'count' must be declared by `setting`"):
             check_fields(Silent())
+
+
+class LikeTest(unittest.TestCase):
+    def test_means_the_same_but_for_what_is_said(self):
+        @dataclasses.dataclass
+        class Other:
+            path: str = like(_Config, "path")
+            share: float = like(_Config, "share", 0.0)
+            count: int = like(_Config, "count", 9, help="how many of each", range="[0, inf)")
+
+        path, share, count = dataclasses.fields(Other)
+        self.assertIs(path.default, dataclasses.MISSING)
+        original = dataclasses.fields(_Config)[1]
+        self.assertEqual((share.default, setting_of(share)), (0.0, setting_of(original)))
+        self.assertEqual((count.default, setting_of(count).describe()),
+                         (9, "How many of each. Must not be negative."))
+        with self.assertRaises(KeyError):
+            like(_Config, "absent")
 
 
 class RequireTest(unittest.TestCase):
