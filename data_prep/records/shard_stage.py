@@ -50,7 +50,7 @@ def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],
         output_dir: of the shards to be made, <shard>.h5 each.
         settings: that finished shards must have been made with.
         read_attributes: of a finished shard.
-        defaults: of settings that came later than the first shards; one that a shard lacks has had its default.
+        defaults: of settings; one that a finished shard lacks has had its default.
 
     Raises:
         FileNotFoundError: if no TFRecord shard matches.
