@@ -18,12 +18,14 @@ from __future__ import annotations
 
 from absl import flags
 
+from data_prep.sources.source import sets_of
 from data_prep.stage import command_line
 from data_prep.stage.settings import require
 from delg.settings.kinds import BACKBONES
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
-_DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", "cub", "dogs"), "What `data_dir` holds.")
+_DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", *sets_of("class_split")),
+                             "What `data_dir` holds.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the set; empty: the procedural world.")
 _BACKBONE = flags.DEFINE_enum("backbone", "mobilenet_v2", list(BACKBONES), "Network of both presets.")
 _BACKBONE_WEIGHTS = flags.DEFINE_string(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import rich.console
 from rich import progress
+
+_Item = TypeVar("_Item")
 
 
 @contextlib.contextmanager
@@ -33,6 +36,13 @@ def bar(unit: str = "images") -> progress.Progress:
     return progress.Progress("[progress.description]{task.description}", progress.BarColumn(), *counts,
                              progress.TimeRemainingColumn(), disable=not shown,
                              console=rich.console.Console(stderr=True, quiet=not shown))
+
+
+def track(items: Iterable[_Item], title: str, total: int | None = None,
+          unit: str = "images") -> Iterator[_Item]:
+    """The items, with a bar as of `bar` that goes on as they are taken; `total` where they have no length."""
+    with bar(unit) as shown:
+        yield from shown.track(items, total, description=title)
 
 
 class _Rate(progress.ProgressColumn):

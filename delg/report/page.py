@@ -6,10 +6,9 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from rich import progress
-from rich.console import Console
 
 from data_prep.records.pipeline import read_examples_of
+from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
@@ -117,10 +116,8 @@ def _cards(config: ReportConfig, ranking: Ranking, query_features: FeatureReader
                               for hit in shown_hits(outcome, config.num_hits)}, "index_images")
     maker = CardMaker(ranking, query_features, index_features, query_examples, index_examples, attention)
     max_bytes = min(_MAX_CARD_BYTES, _MAX_PICTURE_BYTES // len(outcomes))
-    console = Console(stderr=True)
     return [maker.make(outcome, anchors[outcome.row], config.num_hits, max_bytes)
-            for outcome in progress.track(outcomes, "Drawing queries", console=console,
-                                          disable=not console.is_terminal)]
+            for outcome in progress.track(outcomes, "Drawing queries", unit="queries")]
 
 
 def _curves(ranking: Ranking, truth: GroundTruth, outcomes: list[QueryOutcome]) -> str | None:

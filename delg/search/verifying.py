@@ -11,9 +11,8 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import rich.console
-import rich.progress
 
+from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.geometry import pairs
 from delg.settings.search import SearchConfig
@@ -64,25 +63,21 @@ def query_verifiers(query_features: str, index_features: str, config: SearchConf
         num_workers = min(os.cpu_count() or 1, len(queries.ids)) if num_pairs >= _PAIRS_WORTH_A_POOL else 1
     if num_workers == 1:
         here = _QueryVerifier(queries, images, config)
-        yield lambda title, rows: _tracked(title, map(here, range(len(rows)), rows), len(rows))
+        yield lambda title, rows: progress.track(
+            map(here, range(len(rows)), rows), title, len(rows), "queries")
         return
     with _environment(dict.fromkeys(_THREAD_LIMITS, "1")):  # one thread each: the processes share the work
         pool = concurrent.futures.ProcessPoolExecutor(
             num_workers, multiprocessing.get_context("spawn"), _start_worker,
             (query_features, index_features, config))
         try:
-            yield lambda title, rows: _tracked(
-                title, pool.map(_verify_in_worker, range(len(rows)), rows), len(rows))
+            yield lambda title, rows: progress.track(
+                pool.map(_verify_in_worker, range(len(rows)), rows), title, len(rows), "queries")
         except concurrent.futures.process.BrokenProcessPool as error:
             raise OSError("A verifying process was ended from outside, most likely for want of memory: lower "
                           f"`num_workers`. Received: num_workers={num_workers}.") from error
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _tracked(title: str, results: Iterator, total: int) -> Iterator:
-    console = rich.console.Console(stderr=True)
-    yield from rich.progress.track(results, title, total, console=console, disable=not console.is_terminal)
 
 
 @contextlib.contextmanager
