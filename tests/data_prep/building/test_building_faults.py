@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,8 @@ class KillTest(FaultsTest):
             process.kill()
             process.join()
             num_killed += process.exitcode == -signal.SIGKILL
+            if process.exitcode == 0:  # it came to its end before: the next one begins anew
+                shutil.rmtree(self.path("killed"))
         self.assertGreater(num_killed, 1)
         manifest = building.build(self.config("killed"))
         self.assert_same_shards("whole", "killed")
