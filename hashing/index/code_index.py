@@ -7,17 +7,14 @@ of several substrings of the code; both miss some neighbours and are many times 
 from __future__ import annotations
 
 import dataclasses
-import math
 
-import faiss
 import numpy as np
 
 from data_prep.stage.stored_settings import from_stored
 from delg.index.files import IndexFiles, IndexWriter, read_description
-from hashing.index.config import CodeIndexConfig
-from hashing.index.hamming_scan import HammingScan
+from hashing.index.config import CODE_INDEX_KINDS, CodeIndexConfig
+from hashing.index.finder import CodeFinder
 
-_TRAINING_CODES_PER_LIST = 50  # chosen; FAISS warns below 39
 _IDS_AT_ONCE = 2**16
 
 
@@ -30,18 +27,24 @@ class CodeIndex:
         code_size: bits of a code, multiple of 8.
         config: how neighbours are found.
         fingerprint: of the model that made the codes.
+        finder: of these very codes, as both were saved, so that ids are known to differ; None: one is made.
 
     Raises:
         ValueError: if shapes contradict each other, an id occurs twice, or `hash` has more tables than fit.
     """
 
     def __init__(self, codes: np.ndarray, ids, code_size: int, config: CodeIndexConfig | None = None,
-                 fingerprint: str = ""):
+                 fingerprint: str = "", finder: CodeFinder | None = None):
+        if code_size < 8 or code_size % 8:
+            raise ValueError(f"`code_size` must be a multiple of 8. Received: code_size={code_size}.")
         self.config, self.code_size, self.fingerprint = config or CodeIndexConfig(), code_size, fingerprint
         self._codes, self._ids = np.empty((0, code_size // 8), np.uint8), np.empty(0, "S1")
         codes, ids = self._checked(codes, ids)
-        self._finder = _new_finder(codes, code_size, self.config)
-        self._append(codes, ids)
+        if finder is None:
+            self._refuse_repeated(ids)
+            finder = CODE_INDEX_KINDS[self.config.index_type].train(codes, self.config)
+            finder.add(codes, 0)
+        self._codes, self._ids, self._finder = codes, ids, finder
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -65,7 +68,12 @@ class CodeIndex:
         Raises:
             ValueError: as the constructor.
         """
-        self._append(*self._checked(codes, ids))
+        codes, ids = self._checked(codes, ids)
+        self._refuse_repeated(ids)
+        num_known = len(self)
+        self._codes = np.concatenate([self._codes, codes])
+        self._ids = np.concatenate([self._ids, ids])
+        self._finder.add(self._codes, num_known)
 
     def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         """The nearest codes of every query.
@@ -94,11 +102,10 @@ class CodeIndex:
 
     def save(self, index_dir: str) -> None:
         """Writes the index into a folder, whole or not at all; an index that is there is replaced."""
-        with IndexWriter(index_dir, ("codes", "faiss")) as writer:
+        stems = {stem for finder in CODE_INDEX_KINDS.values() for stem in finder.stems}
+        with IndexWriter(index_dir, {"codes", *stems}) as writer:
             arrays = {"codes": writer.write_array("codes", self._codes),
-                      "ids": writer.write_array("ids", self._ids)}
-            if self.config.index_type != "flat":  # whose finder is made anew in less time than it is read
-                arrays["faiss"] = writer.write_bytes("faiss", faiss.serialize_index_binary(self._finder).data)
+                      "ids": writer.write_array("ids", self._ids), **self._finder.write(writer)}
             writer.finish({
                 "type": f"codes_{self.config.index_type}", "dimension": self.code_size,
                 "num_images": len(self), "fingerprint": self.fingerprint, "features": {},
@@ -117,17 +124,10 @@ class CodeIndex:
             raise ValueError("`index_dir` must hold an index of binary codes. "
                              f"Received: {index_dir!r} of type {description['type']!r}.")
         files = IndexFiles(index_dir, description)
-        index = cls.__new__(cls)
-        index.config = from_stored(CodeIndexConfig, description["config"], "index.json")
-        index.code_size, index.fingerprint = description["dimension"], description["fingerprint"]
-        index._codes, index._ids = files.read_array("codes"), files.read_array("ids")
-        if index.config.index_type == "flat":
-            index._finder = HammingScan(index._codes)
-        else:
-            index._finder = faiss.deserialize_index_binary(
-                np.frombuffer(files.read_bytes("faiss"), np.uint8))
-            _set_effort(index._finder, index.config)
-        return index
+        config = from_stored(CodeIndexConfig, description["config"], "index.json")
+        codes, ids = files.read_array("codes"), files.read_array("ids")
+        finder = CODE_INDEX_KINDS[config.index_type].load(files, codes, config)
+        return cls(codes, ids, description["dimension"], config, description["fingerprint"], finder)
 
     def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
         codes = np.ascontiguousarray(codes)
@@ -141,20 +141,14 @@ class CodeIndex:
         codes, ids = self._checked_codes(codes), _as_bytes(ids)
         if len(codes) != len(ids):
             raise ValueError(f"There must be one id per code. Received: {len(codes)} codes, {len(ids)} ids.")
+        return codes, ids
+
+    def _refuse_repeated(self, ids: np.ndarray) -> None:
         found, counts = np.unique(ids, return_counts=True)
         again = found[(counts > 1) | _among(found, self._ids)]
         if again.size:
             raise ValueError("Image ids must be unique in an index. "
                              f"Received: {again[0].decode()!r} more than once.")
-        return codes, ids
-
-    def _append(self, codes: np.ndarray, ids: np.ndarray) -> None:
-        self._codes = np.concatenate([self._codes, codes])
-        self._ids = np.concatenate([self._ids, ids])
-        if self.config.index_type == "flat":
-            self._finder = HammingScan(self._codes)  # of ten million codes within a second
-        elif len(codes):
-            self._finder.add(codes)
 
 
 def _as_bytes(ids) -> np.ndarray:
@@ -181,40 +175,3 @@ def _among(ids: np.ndarray, present: np.ndarray) -> np.ndarray:
     marked[hashed(ids)] = True
     blocks = (present[start:start + _IDS_AT_ONCE] for start in range(0, len(present), _IDS_AT_ONCE))
     return np.isin(ids, np.concatenate([present[:0], *(block[marked[hashed(block)]] for block in blocks)]))
-
-
-def _new_finder(codes: np.ndarray, code_size: int, config: CodeIndexConfig) -> faiss.IndexBinary | None:
-    """An empty FAISS index, trained on a sample of `codes`; None for `flat`, which is made from all codes."""
-    if code_size < 8 or code_size % 8:
-        raise ValueError(f"`code_size` must be a multiple of 8. Received: code_size={code_size}.")
-    if config.index_type == "flat":
-        return None
-    if config.index_type == "hash":
-        bits = code_size // config.num_tables
-        if not 1 <= bits <= 32 or config.num_flips > bits:
-            raise ValueError("`num_tables` must cut a code into pieces of 1 to 32 bits, no fewer than "
-                             f"`num_flips`. Received: num_tables={config.num_tables}, "
-                             f"num_flips={config.num_flips}, {code_size} bits.")
-        finder = faiss.IndexBinaryMultiHash(code_size, config.num_tables, bits)
-    else:
-        num_lists = config.num_lists or min(4096, 1 << round(math.log2(max(1, len(codes))**0.5)))
-        num_lists = max(1, min(num_lists, len(codes)))
-        quantizer = faiss.IndexBinaryFlat(code_size)
-        finder = faiss.IndexBinaryIVF(quantizer, code_size, num_lists)
-        finder.own_fields = True
-        quantizer.this.disown()
-        finder.cp.seed = config.seed
-        finder.cp.min_points_per_centroid = 1  # few points are our business: no warnings
-        generator = np.random.default_rng(config.seed)
-        count = min(len(codes), num_lists * _TRAINING_CODES_PER_LIST)
-        if count:
-            finder.train(codes[np.sort(generator.choice(len(codes), count, replace=False))])
-    _set_effort(finder, config)
-    return finder
-
-
-def _set_effort(finder: faiss.IndexBinary, config: CodeIndexConfig) -> None:
-    if config.index_type == "ivf":
-        finder.nprobe = config.num_probes
-    else:
-        finder.nflip = config.num_flips

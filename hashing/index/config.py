@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, setting
+from data_prep.stage.table import Table
 
-CODE_INDEX_TYPES = ("flat", "ivf", "hash")
+CODE_INDEX_KINDS = Table("type of code index", {  # classes: hashing.index.finder.CodeFinder
+    "flat": "hashing.index.flat:FlatFinder",
+    "ivf": "hashing.index.inverted_lists:ListFinder",
+    "hash": "hashing.index.hash_tables:HashTableFinder",
+})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +20,7 @@ class CodeIndexConfig:
 
     index_type: str = setting(
         "flat", help="how neighbours are found; flat: every code is compared; ivf: those of the lists whose "
-        "centres are nearest; hash: those in the buckets of several substrings", choices=CODE_INDEX_TYPES)
+        "centres are nearest; hash: those in the buckets of several substrings", choices=CODE_INDEX_KINDS)
     num_lists: int = setting(
         0, help="lists of ivf; 0: the power of two nearest to the square root of the codes, at most 4096",
         range="[0, inf)")

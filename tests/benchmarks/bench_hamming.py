@@ -24,7 +24,7 @@ from absl import flags
 
 from data_prep.stage import command_line
 from hashing.index.code_index import CodeIndex
-from hashing.index.config import CODE_INDEX_TYPES, CodeIndexConfig
+from hashing.index.config import CODE_INDEX_KINDS, CodeIndexConfig
 
 _NUM_CODES = flags.DEFINE_integer("num_codes", 10_000_000, "Codes of the index.", lower_bound=1000)
 _NUM_QUERIES = flags.DEFINE_integer("num_queries", 256, "Codes searched for, in one batch.", lower_bound=1)
@@ -32,7 +32,7 @@ _NUM_CENTRES = flags.DEFINE_integer("num_centres", 20_000, "Classes the codes li
 _FLIPPED = flags.DEFINE_float("flipped", 0.1, "Probability of a bit to differ from its centre's.")
 _NUM_NEIGHBORS = flags.DEFINE_integer("num_neighbors", 100, "Neighbours per query.", lower_bound=1)
 _NUM_ADDED = flags.DEFINE_integer("num_added", 10_000, "Codes added afterwards.", lower_bound=1)
-_INDEX_TYPES = flags.DEFINE_list("index_types", list(CODE_INDEX_TYPES), "To be measured.")
+_INDEX_TYPES = flags.DEFINE_list("index_types", list(CODE_INDEX_KINDS), "To be measured.")
 _NUM_PROBES = flags.DEFINE_list("num_probes", [str(CodeIndexConfig.num_probes)], "Of ivf, to compare.")
 _NUM_FLIPS = flags.DEFINE_list("num_flips", [str(CodeIndexConfig.num_flips)], "Of hash, to compare.")
 _REPEATS = flags.DEFINE_integer("repeats", 3, "The best of so many times counts.", lower_bound=1)

@@ -1,12 +1,17 @@
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 
+from delg.index.files import IndexFiles, read_description
 from hashing.codes import codes
 from hashing.index.code_index import CodeIndex
-from hashing.index.config import CodeIndexConfig
+from hashing.index.config import CODE_INDEX_KINDS, CodeIndexConfig
+from hashing.index.flat import FlatFinder
+from hashing.index.inverted_lists import ListFinder
+from tests.fixtures import scripts
 
 
 def _codes(num_codes, seed=0):
@@ -59,6 +64,39 @@ class CodeIndexTest(unittest.TestCase):
                     np.testing.assert_array_equal(found, expected)
                 self.assertEqual((loaded.fingerprint, loaded.code_size, len(loaded)), ("m", 64, 503))
                 loaded.add(self.queries, _names(6, 1000))
+
+    def test_a_made_up_type_takes_one_module_and_one_line(self):
+        line = {"counting": "tests.fixtures.made_up_code_index:CountingFinder"}
+        with mock.patch.dict(CODE_INDEX_KINDS.places, line), tempfile.TemporaryDirectory() as folder:
+            text = " ".join(scripts.run("hashing.build_index", "--help").stdout.split())
+            self.assertIn("--index_type: <flat|ivf|hash|counting>", text)
+            index = CodeIndex(self.codes, _names(500), 64, CodeIndexConfig("counting"))
+            index.add(~self.codes[:3], _names(3, 500))
+            index.save(folder)
+            loaded = CodeIndex.load(folder)
+            expected = CodeIndex(loaded.codes, _names(503), 64).search(self.queries, 9)[1]
+            np.testing.assert_array_equal(loaded.search(self.queries, 9)[1], expected)
+            self.assertEqual(loaded._finder.first.tolist(), [500])
+            CodeIndex(self.codes, _names(500), 64).save(folder)
+            self.assertEqual(len(os.listdir(folder)), 3)  # codes, ids, index.json
+        with self.assertRaisesRegex(ValueError, "must be one of flat, ivf, hash. Received: .*'counting'"):
+            CodeIndexConfig("counting")
+
+    def test_a_finder_of_other_codes_is_refused(self):
+        saved = {}
+        for name, some, config in (("more", self.codes, CodeIndexConfig("ivf")),
+                                    ("fewer", self.codes[:9], CodeIndexConfig("ivf")),
+                                    ("hash", self.codes, CodeIndexConfig("hash"))):
+            with tempfile.TemporaryDirectory() as folder:
+                CodeIndex(some, _names(len(some)), 64, config).save(folder)
+                saved[name] = IndexFiles(folder, read_description(folder)).read_bytes("faiss")
+        for name, message in (("fewer", "IndexBinaryIVF of 500 codes of 64 bits. Received: .* of 9 codes"),
+                              ("hash", "a IndexBinaryIVF of .* Received: IndexBinaryMultiHash of 500")):
+            files = mock.Mock(read_bytes=lambda stem, name=name: saved[name])
+            with self.assertRaisesRegex(ValueError, message):
+                ListFinder.load(files, self.codes, CodeIndexConfig("ivf"))
+        with self.assertRaisesRegex(ValueError, "one id per code. Received: 500 codes, 9 ids"):
+            CodeIndex(self.codes, _names(9), 64, finder=FlatFinder(self.codes))
 
     def test_a_damaged_file_is_named(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,92 @@
+"""What finds the nearest of many binary codes: one class for each type of index."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import faiss
+import numpy as np
+
+from delg.index.files import IndexFiles, IndexWriter
+from hashing.index.config import CodeIndexConfig
+
+
+class CodeFinder(abc.ABC):
+    """Finds codes near a query, of all or of those that are likely.
+
+    Attributes:
+        stems: first parts of the names of its files.
+    """
+
+    stems: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    @abc.abstractmethod
+    def train(cls, codes: np.ndarray, config: CodeIndexConfig) -> CodeFinder:
+        """A finder without codes, prepared for such as uint8 [N, B].
+
+        Raises:
+            ValueError: if codes of this size cannot be found with these settings.
+        """
+
+    @abc.abstractmethod
+    def add(self, codes: np.ndarray, num_known: int) -> None:
+        """Takes up codes: uint8 [N, B] of all, the first `num_known` of which it has."""
+
+    @abc.abstractmethod
+    def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        """Distances int32 [Q, K] in bits and rows int64 [Q, K], -1: none, of queries uint8 [Q, B]."""
+
+    def write(self, writer: IndexWriter) -> dict[str, str]:
+        """Writes what takes long to make anew; returns names of files by stem."""
+        return {}
+
+    @classmethod
+    @abc.abstractmethod
+    def load(cls, files: IndexFiles, codes: np.ndarray, config: CodeIndexConfig) -> CodeFinder:
+        """The finder of these codes that was written.
+
+        Raises:
+            ValueError: if its files are of other codes.
+        """
+
+
+class FaissFinder(CodeFinder):
+    """Codes in an index of FAISS that looks at a small part of them.
+
+    Args:
+        faiss_index: of `faiss_class`.
+    """
+
+    stems = ("faiss",)
+    faiss_class: ClassVar[type[faiss.IndexBinary]]
+
+    def __init__(self, faiss_index: faiss.IndexBinary):
+        self.faiss_index = faiss_index
+
+    @abc.abstractmethod
+    def set_effort(self, config: CodeIndexConfig) -> None:
+        """Says how thoroughly FAISS searches, which its file does not."""
+
+    def add(self, codes: np.ndarray, num_known: int) -> None:
+        if len(codes) > num_known:
+            self.faiss_index.add(codes[num_known:])
+
+    def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.faiss_index.search(queries, num_neighbors)
+
+    def write(self, writer: IndexWriter) -> dict[str, str]:
+        return {"faiss": writer.write_bytes("faiss", faiss.serialize_index_binary(self.faiss_index).data)}
+
+    @classmethod
+    def load(cls, files: IndexFiles, codes: np.ndarray, config: CodeIndexConfig) -> FaissFinder:
+        index = faiss.deserialize_index_binary(np.frombuffer(files.read_bytes("faiss"), np.uint8))
+        found = (type(index).__name__, index.ntotal, index.d)
+        expected = (cls.faiss_class.__name__, len(codes), 8 * codes.shape[1])
+        if found != expected:
+            raise ValueError("The FAISS index must be a {} of {} codes of {} bits. ".format(*expected)
+                             + "Received: {} of {} codes of {} bits.".format(*found))
+        finder = cls(index)
+        finder.set_effort(config)
+        return finder
