@@ -33,7 +33,7 @@ class MadeUpIndexTest(FilesTest):
         done = scripts.run("delg.build_index", "--help")
         text = " ".join(done.stdout.split())
         self.assertRegex(text, r"--index_type: <auto\|exact\|[a-z_| ]*\|projected>")
-        self.assertIn("--num_directions: Random directions that projected compares along. Range: [1", text)
+        self.assertIn("--num_directions: Random directions that projected compares along. Must be at", text)
 
     def test_is_built_changed_loaded_and_searched(self):
         done = scripts.run("delg.build_index", **self.flags, num_directions=12, num_candidates=20)
