@@ -23,7 +23,7 @@ from delg.scores.ground_truth import load_ground_truth
 from delg.scores.ranking import Ranking, read_ranking
 from delg.search import verified_order
 from delg.settings.extraction import ExtractConfig
-from delg.settings.index import ranked_by
+from delg.settings.index import GLOBAL_DESCRIPTORS, ranked_by
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
@@ -77,9 +77,9 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         query_descriptors = _descriptors(queries, ranking.query_ids, ranking, "query_features")
         index_descriptors = _descriptors(images, ranking.index_ids, ranking, "index_features")
         features = images.config
-    by = ranking.config.get("ranked_by", ranked_by("exact"))
+    by = ranking.config.get("ranked_by", GLOBAL_DESCRIPTORS)
     tried = candidates(ranking.config["min_inliers"], ranking.config["min_inliers_calibrated"],
-                       may_expand=by == ranked_by("exact"))
+                       may_expand=by == GLOBAL_DESCRIPTORS)
     average_precision = []
     for ranks in _orders(ranking, tried, query_descriptors, index_descriptors):
         scores = evaluation.score_ranks(ranking, truth, ranks, ranking_path, ground_truth_path)
@@ -156,7 +156,7 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
     with FeatureReader(index_features) as images:
         given = {**_settings(dataclasses.asdict(config)), **images.config,
                  "ranked_by": ranked_by(read_description(index_dir)["type"])}
-    wanted = {"ranked_by": ranked_by("exact"), **settings, **features}
+    wanted = {"ranked_by": GLOBAL_DESCRIPTORS, **settings, **features}
     for name in differences(given, wanted, {**defaults_of(SearchConfig), **defaults_of(ExtractConfig)}):
         raise ValueError("`calibration` must be of the same model and settings. Received: "
                          f"{calibration!r} for {name}={wanted.get(name)!r}, {given.get(name)!r} here.")

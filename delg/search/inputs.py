@@ -11,17 +11,17 @@ import numpy as np
 from data_prep.stage import stored_settings
 from delg.features.reader import FeatureReader
 from delg.features.shards import differing_settings
-from delg.index.asmk.index import AsmkIndex
-from delg.index.building import ExactIndex
 from delg.index.files import content_digest, read_description
+from delg.index.kind import Index
 from delg.scores.ranking import Ranking, read_ranking
+from delg.settings.index import GLOBAL_DESCRIPTORS
 from delg.settings.search import SearchConfig
 
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
 
 
 def check_inputs(queries: FeatureReader, query_features: str, images: FeatureReader, index_features: str,
-                 index: ExactIndex | AsmkIndex, index_dir: str) -> None:
+                 index: Index, index_dir: str) -> None:
     """Raises ValueError unless queries, index features and index are of one model and whitened alike."""
     if not queries.ids:
         raise ValueError(f"`query_features` must hold at least one image. Received: {query_features!r}.")
@@ -37,7 +37,7 @@ def check_inputs(queries: FeatureReader, query_features: str, images: FeatureRea
                          f"Received: {index_dir!r} of model {index.fingerprint!r}, {index_features!r} of "
                          f"model {fingerprint!r}.")
     indexed = read_description(index_dir)["features"].get("whitening")
-    if isinstance(index, ExactIndex) and indexed != images.config.get("whitening"):
+    if index.ranked_by == GLOBAL_DESCRIPTORS and indexed != images.config.get("whitening"):
         raise ValueError("`index_dir` and `index_features` must be whitened alike. Received: whitening="
                          f"{indexed!r} in {index_dir!r}, {images.config.get('whitening')!r} in "
                          f"{index_features!r}.")

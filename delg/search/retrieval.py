@@ -8,13 +8,13 @@ import numpy as np
 from absl import logging
 
 from delg.features.reader import FeatureReader
-from delg.index.asmk.index import AsmkIndex
-from delg.index.building import ExactIndex, load_index
+from delg.index.building import load_index
 from delg.index.files import read_description
+from delg.index.kind import Index
 from delg.scores.ranking import Ranking, write_ranking
 from delg.search import floor, inputs, verified_order, verifying
 from delg.search.rerankers import stack
-from delg.settings.index import ranked_by
+from delg.settings.index import LOCAL_FEATURES, ranked_by
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
@@ -82,10 +82,10 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
     return ranking
 
 
-def _first_search(queries: FeatureReader, index: ExactIndex | AsmkIndex,
+def _first_search(queries: FeatureReader, index: Index,
                   config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
     """The ranking before verification: by local features where the index is of these."""
-    if isinstance(index, AsmkIndex):
+    if index.ranked_by == LOCAL_FEATURES:
         if config.rerankers or config.expand_query:
             raise ValueError("`rerankers` and `expand_query` must be off where `index_dir` is an index of "
                              "local features: they move global descriptors. Received: "
@@ -98,7 +98,7 @@ def _first_search(queries: FeatureReader, index: ExactIndex | AsmkIndex,
 
 
 def _reorder(ranks: np.ndarray, similarities: np.ndarray, num_inliers: np.ndarray, transforms: np.ndarray,
-             queries: np.ndarray, index: ExactIndex | AsmkIndex, config: SearchConfig) -> None:
+             queries: np.ndarray, index: Index, config: SearchConfig) -> None:
     """Puts each query's results into their final order, the verified before the others; in place."""
     num_verified = transforms.shape[1]
     for query in range(len(ranks)):
