@@ -15,6 +15,7 @@ import math
 import tensorflow as tf
 
 from data_prep.images.addons import tensorflow_addons
+from data_prep.images.augmentations import Augmentation
 
 # All chosen. Ranges are symmetric around no change.
 _MAX_ANGLE = math.radians(12)
@@ -80,3 +81,6 @@ def _blur(pixels: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
 def _within(span: tuple[float, float], draw: tf.Tensor) -> tf.Tensor:
     """From the first to the second of `span`, as `draw` goes from -1 to 1."""
     return span[0] + (draw + 1) / 2 * (span[1] - span[0])
+
+
+STRONG = Augmentation(crops=True, change=distort)

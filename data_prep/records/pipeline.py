@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from data_prep.images import augment, strong_augment
+from data_prep.images import augment
+from data_prep.images.augmentations import AUGMENTATIONS
 from data_prep.records import shards
 from data_prep.records.class_batches import ClassBatches
 from data_prep.records.example import NO_LABEL, parse_example
@@ -23,7 +24,6 @@ from data_prep.records.manifest import Split, manifest_beside
 from data_prep.records.record_order import RecordOrder, Stretch
 from data_prep.records.record_reading import RecordReader, read_details
 
-AUGMENTATIONS = ("paper", "strong", "none")
 _READ_AT_ONCE = 32  # records; chosen
 _READS_AHEAD = 8  # times as many; enough to hide the delay of a disk on the network; chosen
 _CROPPED_AT_ONCE = 8  # images, at most; chosen
@@ -57,8 +57,8 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         batch_size: images per batch; of this worker.
         seed: same seed, same batches.
         training: whether to shuffle, augment and repeat.
-        augmentation: "paper", a random crop; "strong", a random crop of changed colours, sharpness and shape,
-            see `strong_augment`; "none", the whole image.
+        augmentation: of AUGMENTATIONS: "paper", a random crop; "strong", a random crop of changed colours,
+            sharpness and shape, see `strong_augment`; "none", the whole image.
         shuffle_buffer: records shuffled together; this takes no memory.
         start_step: batches to skip: the dataset goes on exactly where one from step 0 would be.
         min_crop_area: of the random crop, as a share of the image's area, in (0, 1].
@@ -112,16 +112,17 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         fields = parse_example(serialized)
         return augment.resize_whole(fields["encoded"], image_size), _checked_labels(fields, pattern, split)
 
+    change = AUGMENTATIONS[augmentation].change
+
     def crops(places: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = parse_example(serialized)
         seeds = tf.stack([tf.fill([chunk], tf.constant(seed, tf.int64)), places], axis=1)
         images = augment.random_crops(fields["encoded"], image_size, seeds, min_crop_area)
-        if augmentation == "strong":
-            images = tf.stack([strong_augment.distort(images[number], seeds[number])
-                               for number in range(chunk)])
+        if change is not None:
+            images = tf.stack([change(images[number], seeds[number]) for number in range(chunk)])
         return images, _checked_labels(fields, pattern, split)
 
-    if not training or augmentation == "none":
+    if not training or not AUGMENTATIONS[augmentation].crops:
         return _batched(records.map(whole, num_parallel_calls=tf.data.AUTOTUNE), batch_size, training)
     chunk = max(size for size in range(1, _CROPPED_AT_ONCE + 1) if batch_size % size == 0)
     records = records.batch(chunk, drop_remainder=True)

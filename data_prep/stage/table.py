@@ -48,14 +48,22 @@ class Table(Mapping[str, Record], Generic[Record]):
 
 
 class OrNone(Iterable[str]):
-    """The names of a table, then "none", for a setting that can do without: `table.get("none")` is None."""
+    """The names of a table, then one of none of its records, for a setting that can do without: "none".
 
-    def __init__(self, table: Table):
+    `table.get("none")` is None.
+
+    Args:
+        table: of the records.
+        other: the last name.
+    """
+
+    def __init__(self, table: Table, other: str = "none"):
         self._table = table
+        self._other = other
 
     def __iter__(self) -> Iterator[str]:
         yield from self._table
-        yield "none"
+        yield self._other
 
 
 class AutoOr(Iterable[str]):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+
+from data_prep.stage.settings import require_member
+from delg.settings.kinds import OPTIMIZERS
 
 _NOT_DECAYED = re.compile(r"/(bias|gamma|beta|power)(:\d+)?$")
 _REPLICA = re.compile(r"/replica_\d+")  # tf.distribute renames the copies of a variable
@@ -43,36 +48,54 @@ class _DecoupledDecay:
 
 @keras.saving.register_keras_serializable(package="delg")
 class DecoupledSGD(_DecoupledDecay, keras.optimizers.SGD):
-    """SGD with momentum, and the above."""
+    """SGD with momentum, and the above. Source: https://proceedings.mlr.press/v28/sutskever13.html."""
 
 
 @keras.saving.register_keras_serializable(package="delg")
 class DecoupledAdam(_DecoupledDecay, keras.optimizers.Adam):
-    """Adam, and the above."""
+    """Adam, and the above. Source: https://arxiv.org/abs/1412.6980, algorithm 1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """A rule by which gradients change the weights.
+
+    Attributes:
+        make: the optimizer; takes the arguments of `_DecoupledDecay` and of Keras' optimizers.
+        options: names of the arguments of `build_optimizer` that only some rules have, and this one takes.
+    """
+
+    make: Callable[..., keras.optimizers.Optimizer]
+    options: tuple[str, ...] = ()
+
+
+SGD = Optimizer(DecoupledSGD, ("momentum",))
+ADAM = Optimizer(DecoupledAdam, ("beta_1", "beta_2"))
 
 
 def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_norm=0.0, slow_names=(),
-                    slow_factor=1.0, beta_2=0.999) -> keras.optimizers.Optimizer:
-    """Optimizer of a DELG training.
+                    slow_factor=1.0, beta_1=0.9, beta_2=0.999) -> keras.optimizers.Optimizer:
+    """Optimizer of a training.
 
     Args:
-        name: "sgd" or "adam".
+        name: of OPTIMIZERS.
         learning_rate: number or schedule.
-        momentum: of SGD.
+        momentum: of sgd.
         weight_decay: share of each weight, times the learning rate, that is taken away per step; biases,
             BatchNorm and the power of GeM are spared.
         clip_norm: largest norm of all gradients together, after their sum over the replicas; 0: no limit.
         slow_names: names of variables that take smaller steps.
         slow_factor: factor of their steps.
-        beta_2: of Adam, decay of the mean square of gradients.
+        beta_1: of adam, decay of the mean of gradients.
+        beta_2: of adam, decay of the mean square of gradients.
 
     Raises:
         ValueError: unknown name.
     """
-    shared = {"learning_rate": learning_rate, "global_clipnorm": clip_norm or None, "jit_compile": False,
-              "decoupled_decay": weight_decay, "slow_names": slow_names, "slow_factor": slow_factor}
-    if name == "sgd":
-        return DecoupledSGD(momentum=momentum, **shared)
-    if name == "adam":
-        return DecoupledAdam(beta_2=beta_2, **shared)
-    raise ValueError(f"`optimizer` must be one of sgd, adam. Received: optimizer={name!r}.")
+    require_member("optimizer", name, OPTIMIZERS)
+    record = OPTIMIZERS[name]
+    own = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2}
+    return record.make(
+        learning_rate=learning_rate, global_clipnorm=clip_norm or None, jit_compile=False,
+        decoupled_decay=weight_decay, slow_names=slow_names, slow_factor=slow_factor,
+        **{option: own[option] for option in record.options})

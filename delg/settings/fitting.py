@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 
-from data_prep.stage.settings import setting
+from data_prep.stage.settings import require, setting
+from delg.settings.kinds import SCHEDULES
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+def check_warmup(schedule: str, warmup_steps: int, num_steps: int) -> None:
+    """Checks that a warm-up has the length that the schedule after it needs.
+
+    Args:
+        schedule: of SCHEDULES.
+        warmup_steps: to check.
+        num_steps: of the whole training; 0: it has no steps that the schedule is for.
+
+    Raises:
+        ValueError: it is too short or too long.
+    """
+    if 1 <= warmup_steps < num_steps:  # serves any schedule; asks no record
+        return
+    falls = SCHEDULES[schedule].falls_to_zero
+    least = 0 if falls else 1
+    require(warmup_steps >= least and (not falls or num_steps == 0 or warmup_steps < num_steps),
+            f"`warmup_steps` must be at least {least}, and below `num_steps` where the rate falls to 0.",
+            warmup_steps=warmup_steps, num_steps=num_steps, schedule=schedule)
 
 
 @dataclasses.dataclass(frozen=True)

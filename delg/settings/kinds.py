@@ -24,6 +24,20 @@ BACKBONES = Table("backbone", {
     "vit_b32": "delg.networks.backbones.vit:VIT_B32",
     "vit_b16": "delg.networks.backbones.vit:VIT_B16",
 })
+GLOBAL_LOSSES = Table("global loss", {
+    "arcface": "delg.training.losses:arcface_logits",
+    "cosface": "delg.training.losses:cosface_logits",
+    "softmax": "delg.training.losses:softmax_logits",
+})
+OPTIMIZERS = Table("optimizer", {
+    "sgd": "delg.fitting.optimizers:SGD",
+    "adam": "delg.fitting.optimizers:ADAM",
+})
+SCHEDULES = Table("schedule", {
+    "linear": "delg.fitting.schedules:LINEAR",
+    "cosine": "delg.fitting.schedules:COSINE",
+    "inverse_sqrt": "delg.fitting.schedules:INVERSE_SQRT",
+})
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",
     "scale": "delg.geometry.verifiers.scale:SCALE",

@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from data_prep.images.augmentations import AUGMENTATIONS
 from data_prep.stage.settings import check_fields, like, require, setting
-from delg.settings.fitting import BackboneFitConfig, FitConfig
+from delg.settings.fitting import BackboneFitConfig, FitConfig, check_warmup
+from delg.settings.kinds import GLOBAL_LOSSES, OPTIMIZERS, SCHEDULES
 from delg.settings.model import ModelConfig
 
-GLOBAL_LOSSES = ("arcface", "cosface", "softmax")
-SCHEDULES = ("linear", "cosine")
-OPTIMIZERS = ("sgd", "adam")
 WHITENING_INITS = ("none", "identity", "pca")
 AUTOENCODER_INITS = ("none", "pca")
-AUGMENTATIONS = ("paper", "strong", "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +76,7 @@ class TrainConfig(BackboneFitConfig):
     optimizer: str = setting("sgd", help="rule by which gradients change the weights", choices=OPTIMIZERS)
     learning_rate: float = like(FitConfig, "learning_rate", 0.01)
     schedule: str = setting(
-        "linear", help="how the learning rate falls to 0 after the warm-up; linear: as in the paper",
+        "linear", help="how the learning rate falls after the warm-up; linear: to 0, as in the paper",
         choices=SCHEDULES)
     momentum: float = setting(0.9, help="momentum of sgd", range="[0, 1)")
     weight_decay: float = like(BackboneFitConfig, "weight_decay", 1e-4)
@@ -94,8 +92,7 @@ class TrainConfig(BackboneFitConfig):
     def __post_init__(self):
         check_fields(self)
         require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)
-        require(self.warmup_steps < self.num_steps, "`warmup_steps` must be below `num_steps`.",
-                warmup_steps=self.warmup_steps, num_steps=self.num_steps)
+        check_warmup(self.schedule, self.warmup_steps, self.num_steps)
 
     def model_config(self, num_classes: int) -> ModelConfig:
         """The model part of these settings, for a set of `num_classes` classes."""

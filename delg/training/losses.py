@@ -7,6 +7,9 @@ import math
 import keras
 import tensorflow as tf
 
+from data_prep.stage.settings import require_member
+from delg.settings.kinds import GLOBAL_LOSSES
+
 
 def arcface_logits(cosines, labels, margin, scale):
     """Logits whose true class is moved away by an angle, as ArcFace asks.
@@ -51,6 +54,20 @@ def cosface_logits(cosines, labels, margin, scale):
     return scale * _with_true_class(cosines, labels, tf.fill([tf.shape(cosines)[0]], -float(margin)))
 
 
+def softmax_logits(cosines, labels, margin, scale):
+    """Logits without margin: the cosines times `scale`. Source: NormFace, https://arxiv.org/abs/1704.06369.
+
+    Args:
+        cosines: float, [B, C].
+        labels, margin: passed over.
+        scale: factor of all logits.
+
+    Returns:
+        float32, [B, C].
+    """
+    return scale * tf.cast(cosines, tf.float32)
+
+
 def _true_class(cosines, labels):
     return tf.gather(cosines, labels, axis=1, batch_dims=1)
 
@@ -65,7 +82,8 @@ class CosineSoftmaxLoss(keras.losses.Loss):
     """Cross-entropy over scaled cosines, the true class held back by a margin.
 
     Args:
-        kind: "arcface" (margin in radians), "cosface" (margin of cosine) or "softmax" (no margin).
+        kind: of GLOBAL_LOSSES, such as "arcface" (margin in radians), "cosface" (margin of cosine) or
+            "softmax" (no margin).
         margin: see kind.
         scale: factor of the cosines before the softmax.
 
@@ -76,8 +94,7 @@ class CosineSoftmaxLoss(keras.losses.Loss):
 
     def __init__(self, kind="arcface", margin=0.1, scale=45.25, name="cosine_softmax_loss", **kwargs):
         super().__init__(name=name, **kwargs)
-        if kind not in ("arcface", "cosface", "softmax"):
-            raise ValueError(f"`kind` must be one of arcface, cosface, softmax. Received: kind={kind!r}.")
+        require_member("kind", kind, GLOBAL_LOSSES)
         if not 0 <= margin <= math.pi / 2:
             raise ValueError(f"`margin` must be in [0, pi/2]. Received: margin={margin}.")
         self.kind = kind
@@ -86,11 +103,7 @@ class CosineSoftmaxLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         labels = tf.cast(tf.reshape(y_true, [-1]), tf.int32)
-        if self.kind == "arcface":
-            logits = arcface_logits(y_pred, labels, self.margin, self.scale)
-        else:
-            margin = self.margin if self.kind == "cosface" else 0.0
-            logits = cosface_logits(y_pred, labels, margin, self.scale)
+        logits = GLOBAL_LOSSES[self.kind](y_pred, labels, self.margin, self.scale)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
     def get_config(self):
@@ -100,6 +113,8 @@ class CosineSoftmaxLoss(keras.losses.Loss):
 @keras.saving.register_keras_serializable(package="delg")
 class AttentionLoss(keras.losses.Loss):
     """Cross-entropy of the attention classifier, in float32.
+
+    Source: DELG, section 3.3, https://arxiv.org/abs/2001.05027.
 
     Call arguments:
         y_true: int, [B] or [B, 1], class labels in [0, C).
@@ -116,7 +131,7 @@ class AttentionLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="delg")
 class MeanOutputLoss(keras.losses.Loss):
-    """The output itself, for outputs that are errors already.
+    """The output itself, for outputs that are errors already, such as the autoencoder's reconstruction error.
 
     Call arguments:
         y_true: ignored.

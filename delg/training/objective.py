@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from delg.fitting.optimizers import build_optimizer
-from delg.fitting.schedules import WarmupDecay
 from delg.networks.backbone import freeze_batch_norm
 from delg.networks.delg import descriptor_model
+from delg.settings.kinds import SCHEDULES
 from delg.settings.training import TrainConfig
 from delg.training import losses
 
@@ -52,7 +52,7 @@ def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
     part.compile(
         optimizer=build_optimizer(
             config.optimizer,
-            WarmupDecay(config.learning_rate, config.num_steps, config.warmup_steps, config.schedule),
+            SCHEDULES[config.schedule].build(config.learning_rate, config.num_steps, config.warmup_steps),
             config.momentum, config.weight_decay, config.clip_norm,
             _slow_weights(model, config) if config.backbone_learning_rate_factor != 1 else (),
             config.backbone_learning_rate_factor),

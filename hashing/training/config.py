@@ -6,12 +6,11 @@ import dataclasses
 from typing import Any
 
 from data_prep.stage.settings import check_fields, like, require, require_member, setting
-from delg.settings.fitting import BackboneFitConfig, FitConfig
-from delg.settings.kinds import BACKBONES
+from delg.settings.fitting import BackboneFitConfig, FitConfig, check_warmup
+from delg.settings.kinds import BACKBONES, SCHEDULES
 from hashing.networks.config import ModelConfig
 
 MININGS = ("batch_all", "batch_hard", "semi_hard", "none")
-SCHEDULES = ("inverse_sqrt", "linear", "cosine")
 AUGMENTATIONS = ("original", "strong", "none")
 
 
@@ -108,11 +107,7 @@ class TrainConfig(BackboneFitConfig):
                 "`top_steps` needs a backbone with a local map and `backbone_learning_rate_factor` above 0.",
                 top_steps=self.top_steps, backbone=self.backbone,
                 backbone_learning_rate_factor=self.backbone_learning_rate_factor)
-        least = 1 if self.schedule == "inverse_sqrt" else 0
-        require(self.warmup_steps >= least and (self.schedule == "inverse_sqrt" or self.num_steps == 0
-                                                or self.warmup_steps < self.num_steps),
-                f"`warmup_steps` must be at least {least}, and below `num_steps` where the rate falls to 0.",
-                warmup_steps=self.warmup_steps, num_steps=self.num_steps, schedule=self.schedule)
+        check_warmup(self.schedule, self.warmup_steps, self.num_steps)
         require(self.images_per_class == 0 or self.batch_size % self.images_per_class == 0,
                 "`batch_size` must be a multiple of `images_per_class`.", batch_size=self.batch_size,
                 images_per_class=self.images_per_class)

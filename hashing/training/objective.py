@@ -7,12 +7,11 @@ import tensorflow as tf
 
 from data_prep.images.addons import tensorflow_addons
 from delg.fitting.optimizers import build_optimizer
-from delg.fitting.schedules import WarmupDecay
 from delg.networks.backbone import freeze_batch_norm
+from delg.settings.kinds import SCHEDULES
 from hashing.training import losses
 from hashing.training.centers import class_centers
 from hashing.training.config import TrainConfig
-from hashing.training.schedules import InverseSqrtWithWarmup
 from hashing.training.triplets import positive_pairs
 
 
@@ -116,6 +115,4 @@ def with_targets(batches, config: TrainConfig):
 def _learning_rate(config: TrainConfig):
     if not config.num_steps:
         return config.learning_rate
-    if config.schedule == "inverse_sqrt":
-        return InverseSqrtWithWarmup(config.learning_rate, config.warmup_steps)
-    return WarmupDecay(config.learning_rate, config.num_steps, config.warmup_steps, config.schedule)
+    return SCHEDULES[config.schedule].build(config.learning_rate, config.num_steps, config.warmup_steps)

@@ -6,13 +6,13 @@ import dataclasses
 from typing import Any
 
 from data_prep.stage.settings import check_fields, like, require, require_member, setting
-from delg.settings.fitting import FitConfig
-from delg.settings.kinds import BACKBONES
+from data_prep.stage.table import OrNone
+from delg.settings.fitting import FitConfig, check_warmup
+from delg.settings.kinds import BACKBONES, SCHEDULES
 from vae.networks.config import ModelConfig
 
 AUGMENTATIONS = ("none", "crop")
 PRECISIONS = ("float32", "bfloat16")  # float16 would need its two losses scaled
-SCHEDULES = ("plateau", "cosine")
 PAIRINGS = ("none", "frame", "place")
 
 
@@ -77,7 +77,7 @@ class TrainConfig(FitConfig):
     beta_1: float = setting(0.9, help="decay of Adam's mean of gradients", range="[0, 1)")
     schedule: str = setting(
         "plateau", help="how the learning rate falls; plateau: where the validation loss stops to fall, as "
-        "in the original; cosine: to zero at the last step", choices=SCHEDULES)
+        "in the original; cosine: to zero at the last step", choices=OrNone(SCHEDULES, "plateau"))
     plateau_epochs: int = setting(
         15, help="epochs without a better validation loss until the rate falls; 0: it never does",
         range="[0, inf)")
@@ -91,6 +91,8 @@ class TrainConfig(FitConfig):
     def __post_init__(self):
         self.model_config()
         check_fields(self)
+        if self.schedule in SCHEDULES:
+            check_warmup(self.schedule, 0, self.num_steps)
         require(self.pair_contrast_weight == 0 or self.pairing != "none",
                 "`pair_contrast_weight` needs `pairing` frame or place.", pairing=self.pairing,
                 pair_contrast_weight=self.pair_contrast_weight)

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from delg.fitting import callbacks, resuming, strategies, summaries
-from delg.fitting.optimizers import DecoupledAdam
-from delg.fitting.schedules import WarmupDecay
+from delg.fitting.optimizers import build_optimizer
 from delg.networks import model_files
+from delg.settings.kinds import SCHEDULES
 from vae.data import day_night_images
 from vae.latents.latents import image_functions
 from vae.networks.config import DOMAINS
@@ -91,12 +91,12 @@ class _Run:
         if stem is not None:
             stem.trainable = config.stem_learning_rate_factor > 0
         self.objective = DayNightObjective(self.vae, config)
-        rate = config.learning_rate
-        if config.schedule == "cosine":
-            rate = WarmupDecay(rate, config.num_steps, form="cosine")
+        rate, schedule = config.learning_rate, SCHEDULES.get(config.schedule)
+        if schedule is not None:
+            rate = schedule.build(rate, config.num_steps, 0)
         self.objective.compile(
-            optimizer=DecoupledAdam(
-                rate, config.beta_1, jit_compile=False, global_clipnorm=config.clip_norm or None,
+            optimizer=build_optimizer(
+                "adam", rate, beta_1=config.beta_1, clip_norm=config.clip_norm,
                 slow_names=[weight.name for weight in stem.trainable_weights] if stem is not None else (),
                 slow_factor=config.stem_learning_rate_factor), jit_compile=False)
         self.objective.optimizer.build(self.objective.trained_weights)
@@ -124,7 +124,7 @@ class _Run:
         shown = next(iter(day_night_images.validation_batches(
             pattern, config.image_size, config.num_pictures, config.pairing)))
         events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
-        if config.schedule == "plateau":
+        if config.schedule not in SCHEDULES:
             events.append(Plateau(config.model_dir, config.learning_rate, config.plateau_epochs,
                                   config.plateau_factor))
         if config.center_latent:
