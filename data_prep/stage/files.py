@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,25 @@ def replacing(path: str) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
         raise
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str) -> Iterator[str]:
+    """Gives a path beside `path`, for a folder to make; renames it to `path` when the block ends well.
+
+    After an error or Ctrl-C in the block the temporary folder is gone.
+
+    Args:
+        path: folder; must be empty or not exist. The folder it is in is made.
+    """
+    path = os.path.abspath(path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: str, value: Any) -> None:

@@ -104,11 +104,9 @@ class ExportedModel:
         run = entry.in_bfloat16()
         if only_if_alike:
             image = reduced_precision.probe_image()
-            found = []
-            for self._run in (entry.run, run):
-                found.append(self.extract(image, [1.0], [0], _PROBE_FEATURES, float("-inf")))
+            found = [self._extract(function, image, [1.0], [0], _PROBE_FEATURES, float("-inf"))
+                     for function in (entry.run, run)]
             if not reduced_precision.are_alike(*found):
-                self._run = entry.run
                 return
         self._run, self.compute_dtype = run, "bfloat16"
         self._run_batch = None if batch_entry is None else batch_entry.in_bfloat16()
@@ -130,14 +128,21 @@ class ExportedModel:
             `global_descriptors` [G, D], not normalised, without `takes_scales` [1, D]. What the model does
             not give has no rows.
         """
+        return self._extract(self._run, image, scales, global_scale_indices, max_num_features, threshold)
+
+    def _extract(self, run: Function, image, scales, global_scale_indices, max_num_features: int,
+                 threshold: float) -> dict[str, np.ndarray]:
+        """What `extract` gives, by a function of the model."""
         places = list(global_scale_indices)
         outputs = {name: np.zeros(shape, np.float32) for name, shape in _NOTHING.items()}
         if self.has_local or not self._is_pooled:
-            found = self._call(image, scales, [] if self._is_pooled else places, max_num_features, threshold)
+            found = self._call(run, image, scales, [] if self._is_pooled else places, max_num_features,
+                               threshold)
             outputs.update({name: found[name] for name in _NOTHING if name in found})
         if self.has_global and self._is_pooled:  # one scale at a time: pooling leaves a single one as it is
             chosen = [scales[place] for place in places] if self.takes_scales else [1.0]
-            rows = [self._call(image, [scale], [0], 0, threshold)[_POOLED].reshape(1, -1) for scale in chosen]
+            rows = [self._call(run, image, [scale], [0], 0, threshold)[_POOLED].reshape(1, -1)
+                    for scale in chosen]
             outputs[_PER_SCALE] = np.concatenate(rows) if rows else outputs[_PER_SCALE]
         return outputs
 
@@ -158,9 +163,10 @@ class ExportedModel:
                  **{name: found[name][row, :num] for name in _LOCAL_OUTPUTS}}
                 for row, num in enumerate(found["num_features"])]
 
-    def _call(self, image, scales, places, max_num_features, threshold) -> dict[str, np.ndarray]:
+    def _call(self, run: Function, image, scales, places, max_num_features,
+              threshold) -> dict[str, np.ndarray]:
         values = dict(zip(_INPUTS, (image, list(scales), max_num_features, threshold, places)))
-        found = self._run({name: tf.constant(values[name], dtype) for name, dtype in self._dtypes.items()})
+        found = run({name: tf.constant(values[name], dtype) for name, dtype in self._dtypes.items()})
         return {name: value.numpy() for name, value in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Numbers of fewer digits for exported models: bfloat16 where the processor has it and the model bears it.
+"""Reduced precision for exported models: bfloat16 where the processor has it and the model bears it.
 
 TensorFlow's graph optimizer rewrites a loaded function: convolutions and matrix products, and what lies
 between them, read and write bfloat16 and sum in float32; weights stay as they are stored, pooling and norms

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from delg.exports.extraction_module import ExtractionModule
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.batch_norm_folding import fold_batch_norm
+from delg.networks.delg import load_delg
 from delg.settings.model import ModelConfig
 
 CONFIG_FILE = "export_config.json"
@@ -43,7 +43,7 @@ def export(model_dir: str, export_dir: str) -> dict[str, Any]:
         FileNotFoundError: if the model is not there.
         ValueError: if `export_dir` holds anything else.
     """
-    model, stored = model_files.load_model(model_dir)
+    model, stored = load_delg(model_dir)
     config = {
         "format": _FORMAT, "model": stored["model"], "attention_threshold": stored.get("attention_threshold"),
         "receptive_field": list(receptive_field(
@@ -106,18 +106,12 @@ def write_export(save: Callable[[str], Any], config: dict[str, Any], export_dir:
         config: JSON-able.
         export_dir: folder to make; must be empty or not exist.
     """
-    export_dir = os.path.abspath(export_dir)
-    temporary = f"{export_dir}.{os.getpid()}.tmp"
-    os.makedirs(os.path.dirname(export_dir), exist_ok=True)
-    try:
+    with files.replacing_folder(export_dir) as temporary:
         with _quiet():
             save(temporary)
         with open(os.path.join(temporary, CONFIG_FILE), "w", encoding="utf-8") as file:
             json.dump(config, file, indent=2)
             file.write("\n")
-        os.replace(temporary, export_dir)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager

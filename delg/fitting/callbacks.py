@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
-from typing import Any
 
 import keras
 import pandas as pd
 import tensorflow as tf
-from absl import logging
 
 from data_prep.stage import files
-from delg.fitting import heldout
 from delg.networks import model_files
 
 _CHECK_EVERY = 20  # steps; reading the loss waits for the accelerator
@@ -56,44 +52,6 @@ class StopOnBadLoss(keras.callbacks.Callback):
             raise ValueError(f"The loss must stay finite; it was {loss} by step {self._step}. Lower "
                              "`learning_rate` or, where there is one, raise `warmup_steps`. "
                              f"Received: learning_rate={self.learning_rate}.")
-
-
-class HeldoutRetrieval(keras.callbacks.Callback):
-    """At the end of each epoch: retrieval mAP on held-out images; the best weights so far are kept.
-
-    Adds `heldout_map` to the logs of the epoch.
-
-    Args:
-        model: the whole DELG model.
-        embed: images to descriptors [B, D].
-        batches: makes a new iterator over (images, labels).
-        max_images: how many to take.
-        model_dir: where `best.weights.h5` and `config.json` go.
-        config: contents of `config.json`; its "best" is kept up to date.
-    """
-
-    def __init__(self, model: keras.Model, embed: Callable, batches: Callable, max_images: int,
-                 model_dir: str, config: dict[str, Any]):
-        super().__init__()
-        self.whole_model = model
-        self.embed = embed
-        self.batches = batches
-        self.max_images = max_images
-        self.model_dir = model_dir
-        self.config = config
-
-    def on_epoch_end(self, epoch, logs=None):
-        descriptors, labels = heldout.describe(self.batches(), self.embed, self.max_images)
-        score = heldout.retrieval_map(descriptors, labels)
-        logs["heldout_map"] = score
-        best = self.config["best"]
-        logging.info("Epoch %d: held-out mAP %.4f (best before: %s).", epoch + 1, score,
-                     f"{best['heldout_map']:.4f}" if best else "none")
-        if best is None or score > best["heldout_map"]:
-            model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "best"))
-            self.config["best"] = {"epoch": epoch, "step": int(self.model.optimizer.iterations.numpy()),
-                                   "heldout_map": score}
-            model_files.write_config(self.model_dir, self.config)
 
 
 class HistoryTable(keras.callbacks.Callback):

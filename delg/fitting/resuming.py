@@ -61,6 +61,31 @@ def refuse_other_settings(model_dir: str, before: Mapping[str, Any], now: Mappin
                          f"`model_dir`. Received: {model_dir}, {'; '.join(changed)}.")
 
 
+def start_config(config: Any, stored: dict[str, Any], may_change: Collection[str],
+                 kept: Collection[str] = ("best",)) -> dict[str, Any]:
+    """Contents of `config.json` at the start of a training: with results of the run to be resumed, if any.
+
+    Args:
+        config: settings, a dataclass with `model_dir`.
+        stored: contents at the start of a new training: "model", "train" and what else is known.
+        may_change: names of settings that need not be those of the run to be resumed.
+        kept: keys of what that run has found.
+
+    Raises:
+        ValueError: the run had other settings, or other classes.
+    """
+    earlier = earlier_contents(config)
+    if earlier is None:
+        return stored
+
+    def compared(contents: dict[str, Any]) -> dict[str, Any]:
+        num_classes = contents.get("num_classes", contents["model"].get("num_classes"))
+        return {**contents["train"], "num_classes": num_classes}
+
+    refuse_other_settings(config.model_dir, compared(earlier), compared(stored), may_change)
+    return {**stored, **{key: earlier.get(key) for key in kept}}
+
+
 @contextlib.contextmanager
 def precision(name: str) -> Iterator[None]:
     """Keras policy of that name inside the block; variables stay float32."""

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from delg.networks.layers import BatchNormalization, ImageNormalization, PadToEven, Subsampling
+from delg.networks.layers import ImageNormalization, PadToEven, Subsampling
+from delg.networks.replica_batch_norm import BatchNormalization
 from delg.networks.weights import keras_files
 from delg.settings.backbones import check_width
 from delg.settings.kinds import BACKBONES

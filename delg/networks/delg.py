@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
-from delg.networks import layers
+from delg.networks import layers, model_files
 from delg.networks.backbone import build_backbone
+from delg.networks.replica_batch_norm import BatchNormalization
 from delg.settings.model import ModelConfig
 
 
@@ -65,7 +68,7 @@ def _global_head(global_map, config):
 def _attention_head(local_map, decoded, config, synchronized):
     """Scores from the local map; the decoded map, weighted by them, must tell the class."""
     hidden = keras.layers.Conv2D(config.attention_dim, 1, name="attention_hidden")(local_map)
-    batch_norm = layers.BatchNormalization if synchronized else keras.layers.BatchNormalization
+    batch_norm = BatchNormalization if synchronized else keras.layers.BatchNormalization
     hidden = batch_norm(name="attention_bn")(hidden)
     hidden = keras.layers.ReLU(name="attention_relu")(hidden)
     scores = keras.layers.Conv2D(1, 1, activation="softplus", dtype="float32",
@@ -96,3 +99,17 @@ def descriptor_model(model: keras.Model, outputs: tuple[str, ...] = ("global_des
     if missing:
         raise ValueError(f"`outputs` must be among {', '.join(sorted(model.output))}. Received: {missing}.")
     return keras.Model(model.input, {name: model.output[name] for name in outputs}, name="delg_part")
+
+
+def load_delg(model_dir: str, weights: str = "best") -> tuple[keras.Model, dict[str, Any]]:
+    """A trained DELG model, in float32, and the contents of its `config.json`.
+
+    Args:
+        model_dir: written by `training.loop.train`.
+        weights: "best" or "last".
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is not what it should be.
+    """
+    return model_files.load_model(model_dir, weights, ModelConfig, build_delg)

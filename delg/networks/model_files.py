@@ -1,8 +1,8 @@
 """A model on disk: a directory with `config.json` and weight files.
 
-`config.json` holds {"model": ModelConfig, "train": TrainConfig, "attention_threshold": number or null,
-"best": {"epoch", "step", "heldout_map"} or null}; weights are `best.weights.h5` and `last.weights.h5`, in the
-format of Keras.
+`config.json` holds {"model": ModelConfig, "train": TrainConfig, "best": {"epoch", "step", score by its name}
+or null}, that of DELG "attention_threshold" too, number or null; weights are `best.weights.h5` and
+`last.weights.h5`, in the format of Keras.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import keras
 import numpy as np
 
 from data_prep.stage import files, stored_settings
-from delg.networks.delg import build_delg
-from delg.settings.model import ModelConfig
 
 CONFIG_FILE = "config.json"
 WEIGHT_FILES = {"best": "best.weights.h5", "last": "last.weights.h5"}
@@ -50,8 +48,8 @@ def read_config(model_dir: str) -> dict[str, Any]:
     return config
 
 
-def model_config(config: dict[str, Any], source: str = CONFIG_FILE, config_class: type = ModelConfig) -> Any:
-    """The ModelConfig, of DELG or of another class, in the contents of a `config.json`.
+def model_config(config: dict[str, Any], config_class: type, source: str = CONFIG_FILE) -> Any:
+    """The ModelConfig, of any of the models, in the contents of a `config.json`.
 
     Raises:
         ValueError: fields are missing, unknown or out of range; the message names `source`.
@@ -92,8 +90,8 @@ def load_weights(model: keras.Model, path: str) -> None:
                          f"{reason}") from error
 
 
-def load_model(model_dir: str, weights: str = "best", config_class: type = ModelConfig,
-               build: Callable[[Any], keras.Model] = build_delg) -> tuple[keras.Model, dict[str, Any]]:
+def load_model(model_dir: str, weights: str, config_class: type,
+               build: Callable[[Any], keras.Model]) -> tuple[keras.Model, dict[str, Any]]:
     """A trained model, in float32, and the contents of its `config.json`, every field of "model" given.
 
     Args:
@@ -109,7 +107,7 @@ def load_model(model_dir: str, weights: str = "best", config_class: type = Model
     if weights not in WEIGHT_FILES:
         raise ValueError(f"`weights` must be best or last. Received: weights={weights!r}.")
     config = read_config(model_dir)
-    made_of = model_config(config, os.path.join(model_dir, CONFIG_FILE), config_class)
+    made_of = model_config(config, config_class, os.path.join(model_dir, CONFIG_FILE))
     model = build(made_of)
     load_weights(model, weight_path(model_dir, weights))
     return model, {**config, "model": dataclasses.asdict(made_of)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from data_prep.records import pipeline
 from data_prep.records.manifest import manifest_beside
-from delg.fitting import callbacks, resuming, strategies, summaries
+from delg.fitting import best_weights, callbacks, heldout, resuming, strategies, summaries
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
@@ -71,14 +72,7 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config(num_classes)),
               "train": dataclasses.asdict(config), "attention_threshold": None, "best": None}
-    earlier = resuming.earlier_contents(config)
-    if earlier is None:
-        return stored
-    now, before = ({**contents["train"], "num_classes": contents["model"]["num_classes"]}
-                   for contents in (stored, earlier))
-    resuming.refuse_other_settings(config.model_dir, before, now, _MAY_CHANGE)
-    return {**stored, "attention_threshold": earlier.get("attention_threshold"),
-            "best": earlier.get("best")}
+    return resuming.start_config(config, stored, _MAY_CHANGE, kept=("attention_threshold", "best"))
 
 
 def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
@@ -175,10 +169,11 @@ class _Run:
         writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
         events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
         if config.heldout_pattern:
-            events.append(callbacks.HeldoutRetrieval(
-                self.model, self._inference("global_descriptor"),
-                lambda: self._batches(config.heldout_pattern), config.max_heldout_images, self.write_dir,
-                self.stored))
+            embed = self._inference("global_descriptor")
+            events.append(best_weights.BestWeights(
+                self.model, "heldout_map", lambda _: heldout.retrieval_map(*heldout.describe(
+                    self._batches(config.heldout_pattern), embed, config.max_heldout_images)),
+                operator.gt, self.write_dir, self.stored))
         shown = self._batches(config.validation_pattern or config.heldout_pattern or config.train_pattern)
         images = np.concatenate([images for images, _ in shown.unbatch().batch(_SUMMARY_IMAGES).take(1)])
         return events + [

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from data_prep.records.manifest import manifest_beside
-from delg.fitting import callbacks, heldout, resuming, strategies, summaries
+from delg.fitting import best_weights, callbacks, heldout, resuming, strategies, summaries
 from delg.networks import model_files
 from hashing.codes import codes
 from hashing.data.image_batches import encoding_batches
@@ -60,13 +59,7 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
               "num_classes": num_classes, "best": None}
-    earlier = resuming.earlier_contents(config)
-    if earlier is None:
-        return stored
-    now, before = ({**contents["train"], "num_classes": contents["num_classes"]}
-                   for contents in (stored, earlier))
-    resuming.refuse_other_settings(config.model_dir, before, now, _MAY_CHANGE)
-    return {**stored, "best": earlier.get("best")}
+    return resuming.start_config(config, stored, _MAY_CHANGE)
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
@@ -74,44 +67,6 @@ def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
     return strategies.shared_batches(
         lambda *share: with_targets(training_batches(config, *share), config),
         start_step, config.batch_size)
-
-
-class CodeRetrieval(keras.callbacks.Callback):
-    """At the end of each epoch: mAP of validation images by their codes; the best weights so far are kept.
-
-    Each image in turn queries the others by Hamming distance. Adds `validation_map` to the logs.
-
-    Args:
-        model: the whole hashing model.
-        encode: images to codes [B, K].
-        batches: makes a new iterator over (images, labels).
-        model_dir: where `best.weights.h5` and `config.json` go.
-        config: contents of `config.json`; its "best" is kept up to date.
-    """
-
-    def __init__(self, model: keras.Model, encode: Callable, batches: Callable, model_dir: str,
-                 config: dict[str, Any]):
-        super().__init__()
-        self.whole_model = model
-        self.encode = encode
-        self.batches = batches
-        self.model_dir = model_dir
-        self.config = config
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["validation_map"] = self.measure(epoch, int(self.model.optimizer.iterations.numpy()))
-
-    def measure(self, epoch: int, step: int) -> float:
-        """mAP of the weights as they are; keeps them if they are the best so far."""
-        values, labels = heldout.describe(self.batches(), self.encode, _MAX_VALIDATION_IMAGES)
-        score = validation_map(codes.binarize(values), labels)
-        best = self.config["best"]
-        if best is None or not score < best["validation_map"]:  # NaN: the last
-            model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "best"))
-            self.config["best"] = {"epoch": epoch, "step": step, "validation_map": score}
-            model_files.write_config(self.model_dir, self.config)
-        logging.info("Epoch %d: validation mAP %.4f.", epoch + 1, score)
-        return score
 
 
 def validation_map(bits: np.ndarray, labels: np.ndarray) -> float:
@@ -152,7 +107,7 @@ class _Run:
         if config.head_steps + config.top_steps and self.manager.latest_checkpoint is None:
             last_layers.train_last_layers(self.model, config, self.stored["num_classes"])
             if retrieval is not None:
-                retrieval.measure(epoch=-1, step=0)
+                retrieval.keep(epoch=-1, step=0, logs={})
             model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "last"))
             self.manager.save(checkpoint_number=0)
         resuming.fit_to_last_step(self.trained, config, lambda step: _shared_batches(config, step),
@@ -160,16 +115,23 @@ class _Run:
         if self.stored["best"] is None:
             model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "best"))
 
-    def _retrieval(self) -> CodeRetrieval | None:
+    def _retrieval(self) -> best_weights.BestWeights | None:
         config = self.config
         if not config.validation_pattern:
             return None
         encode = tf.function(lambda images: self.model(images, training=False)["codes"],
                              reduce_retracing=True)
-        return CodeRetrieval(self.model, encode, lambda: encoding_batches(
-            config.validation_pattern, config.image_size, config.batch_size), self.write_dir, self.stored)
 
-    def _callbacks(self, retrieval: CodeRetrieval | None) -> list[keras.callbacks.Callback]:
+        def measure(_) -> float:
+            batches = encoding_batches(config.validation_pattern, config.image_size, config.batch_size)
+            values, labels = heldout.describe(batches, encode, _MAX_VALIDATION_IMAGES)
+            return validation_map(codes.binarize(values), labels)
+
+        # Of equal scores, and where none is a number, the last counts.
+        return best_weights.BestWeights(self.model, "validation_map", measure,
+                                        lambda score, best: not score < best, self.write_dir, self.stored)
+
+    def _callbacks(self, retrieval: best_weights.BestWeights | None) -> list[keras.callbacks.Callback]:
         config = self.config
         writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
         events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from delg.networks.layers import BatchNormalization
+from delg.networks.replica_batch_norm import BatchNormalization
 from vae.networks.config import DOMAINS, ModelConfig
 from vae.networks.layers import LatentCentring, instance_normalization, layer_normalization
 from vae.networks.stems import build_stem

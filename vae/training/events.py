@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from absl import logging
 
-from delg.networks import model_files
 from vae.networks.config import DOMAINS
 from vae.networks.model import encode
 
@@ -61,32 +58,6 @@ class Plateau(keras.callbacks.Callback):
             if "val_loss" in history:
                 losses = history["val_loss"][history["epoch"] < epoch].tolist()
         self.model.optimizer.learning_rate.assign(plateau_rate(losses, *self.settings))
-
-
-class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the lowest validation loss so far; does nothing without validation.
-
-    Args:
-        vae: whose weights.
-        model_dir: where `best.weights.h5` and `config.json` go.
-        config: contents of `config.json`; its "best" is kept up to date.
-    """
-
-    def __init__(self, vae: keras.Model, model_dir: str, config: dict[str, Any]):
-        super().__init__()
-        self.vae = vae
-        self.model_dir = model_dir
-        self.config = config
-
-    def on_epoch_end(self, epoch, logs=None):
-        best, loss = self.config["best"], logs.get("val_loss")
-        if loss is None or (best is not None and loss >= best["val_loss"]):
-            return
-        logging.info("Epoch %d: best validation loss so far, %.4f.", epoch + 1, loss)
-        model_files.save_weights(self.vae, model_files.weight_path(self.model_dir, "best"))
-        self.config["best"] = {"epoch": epoch, "step": int(self.model.optimizer.iterations.numpy()),
-                               "val_loss": float(loss)}
-        model_files.write_config(self.model_dir, self.config)
 
 
 class CentreLatents(keras.callbacks.Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from delg.fitting import callbacks, resuming, strategies, summaries
+from delg.fitting import best_weights, callbacks, resuming, strategies, summaries
 from delg.fitting.optimizers import build_optimizer
 from delg.networks import model_files
 from delg.settings.kinds import SCHEDULES
@@ -20,7 +21,7 @@ from vae.latents.latents import image_functions
 from vae.networks.config import DOMAINS
 from vae.networks.model import build_vae, stem_of
 from vae.training.config import TrainConfig
-from vae.training.events import BestWeights, CentreLatents, PictureSummaries, Plateau
+from vae.training.events import CentreLatents, PictureSummaries, Plateau
 from vae.training.objective import DayNightObjective
 
 _CENTRING_IMAGES = 1024  # of each domain, at most, for the mean latents; chosen
@@ -56,15 +57,12 @@ def _start_config(config: TrainConfig) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
               "best": None}
-    earlier = resuming.earlier_contents(config)
-    if earlier is None:
+    if not resuming.is_begun(config.model_dir):
         is_path = config.stem != "none" and config.stem_weights not in ("imagenet", "none")
         if is_path and not os.path.isfile(config.stem_weights):
             raise FileNotFoundError("`stem_weights` must be imagenet, none or a file. "
                                     f"Received: {config.stem_weights}.")
-        return stored
-    resuming.refuse_other_settings(config.model_dir, earlier["train"], stored["train"], _MAY_CHANGE)
-    return {**stored, "best": earlier.get("best")}
+    return resuming.start_config(config, stored, _MAY_CHANGE)
 
 
 def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
@@ -133,7 +131,8 @@ class _Run:
                     -(-_CENTRING_IMAGES // config.batch_size))))
         return [
             *events,
-            BestWeights(self.vae, self.write_dir, self.stored),
+            best_weights.BestWeights(self.vae, "val_loss", lambda logs: logs.get("val_loss"), operator.lt,
+                                     self.write_dir, self.stored),
             summaries.TrainingSummaries(writer, 2 * config.batch_size),
             PictureSummaries(writer, image_functions(self.vae, config.descriptor_grid),
                              {domain: np.asarray(shown[domain]) for domain in DOMAINS}),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 
 from delg.networks.backbone import Backbone, Colours, Maps
-from delg.networks.layers import BatchNormalization
+from delg.networks.replica_batch_norm import BatchNormalization
 
 
 def _record(make: Callable[..., keras.Model], name: str, **properties) -> Backbone:

@@ -26,6 +26,18 @@ class ReplacingTest(unittest.TestCase):
             self.assertEqual(file.read(), "new")
         self.assertEqual(os.listdir(self.folder), ["file.txt"])
 
+    def test_a_folder_appears_whole_or_not_at_all(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "deep", "export")
+            with self.assertRaises(KeyboardInterrupt), files.replacing_folder(path) as temporary:
+                os.makedirs(temporary)
+                raise KeyboardInterrupt
+            self.assertEqual(os.listdir(os.path.dirname(path)), [])
+            with files.replacing_folder(path) as temporary:
+                os.makedirs(temporary)
+                self.assertFalse(os.path.exists(path))
+            self.assertEqual(os.listdir(os.path.dirname(path)), ["export"])
+
     def test_an_interrupt_changes_nothing(self):
         self.write("old")
         with self.assertRaises(KeyboardInterrupt):

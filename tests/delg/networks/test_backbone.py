@@ -9,7 +9,7 @@ import numpy as np
 from delg.networks import backbone
 from delg.networks.backbones.resnet18 import build_resnet18
 from delg.networks.backbones.vit import build_vit
-from delg.networks.layers import BatchNormalization
+from delg.networks.replica_batch_norm import BatchNormalization
 from delg.settings.kinds import BACKBONES
 
 _GREY = {"resnet50": (123.68, 116.779, 103.939), "resnet101": (123.68, 116.779, 103.939),

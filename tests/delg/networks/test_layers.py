@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from delg.networks import layers
+from delg.networks.replica_batch_norm import BatchNormalization
 from tests.fixtures.replicas import two_replicas
 
 
@@ -72,7 +73,7 @@ class BatchNormalizationTest(unittest.TestCase):
         self.maps = np.random.default_rng(0).normal(3, 2, (4, 3, 3, 5)).astype(np.float32)
 
     def test_equals_the_plain_layer_on_one_replica(self):
-        plain, shared = keras.layers.BatchNormalization(), layers.BatchNormalization()
+        plain, shared = keras.BatchNormalization(), BatchNormalization()
         expected = plain(self.maps, training=True)
         np.testing.assert_allclose(shared(self.maps, training=True), expected, atol=1e-5)
         for expected, found in zip(plain.get_weights(), shared.get_weights()):
@@ -80,11 +81,11 @@ class BatchNormalizationTest(unittest.TestCase):
         np.testing.assert_allclose(shared(self.maps), plain(self.maps), atol=1e-5)
 
     def test_two_replicas_equal_one(self):
-        one = layers.BatchNormalization()
+        one = BatchNormalization()
         expected = one(self.maps, training=True)
         strategy = two_replicas()
         with strategy.scope():
-            two = layers.BatchNormalization()
+            two = BatchNormalization()
             two.build(self.maps.shape)
         halves = strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(np.split(self.maps, 2)[context.replica_id_in_sync_group]))
@@ -95,7 +96,7 @@ class BatchNormalizationTest(unittest.TestCase):
             np.testing.assert_allclose(moved, value, atol=1e-5)
 
     def test_frozen_layer_uses_its_moving_statistics(self):
-        layer = layers.BatchNormalization(trainable=False)
+        layer = BatchNormalization(trainable=False)
         np.testing.assert_allclose(layer(self.maps, training=True), self.maps / np.sqrt(1.001), rtol=1e-5)
 
 

@@ -7,7 +7,7 @@ import unittest
 import numpy as np
 
 from delg.networks import model_files
-from delg.networks.delg import build_delg
+from delg.networks.delg import build_delg, load_delg
 from delg.settings.model import ModelConfig
 
 _TINY = ModelConfig(num_classes=5, backbone="resnet18", width=0.0625, embedding_dim=6, autoencoder_dim=4,
@@ -30,7 +30,7 @@ class ModelFilesTest(unittest.TestCase):
         model = build_delg(_TINY)
         model_files.write_config(self.folder, self.config)
         model_files.save_weights(model, model_files.weight_path(self.folder, "best"))
-        loaded, config = model_files.load_model(self.folder)
+        loaded, config = load_delg(self.folder)
         images = np.random.default_rng(0).integers(0, 255, (1, 32, 48, 3))
         expected, found = model(images), loaded(images)
         for name in expected:
@@ -55,7 +55,7 @@ class ModelFilesTest(unittest.TestCase):
 
     def test_missing_config(self):
         with self.assertRaisesRegex(FileNotFoundError, "`model_dir` must hold config.json, written by"):
-            model_files.load_model(self.folder)
+            load_delg(self.folder)
 
     def test_broken_config(self):
         self._write("config.json", "{")
@@ -70,26 +70,26 @@ class ModelFilesTest(unittest.TestCase):
     def test_unknown_model_field(self):
         self._write("config.json", json.dumps({"model": {"num_classes": 3, "depth": 4}}))
         with self.assertRaisesRegex(ValueError, "config.json must hold settings that .*'depth'"):
-            model_files.load_model(self.folder)
+            load_delg(self.folder)
 
     def test_missing_weights(self):
         model_files.write_config(self.folder, self.config)
         with self.assertRaisesRegex(FileNotFoundError, "No weight file .*last.weights.h5"):
-            model_files.load_model(self.folder, weights="last")
+            load_delg(self.folder, weights="last")
 
     def test_weights_of_another_model(self):
         other = build_delg(dataclasses.replace(_TINY, width=0.125))
         model_files.write_config(self.folder, self.config)
         model_files.save_weights(other, model_files.weight_path(self.folder, "best"))
         with self.assertRaisesRegex(ValueError, "best.weights.h5 must hold the weights of the"):
-            model_files.load_model(self.folder)
+            load_delg(self.folder)
 
     def test_truncated_weights(self):
         model_files.write_config(self.folder, self.config)
         self._write("best.weights.h5", "not a weight file")
         with self.assertRaisesRegex(ValueError, "best.weights.h5 must hold the weights"):
-            model_files.load_model(self.folder)
+            load_delg(self.folder)
 
     def test_refuses_unknown_weights(self):
         with self.assertRaisesRegex(ValueError, "`weights` must be best or last. Received: weights='first'"):
-            model_files.load_model(self.folder, weights="first")
+            load_delg(self.folder, weights="first")

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
-from delg.networks import model_files
+from delg.networks.delg import load_delg
 from delg.settings.training import TrainConfig
 from delg.training import loop
 from tests.fixtures import model_dirs, replicas, tiny_backbone, tiny_shards
@@ -124,7 +124,7 @@ class TrainTest(unittest.TestCase):
         self.assertEqual(set(one), set(two))
         for name in one:
             np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
-        model_files.load_model(configs[1].model_dir)
+        load_delg(configs[1].model_dir)
         self.assertAlmostEqual(results[0]["attention_threshold"], results[1]["attention_threshold"], places=4)
         losses = [float(model_dirs.read_history(config.model_dir)[0]["loss"]) for config in configs]
         self.assertAlmostEqual(losses[0] / losses[1], 1.0, places=5)
