@@ -16,7 +16,7 @@ _NOT_DECAYED = re.compile(r"/(bias|gamma|beta|power)(:\d+)?$")
 _REPLICA = re.compile(r"/replica_\d+")  # tf.distribute renames the copies of a variable
 
 
-class _DecoupledDecay:
+class DecoupledDecay:
     """Mixed into a Keras optimizer: after its own step each variable shrinks by rate * weight_decay.
 
     Slow variables take `slow_factor` of the optimizer's step and of the decay. It is the step that is scaled,
@@ -47,12 +47,12 @@ class _DecoupledDecay:
 
 
 @keras.saving.register_keras_serializable(package="delg")
-class DecoupledSGD(_DecoupledDecay, keras.optimizers.SGD):
+class DecoupledSGD(DecoupledDecay, keras.optimizers.SGD):
     """SGD with momentum, and the above. Source: https://proceedings.mlr.press/v28/sutskever13.html."""
 
 
 @keras.saving.register_keras_serializable(package="delg")
-class DecoupledAdam(_DecoupledDecay, keras.optimizers.Adam):
+class DecoupledAdam(DecoupledDecay, keras.optimizers.Adam):
     """Adam, and the above. Source: https://arxiv.org/abs/1412.6980, algorithm 1."""
 
 
@@ -61,7 +61,7 @@ class Optimizer:
     """A rule by which gradients change the weights.
 
     Attributes:
-        make: the optimizer; takes the arguments of `_DecoupledDecay` and of Keras' optimizers.
+        make: the optimizer; takes the arguments of `DecoupledDecay` and of Keras' optimizers.
         options: names of the arguments of `build_optimizer` that only some rules have, and this one takes.
     """
 
