@@ -73,7 +73,7 @@ class BatchNormalizationTest(unittest.TestCase):
         self.maps = np.random.default_rng(0).normal(3, 2, (4, 3, 3, 5)).astype(np.float32)
 
     def test_equals_the_plain_layer_on_one_replica(self):
-        plain, shared = keras.BatchNormalization(), BatchNormalization()
+        plain, shared = keras.layers.BatchNormalization(), BatchNormalization()
         expected = plain(self.maps, training=True)
         np.testing.assert_allclose(shared(self.maps, training=True), expected, atol=1e-5)
         for expected, found in zip(plain.get_weights(), shared.get_weights()):

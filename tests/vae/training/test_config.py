@@ -38,7 +38,8 @@ class ConfigTest(unittest.TestCase):
         self._refuses("`up_normalization` must be one of batch, instance, layer", up_normalization="none")
         self._refuses("`pairing` must be one of none, frame, place", pairing="day")
         self._refuses("`mixed_precision` must be one of float32, bfloat16", mixed_precision="float16")
-        self._refuses("`schedule` must be one of plateau, cosine", schedule="linear")
+        self._refuses("`schedule` must be one of linear, cosine, inverse_sqrt, plateau", schedule="step")
+        self._refuses("`warmup_steps` must be at least 1", schedule="inverse_sqrt")  # which has none here
         self._refuses("`augmentation` must be one of none, crop", augmentation="strong")
         self._refuses("`temperature` must be positive. Received: temperature=0", temperature=0)
         self._refuses("`cycle_weight` must not be negative", cycle_weight=-1.0)
