@@ -89,7 +89,10 @@ class Subsampling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="delg")
 class StopGradient(keras.layers.Layer):
-    """Identity whose gradient is zero: what follows cannot move what precedes. Any shape."""
+    """Identity whose gradient is zero: what follows cannot move what precedes. Any shape.
+
+    Source: DELG, section 3, https://arxiv.org/abs/2001.05027, which trains its local branches so.
+    """
 
     def call(self, inputs):
         return tf.stop_gradient(inputs)
@@ -156,7 +159,7 @@ class GeMPooling(keras.layers.Layer):
 class CosineClassifier(keras.layers.Layer):
     """Cosine between each descriptor and one learnt direction per class, in float32.
 
-    Margins and scale belong to the loss.
+    Margins and scale belong to the loss. Source: NormFace, https://arxiv.org/abs/1704.06369, section 3.
 
     Args:
         num_classes: C.
@@ -188,6 +191,8 @@ class CosineClassifier(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package="delg")
 class ReconstructionError(keras.layers.Layer):
     """Mean squared difference of two maps, one number per image, in float32.
+
+    Source: DELG, section 3, https://arxiv.org/abs/2001.05027, the loss of its autoencoder.
 
     Input shape:
         a pair of [B, h, w, C]: the map and its reconstruction.

@@ -114,7 +114,7 @@ class CosineSoftmaxLoss(keras.losses.Loss):
 class AttentionLoss(keras.losses.Loss):
     """Cross-entropy of the attention classifier, in float32.
 
-    Source: DELG, section 3.3, https://arxiv.org/abs/2001.05027.
+    Source: DELG, section 3, https://arxiv.org/abs/2001.05027, after DELF, https://arxiv.org/abs/1612.06321.
 
     Call arguments:
         y_true: int, [B] or [B, 1], class labels in [0, C).

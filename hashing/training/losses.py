@@ -18,6 +18,8 @@ def batch_all_triplet_loss(labels, codes, margin, active_only=True, mirrored=Tru
     `order_aware` hinges are squared and weighted by what the triplet does to the ranking of its anchor, the
     idea of https://arxiv.org/abs/1804.06061; the weights are ours, see `order_aware_weights`.
 
+    Source: "batch all" of https://arxiv.org/abs/1703.07737, equation 6.
+
     Args:
         labels: int, [B].
         codes: float, [B, K].
@@ -49,12 +51,17 @@ def quantization_loss(codes):
 
 
 def balance_loss(codes):
-    """Mean over bits of the squared mean over the batch: 0 where each bit is -1 as often as 1."""
+    """Mean over bits of the squared mean over the batch: 0 where each bit is -1 as often as 1.
+
+    Source: Weiss et al., "Spectral Hashing", NIPS 2008, whose codes are balanced; the form is ours.
+    """
     return tf.reduce_mean(tf.square(tf.reduce_mean(tf.cast(codes, tf.float32), axis=0)))
 
 
 def decorrelation_loss(codes):
     """Mean squared covariance of different bits over the batch.
+
+    Source: Weiss et al., "Spectral Hashing", NIPS 2008, whose bits are uncorrelated; the form is ours.
 
     Args:
         codes: float, [B, K].

@@ -43,12 +43,18 @@ def discriminator_loss(real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Ten
 
 
 def deception_loss(fake_scores: tf.Tensor) -> tf.Tensor:
-    """Least squares: what translations lack to be taken for real; the other side of `discriminator_loss`."""
+    """Least squares: what translations lack to be taken for real; the other side of `discriminator_loss`.
+
+    Source: LSGAN, https://arxiv.org/abs/1611.04076, equation 9, without the factor 1/2.
+    """
     return tf.reduce_mean(tf.square(tf.cast(fake_scores, tf.float32) - 1.0))
 
 
 def domain_loss(day_logits: tf.Tensor, night_logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of a classifier whose logits are positive for night, float32 []; any shapes."""
+    """Cross-entropy of a classifier whose logits are positive for night, float32 []; any shapes.
+
+    Source: DANN, https://arxiv.org/abs/1505.07818, whose domain classifier has this loss.
+    """
     day, night = (tf.reduce_mean(tf.nn.softplus(tf.cast(logits, tf.float32)))
                   for logits in (day_logits, -night_logits))
     return 0.5 * (day + night)

@@ -112,6 +112,7 @@ class TripletHinge(keras.losses.Loss):
     """max(0, d(anchor, positive) - d(anchor, negative) + margin) of each triplet; targets are not looked at.
 
     The original takes the hinge of the batch's means, so that easy triplets hide hard ones.
+    Source: FaceNet, https://arxiv.org/abs/1503.03832, section 3.1, of distances not squared.
 
     Args:
         margin: in the unit of the distances.

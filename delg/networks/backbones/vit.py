@@ -19,7 +19,7 @@ _EPSILON = 1e-6  # of the layer normalisations of the published models
 
 @keras.saving.register_keras_serializable(package="hashing")
 class ClassToken(keras.layers.Layer):
-    """Puts a learnt token before the others.
+    """Puts a learnt token before the others. Source: ViT, equation 1, https://arxiv.org/abs/2010.11929.
 
     Input shape: [B, T, width]. Output shape: [B, T + 1, width].
     """
@@ -35,7 +35,10 @@ class ClassToken(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="hashing")
 class PositionEmbedding(keras.layers.Layer):
-    """Adds a learnt vector to each token. Input and output shape: [B, T, width]."""
+    """Adds a learnt vector to each token. Input and output shape: [B, T, width].
+
+    Source: ViT, equation 1, https://arxiv.org/abs/2010.11929.
+    """
 
     def build(self, input_shape):
         self.embedding = self.add_weight(
