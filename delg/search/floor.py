@@ -10,8 +10,8 @@ from absl import logging
 from delg.search.verifying import VerifyRows
 from delg.settings.search import SearchConfig
 
-CALIBRATION_PAIRS = 1000
-DEFAULT_MIN_INLIERS = 15  # where too few pairs exist to calibrate on
+CALIBRATION_PAIRS = 1000  # chosen
+DEFAULT_MIN_INLIERS = 15  # where too few pairs exist to calibrate on; chosen
 
 
 def with_floor(config: SearchConfig, verify: VerifyRows, ranks: np.ndarray,

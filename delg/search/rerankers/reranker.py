@@ -14,7 +14,7 @@ import numpy as np
 
 # From queries [Q, D] and a number of results K, 0 for all, to index rows [Q, K] and similarities [Q, K].
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-_GAP = np.float32(1e-6)  # between the last re-ranked result and the first of the others
+_GAP = np.float32(1e-6)  # between the last re-ranked result and the first of the others; chosen
 
 
 @dataclasses.dataclass(frozen=True)

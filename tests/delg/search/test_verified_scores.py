@@ -5,6 +5,7 @@ import unittest
 import numpy as np
 
 from delg.search.verified_scores import verified_scores
+from delg.settings.kinds import FINAL_ORDERS
 
 
 class ScoresTest(unittest.TestCase):
@@ -24,6 +25,12 @@ class ScoresTest(unittest.TestCase):
     def test_weight_of_zero_leaves_the_similarities(self):
         scores = verified_scores([0.5, 0.4], [9, 500], min_inliers=10, inlier_weight=0)
         np.testing.assert_array_equal(scores, [0.5, 0.4])
+
+    def test_orders_in_words(self):
+        self.assertEqual(FINAL_ORDERS["fused"].describe(15), "by similarity and inliers together")
+        self.assertEqual(FINAL_ORDERS["inliers"].describe(1), "by inliers, then similarity")
+        self.assertEqual(FINAL_ORDERS["inliers"].describe(15),
+                         "by inliers, fewer than 15 counting as none, then similarity")
 
 
 if __name__ == "__main__":
