@@ -1,4 +1,4 @@
-"""Features carried between our shards and the files of others.
+"""Conversion of features between our shards and the files of other systems.
 
     shards  ours: ids, global and local features; `output` is one file, NAME.h5
     delg    a folder of `<id>.delg_global` and `<id>.delg_local`

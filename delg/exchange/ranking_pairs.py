@@ -1,4 +1,4 @@
-"""Pairs of images that a ranking puts together, for systems that match or reconstruct what was retrieved."""
+"""Image pairs of a ranking, for systems that match or reconstruct what was retrieved."""
 
 from __future__ import annotations
 

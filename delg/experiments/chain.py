@@ -1,4 +1,4 @@
-"""The whole chain in one call: shards, training, export, features, search, verification, scores, report."""
+"""Experiment of DELG: shards, training, export, features, search, verification, scores, report."""
 
 from __future__ import annotations
 
@@ -176,13 +176,9 @@ def _run(experiment: Experiment) -> dict:
 
 
 def _write_untrained(config: TrainConfig, model_dir: str) -> None:
-    """A model directory as training would find it before its first step."""
     model = loop.untrained_model(config)
     num_classes = model.output["global_cosines"].shape[-1]
-    os.makedirs(model_dir, exist_ok=True)
-    model_files.write_config(model_dir, {"model": dataclasses.asdict(config.model_config(num_classes)),
-                                         "train": None, "attention_threshold": 0.0, "best": None})
-    model_files.save_weights(model, model_files.weight_path(model_dir, "best"))
+    model_files.write_untrained(model_dir, model, config.model_config(num_classes), attention_threshold=0.0)
 
 
 def _measure(experiment: Experiment, model_dir: str, output_dir: str) -> dict:

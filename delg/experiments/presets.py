@@ -1,4 +1,4 @@
-"""Settings of the experiments that `make` runs. docs/measurements says how each was chosen."""
+"""Presets of the DELG experiments that `make` runs. BUILD_NOTES.md says how each was chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extraction as a stage: TFRecord shards of images in, feature shards out, one for one.
+"""Feature extraction as a stage: TFRecord shards of images in, feature shards out, one for one.
 
 A feature shard that is finished is not made again; one that was made from other images, by another model or
 with other settings is refused. Shards are independent: several processes may share a job by giving each

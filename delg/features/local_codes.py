@@ -1,4 +1,4 @@
-"""How local descriptors are stored: as numbers of 32, 16 or 8 bits, or one bit a dimension.
+"""Quantisation of stored local descriptors: numbers of 32, 16 or 8 bits, or one bit a dimension.
 
     float32, float16   the unit vector
     int8               the vector times 127 / its largest entry, rounded; lengths of the vectors need not be

@@ -1,4 +1,4 @@
-"""Feature shards: what extraction leaves for search, verification and evaluation.
+"""Reader of a set of feature shards as one: global descriptors in memory, local features on request.
 
 What one shard holds is written down in `shards`; here a set of shards is found and read as one.
 """

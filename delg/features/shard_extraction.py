@@ -1,4 +1,4 @@
-"""Extraction of one shard: TFRecord examples in, a feature shard out, in the same order.
+"""Feature extraction of one shard: TFRecord examples in, a feature shard out, in the same order.
 
 Images are decoded ahead of the model by threads of their own. Those that come to one size wait for each
 other and go through the model together, as many as `ImageDescriber.images_at_once` says; a few wait at a

@@ -1,4 +1,4 @@
-"""One feature shard: what it holds, how it is written, checked and read.
+"""Feature shard (HDF5): what it holds, how it is written, checked and read.
 
 A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each:
 

@@ -57,6 +57,20 @@ def model_config(config: dict[str, Any], config_class: type, source: str = CONFI
     return stored_settings.from_stored(config_class, config["model"], f"\"model\" in {source}")
 
 
+def write_untrained(model_dir: str, model: keras.Model, config: Any, **contents: Any) -> None:
+    """Writes a model directory as training would find it before its first step.
+
+    Args:
+        model_dir: made where it does not exist.
+        model: whose weights are kept as the best.
+        config: ModelConfig of the model.
+        contents: what `config.json` holds besides.
+    """
+    os.makedirs(model_dir, exist_ok=True)
+    save_weights(model, weight_path(model_dir, "best"))
+    write_config(model_dir, {"model": dataclasses.asdict(config), "train": None, **contents, "best": None})
+
+
 def weight_path(model_dir: str, weights: str) -> str:
     """Path of the "best" or the "last" weights."""
     return os.path.join(model_dir, WEIGHT_FILES[weights])

@@ -1,4 +1,4 @@
-"""Pictures of the report: thumbnails, query boxes, drawn matches and attention, as data URIs.
+"""Pictures on photographs: thumbnails, query boxes, drawn matches and attention, as data URIs.
 
 Images are uint8, [height, width, 3], RGB. Points are float, [n, 2], pixels as (y, x).
 """

@@ -1,4 +1,4 @@
-"""What each image of an index shows: from the training table, the clean one, or the shards themselves."""
+"""Landmark labels of index images: from the training table, the clean one, or the shards themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a ranking of training or index images to the predictions that the competitions take."""
+"""Landmark predictions for test images, from a ranking of the training images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which landmark a test image shows: the nearest training images vote (numpy).
+"""Landmark recognition by votes of the nearest training images (numpy).
 
 Source: the retrieval baseline of the Google Landmark Recognition 2020 challenge (Kaggle), with DELG features:
 a neighbour's score is its similarity plus its inliers, capped and scaled to 1; a landmark's is the sum over

@@ -1,4 +1,4 @@
-"""What is shown of one query in full: its pictures, ranked lists, matches and attention."""
+"""Card of one query in the report: ranked lists, matched keypoints, attention maps."""
 
 from __future__ import annotations
 

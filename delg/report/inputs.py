@@ -1,4 +1,4 @@
-"""What the report reads besides features and ranking: scores, pictures, and the attention of a SavedModel."""
+"""Inputs of the report besides features and ranking: metrics.json, attention maps of a SavedModel."""
 
 from __future__ import annotations
 

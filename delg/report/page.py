@@ -1,4 +1,4 @@
-"""The report: one HTML file that shows how good a search is and where it fails."""
+"""HTML report on a ranking: scores, precision-recall curves, failures and successes."""
 
 from __future__ import annotations
 

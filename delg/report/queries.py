@@ -1,4 +1,4 @@
-"""What became of each query: its scores before and after verification, its hits, what it missed (numpy)."""
+"""Outcome of each query: average precision, hits, positives missed; precision-recall curves (numpy)."""
 
 from __future__ import annotations
 

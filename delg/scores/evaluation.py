@@ -1,4 +1,4 @@
-"""From a ranking and a ground truth to the table of scores."""
+"""Evaluation of a ranking under the easy, medium and hard protocols, before and after verification."""
 
 from __future__ import annotations
 

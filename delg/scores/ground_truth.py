@@ -1,4 +1,4 @@
-"""Which index images each query should find: easy, hard and junk, read from any of the accepted files."""
+"""Ground truth of retrieval: the easy, hard and junk images of each query, from any accepted file."""
 
 from __future__ import annotations
 

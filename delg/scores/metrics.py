@@ -1,4 +1,4 @@
-"""How good a ranking is: junk removal, average precision, precision at k, bootstrap intervals (numpy)."""
+"""Retrieval metrics: average precision, precision at k, bootstrap intervals, junk removed (numpy)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def average_precision(positive_ranks: np.ndarray, num_positives: int) -> float:
 
 def precisions_around(positive_ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Precision just before and just after each positive met, float64, [num_met] each; before rank 0 it is 1.
+
+    Source: the trapezoids of the Oxford Buildings evaluation code, kept by the revisited protocol.
 
     Args:
         positive_ranks: int, [num_met], increasing; zero-based places of the positives.

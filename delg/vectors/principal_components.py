@@ -65,6 +65,7 @@ def whitening_weights(vectors: np.ndarray, num_components: int, exponent: float 
     by its deviation to a power.
 
     Few vectors say little of directions of small variance, so variances are drawn towards their mean first.
+    Source: PCA-whitening of image descriptors, Jegou and Chum, ECCV 2012; exponent and shrinkage are chosen.
 
     Args:
         vectors: [n, c].

@@ -1,4 +1,4 @@
-"""Codes without training a network: signs of principal components, plain or turned by ITQ."""
+"""Baseline codes without a network: signs of principal components, plain or turned by ITQ."""
 
 from __future__ import annotations
 

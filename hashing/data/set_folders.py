@@ -1,4 +1,4 @@
-"""Where the images of a fine-grained set lie: unpacked already, or in its archives as they are published."""
+"""Folders of published fine-grained sets: unpacked already, or in their archives."""
 
 from __future__ import annotations
 

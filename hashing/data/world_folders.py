@@ -1,4 +1,4 @@
-"""The landmarks of the procedural world as a folder per class."""
+"""Folders of the procedural world: its landmarks, a folder per class."""
 
 from __future__ import annotations
 

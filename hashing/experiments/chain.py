@@ -1,4 +1,4 @@
-"""The whole chain in one call: shards, trainings at each code size, codes, baselines, scores, report."""
+"""Experiment on hashing: shards, trainings at each code size, codes, baselines, scores, report."""
 
 from __future__ import annotations
 
@@ -169,10 +169,7 @@ def _write_untrained(config: TrainConfig, model_dir: str) -> None:
         return
     keras.utils.set_random_seed(config.seed)
     model = build_hashing(config.model_config(), config.backbone_weights)
-    os.makedirs(model_dir, exist_ok=True)
-    model_files.save_weights(model, model_files.weight_path(model_dir, "best"))
-    model_files.write_config(model_dir, {"model": dataclasses.asdict(config.model_config()), "train": None,
-                                         "num_classes": 0, "best": None})
+    model_files.write_untrained(model_dir, model, config.model_config(), num_classes=0)
 
 
 def _with_codes(images: EncodedImages, encode, code_size: int) -> EncodedImages:

@@ -1,4 +1,4 @@
-"""Settings of the experiments that `make hashing-demo` runs. docs/measurements says how each was chosen."""
+"""Presets of the experiments of `make hashing-demo`. BUILD_NOTES.md says how each was chosen."""
 
 from __future__ import annotations
 

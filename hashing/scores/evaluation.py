@@ -1,4 +1,4 @@
-"""From codes of queries and of an index to how good the retrieval is, of classes trained on and of others."""
+"""Evaluation of retrieval by codes, of classes trained on and of classes never trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report on codes: a table, two pictures of curves and one HTML page that needs no other file."""
+"""HTML report on codes: a table and two charts, in a page that needs no other file."""
 
 from __future__ import annotations
 

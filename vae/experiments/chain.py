@@ -1,4 +1,4 @@
-"""The whole chain in one call: images, shards, both trainings, channel weights, scores, report."""
+"""Experiment on day and night: shards, both trainings, channel weights, scores, report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the experiments that `make vae-demo` runs."""
+"""Presets of the day and night experiments that `make vae-demo` runs."""
 
 from __future__ import annotations
 

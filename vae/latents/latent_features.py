@@ -1,4 +1,4 @@
-"""What a frozen encoder says of photographs, in the form that channel weights work on."""
+"""Features of photographs by a frozen encoder, in the form that channel weights work on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pixels move a channel of the encoder: the gradient of its summed activation."""
+"""Gradient of a channel's activation at each pixel: what moves a channel of the encoder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def backproject(model: keras.Model, images: np.ndarray, domain: str, layer: str,
 
     The original shows such maps without saying how they were made; this is the plain gradient, its Euclidean
     norm over the colours.
+    Source: Simonyan et al., https://arxiv.org/abs/1312.6034, section 3, there the gradient of a class.
 
     Args:
         model: from `build_vae`.

@@ -1,4 +1,4 @@
-"""The report: one HTML file of scores, tested claims and pictures of an experiment on day and night."""
+"""HTML report on day and night: scores, tested claims and pictures of an experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the VAE is measured against: pixels, ImageNet features, a DELG model; each with or without CLAHE.
+"""Baseline descriptors: pixels, ImageNet features, a DELG model; each with or without CLAHE.
 
 Images are uint8 [N, S, S, 3], RGB; descriptors are float32 [N, D] of unit norm.
 """

@@ -1,4 +1,4 @@
-"""Which share of the channels carries the triplet loss, and what weighting does to it."""
+"""Study of channel weights: the share of the channels that carries the triplet loss."""
 
 from __future__ import annotations
 

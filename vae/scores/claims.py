@@ -1,4 +1,4 @@
-"""What the original claims, each against what was measured."""
+"""Claims of the original, each against what was measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From ways to describe images to the table of how well each finds a place in the other domain."""
+"""Evaluation of retrieval across day and night: recall, mAP, triplets and domain probe of each method."""
 
 from __future__ import annotations
 

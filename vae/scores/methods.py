@@ -1,4 +1,4 @@
-"""Ways to describe images that `evaluation` compares, from their files; names as in metrics.json."""
+"""Descriptors that are compared, baselines and latents, from their files; names as in metrics.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether translated images look like the true view by the other light, on known pairs."""
+"""Quality of translated images: L1, SSIM and colour against the true view, on known pairs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def translate_all(encoder: LatentEncoder, images: np.ndarray, domain: str) -> np
 def compare(image: np.ndarray, truth: np.ndarray) -> list[float]:
     """MEASURES of two images uint8 [S, S, 3].
 
-    L1: mean absolute difference, 0..255. SSIM: structural similarity over the channels, at most 1; Wang et
-    al., 2004 (scikit-image). Colour: mean distance in the a, b plane of Lab.
+    L1: mean absolute difference, 0..255. SSIM: structural similarity over the channels, at most 1
+    (scikit-image). Colour: mean distance in the a, b plane of Lab; chosen.
+    Source: SSIM, Wang et al., "Image quality assessment", IEEE Transactions on Image Processing, 2004.
     """
     lab, true_lab = (cv2.cvtColor(each.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
                      for each in (image, truth))

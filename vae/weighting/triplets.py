@@ -1,4 +1,4 @@
-"""Which photographs teach the channel weights: one, its place in the other domain, and another place."""
+"""Triplet sampling: a photograph, its place in the other domain, and another place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of predictions, or of a ranking, by a Google Landmarks v2 solution."""
+"""Evaluation by a Google Landmarks v2 solution: of predictions, or of a ranking."""
 
 from __future__ import annotations
 
