@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -74,6 +75,13 @@ def read_photographs(pattern: str, image_size: int) -> Photographs:
         raise ValueError(f"{pattern!r} must have images by day and by night. "
                          f"Received: {len(nights) - sum(nights)} by day, {sum(nights)} by night.")
     return Photographs(ids, np.stack(images), np.array(nights), np.array(places, np.int64), pairs)
+
+
+def in_batches(function: Callable[[np.ndarray], np.ndarray], images: np.ndarray,
+               batch_size: int = 32) -> np.ndarray:
+    """What a function gives for images [N, ...], a batch at a time: [N, ...]."""
+    return np.concatenate([function(images[start:start + batch_size])
+                           for start in range(0, len(images), batch_size)])
 
 
 def resized(images: np.ndarray, image_size: int) -> np.ndarray:

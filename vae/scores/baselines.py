@@ -15,7 +15,7 @@ from delg.exports.loading import ExportedModel
 from delg.networks.backbone import build_backbone
 from delg.networks.layers import GeMPooling, ImageNormalization, L2Normalization
 from delg.vectors.unit import unit_vectors
-from vae.data.photographs import resized
+from vae.data.photographs import in_batches, resized
 
 _CLIP_LIMIT, _TILES = 2.0, 8  # of CLAHE; chosen, common in work on night photographs
 _THUMBNAIL = 32  # pixels; chosen
@@ -74,8 +74,7 @@ class ImageNetFeatures:
         self._model = keras.Model(images, descriptors)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        batches = (images[start:start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE))
-        return np.concatenate([self._model(batch, training=False).numpy() for batch in batches])
+        return in_batches(lambda batch: self._model(batch, training=False).numpy(), images, _BATCH_SIZE)
 
 
 def _vgg16(weights: str) -> keras.Model:

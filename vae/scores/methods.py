@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from delg.vectors.unit import unit_vectors
-from vae.data.photographs import resized
+from vae.data.photographs import in_batches, resized
 from vae.latents.latents import LatentEncoder
 from vae.scores import baselines
 from vae.scores.config import MethodsConfig
 from vae.scores.evaluation import Describer
 from vae.weighting.weight_files import read_channel_weights
-
-_BATCH_SIZE = 32
 
 
 def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str, str]]:
@@ -73,8 +71,7 @@ class LatentDescriber:
 
     def __call__(self, images: np.ndarray, domain: str) -> np.ndarray:
         images = resized(images, self.encoder.image_size)
-        found = np.concatenate([self.encoder.describe(images[start:start + _BATCH_SIZE], domain)
-                                for start in range(0, len(images), _BATCH_SIZE)])
+        found = in_batches(lambda batch: self.encoder.describe(batch, domain), images)
         if self.channel_weights is None:
             return found
         num_channels = len(self.channel_weights)

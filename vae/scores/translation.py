@@ -9,18 +9,16 @@ import numpy as np
 from skimage import metrics as image_metrics
 
 from delg.scores.metrics import bootstrap_interval
-from vae.data.photographs import Photographs, resized
+from vae.data.photographs import Photographs, in_batches, resized
 from vae.latents.latents import LatentEncoder
 
-_BATCH_SIZE = 32
 MEASURES = ("L1", "SSIM", "colour")
 
 
 def translate_all(encoder: LatentEncoder, images: np.ndarray, domain: str) -> np.ndarray:
     """Images uint8 [N, S, S, 3] of a domain in the other one, at the size of the model: uint8."""
     images = resized(images, encoder.image_size)
-    return np.concatenate([encoder.translate(images[start:start + _BATCH_SIZE], domain)
-                           for start in range(0, len(images), _BATCH_SIZE)])
+    return in_batches(lambda batch: encoder.translate(batch, domain), images)
 
 
 def compare(image: np.ndarray, truth: np.ndarray) -> list[float]:

@@ -1,6 +1,7 @@
 """Tests of vae.data.photographs."""
 
 import os
+import unittest
 
 import numpy as np
 
@@ -8,7 +9,19 @@ from data_prep.building import building
 from data_prep.building.config import BuildConfig
 from tests.fixtures.day_night_shards import build_shards, write_photographs
 from tests.fixtures.temporary_files import FilesTest
-from vae.data.photographs import read_photographs, resized
+from vae.data.photographs import in_batches, read_photographs, resized
+
+
+class InBatchesTest(unittest.TestCase):
+    def test_puts_the_batches_together_in_order(self):
+        sizes = []
+
+        def twice(images):
+            sizes.append(len(images))
+            return 2 * images
+
+        np.testing.assert_array_equal(in_batches(twice, np.arange(5), 2), [0, 2, 4, 6, 8])
+        self.assertEqual(sizes, [2, 2, 1])
 
 
 class ReadPhotographsTest(FilesTest):
