@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import unittest
+from unittest import mock
 
 from absl import flags
 
@@ -40,11 +41,17 @@ class _PartConfig:
     flag_part_third: str = setting("x", help="that has no flag")
 
 
-_from_flags = define_flags(_FlagTestConfig)
-_part_from_flags = define_flags(_PartConfig, ("flag_part_first", "flag_part_second"), flag_part_first="here")
-
-
 class DefineFlagsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):  # flags of their own: a required one would be asked for by whatever runs next
+        own = mock.patch.dict(vars(flags.FLAGS), vars(flags.FlagValues()))
+        own.start()
+        cls.addClassCleanup(own.stop)
+        flags.FLAGS.mark_as_parsed()
+        cls.from_flags = staticmethod(define_flags(_FlagTestConfig))
+        cls.part_from_flags = staticmethod(define_flags(
+            _PartConfig, ("flag_part_first", "flag_part_second"), flag_part_first="here"))
+
     def _parse(self, *arguments):
         flags.FLAGS.unparse_flags()
         flags.FLAGS(["test", *arguments])
@@ -52,7 +59,7 @@ class DefineFlagsTest(unittest.TestCase):
         for name in flags.FLAGS:
             if name.startswith(("flag_test", "flag_part")):
                 self.addCleanup(flags.FLAGS[name].unparse)
-        return _from_flags()
+        return self.from_flags()
 
     def test_defaults_are_those_of_the_config(self):
         self.assertEqual(self._parse("--flag_test_path=x"), _FlagTestConfig("x"))
@@ -72,7 +79,7 @@ class DefineFlagsTest(unittest.TestCase):
 
     def test_other_defaults_are_for_flags_not_given(self):
         self._parse("--flag_test_path=x", "--flag_test_rate=2")
-        config = _from_flags(flag_test_count=9, flag_test_rate=0.1)
+        config = self.from_flags(flag_test_count=9, flag_test_rate=0.1)
         self.assertEqual((config.flag_test_count, config.flag_test_rate), (9, 2.0))
 
     def test_setting_of_the_field_is_the_help(self):
@@ -88,9 +95,9 @@ class DefineFlagsTest(unittest.TestCase):
     def test_some_fields_with_other_defaults(self):
         self._parse("--flag_test_path=x")
         self.assertNotIn("flag_part_third", flags.FLAGS)
-        self.assertEqual(_part_from_flags(), _PartConfig("here", "local", "x"))
+        self.assertEqual(self.part_from_flags(), _PartConfig("here", "local", "x"))
         self._parse("--flag_test_path=x", "--flag_part_second=there")
-        self.assertEqual(_part_from_flags(flag_part_second="far", flag_part_third="y"),
+        self.assertEqual(self.part_from_flags(flag_part_second="far", flag_part_third="y"),
                          _PartConfig("here", "there", "y"))
 
     def test_flags_belong_to_the_module_that_asks_for_them(self):

@@ -90,7 +90,7 @@ class RerankerTest(MadeUpTest):
         text = " ".join(helped.stdout.split())
         self.assertIn("alpha_qe, dba, diffusion, neighbor_refinement, hubs", text)
         self.assertIn("--hub_weight: Share of its mean similarity to all queries that hubs takes off a "
-                      "result. Range: [0, 1].", text)
+                      "result. Must be in [0, 1].", text)
 
     def test_searches_with_its_settings_and_refuses_others(self):
         inputs = [*scripts.arguments(**self.inputs, output=self.folder / "hubs.h5", rerankers="hubs",

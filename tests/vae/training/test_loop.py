@@ -88,7 +88,7 @@ class TrainTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
                 json.dump({"model": {"backbone": "resnet50"}}, file)
-            with self.assertRaisesRegex(ValueError, "have the fields image_size, .* Received: .'backbone'"):
+            with self.assertRaisesRegex(ValueError, "settings that this version knows.*unknown='backbone'"):
                 load_vae(folder)
         with self.assertRaisesRegex(ValueError, "`weights` must be best or last. Received: weights='first'"):
             load_vae(_base.model_dir, "first")
