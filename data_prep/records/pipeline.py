@@ -75,26 +75,11 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         ValueError: for a setting out of its range, and for shards that dataset.json contradicts.
         FileNotFoundError: if no shard matches, or dataset.json is missing.
     """
-    if augmentation not in AUGMENTATIONS:
-        raise ValueError(f"`augmentation` must be one of {', '.join(AUGMENTATIONS)}. "
-                         f"Received: augmentation={augmentation!r}.")
-    for name, value, least in (("image_size", image_size, 1), ("batch_size", batch_size, 1),
-                               ("shuffle_buffer", shuffle_buffer, 1), ("start_step", start_step, 0),
-                               ("images_per_class", images_per_class, 0)):
-        if value < least:
-            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}.")
-    if images_per_class and batch_size % images_per_class:
-        raise ValueError("`batch_size` must be a multiple of `images_per_class`. Received: "
-                         f"batch_size={batch_size}, images_per_class={images_per_class}.")
-    if not training and (images_per_class or num_workers > 1):
-        raise ValueError("`images_per_class` and `num_workers` must be left alone when not training. "
-                         f"Received: images_per_class={images_per_class}, num_workers={num_workers}.")
+    _check_arguments(image_size, batch_size, training, augmentation, shuffle_buffer, start_step,
+                     min_crop_area, images_per_class, num_workers)
     files, split = open_shards(pattern)
     if training and split.label_range is None:
         raise ValueError(f"Training needs labelled shards. Received: {pattern!r}, which has no labels.")
-    if not 0 < min_crop_area <= 1:
-        raise ValueError(f"`min_crop_area` must be in (0, 1]. Received: min_crop_area={min_crop_area}.")
-
     if training and images_per_class:
         batches = ClassBatches(read_details(files, split.shards).labels, batch_size // images_per_class,
                                images_per_class, seed, worker_index, num_workers)
@@ -112,7 +97,38 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         fields = parse_example(serialized)
         return augment.resize_whole(fields["encoded"], image_size), _checked_labels(fields, pattern, split)
 
-    change = AUGMENTATIONS[augmentation].change
+    if not training or not AUGMENTATIONS[augmentation].crops:
+        return _batched(records.map(whole, num_parallel_calls=tf.data.AUTOTUNE), batch_size, training)
+
+    return _crops(records, image_size, batch_size, seed, AUGMENTATIONS[augmentation].change, min_crop_area,
+                  lambda fields: _checked_labels(fields, pattern, split))
+
+
+def _check_arguments(image_size: int, batch_size: int, training: bool, augmentation: str,
+                     shuffle_buffer: int, start_step: int, min_crop_area: float, images_per_class: int,
+                     num_workers: int) -> None:
+    if augmentation not in AUGMENTATIONS:
+        raise ValueError(f"`augmentation` must be one of {', '.join(AUGMENTATIONS)}. "
+                         f"Received: augmentation={augmentation!r}.")
+    for name, value, least in (("image_size", image_size, 1), ("batch_size", batch_size, 1),
+                               ("shuffle_buffer", shuffle_buffer, 1), ("start_step", start_step, 0),
+                               ("images_per_class", images_per_class, 0)):
+        if value < least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}.")
+    if images_per_class and batch_size % images_per_class:
+        raise ValueError("`batch_size` must be a multiple of `images_per_class`. Received: "
+                         f"batch_size={batch_size}, images_per_class={images_per_class}.")
+    if not training and (images_per_class or num_workers > 1):
+        raise ValueError("`images_per_class` and `num_workers` must be left alone when not training. "
+                         f"Received: images_per_class={images_per_class}, num_workers={num_workers}.")
+    if not 0 < min_crop_area <= 1:
+        raise ValueError(f"`min_crop_area` must be in (0, 1]. Received: min_crop_area={min_crop_area}.")
+
+
+def _crops(records: tf.data.Dataset, image_size: int, batch_size: int, seed: int, change: Callable | None,
+           min_crop_area: float, labels_of: Callable) -> tf.data.Dataset:
+    """Endless batches of random crops, some of them decoded in one operation."""
+    chunk = max(size for size in range(1, _CROPPED_AT_ONCE + 1) if batch_size % size == 0)
 
     def crops(places: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = parse_example(serialized)
@@ -120,13 +136,11 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         images = augment.random_crops(fields["encoded"], image_size, seeds, min_crop_area)
         if change is not None:
             images = tf.stack([change(images[number], seeds[number]) for number in range(chunk)])
-        return images, _checked_labels(fields, pattern, split)
+        return images, labels_of(fields)
 
-    if not training or not AUGMENTATIONS[augmentation].crops:
-        return _batched(records.map(whole, num_parallel_calls=tf.data.AUTOTUNE), batch_size, training)
-    chunk = max(size for size in range(1, _CROPPED_AT_ONCE + 1) if batch_size % size == 0)
     records = records.batch(chunk, drop_remainder=True)
-    chunks = _batched(records.map(crops, num_parallel_calls=tf.data.AUTOTUNE), batch_size // chunk, training)
+    chunks = records.map(crops, num_parallel_calls=tf.data.AUTOTUNE)
+    chunks = _batched(chunks, batch_size // chunk, training=True)
     return chunks.map(lambda images, labels: (
         tf.reshape(images, [batch_size, image_size, image_size, 3]), tf.reshape(labels, [batch_size])))
 

@@ -53,8 +53,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             logging.info("%s is up to date.", output)
             return kept
         verifier = VERIFIERS.get(config.verifier)  # None: similarity alone decides
-        if verifier is not None:
-            config = verifier.settle(config)
+        config = config if verifier is None else verifier.settle(config)
         ranks, similarities = _first_search(queries, index, config)
         num_verified = min(config.num_rerank, ranks.shape[1]) if verifier is not None else 0
         if num_verified and not (queries.num_local_features.any() and images.num_local_features.any()):
