@@ -30,7 +30,7 @@ hashing-demo: env
 	  --output_dir=build/hashing --seed=$(SEED)
 
 test: env
-	$(PY) -m pytest -n 2 --dist=loadfile
+	$(PY) -m pytest -n 2 --dist=loadfile --durations=25
 
 lint: env
 	$(PY) -m ruff check .

@@ -13,6 +13,7 @@ from delg.features.reader import FeatureReader
 from delg.settings.extraction import ExtractConfig
 from delg.settings.search import SearchConfig
 from delg.settings.training import TrainConfig
+from tests.fixtures import tiny_backbone
 
 _LANDMARKS = ("arch", "dome", "gate", "tower")
 
@@ -48,6 +49,10 @@ def _experiment(output_dir):
         extract=ExtractConfig(max_image_size=80, global_scales=(1.0,), local_scales=(1.0,),
                               max_num_features=8, precision="float32"),
         search=SearchConfig(num_rerank=3, min_inliers=4), heldout_class_fraction=0.0, validation_fraction=0.0)
+
+
+def setUpModule():
+    tiny_backbone.use()
 
 
 class PhotographsTest(unittest.TestCase):

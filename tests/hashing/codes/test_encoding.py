@@ -12,7 +12,11 @@ from data_prep.records.example import encode_example
 from data_prep.records.pipeline import iterate_examples
 from hashing.codes import code_shards, codes, encoding
 from hashing.data import image_batches
-from tests.fixtures import tiny_hashing_models, tiny_shards
+from tests.fixtures import tiny_backbone, tiny_hashing_models, tiny_shards
+
+
+def setUpModule():
+    tiny_backbone.use()
 
 
 class EncodeImagesTest(unittest.TestCase):

@@ -10,7 +10,11 @@ import tensorflow as tf
 from data_prep.images import augment
 from hashing.codes import codes, encoding, export
 from hashing.data import image_batches
-from tests.fixtures import tiny_hashing_models
+from tests.fixtures import tiny_backbone, tiny_hashing_models
+
+
+def setUpModule():
+    tiny_backbone.use()
 
 
 class ExportTest(unittest.TestCase):

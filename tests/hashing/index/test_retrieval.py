@@ -11,7 +11,11 @@ from hashing.codes import code_shards, encoding
 from hashing.index import retrieval
 from hashing.index.code_index import CodeIndex
 from hashing.index.config import CodeIndexConfig
-from tests.fixtures import scripts, tiny_hashing_models, tiny_shards
+from tests.fixtures import scripts, tiny_backbone, tiny_hashing_models, tiny_shards
+
+
+def setUpModule():
+    tiny_backbone.use()
 
 
 class SearchImagesTest(unittest.TestCase):

@@ -16,9 +16,8 @@ from tests.fixtures import model_dirs, replicas, tiny_backbone, tiny_shards
 
 
 def setUpModule():
-    global _folder, _base, _backbone
-    _backbone = tiny_backbone.in_place_of_resnet18()
-    _backbone.start()
+    global _folder, _base
+    tiny_backbone.use()
     _folder = tempfile.TemporaryDirectory()
     tiny_shards.write_tiny_shards(_folder.name)
     _base = TrainConfig(
@@ -30,7 +29,6 @@ def setUpModule():
 
 
 def tearDownModule():
-    _backbone.stop()
     _folder.cleanup()
 
 
