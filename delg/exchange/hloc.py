@@ -13,15 +13,13 @@ Source: https://github.com/cvg/Hierarchical-Localization, hloc/extract_features.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections.abc import Iterable, Iterator
 
 import h5py
 import numpy as np
 
-from data_prep.stage import files
+from data_prep.stage import files, hdf5_files
 from delg.features.shards import DescribedImage, LocalFeatures, no_local_features
 
 MAX_VALUES = 2**27  # of one array; 1000 descriptors of 128 dimensions have 128,000
@@ -47,7 +45,8 @@ def write_features(path: str, images: Iterable[DescribedImage], local_dtype: str
         raise ValueError(f"`local_dtype` must be one of {', '.join(LOCAL_DTYPES)} in files of hloc. "
                          f"Received: local_dtype={local_dtype!r}.")
     num_images = 0
-    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with hdf5_files.writing(path) as writer:
+        file = writer.file
         for image in images:
             _check_id(image.id, path)
             try:
@@ -63,6 +62,7 @@ def write_features(path: str, images: Iterable[DescribedImage], local_dtype: str
             group["image_size"] = np.array(image.image_size[::-1], np.int64)
             if image.global_descriptor.size:
                 group["global_descriptor"] = np.asarray(image.global_descriptor, np.float32)
+            writer.check()
             num_images += 1
     return num_images
 
@@ -77,7 +77,7 @@ def read_features(path: str) -> Iterator[DescribedImage]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no HDF5 file, holds no features, or the arrays of an image contradict each other.
     """
-    with _opened(path) as file:
+    with hdf5_files.reading(path, "an HDF5 file of hloc") as file:
         names: list[str] = []
 
         def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
@@ -104,7 +104,8 @@ def write_matches(path: str, matches: Iterable[tuple[str, str, int, np.ndarray, 
         ValueError: if rows are out of range or occur twice, or two pairs have one name.
     """
     num_pairs = 0
-    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with hdf5_files.writing(path) as writer:
+        file = writer.file
         for first, second, num_keypoints, rows, scores in matches:
             rows = np.asarray(rows, np.int64).reshape(-1, 2)
             if rows.size and (rows.min() < 0 or rows[:, 0].max() >= num_keypoints
@@ -121,6 +122,7 @@ def write_matches(path: str, matches: Iterable[tuple[str, str, int, np.ndarray, 
                 raise ValueError(f"Pairs in {path} must differ, once `/` is `-`. "
                                  f"Received: {first}, {second}.") from error
             group["matches0"], group["matching_scores0"] = partners, stored_scores
+            writer.check()
             num_pairs += 1
     return num_pairs
 
@@ -165,18 +167,6 @@ def read_pairs(path: str, suffix: str = "") -> list[tuple[str, str]]:
     return pairs
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[h5py.File]:
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path} must be an HDF5 file of hloc. Received: no such file.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} must be an HDF5 file of hloc. Received: {error}.") from error
-    with file:
-        yield file
-
-
 def _check_id(image_id: str, path: str) -> None:
     if not image_id or "\0" in image_id or {"", ".", ".."} & set(image_id.split("/")):
         raise ValueError(f"Ids of images in {path} must be relative paths or names. Received: {image_id!r}.")
@@ -184,17 +174,13 @@ def _check_id(image_id: str, path: str) -> None:
 
 def _array(path: str, name: str, group: h5py.Group, num_axes: int) -> np.ndarray:
     """A numeric dataset that is as small as such arrays are, checked before it is read."""
-    is_here = isinstance(group.get(name, getlink=True), h5py.HardLink)  # no link into another file
-    entry = group[name] if is_here else None
-    if (not isinstance(entry, h5py.Dataset) or entry.dtype.kind not in "fiu" or entry.external
+    entry = group[name]
+    if (not isinstance(entry, h5py.Dataset) or entry.dtype.kind not in "fiu"
             or len(entry.shape or ()) != num_axes or math.prod(entry.shape) > MAX_VALUES):
         found = f"{entry.dtype} {entry.shape}" if isinstance(entry, h5py.Dataset) else "none"
         raise ValueError(f"{path}: {_inside(group, name)} must be numbers on {num_axes} axes, at most "
                          f"{MAX_VALUES}. Received: {found}.")
-    try:
-        return entry[()]
-    except OSError as error:
-        raise ValueError(f"{path}: {_inside(group, name)} must be readable. Received: {error}.") from error
+    return entry[()]
 
 
 def _inside(group: h5py.Group, name: str) -> str:

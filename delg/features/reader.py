@@ -14,10 +14,12 @@ import re
 import h5py
 import numpy as np
 
+from data_prep.stage import hdf5_files
 from data_prep.stage.repeats import first_repeated
 from delg.features import local_codes, shards
 from delg.features.shards import LocalFeatures
 
+_LOCAL = ("keypoints_yx", "descriptors", "scores", "scales")
 _SHARD_NAME = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.h5")
 
 
@@ -76,23 +78,23 @@ class FeatureReader:
         self._offsets = []
         self._local: list[tuple[list[h5py.Dataset], int]] = []  # keypoints, descriptors, scores, scales
         for path in self.paths:
-            file = shards.open_checked(path)
-            self._files.append(file)
-            config = json.loads(file.attrs["config"])
-            if path == self.paths[0]:
-                self.config = config
-            elif different := shards.differing_settings(config, self.config):
-                raise ValueError(f"Feature shards must come from one extraction. {path} and "
-                                 f"{self.paths[0]} differ in: {', '.join(different)}.")
-            self._starts.append(len(self.ids))
-            self.ids.extend(file["ids"].asstr()[:])
-            global_descriptors.append(file["global_descriptors"][:])
-            image_sizes.append(file["image_sizes"][:])
-            self._offsets.append(file["offsets"][:])
-            counts.append(np.diff(self._offsets[-1]))
-            # Held open, since looking a dataset up by its name takes longer than reading an image's rows.
-            self._local.append(([file[name] for name in ("keypoints_yx", "descriptors", "scores", "scales")],
-                                shards.local_dimension(file)))
+            with hdf5_files.refusing(path, shards.KIND):
+                file = shards.open_checked(path)
+                self._files.append(file)
+                config = json.loads(file.attrs["config"])
+                if path == self.paths[0]:
+                    self.config = config
+                elif different := shards.differing_settings(config, self.config):
+                    raise ValueError(f"Feature shards must come from one extraction. {path} and "
+                                     f"{self.paths[0]} differ in: {', '.join(different)}.")
+                self._starts.append(len(self.ids))
+                self.ids.extend(file["ids"].asstr()[:])
+                global_descriptors.append(file["global_descriptors"][:])
+                image_sizes.append(file["image_sizes"][:])
+                self._offsets.append(file["offsets"][:])
+                counts.append(np.diff(self._offsets[-1]))
+                # Held open: looking a dataset up by its name takes longer than reading the rows of an image.
+                self._local.append(([file[name] for name in _LOCAL], shards.local_dimension(file)))
         self.global_descriptors = np.concatenate(global_descriptors)
         self.image_sizes = np.concatenate(image_sizes)
         self.num_local_features = np.concatenate(counts)
@@ -112,8 +114,9 @@ class FeatureReader:
         local_row = row - self._starts[shard]
         start, end = (int(offset) for offset in self._offsets[shard][local_row : local_row + 2])
         arrays, dimension = self._local[shard]
-        keypoints_yx, descriptors, scores, scales = (array[start:end] for array in arrays)
-        return LocalFeatures(keypoints_yx, local_codes.decode(descriptors, dimension), scores, scales)
+        with hdf5_files.refusing(self.paths[shard], shards.KIND):
+            keypoints_yx, descriptors, scores, scales = (array[start:end] for array in arrays)
+            return LocalFeatures(keypoints_yx, local_codes.decode(descriptors, dimension), scores, scales)
 
     def close(self) -> None:
         """Closes the files; local features can no longer be read."""

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from data_prep.stage import files
+from data_prep.stage import hdf5_files
 from delg.features import local_codes, shards
 from delg.features.reader import find_feature_shards
 from delg.features.whitening import Whitening, read_whitening
@@ -71,7 +71,8 @@ def _rewrite(source: str, output: str, local_dtype: str, whitening: str) -> None
                 raise ValueError(f"{output} must not hold features of other settings or images. Remove it, "
                                  "or choose another `output_dir`.")
             return
-        with files.replacing(output) as temporary, h5py.File(temporary, "w") as target:
+        with hdf5_files.writing(output) as writer:
+            target = writer.file
             for name in _COPIED:
                 file.copy(file[name], target, name)
             descriptors = file["global_descriptors"][:]

@@ -21,6 +21,7 @@ no attribute `dimension`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -30,11 +31,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from data_prep.stage import stored_settings
+from data_prep.stage import hdf5_files, stored_settings
 from delg.features import local_codes
 from delg.settings.extraction import ExtractConfig
 
 FORMAT = 2
+KIND = "a feature shard (HDF5)"  # for messages
 _READABLE_FORMATS = (1, FORMAT)
 _ROWS_PER_CHUNK = 1024
 _PER_IMAGE = ("global_descriptors", "image_sizes")
@@ -118,11 +120,13 @@ class FeatureShardWriter:
         self.notes: dict[str, Any] = {}
         self._local_dim, self._local_dtype = local_dim, local_dtype
         self._path = os.fspath(path)
-        self._temporary_path = f"{self._path}.{os.getpid()}.tmp"
         self._config = json.dumps(config, sort_keys=True)
         self._ids: list[str] = []
         self._offsets = [0]
-        self._file = h5py.File(self._temporary_path, "w")
+        with contextlib.ExitStack() as stack:
+            self._writer = stack.enter_context(hdf5_files.writing(self._path))
+            self._stack = stack.pop_all()
+        self._file = self._writer.file
         self._arrays = {name: _create(self._file, name, tail, dtype) for name, tail, dtype in (
             ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
             ("keypoints_yx", (2,), "float32"), ("scores", (), "float32"), ("scales", (), "float32"))}
@@ -158,6 +162,7 @@ class FeatureShardWriter:
             end = array.shape[0]
             array.resize(end + len(values), axis=0)
             array[end:] = values
+        self._writer.check()
         self._ids.append(image_id)
         self._offsets.append(self._offsets[-1] + len(local))
 
@@ -165,34 +170,24 @@ class FeatureShardWriter:
         return self
 
     def __exit__(self, error_type, error, traceback) -> None:
-        try:
-            if error_type is None:
-                self._file.create_dataset("ids", data=self._ids, dtype=h5py.string_dtype())
-                self._file.create_dataset("offsets", data=np.array(self._offsets, np.int64))
-                self._file.attrs["config"] = self._config
-                self._file.attrs["notes"] = json.dumps(self.notes)
-                self._file.attrs["format"] = FORMAT
-            self._file.close()
-            if error_type is None:
-                os.replace(self._temporary_path, self._path)
-        finally:
-            if os.path.exists(self._temporary_path):
-                os.remove(self._temporary_path)
+        if error_type is not None:
+            self._stack.__exit__(error_type, error, traceback)
+            return
+        with self._stack:
+            self._file.create_dataset("ids", data=self._ids, dtype=h5py.string_dtype())
+            self._file.create_dataset("offsets", data=np.array(self._offsets, np.int64))
+            self._file.attrs["config"] = self._config
+            self._file.attrs["notes"] = json.dumps(self.notes)
+            self._file.attrs["format"] = FORMAT
 
 
 def open_checked(path: str) -> h5py.File:
     """Opens a shard whose datasets are all there and agree in shape."""
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"No feature shard at {path}.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} must be a feature shard (HDF5). It cannot be opened: {error}.") from error
-    try:
-        _check(path, file)
-    except ValueError:
-        file.close()
-        raise
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(hdf5_files.opened(path, KIND))
+        with hdf5_files.refusing(path, KIND):
+            _check(path, file)
+        stack.pop_all()
     return file
 
 
@@ -237,5 +232,5 @@ def local_dimension(file: h5py.File) -> int:
 
 def read_shard_attributes(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """`config` and `notes` of a shard, after checking its shapes; cheap. Raises as `read_feature_shard`."""
-    with open_checked(path) as file:
+    with hdf5_files.refusing(path, KIND), open_checked(path) as file:
         return json.loads(file.attrs["config"]), json.loads(file.attrs.get("notes", "{}"))

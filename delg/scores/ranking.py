@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from data_prep.stage import files
+from data_prep.stage import hdf5_files
 from delg.settings.search import SearchConfig
 
 
@@ -61,7 +61,8 @@ class Ranking:
 def write_ranking(path: str, ranking: Ranking) -> None:
     """Writes `ranking` under a temporary name and renames it to `path`."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with hdf5_files.writing(path) as writer:
+        file = writer.file
         for name in ("query_ids", "index_ids"):
             file.create_dataset(name, data=getattr(ranking, name), dtype=h5py.string_dtype())
         for name, dtype in (("ranks", np.int32), ("similarities", np.float32), ("num_inliers", np.int32),
@@ -79,13 +80,10 @@ def read_ranking(path: str) -> Ranking:
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f"`ranking` must be a file of delg.search_images. Received: {path!r}.")
-    try:
-        with h5py.File(path, "r") as file:
-            ids = {name: [value.decode() for value in file[name][()]] for name in ("query_ids", "index_ids")}
-            arrays = {name: file[name][()] for name in ("ranks", "similarities", "num_inliers", "transforms")}
-            config = json.loads(file.attrs["config"])
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{path}: must be a ranking of delg.search_images. Received: {error}.") from error
+    with hdf5_files.reading(path, "a ranking of delg.search_images (HDF5)") as file:
+        ids = {name: [value.decode() for value in file[name][()]] for name in ("query_ids", "index_ids")}
+        arrays = {name: file[name][()] for name in ("ranks", "similarities", "num_inliers", "transforms")}
+        config = json.loads(file.attrs["config"])
     shape = arrays["ranks"].shape
     if not (len(shape) == 2 and shape == arrays["similarities"].shape == arrays["num_inliers"].shape
             and shape[0] == len(ids["query_ids"]) == len(arrays["transforms"])):

@@ -14,16 +14,18 @@ and the attributes `format` (int), `config` (JSON: `fingerprint` of the model, `
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import glob
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
 
-from data_prep.stage import files
+from data_prep.stage import hdf5_files
 from data_prep.stage.stored_settings import differences
 
 DEFAULTS: dict[str, Any] = {"features": False}  # what a shard has had whose `config` lacks it
@@ -67,7 +69,8 @@ def concatenate(parts: list[EncodedImages]) -> EncodedImages:
 
 def write_code_shard(path: str, images: EncodedImages, notes: dict[str, Any]) -> None:
     """Writes a shard, whole or not at all."""
-    with files.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with hdf5_files.writing(path) as writer:
+        file = writer.file
         file.create_dataset("ids", data=images.ids, dtype=h5py.string_dtype(), shape=(len(images),))
         for name in _ARRAYS:
             file.create_dataset(name, data=getattr(images, name))
@@ -83,7 +86,7 @@ def read_attributes(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
         FileNotFoundError: there is no such file.
         ValueError: it is no code shard.
     """
-    with _open(path) as file:
+    with _opened(path) as file:
         return json.loads(file.attrs["config"]), json.loads(file.attrs["notes"])
 
 
@@ -119,30 +122,24 @@ def _shown(images: EncodedImages) -> str:
     return ", ".join(f"{name}={str(value)[:12]}" for name, value in sorted(images.config.items()))
 
 
-def _open(path: str) -> h5py.File:
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"No code shard at {path}.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} must be a code shard (HDF5). It cannot be opened: {error}.") from error
-    if file.attrs.get("format") != _FORMAT or any(name not in file for name in ("ids", *_ARRAYS)):
-        held = ", ".join(file)
-        file.close()
-        raise ValueError(f"{path} must be a code shard of hashing.encode_images, with ids, "
-                         f"{', '.join(_ARRAYS)}. It holds: {held or 'nothing'}.")
-    return file
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[h5py.File]:
+    with hdf5_files.reading(path, "a code shard of hashing.encode_images (HDF5)") as file:
+        if file.attrs.get("format") != _FORMAT or any(name not in file for name in ("ids", *_ARRAYS)):
+            raise ValueError(f"{path} must be a code shard of hashing.encode_images, with ids, "
+                             f"{', '.join(_ARRAYS)}. It holds: {', '.join(file) or 'nothing'}.")
+        yield file
 
 
 def _read(path: str) -> EncodedImages:
-    with _open(path) as file:
+    with _opened(path) as file:
         ids = list(file["ids"].asstr()[:])
         arrays = {name: file[name][:] for name in _ARRAYS}
         config = json.loads(file.attrs["config"])
-    shapes = {name: array.shape for name, array in arrays.items()}
-    size = config.get("code_size")
-    expected = {"labels": (len(ids),), "packed_codes": (len(ids), (size or 0) // 8),
-                "values": (len(ids), size), "features": (len(ids), shapes["features"][-1])}
+        shapes = {name: array.shape for name, array in arrays.items()}
+        size = config.get("code_size")
+        expected = {"labels": (len(ids),), "packed_codes": (len(ids), (size or 0) // 8),
+                    "values": (len(ids), size), "features": (len(ids), shapes["features"][-1])}
     if shapes != expected:
         raise ValueError(f"Arrays in {path} must have the shapes {expected}. Received: {shapes}.")
     return EncodedImages(ids, **arrays, config=config)

@@ -95,14 +95,14 @@ class FeaturesTest(HlocFolderTest):
     def test_refuses_a_promise_of_too_many_values_before_reading_them(self):
         with h5py.File(self.path, "w") as file:
             file.create_dataset("a/keypoints", (2**40, 2), "float32", chunks=(1024, 2))
-        with self.assertRaisesRegex(ValueError, r"a/keypoints must be numbers.*\(1099511627776, 2\)"):
+        with self.assertRaisesRegex(ValueError, "/a/keypoints of 8796093022208 bytes, in a file of few"):
             list(hloc.read_features(self.path))
 
     def test_does_not_follow_links_into_other_files(self):
         with h5py.File(self.path, "w") as file:
             file["a/keypoints"] = np.ones((1, 2))
             file["a/descriptors"] = h5py.ExternalLink("elsewhere.h5", "secret")
-        with self.assertRaisesRegex(ValueError, "a/descriptors must be numbers.*Received: none"):
+        with self.assertRaisesRegex(ValueError, "file of hloc. Received: /a/descriptors, a link"):
             list(hloc.read_features(self.path))
 
     def test_refuses_other_files(self):

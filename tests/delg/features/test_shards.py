@@ -88,14 +88,14 @@ class FeatureShardTest(ShardFolderTest):
             self.append(global_descriptor=(np.nan, 0, 0))
 
     def test_refuses_a_missing_file(self):
-        with self.assertRaisesRegex(FileNotFoundError, "No feature shard at .*none.h5"):
+        with self.assertRaisesRegex(FileNotFoundError, "none.h5 must be a feature shard .* no such file"):
             read_feature_shard(self.path("none.h5"))
 
     def test_refuses_a_truncated_file(self):
         self.write("a.h5", ["x"], [100])
         with open(self.path("a.h5"), "r+b") as file:
             file.truncate(500)
-        with self.assertRaisesRegex(ValueError, "a.h5 must be a feature shard .HDF5.. It cannot be opened"):
+        with self.assertRaisesRegex(ValueError, "a.h5 must be a feature shard .HDF5.. It cannot be read"):
             read_feature_shard(self.path("a.h5"))
 
     def test_refuses_a_missing_dataset(self):

@@ -61,7 +61,7 @@ class RankingTest(unittest.TestCase):
         path = os.path.join(self.folder, "text.h5")
         with open(path, "w", encoding="utf-8") as file:
             file.write("no ranking")
-        with self.assertRaisesRegex(ValueError, "text.h5: must be a ranking"):
+        with self.assertRaisesRegex(ValueError, "text.h5 must be a ranking"):
             read_ranking(path)
 
     def test_refuses_contradicting_arrays(self):

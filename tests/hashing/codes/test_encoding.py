@@ -126,9 +126,9 @@ class ReadCodesTest(unittest.TestCase):
             code_shards.read_codes(self.folder)
         with open(f"{self.folder}/b.h5", "w", encoding="utf-8") as file:
             file.write("text")
-        with self.assertRaisesRegex(ValueError, "cannot be opened"):
+        with self.assertRaisesRegex(ValueError, "b.h5 must be a code shard .* It cannot be read"):
             code_shards.read_codes(self.folder)
-        with self.assertRaisesRegex(FileNotFoundError, "No code shard at .*c.h5"):
+        with self.assertRaisesRegex(FileNotFoundError, "c.h5 must be a code shard .* no such file"):
             code_shards.read_attributes(f"{self.folder}/c.h5")
 
 

@@ -1,0 +1,145 @@
+"""HDF5 files: written whole or not at all, and read without believing what they claim.
+
+A disk that fills ends in an OSError. HDF5 by itself ends the process with a segmentation fault then, as the
+interpreter takes down a file that cannot be closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+
+from data_prep.stage import files
+
+# What HDF5 and NumPy raise where a file is not what it says.
+FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
+          MemoryError)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file written in the block
+_BYTES_PER_BYTE = 1100  # most that compression of HDF5 makes of a byte (deflate: 1032)
+_SMALL = 2**20  # bytes that any file may ask for
+
+
+class _Disk(io.FileIO):
+    """A file that remembers its first failure instead of raising it inside HDF5."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while self.failure is None and rest:
+            try:
+                rest = rest[super().write(rest):]
+            except OSError as error:
+                self.failure = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.failure is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self.failure = error
+        return size or 0
+
+
+class Hdf5Writer:
+    """A new HDF5 file; made by `writing`.
+
+    Attributes:
+        file: what is written to.
+    """
+
+    def __init__(self, disk: _Disk):
+        self._disk = disk
+        self.file = h5py.File(disk, "w")
+
+    def check(self) -> None:
+        """Raises the OSError that writing met, such as a full disk: for loops that would go on for long."""
+        if self._disk.failure is not None:
+            raise self._disk.failure
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[Hdf5Writer]:
+    """A file that appears as `path` when the block ends well, and not at all otherwise.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
+    with files.replacing(path) as temporary, _Disk(temporary, "w+") as disk:
+        writer = Hdf5Writer(disk)
+        try:
+            yield writer
+            writer.file.close()
+        except FAULTS:
+            writer.check()  # of what follows a failure of the disk, that failure is the reason
+            raise
+        finally:
+            with contextlib.suppress(*FAULTS):
+                writer.file.close()
+        writer.check()
+
+
+@contextlib.contextmanager
+def reading(path: str, what: str) -> Iterator[h5py.File]:
+    """An open file that points at no other file and asks for no more than it can hold.
+
+    Args:
+        path: of the file.
+        what: what it must be, for messages, such as "a feature shard (HDF5)".
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is no HDF5 file, is damaged (in the block too), or its arrays lie in other files, or
+            are of more values than the file has bytes for.
+    """
+    with refusing(path, what), opened(path, what) as file:
+        yield file
+
+
+def opened(path: str, what: str) -> h5py.File:
+    """The file of `reading`, to be closed by the caller; what is read from it later is under `refusing`."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path} must be {what}. Received: no such file.")
+    with refusing(path, what), contextlib.ExitStack() as stack:
+        file = stack.enter_context(h5py.File(path, "r"))
+        _check_group(file, _SMALL + _BYTES_PER_BYTE * os.path.getsize(path), set())
+        stack.pop_all()
+    return file
+
+
+@contextlib.contextmanager
+def refusing(path: str, what: str) -> Iterator[None]:
+    """Turns what HDF5 raises in the block into one ValueError that names the file."""
+    try:
+        yield
+    except FAULTS as error:
+        if path in str(error) and isinstance(error, ValueError) or isinstance(error, FileNotFoundError) \
+                or getattr(error, "errno", None) in _DISK_FULL:
+            raise
+        came = "Received" if isinstance(error, ValueError) else "It cannot be read"
+        raise ValueError(f"{path} must be {what}. {came}: {error}.") from error
+
+
+def _check_group(group: h5py.Group, most_bytes: int, seen: set[int]) -> None:
+    address = h5py.h5o.get_info(group.id).addr
+    if address in seen:  # a group may lie in itself
+        return
+    seen.add(address)
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{group.name}/{name}, a link".replace("//", "/"))
+        entry = group[name]
+        if isinstance(entry, h5py.Group):
+            _check_group(entry, most_bytes, seen)
+        elif entry.external or entry.is_virtual:
+            raise ValueError(f"{entry.name}, whose values lie in other files")
+        elif entry.nbytes > most_bytes:
+            raise ValueError(f"{entry.name} of {entry.nbytes} bytes, in a file of few")

@@ -1,0 +1,129 @@
+"""HDF5 files on a disk that fills, and files that point elsewhere, ask for too much or are damaged."""
+
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+from data_prep.stage import hdf5_files
+
+_FILL = """
+import sys
+import numpy as np
+from data_prep.stage import hdf5_files
+try:
+    with hdf5_files.writing(sys.argv[1]) as writer:
+        rows = writer.file.create_dataset("rows", (0, 64), "float32", maxshape=(None, 64), chunks=(256, 64))
+        for _ in range(200):
+            rows.resize(len(rows) + 100, axis=0)
+            rows[-100:] = np.ones((100, 64))
+            if sys.argv[2] == "checks":
+                writer.check()
+except OSError as error:
+    print(error)
+"""
+
+
+class WritingTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "a.h5")
+
+    def test_a_file_is_there_when_the_block_ends_well(self):
+        with hdf5_files.writing(self.path) as writer:
+            writer.file["x"] = np.arange(3)
+            self.assertFalse(os.path.exists(self.path))
+        with h5py.File(self.path) as file:
+            np.testing.assert_array_equal(file["x"][:], [0, 1, 2])
+
+    def test_an_error_in_the_block_leaves_nothing(self):
+        with self.assertRaisesRegex(KeyError, "mine"), hdf5_files.writing(self.path) as writer:
+            writer.file["x"] = np.arange(3)
+            raise KeyError("mine")
+        self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
+
+    def test_a_disk_that_fills_is_an_error_and_leaves_nothing(self):
+        """A limit on the size of files stands in for it; HDF5 alone ends with a segmentation fault."""
+        def limit() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+        for way in ("checks", "goes on"):
+            done = subprocess.run([sys.executable, "-c", _FILL, self.path, way], preexec_fn=limit, text=True,
+                                  capture_output=True, cwd=pathlib.Path(__file__).parents[3], timeout=60)
+            self.assertEqual((done.returncode, done.stdout), (0, "[Errno 27] File too large\n"), done.stderr)
+            self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
+
+
+class ReadingTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "a.h5")
+        self.other = os.path.join(folder.name, "other")
+        pathlib.Path(self.other).write_bytes(bytes(32))
+
+    def assert_refused(self, message):
+        with self.assertRaisesRegex(ValueError, f"^{self.path} must be a thing. {message}"), \
+                hdf5_files.reading(self.path, "a thing") as file:
+            file["x"][:]
+
+    def test_refuses_values_in_other_files(self):
+        with h5py.File(self.path, "w") as file:
+            file.create_dataset("group/x", (8,), "float32", external=[(self.other, 0, 32)])
+        self.assert_refused("Received: /group/x, whose values lie in other files")
+        layout = h5py.VirtualLayout((8,), "float32")
+        layout[:] = h5py.VirtualSource(self.other, "y", (8,))
+        with h5py.File(self.path, "w") as file:
+            file.create_virtual_dataset("x", layout)
+        self.assert_refused("Received: /x, whose values lie in other files")
+
+    def test_refuses_links(self):
+        for link in (h5py.ExternalLink(self.other, "x"), h5py.SoftLink("/y")):
+            with h5py.File(self.path, "w") as file:
+                file["y"] = np.zeros(2)
+                file["x"] = link
+            self.assert_refused("Received: /x, a link")
+
+    def test_refuses_what_asks_for_more_than_the_file_can_hold(self):
+        with h5py.File(self.path, "w") as file:
+            file.create_dataset("x", (2, 150_000_000), "float32", chunks=(1, 5_000_000), compression="gzip")
+        self.assertLess(os.path.getsize(self.path), 10_000)
+        self.assert_refused("Received: /x of 1200000000 bytes, in a file of few")
+
+    def test_a_group_within_itself_is_looked_at_once(self):
+        with h5py.File(self.path, "w") as file:
+            file["x"] = np.arange(2)
+            file["again"] = file["/"]
+        with hdf5_files.reading(self.path, "a thing") as file:
+            self.assertEqual(file["again/again/x"][1], 1)
+
+    def test_what_is_no_hdf5_or_lacks_a_name_is_one_line(self):
+        pathlib.Path(self.path).write_bytes(b"text")
+        self.assert_refused("It cannot be read: ")
+        with h5py.File(self.path, "w") as file:
+            file["y"] = np.zeros(2)
+        self.assert_refused("It cannot be read: .*x")
+
+    def test_refuses_a_file_that_is_not_there(self):
+        with self.assertRaisesRegex(FileNotFoundError, "must be a thing. Received: no such file"), \
+                hdf5_files.reading(self.path, "a thing"):
+            pass
+
+    def test_a_full_disk_beside_the_file_is_not_its_fault(self):
+        h5py.File(self.path, "w").close()
+        with self.assertRaisesRegex(OSError, "^.Errno 28. No space left"), \
+                hdf5_files.reading(self.path, "a thing"):
+            raise OSError(28, "No space left on device")
+
+
+if __name__ == "__main__":
+    unittest.main()
