@@ -1,16 +1,18 @@
-"""Promises that every model keeps: each model is one entry of MODELS, each promise one test over them all.
+"""Promises that every model keeps: each model is one entry of MODELS, and one test holds it to them all.
 
-Backbones of one width are too large to be saved here again and again: what stands on them is held to its
-outputs, which are what the record of the backbone decides.
+Promises that are not about the backbone are kept on one of two convolutions. Backbones of one width are too
+large to be saved here again and again: what stands on them is held to its outputs, which are what the record
+of the backbone decides.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import tempfile
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -19,7 +21,7 @@ import tensorflow as tf
 
 from delg.exports.extraction_module import ExtractionModule
 from delg.fitting.optimizers import build_optimizer
-from delg.networks.backbone import receptive_field
+from delg.networks.backbone import build_network, receptive_field
 from delg.networks.backbones.vit import build_vit
 from delg.networks.delg import build_delg
 from delg.settings.kinds import BACKBONES
@@ -32,6 +34,7 @@ from hashing.networks.model import build_hashing
 from hashing.training import objective as hashing_objective
 from hashing.training.config import TrainConfig as HashingTrainConfig
 from tests.fixtures.replicas import two_replicas
+from tests.fixtures.tiny_backbone import in_place_of_resnet18, in_place_of_vit_b16
 from vae.latents.export import DayNightModule
 from vae.networks.config import ModelConfig as VaeConfig
 from vae.networks.discriminators import build_domain_classifier, build_image_discriminator
@@ -75,10 +78,21 @@ _DELG_SHAPES = {"global_descriptor": (_BATCH, 6), "global_cosines": (_BATCH, 3),
                 "attention_logits": (_BATCH, 3), "attention_scores": (_BATCH, 2, 2, 1),
                 "local_descriptors": (_BATCH, 2, 2, 4), "reconstruction_error": (_BATCH,)}
 _HASHING = HashingConfig(backbone="resnet18", width=0.125, image_size=32, code_size=16, code_batch_norm=True)
+_ON_TRANSFORMER = HashingConfig(backbone="vit_b16", image_size=32, code_size=16)
 _VAE = VaeConfig(image_size=16, width=1 / 32, learn_variance=True, center_latent=True)
 _VAE_LAYERS = ("shared_1_conv1", "shared_1_relu", "shared_1_conv2", "shared_1_out", "shared_2_conv1",
                "shared_2_relu", "shared_2_conv2", "latent", "log_variance")
 _LATENT, _PICTURE = (_BATCH, 4, 4, 8), (_BATCH, 16, 16, 3)
+
+
+def _delg() -> keras.Model:
+    with in_place_of_resnet18():
+        return build_delg(_DELG)
+
+
+def _hashing(config: HashingConfig = _HASHING) -> keras.Model:
+    with in_place_of_resnet18(), in_place_of_vit_b16():
+        return build_hashing(config)
 
 
 @functools.cache
@@ -103,9 +117,12 @@ def _vae_models() -> Iterator[tuple[str, Model]]:
 
 
 MODELS = {
-    "delg": Model(lambda: build_delg(_DELG), _images(), _DELG_SHAPES),
-    "hashing": Model(lambda: build_hashing(_HASHING), _images(),
-                     {"codes": (_BATCH, 16), "features": (_BATCH, 64)}),
+    "delg": Model(_delg, _images(), _DELG_SHAPES),
+    "hashing": Model(_hashing, _images(), {"codes": (_BATCH, 16), "features": (_BATCH, 16)}),
+    "hashing on a transformer": Model(lambda: _hashing(_ON_TRANSFORMER), _images(),
+                                      {"codes": (_BATCH, 16), "features": (_BATCH, 8)}),
+    "resnet18": Model(lambda: build_network("resnet18", 0.125, "none"), _random(32, 32, 3),
+                      (_BATCH, 1, 1, 64)),
     "vision transformer": Model(lambda: build_vit(16, 32, width=8, depth=1, num_heads=2, mlp_dim=8),
                                 _random(32, 32, 3), (_BATCH, 8)),
     **dict(_vae_models()),
@@ -123,16 +140,17 @@ MODELS = {
 def _delg_training() -> tuple[keras.Model, keras.Model]:
     settings = TrainConfig("shards", "model_dir", backbone="resnet18", learning_rate=0.1, num_steps=10,
                            freeze_batch_norm=True)
-    model = build_delg(_DELG, synchronized=True)
-    freeze(model, settings)
-    return model, compile_delg(model, settings)
+    with in_place_of_resnet18():
+        model = build_delg(_DELG, synchronized=True)
+        freeze(model, settings)
+        return model, compile_delg(model, settings)
 
 
 def _hashing_training() -> tuple[keras.Model, keras.Model]:
     settings = HashingTrainConfig("shards", "model_dir", backbone="resnet18", image_size=32, code_size=16,
                                   center_weight=1.0, mining="none", learning_rate=0.1, schedule="linear",
                                   num_steps=10, warmup_steps=0, backbone_learning_rate_factor=0.0)
-    model = build_hashing(_HASHING)
+    model = _hashing()
     hashing_objective.freeze(model, settings)
     return model, hashing_objective.compile_hashing(model, settings, num_classes=3)
 
@@ -146,7 +164,8 @@ def _vae_training() -> tuple[keras.Model, keras.Model]:
     settings = preset("paper", train_pattern="shards", model_dir="model_dir", image_size=16, width=1 / 32)
     model = build_vae(settings.model_config(), synchronized=True)
     objective = DayNightObjective(model, settings)
-    objective.compile(optimizer=build_optimizer("adam", 0.01), jit_compile=False)
+    # A graph of one step costs three times as much, most of it tracing; `tests/vae/training/` has graphs.
+    objective.compile(optimizer=build_optimizer("adam", 0.01), jit_compile=False, run_eagerly=True)
     return model, objective
 
 
@@ -155,8 +174,8 @@ TRAININGS = {
         _delg_training,
         lambda: with_targets(tf.data.Dataset.from_tensor_slices((_images(), _LABELS)).batch(
             _BATCH, drop_remainder=True), use_autoencoder=True),
-        # The BatchNorm of ResNet-18 is frozen, that of the attention head is not; the power is given.
-        lambda name: name.startswith("gem_pooling") or "_bn/" in name and not name.startswith("attention")),
+        # The BatchNorm of the backbone is frozen, that of the attention head is not; the power is given.
+        lambda name: name.startswith("gem_pooling") or "_bn" in name and not name.startswith("attention")),
     "hashing, backbone frozen": Training(
         _hashing_training, _hashing_dataset, lambda name: not name.startswith("code_")),
     "vae": Training(
@@ -170,30 +189,25 @@ TRAININGS = {
 
 def _extraction() -> tuple[tf.Module, str, list]:
     controls = [tf.constant([0.5, 1.0]), tf.constant(5), tf.constant(0.0), tf.constant([0, 1])]
-    return (ExtractionModule(build_delg(_DELG), receptive_field("resnet18")), "extract_batch",
-            [tf.constant(_images()), *controls])
+    with in_place_of_resnet18():
+        return (ExtractionModule(build_delg(_DELG), receptive_field("resnet18")), "extract_batch",
+                [tf.constant(_images()), *controls])
 
 
 EXPORTS = {  # a module, one of its functions, and arguments
     "delg": (_extraction, "batch",
              {"boxes": (_BATCH, 5, 4), "features": (_BATCH, 5, 4), "scales": (_BATCH, 5),
               "scores": (_BATCH, 5), "num_features": (_BATCH,), "global_descriptors": (_BATCH, 2, 6)}),
-    "hashing": (lambda: (CodeModule(build_hashing(_HASHING), 32), "batch", [tf.constant(_images())]), "batch",
-                {"codes": (_BATCH, 16), "packed_codes": (_BATCH, 2), "features": (_BATCH, 64)}),
+    "hashing": (lambda: (CodeModule(_hashing(), 32), "batch", [tf.constant(_images())]), "batch",
+                {"codes": (_BATCH, 16), "packed_codes": (_BATCH, 2), "features": (_BATCH, 16)}),
     "vae": (lambda: (DayNightModule(_vae(), _VAE), "encode_day", [tf.constant(_images())]), "encode_day",
             {"latent": _LATENT, "descriptor": (_BATCH, 8)}),
 }
 
 
-@functools.cache
-def _built(name: str) -> keras.Model:
-    keras.utils.set_random_seed(0)
-    return MODELS[name].build()
-
-
 def _serving(model: keras.Model, inputs: Any) -> tf.Module:
     module = tf.Module()
-    module.model = model
+    module.model_variables = model.variables  # tracked one by one: what Keras adds takes most of saving
     specs = tf.nest.map_structure(lambda value: tf.TensorSpec(value.shape, value.dtype), inputs)
     module.serve = tf.function(lambda values: model(values, training=False), input_signature=[specs])
     return module
@@ -203,101 +217,108 @@ def _shapes(outputs: Any) -> Any:
     return tf.nest.map_structure(lambda value: tuple(value.shape), outputs)
 
 
-class ConformanceTest(unittest.TestCase):
-    def _for_each(self, check: Callable[[keras.Model, Model], None]) -> None:
-        for name, case in MODELS.items():
-            with self.subTest(name):
-                check(_built(name), case)
+def _assert_equal_outputs(expected: Any, found: Any, **tolerance: float) -> None:
+    tf.nest.map_structure(lambda first, second: np.testing.assert_allclose(second, first, **tolerance),
+                          expected, found)
 
-    def _assert_equal_outputs(self, expected: Any, found: Any, **tolerance: float) -> None:
-        tf.nest.map_structure(lambda first, second: np.testing.assert_allclose(second, first, **tolerance),
-                              expected, found)
 
-    def test_names_and_shapes_of_outputs(self):
-        self._for_each(lambda model, case: self.assertEqual(_shapes(model(case.inputs)), case.output_shapes))
+def _one_test_each(names: Iterable[str]) -> Callable[[type], type]:
+    """Gives a class a test for each name, of its method `check`: runners spread tests, not their parts."""
+    def add(case: type[unittest.TestCase]) -> type[unittest.TestCase]:
+        for name in names:
+            def test(self, name=name):
+                keras.utils.set_random_seed(0)
+                self.check(name)
 
-    def test_config_round_trip(self):
-        def check(model, case):
+            setattr(case, "test_" + re.sub(r"\W+", "_", name), test)
+        return case
+    return add
+
+
+@_one_test_each(MODELS)
+class ModelTest(unittest.TestCase):
+    def check(self, name):
+        inputs = MODELS[name].inputs
+        model = MODELS[name].build()
+        expected = model(inputs)
+        with self.subTest("names and shapes of outputs"):
+            self.assertEqual(_shapes(expected), MODELS[name].output_shapes)
+        with self.subTest("a copy from its config gives the same"):
             copy = keras.Model.from_config(model.get_config())
             copy.set_weights(model.get_weights())
-            self._assert_equal_outputs(model(case.inputs), copy(case.inputs))
-
-        self._for_each(check)
-
-    def test_saved_and_loaded_model_gives_the_same(self):
-        def check(model, case):
-            with tempfile.TemporaryDirectory() as folder:
-                path = os.path.join(folder, "model.keras")
-                model.save(path)
-                copy = keras.models.load_model(path, compile=False)
-            self._assert_equal_outputs(model(case.inputs), copy(case.inputs))
-
-        self._for_each(check)
-
-    def test_saved_model_gives_the_same(self):
-        def check(model, case):
-            with tempfile.TemporaryDirectory() as folder:
-                tf.saved_model.save(_serving(model, case.inputs), folder)
-                loaded = tf.saved_model.load(folder)  # held: its variables live as long as it does
-                outputs = loaded.serve(tf.nest.map_structure(tf.constant, case.inputs))
-            self._assert_equal_outputs(model(case.inputs), outputs, rtol=1e-4, atol=1e-5)
-
-        self._for_each(check)
+            _assert_equal_outputs(expected, copy(inputs))
+        with self.subTest("the Keras file gives the same"), tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.keras")
+            model.save(path)
+            _assert_equal_outputs(expected, keras.models.load_model(path, compile=False)(inputs))
+        with self.subTest("the SavedModel gives the same"), tempfile.TemporaryDirectory() as folder:
+            tf.saved_model.save(_serving(model, inputs), folder)
+            loaded = tf.saved_model.load(folder)  # held: its variables live as long as it does
+            outputs = loaded.serve(tf.nest.map_structure(tf.constant, inputs))
+            _assert_equal_outputs(expected, outputs, rtol=1e-4, atol=1e-5)
 
 
-class BackboneTest(unittest.TestCase):
-    def test_delg_stands_on_every_backbone_with_maps(self):
-        for name, backbone in BACKBONES.items():
-            if backbone.maps is None:
-                continue
-            with self.subTest(name):
-                width = 0.125 if backbone.has_any_width else 1.0
-                model = build_delg(ModelConfig(num_classes=3, backbone=name, width=width, embedding_dim=6,
-                                               attention_dim=8, autoencoder_dim=4))
-                self.assertEqual(_shapes(model(_images())), _DELG_SHAPES)
-
-    def test_hashing_stands_on_those_without_maps_too(self):  # on maps it pools the ones that DELG takes
-        for name in BACKBONES.where(lambda backbone: backbone.maps is None):
-            with self.subTest(name):
-                model = build_hashing(HashingConfig(backbone=name, image_size=32, code_size=8))
-                self.assertEqual(model.output["codes"].shape, (None, 8))
-                self.assertEqual(len(model.output["features"].shape), 2)
+@_one_test_each(BACKBONES.where(lambda backbone: backbone.maps is not None))
+class DelgOnBackboneTest(unittest.TestCase):
+    def check(self, name):
+        model = build_delg(ModelConfig(num_classes=3, backbone=name, width=_least_width(name),
+                                       embedding_dim=6, attention_dim=8, autoencoder_dim=4))
+        self.assertEqual(_shapes(model(_images())), _DELG_SHAPES)
 
 
+@_one_test_each(BACKBONES)
+class HashingOnBackboneTest(unittest.TestCase):
+    def check(self, name):
+        model = build_hashing(HashingConfig(backbone=name, width=_least_width(name), image_size=32,
+                                            code_size=8))
+        self.assertEqual(model.output["codes"].shape, (None, 8))
+        outputs = model(_images())
+        self.assertEqual(set(outputs), {"codes", "features"})
+        self.assertEqual(outputs["codes"].shape, (_BATCH, 8))
+        self.assertEqual(outputs["features"].shape, (_BATCH, model.output["features"].shape[1]))
+
+
+def _least_width(backbone: str) -> float:
+    return 0.125 if BACKBONES[backbone].has_any_width else 1.0
+
+
+@_one_test_each(TRAININGS)
 class TrainingTest(unittest.TestCase):
-    def test_a_step_on_two_replicas_moves_what_it_should_and_nothing_else(self):
-        for name, case in TRAININGS.items():
-            with self.subTest(name):
-                keras.utils.set_random_seed(0)
-                with two_replicas().scope():
-                    model, fitted = case.compile()
-                before = model.get_weights()
-                fitted.fit(case.dataset(), verbose=0)
-                moved = [(weight.name, bool(np.any(now != value))) for weight, now, value
-                         in zip(model.weights, model.get_weights(), before)]
-                self.assertEqual([name for name, has in moved if case.stays(name) and has], [])
-                others = [(name, has) for name, has in moved if not case.stays(name)]
-                self.assertGreater(np.mean([has for _, has in others]), 0.95,
-                                   [name for name, has in others if not has])
+    """A step on two replicas moves what it should and nothing else."""
+
+    def check(self, name):
+        case = TRAININGS[name]
+        with two_replicas().scope():
+            model, fitted = case.compile()
+        before = model.get_weights()
+        fitted.fit(case.dataset(), verbose=0)
+        moved = [(weight.name, bool(np.any(now != value))) for weight, now, value
+                 in zip(model.weights, model.get_weights(), before)]
+        self.assertEqual([name for name, has in moved if case.stays(name) and has], [])
+        others = [(name, has) for name, has in moved if not case.stays(name)]
+        self.assertGreater(np.mean([has for _, has in others]), 0.95,
+                           [name for name, has in others if not has])
 
 
+@_one_test_each(EXPORTS)
 class ExportTest(unittest.TestCase):
-    def test_saved_model_gives_what_the_module_gives(self):
-        for name, (make, signature, shapes) in EXPORTS.items():
-            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
-                keras.utils.set_random_seed(0)
-                module, function, arguments = make()
-                module.save(folder)
-                expected = getattr(module, function)(*arguments)
-                loaded = tf.saved_model.load(folder)  # held: its variables live as long as it does
-                run = loaded.signatures[signature]
-                keywords = {spec.name: value for spec, value in zip(
-                    getattr(module, function).input_signature, arguments)}
-                self.assertEqual(set(run.structured_input_signature[1]), set(keywords))
-                found = run(**keywords)
-                self.assertEqual(_shapes(found), shapes)
-                for output, value in expected.items():
-                    np.testing.assert_allclose(found[output], value, rtol=1e-4, atol=1e-4, err_msg=output)
+    """The SavedModel gives what the module gives."""
+
+    def check(self, name):
+        make, signature, shapes = EXPORTS[name]
+        module, function, arguments = make()
+        with tempfile.TemporaryDirectory() as folder:
+            module.save(folder)
+            expected = getattr(module, function)(*arguments)
+            loaded = tf.saved_model.load(folder)  # held: its variables live as long as it does
+            run = loaded.signatures[signature]
+            keywords = {spec.name: value for spec, value in zip(
+                getattr(module, function).input_signature, arguments)}
+            self.assertEqual(set(run.structured_input_signature[1]), set(keywords))
+            found = run(**keywords)
+        self.assertEqual(_shapes(found), shapes)
+        for output, value in expected.items():
+            np.testing.assert_allclose(found[output], value, rtol=1e-4, atol=1e-4, err_msg=output)
 
 
 if __name__ == "__main__":
