@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from data_prep.stage import stored_settings
+from data_prep.stage import lock, stored_settings
 from delg.fitting import strategies
 from delg.networks import model_files
 
@@ -98,6 +98,19 @@ def precision(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def training_alone(model_dir: str) -> Iterator[None]:
+    """Keeps other trainings out of a folder, which is made if absent, while the block runs.
+
+    Raises:
+        OSError: another process trains into it.
+    """
+    os.makedirs(model_dir, exist_ok=True)
+    with lock.locked(os.path.join(model_dir, ".lock"), "`model_dir` must be trained into by one process at a "
+                     f"time. Received: {model_dir!r}, which another one uses."):
+        yield
+
+
+@contextlib.contextmanager
 def training_scope(config: Any, stored: dict[str, Any], strategy: tf.distribute.Strategy) -> Iterator[str]:
     """Inside the block a training runs: its `config.json` is written, its seed set, its precision in force,
     and variables belong to the strategy. Gives the folder that this process writes to.
@@ -106,13 +119,16 @@ def training_scope(config: Any, stored: dict[str, Any], strategy: tf.distribute.
         config: settings with `model_dir`, `seed` and `mixed_precision`.
         stored: contents of `config.json`.
         strategy: how the training is spread.
+
+    Raises:
+        OSError: another process trains into `model_dir`.
     """
     chief = strategies.is_chief(strategy)
-    if chief:
-        os.makedirs(config.model_dir, exist_ok=True)
-        model_files.write_config(config.model_dir, stored)
-    keras.utils.set_random_seed(config.seed)
     with contextlib.ExitStack() as stack:
+        if chief:
+            stack.enter_context(training_alone(config.model_dir))
+            model_files.write_config(config.model_dir, stored)
+        keras.utils.set_random_seed(config.seed)
         # Every worker has to take part in saving; only the chief's files count.
         write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
         stack.enter_context(precision(config.mixed_precision))

@@ -13,6 +13,7 @@ import tensorflow as tf
 from data_prep.images import augment, contact_sheet
 from data_prep.records.pipeline import read_examples_of
 from data_prep.stage import files
+from delg.index.files import changing, read_description
 from delg.pictures.drawing import decode
 from hashing.codes.code_shards import EncodedImages, read_codes
 from hashing.codes.encoding import Encoder
@@ -38,11 +39,13 @@ def build_index(codes: str, index_dir: str, config: CodeIndexConfig) -> CodeInde
     Raises:
         FileNotFoundError: no shard matches.
         ValueError: shards do not belong together.
+        OSError: another process is changing the index in this folder.
     """
     images = read_codes(codes)
     index = CodeIndex(images.packed_codes, images.ids, images.code_size, config,
                       images.config["fingerprint"])
-    index.save(index_dir)
+    with changing(index_dir):
+        index.save(index_dir)
     return index
 
 
@@ -52,11 +55,15 @@ def add_to_index(codes: str, index_dir: str) -> CodeIndex:
     Raises:
         FileNotFoundError: no shard matches, or there is no index.
         ValueError: codes of another model, or ids that the index has.
+        OSError: another process is changing the index.
     """
-    images, index = read_codes(codes), CodeIndex.load(index_dir)
-    check_model(images.config["fingerprint"], index, codes)
-    index.add(images.packed_codes, images.ids)
-    index.save(index_dir)
+    images = read_codes(codes)
+    read_description(index_dir)  # the lock makes the folder, which a wrong name should not
+    with changing(index_dir):
+        index = CodeIndex.load(index_dir)
+        check_model(images.config["fingerprint"], index, codes)
+        index.add(images.packed_codes, images.ids)
+        index.save(index_dir)
     return index
 
 

@@ -53,13 +53,13 @@ def train_channel_weights(config: WeightTrainConfig,
     if earlier is not None:
         resuming.refuse_other_settings(config.model_dir, earlier["train"], settings, (
             "train_pattern", "vae_dir", "model_dir", "validation_pattern"))
-    os.makedirs(config.model_dir, exist_ok=True)
     layers = encoder.layer_names[-config.num_layers:]
-    model_files.write_config(config.model_dir, {"model": {"layers": list(layers)}, "train": settings})
-    triplets = _Triplets(config, encoder, layers, config.train_pattern, config.seed)
-    model = _fit(config, triplets, encoder)
-    weights = {name: model.get_layer(f"weights_{name}").weights_of_channels().numpy() for name in layers}
-    write_channel_weights(os.path.join(config.model_dir, WEIGHTS_FILE), weights, settings)
+    with resuming.training_alone(config.model_dir):
+        model_files.write_config(config.model_dir, {"model": {"layers": list(layers)}, "train": settings})
+        triplets = _Triplets(config, encoder, layers, config.train_pattern, config.seed)
+        model = _fit(config, triplets, encoder)
+        weights = {name: model.get_layer(f"weights_{name}").weights_of_channels().numpy() for name in layers}
+        write_channel_weights(os.path.join(config.model_dir, WEIGHTS_FILE), weights, settings)
     return weights
 
 

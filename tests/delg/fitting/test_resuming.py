@@ -1,3 +1,5 @@
+import os
+import tempfile
 import unittest
 from types import SimpleNamespace
 
@@ -37,6 +39,18 @@ class FitToLastStepTest(unittest.TestCase):
         self.model.optimizer.iterations.assign(4)
         self.assertTrue(self.fit())
         self.assertEqual((self.starts, self.epochs), ([4, 6], [(1, 6), (2, 7)]))
+
+
+class TrainingAloneTest(unittest.TestCase):
+    def test_a_second_training_in_the_folder_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model_dir = os.path.join(folder, "model")
+            with resuming.training_alone(model_dir), \
+                    self.assertRaisesRegex(OSError, "`model_dir` must be trained into by one process at a"), \
+                    resuming.training_alone(model_dir):
+                pass
+            with resuming.training_alone(model_dir):
+                pass
 
 
 class PlanEpochsTest(unittest.TestCase):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from delg.index.files import changing
 from hashing.codes import code_shards, encoding
 from hashing.index import retrieval
 from hashing.index.code_index import CodeIndex
@@ -61,6 +62,19 @@ class SearchImagesTest(unittest.TestCase):
             self.assertEqual(dict(results)[query], 0)
         with self.assertRaisesRegex(ValueError, "unique in an index"):
             retrieval.add_to_index(f"{self.folder}/codes/validation-*", f"{self.folder}/grown")
+
+    def test_one_process_changes_an_index_at_a_time(self):
+        folder, more = f"{self.folder}/alone", f"{self.folder}/codes/validation-*"
+        retrieval.build_index(f"{self.folder}/codes/train-*", folder, CodeIndexConfig())
+        with changing(folder):
+            for change in (lambda: retrieval.add_to_index(more, folder),
+                           lambda: retrieval.build_index(more, folder, CodeIndexConfig())):
+                with self.assertRaisesRegex(OSError, "`index_dir` must be changed by one process .*alone"):
+                    change()
+        self.assertEqual(len(CodeIndex.load(folder)), 24)
+        with self.assertRaises(FileNotFoundError):
+            retrieval.add_to_index(more, f"{self.folder}/none")
+        self.assertFalse(os.path.exists(f"{self.folder}/none"))
 
     def test_a_sheet_shows_the_query_and_what_was_found(self):
         queries = code_shards.read_codes(f"{self.folder}/codes/validation-*").take(np.arange(2))
