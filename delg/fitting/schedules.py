@@ -6,9 +6,7 @@ step is lost, instead of at 1 / (W + 1) of the rate.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -87,22 +85,3 @@ class InverseSqrtWithWarmup(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self):
         return {"learning_rate": self.learning_rate, "warmup_steps": self.warmup_steps,
                 "first_learning_rate": self.first_learning_rate, "power": self.power}
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How the learning rate goes over the steps of a training.
-
-    Attributes:
-        build: from the highest rate, the steps of the training and those of the warm-up to the rate of each.
-        falls_to_zero: at the last step, so that the warm-up has to end before; else there has to be one.
-    """
-
-    build: Callable[[float, int, int], keras.optimizers.schedules.LearningRateSchedule]
-    falls_to_zero: bool = True
-
-
-LINEAR = Schedule(lambda rate, num_steps, warmup: WarmupDecay(rate, num_steps, warmup, "linear"))
-COSINE = Schedule(lambda rate, num_steps, warmup: WarmupDecay(rate, num_steps, warmup, "cosine"))
-INVERSE_SQRT = Schedule(lambda rate, _num_steps, warmup: InverseSqrtWithWarmup(rate, warmup),
-                        falls_to_zero=False)

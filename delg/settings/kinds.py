@@ -34,9 +34,9 @@ OPTIMIZERS = Table("optimizer", {
     "adam": "delg.fitting.optimizers:ADAM",
 })
 SCHEDULES = Table("schedule", {
-    "linear": "delg.fitting.schedules:LINEAR",
-    "cosine": "delg.fitting.schedules:COSINE",
-    "inverse_sqrt": "delg.fitting.schedules:INVERSE_SQRT",
+    "linear": "delg.fitting.schedule_records:LINEAR",
+    "cosine": "delg.fitting.schedule_records:COSINE",
+    "inverse_sqrt": "delg.fitting.schedule_records:INVERSE_SQRT",
 })
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",
