@@ -3,8 +3,8 @@
     python -m hashing.build_index --codes='CODES/train-*' --index_dir=INDEX
     python -m hashing.build_index --codes='NEW_CODES/*' --index_dir=INDEX --add
 
-`--index_type=flat` compares a query with every code; `ivf` and `hash` look at a small part of them, for
-millions of images. Adding takes time by the images that are added and one writing of the index.
+`--index_type` says whether a query is compared with every code or, for millions of images, with a small part
+of them. Adding takes time by the images that are added and one writing of the index.
 """
 
 from __future__ import annotations

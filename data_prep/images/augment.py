@@ -31,7 +31,8 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def random_crops(encoded: tf.Tensor, image_size: int, seeds: tf.Tensor,
-                 min_area: float = MIN_CROP_AREA) -> tf.Tensor:
+                 min_area: float = MIN_CROP_AREA,
+                 change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None) -> tf.Tensor:
     """The paper's augmentation of a few images: of each a random part, made square.
 
     The part has `min_area` to 1 of the image's area and an aspect between 3/4 and 4/3. Of a JPEG only that
@@ -43,6 +44,7 @@ def random_crops(encoded: tf.Tensor, image_size: int, seeds: tf.Tensor,
         image_size: side of the result, pixels.
         seeds: int [n, 2].
         min_area: in (0, 1]; the paper's is 0.08.
+        change: what each part becomes next, see `augmentations.Augmentation`; None: it stays.
 
     Returns:
         uint8 [n, image_size, image_size, 3].
@@ -62,7 +64,10 @@ def random_crops(encoded: tf.Tensor, image_size: int, seeds: tf.Tensor,
     # OpenCV's bilinear resizing takes a quarter of the time of TensorFlow's operations, and serves for crops
     # that shrink a little or grow; the others are averaged, as in the reference.
     resized = tf.numpy_function(resize, crops, tf.uint8, stateful=False)
-    return tf.ensure_shape(resized, [num_images, image_size, image_size, 3])
+    images = tf.ensure_shape(resized, [num_images, image_size, image_size, 3])
+    if change is None:
+        return images
+    return tf.stack([change(images[number], seeds[number]) for number in range(num_images)])
 
 
 def _random_part(encoded: tf.Tensor, image_size: int, seed: tf.Tensor, min_area: float) -> tf.Tensor:

@@ -133,9 +133,7 @@ def _crops(records: tf.data.Dataset, image_size: int, batch_size: int, seed: int
     def crops(places: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = parse_example(serialized)
         seeds = tf.stack([tf.fill([chunk], tf.constant(seed, tf.int64)), places], axis=1)
-        images = augment.random_crops(fields["encoded"], image_size, seeds, min_crop_area)
-        if change is not None:
-            images = tf.stack([change(images[number], seeds[number]) for number in range(chunk)])
+        images = augment.random_crops(fields["encoded"], image_size, seeds, min_crop_area, change)
         return images, labels_of(fields)
 
     records = records.batch(chunk, drop_remainder=True)

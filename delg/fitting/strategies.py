@@ -8,37 +8,51 @@ from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
+from data_prep.stage.settings import require_member
+from delg.settings.kinds import STRATEGIES
+
 
 def build_strategy(name: str) -> tf.distribute.Strategy:
-    """A tf.distribute strategy.
-
-    Args:
-        name: "one_device": the first accelerator, or the processor; "mirrored": all accelerators of this
-            machine, or all logical processors; "multi_worker": those of all machines in TF_CONFIG; "tpu": the
-            TPU that TPU_NAME or the machine names.
+    """The tf.distribute strategy of a name of STRATEGIES.
 
     Raises:
         ValueError: unknown name, or multi_worker without a TF_CONFIG that names all workers and this one.
     """
-    if name == "one_device":
-        return tf.distribute.get_strategy()
-    if name == "mirrored":
-        accelerators = [device.name for device in tf.config.list_logical_devices("GPU")]
-        if accelerators:
-            return tf.distribute.MirroredStrategy(accelerators)
-        # The collective operations of processors fail on the second strategy that a process makes.
-        processors = [device.name for device in tf.config.list_logical_devices("CPU")]
-        return tf.distribute.MirroredStrategy(processors, tf.distribute.ReductionToOneDevice())
-    if name == "multi_worker":
-        _check_cluster(os.environ.get("TF_CONFIG", ""))
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if name == "tpu":
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", ""))
-        tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
-        return tf.distribute.TPUStrategy(resolver)
-    raise ValueError("`strategy` must be one of one_device, mirrored, multi_worker, tpu. "
-                     f"Received: strategy={name!r}.")
+    require_member("strategy", name, STRATEGIES)
+    return STRATEGIES[name]()
+
+
+def one_device() -> tf.distribute.Strategy:
+    """The first accelerator, or the processor."""
+    return tf.distribute.get_strategy()
+
+
+def mirrored() -> tf.distribute.Strategy:
+    """All accelerators of this machine, or all logical processors."""
+    accelerators = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if accelerators:
+        return tf.distribute.MirroredStrategy(accelerators)
+    # The collective operations of processors fail on the second strategy that a process makes.
+    processors = [device.name for device in tf.config.list_logical_devices("CPU")]
+    return tf.distribute.MirroredStrategy(processors, tf.distribute.ReductionToOneDevice())
+
+
+def multi_worker() -> tf.distribute.Strategy:
+    """Those of all machines in TF_CONFIG.
+
+    Raises:
+        ValueError: it does not name all workers and this one.
+    """
+    _check_cluster(os.environ.get("TF_CONFIG", ""))
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def tpu() -> tf.distribute.Strategy:
+    """The TPU that TPU_NAME or the machine names."""
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", ""))
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
 
 
 def _check_cluster(tf_config: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import require, setting
-from delg.settings.kinds import SCHEDULES
+from delg.settings.kinds import SCHEDULES, STRATEGIES
 
-STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 

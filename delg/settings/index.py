@@ -26,9 +26,8 @@ class IndexConfig:
     """
 
     index_type: str = setting(
-        AUTO, help="how neighbours are found: exact compares with every image; binary, ivf and hnsw find "
-        "candidates first; asmk and binary_asmk compare local features; auto: exact, from a million images "
-        "up ivf", choices=AutoOr(INDEX_KINDS))
+        AUTO, help="how neighbours are found: by comparison with every image, among candidates found first, "
+        "or by local features; auto: what fits the number of images", choices=AutoOr(INDEX_KINDS))
     descriptor_dtype: str = setting(
         "float32", help="type that descriptors are stored in; float16: half the file, but slower; not for "
         "binary_asmk", choices=DESCRIPTOR_DTYPES)

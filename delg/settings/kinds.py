@@ -38,6 +38,12 @@ SCHEDULES = Table("schedule", {
     "cosine": "delg.fitting.schedule_records:COSINE",
     "inverse_sqrt": "delg.fitting.schedule_records:INVERSE_SQRT",
 })
+STRATEGIES = Table("strategy", {  # functions that make a tf.distribute strategy
+    "one_device": "delg.fitting.strategies:one_device",
+    "mirrored": "delg.fitting.strategies:mirrored",
+    "multi_worker": "delg.fitting.strategies:multi_worker",
+    "tpu": "delg.fitting.strategies:tpu",
+})
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",
     "scale": "delg.geometry.verifiers.scale:SCALE",

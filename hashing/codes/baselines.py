@@ -5,21 +5,24 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
+from data_prep.stage.settings import require_member
+from data_prep.stage.table import Table
 from hashing.codes import codes
 
-METHODS = ("pca_sign", "itq")
+METHODS = Table("method", {  # functions: components, seed to the rotation of components before their signs
+    "pca_sign": "hashing.codes.baselines:no_rotation",
+    "itq": "hashing.codes.baselines:itq_rotation",
+})
 _ITQ_ITERATIONS = 50  # Gong and Lazebnik, CVPR 2011, section 3.2
 
 
 def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
     """Learns on some descriptors how to make codes of any.
 
-    `pca_sign`: the signs of the first principal components of the centred descriptors. `itq`: the same after
-    the rotation that lies nearest to the corners of the cube.
-    Source: Iterative Quantization, CVPR 2011, https://doi.org/10.1109/CVPR.2011.5995432.
+    Codes are the signs of the first principal components of the centred descriptors, rotated by the method.
 
     Args:
-        method: one of METHODS.
+        method: of METHODS.
         training: float32, [N, D].
         code_size: K, at most D and at most N.
         seed: of ITQ's first rotation.
@@ -30,8 +33,7 @@ def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
     Raises:
         ValueError: if the method is unknown, or `code_size` above the number or the size of descriptors.
     """
-    if method not in METHODS:
-        raise ValueError(f"`method` must be one of {', '.join(METHODS)}. Received: method={method!r}.")
+    require_member("method", method, METHODS)
     count, dimension = training.shape
     if code_size > min(count, dimension):
         raise ValueError("`code_size` must be at most the number and the size of the descriptors. "
@@ -41,7 +43,7 @@ def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
     pca = faiss.PCAMatrix(dimension, code_size)
     pca.train(training - mean)
     components = pca.apply(training - mean)
-    rotation = _itq_rotation(components, seed) if method == "itq" else np.eye(code_size, dtype=np.float32)
+    rotation = METHODS[method](components, seed)
 
     def encode(descriptors: np.ndarray) -> np.ndarray:
         centred = np.ascontiguousarray(descriptors, np.float32) - mean
@@ -50,9 +52,15 @@ def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
     return encode
 
 
-def _itq_rotation(components: np.ndarray, seed: int) -> np.ndarray:
+def no_rotation(components: np.ndarray, _seed: int) -> np.ndarray:
+    """The components of float32 [N, K] as they are."""
+    return np.eye(components.shape[1], dtype=np.float32)
+
+
+def itq_rotation(components: np.ndarray, seed: int) -> np.ndarray:
     """Rotation that brings float32 [N, K] nearest to their signs, by turns: signs, then the best rotation.
 
+    Source: Iterative Quantization, CVPR 2011, https://doi.org/10.1109/CVPR.2011.5995432.
     FAISS has one too (ITQMatrix), which did not converge: on points at the corners of a turned cube it left
     a mean squared error of 0.34, this one 0.002 to 0.15.
     """

@@ -6,12 +6,21 @@ import dataclasses
 from typing import Any
 
 from data_prep.stage.settings import check_fields, like, require, require_member, setting
+from data_prep.stage.table import OrNone, Table
 from delg.settings.fitting import BackboneFitConfig, FitConfig, check_warmup
 from delg.settings.kinds import BACKBONES, SCHEDULES
 from hashing.networks.config import ModelConfig
 
-MININGS = ("batch_all", "batch_hard", "semi_hard", "none")
-AUGMENTATIONS = ("original", "strong", "none")
+MININGS = Table("mining", {  # losses: labels, codes, margin, settings to the triplet loss of a batch
+    "batch_all": "hashing.training.minings:batch_all",
+    "batch_hard": "hashing.training.minings:batch_hard",
+    "semi_hard": "hashing.training.minings:semi_hard",
+})
+AUGMENTATIONS = Table("augmentation", {  # records: hashing.training.augmentations.CodeAugmentation
+    "original": "hashing.training.augmentations:ORIGINAL",
+    "strong": "hashing.training.augmentations:STRONG",
+    "none": "hashing.training.augmentations:NONE",
+})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +39,7 @@ class TrainConfig(BackboneFitConfig):
     # Losses.
     mining: str = setting(
         "batch_all", help="which triplets of a batch the triplet loss takes; none: no triplet loss",
-        choices=MININGS)
+        choices=OrNone(MININGS))
     triplet_weight: float = setting(1.0, help="weight of the triplet loss of codes", range="[0, inf)")
     margin: float = setting(
         0.0, help="margin of squared distances of codes in the triplet loss; 0: margin_per_bit * code_size",
@@ -111,11 +120,11 @@ class TrainConfig(BackboneFitConfig):
         require(self.images_per_class == 0 or self.batch_size % self.images_per_class == 0,
                 "`batch_size` must be a multiple of `images_per_class`.", batch_size=self.batch_size,
                 images_per_class=self.images_per_class)
-        require(self.images_per_class != 1 or self.mining == "none" or not self.triplet_weight,
+        require(self.images_per_class != 1 or self.mining not in MININGS or not self.triplet_weight,
                 "`images_per_class` must be 0 or at least 2 for a batch to have triplets.",
                 images_per_class=self.images_per_class, mining=self.mining)
         weights = (self.center_weight, self.classification_weight,
-                   self.triplet_weight if self.mining != "none" else 0)
+                   self.triplet_weight if self.mining in MININGS else 0)
         require(any(weights), "One of `triplet_weight` (with `mining`), `center_weight` and "
                 "`classification_weight` must be above 0.", mining=self.mining,
                 triplet_weight=self.triplet_weight, center_weight=self.center_weight,

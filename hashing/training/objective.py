@@ -5,14 +5,12 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from data_prep.images.addons import tensorflow_addons
 from delg.fitting.optimizers import build_optimizer
 from delg.networks.backbone import freeze_batch_norm
 from delg.settings.kinds import SCHEDULES
 from hashing.training import losses
 from hashing.training.centers import class_centers
-from hashing.training.config import TrainConfig
-from hashing.training.triplets import positive_pairs
+from hashing.training.config import MININGS, TrainConfig
 
 
 class CodeLoss(keras.losses.Loss):
@@ -31,14 +29,15 @@ class CodeLoss(keras.losses.Loss):
         super().__init__(name="code_loss")
         self._config = config
         self._margin = config.margin or config.margin_per_bit * config.code_size
+        self._mining = MININGS.get(config.mining)
         self._centers = (class_centers(num_classes, config.code_size, config.seed)
                          if config.center_weight else None)
 
     def call(self, y_true, y_pred):
         config, labels = self._config, tf.reshape(tf.cast(y_true, tf.int32), [-1])
         total = tf.constant(0.0)
-        if config.mining != "none" and config.triplet_weight:
-            total += config.triplet_weight * self._triplets(labels, y_pred)
+        if self._mining is not None and config.triplet_weight:
+            total += config.triplet_weight * self._mining(labels, y_pred, self._margin, config)
         if config.center_weight:
             total += config.center_weight * losses.center_loss(
                 labels, y_pred, self._centers, config.center_margin, config.center_scale)
@@ -48,19 +47,6 @@ class CodeLoss(keras.losses.Loss):
             if weight:
                 total += weight * loss(y_pred)
         return total
-
-    def _triplets(self, labels, codes):
-        config = self._config
-        if config.mining == "batch_all":
-            return losses.batch_all_triplet_loss(labels, codes, self._margin, config.active_only,
-                                                 config.mirrored, config.order_aware)
-        mined = tensorflow_addons().losses
-        loss = mined.triplet_hard_loss if config.mining == "batch_hard" else mined.triplet_semihard_loss
-        # tensorflow-addons divides 0 by 0 where no two images are of one class.
-        pairs, _ = positive_pairs(tf.reshape(labels, [-1]), mirrored=False)
-        return tf.cond(tf.size(pairs) > 0,
-                       lambda: loss(labels, codes, self._margin, distance_metric="squared-L2"),
-                       lambda: tf.zeros([], tf.float32))
 
 
 def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int) -> keras.Model:

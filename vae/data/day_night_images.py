@@ -14,6 +14,7 @@ from data_prep.records import pipeline
 from data_prep.records.example import NO_LABEL, parse_example
 from data_prep.records.record_order import RecordOrder, generator
 from data_prep.records.record_reading import RecordReader, read_details
+from vae.data.augmentations import AUGMENTATIONS
 from vae.networks.config import DOMAINS
 
 _READS_AHEAD = 4  # batches; chosen
@@ -84,7 +85,7 @@ def training_batches(pattern: str, image_size: int, batch_size: int, seed: int, 
         batch_size: images of each domain in a batch.
         seed: same seed, same batches.
         pairing: see `DayNightRows`.
-        augmentation: "none": whole images; "crop": a random part of each.
+        augmentation: of AUGMENTATIONS.
         min_crop_area: of the part, share of the image.
         start_step: batches to skip, at no cost.
         worker_index: of this worker, from 0.
@@ -94,7 +95,7 @@ def training_batches(pattern: str, image_size: int, batch_size: int, seed: int, 
         FileNotFoundError: no shard matches.
         ValueError: see `DayNightRows`.
     """
-    rows = DayNightRows(pattern, pairing)
+    rows, change = DayNightRows(pattern, pairing), AUGMENTATIONS[augmentation]
     lengths = {domain: rows.length(domain) for domain in DOMAINS}
     shift = 0 if rows.is_paired else 1  # unpaired, the domains are shuffled apart
     orders = {domain: RecordOrder([length], seed + shift * number, length, worker_index, num_workers)
@@ -110,11 +111,11 @@ def training_batches(pattern: str, image_size: int, batch_size: int, seed: int, 
         return np.stack(places), np.stack(numbers)
 
     def decode(domain: str, places: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
-        if augmentation == "none":
+        if not change.crops:
             return _whole_images(encoded, image_size)
         mark = tf.constant(2 * seed + DOMAINS.index(domain), tf.int64)
         seeds = tf.stack([tf.fill([batch_size], mark), places], axis=1)
-        return augment.random_crops(encoded, image_size, seeds, min_crop_area)
+        return augment.random_crops(encoded, image_size, seeds, min_crop_area, change.change)
 
     steps = tf.data.Dataset.counter(start=start_step)
     return _batches(steps, rows, take, decode, batch_size)

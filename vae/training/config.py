@@ -9,9 +9,9 @@ from data_prep.stage.settings import check_fields, like, require, require_member
 from data_prep.stage.table import OrNone
 from delg.settings.fitting import FitConfig, check_warmup
 from delg.settings.kinds import BACKBONES, SCHEDULES
+from vae.data.augmentations import AUGMENTATIONS
 from vae.networks.config import ModelConfig
 
-AUGMENTATIONS = ("none", "crop")
 PRECISIONS = ("float32", "bfloat16")  # float16 would need its two losses scaled
 PAIRINGS = ("none", "frame", "place")
 

@@ -9,6 +9,11 @@ from delg.fitting import strategies
 
 
 class ClusterTest(unittest.TestCase):
+    def test_refuses_a_name_of_no_strategy(self):
+        with self.assertRaisesRegex(ValueError, "`strategy` must be one of one_device, mirrored, "
+                                    "multi_worker, tpu. Received: strategy='two'."):
+            strategies.build_strategy("two")
+
     def test_refuses_a_tf_config_that_names_no_cluster(self):
         workers = {"cluster": {"worker": ["a:1", "b:1"]}}
         for content in ("", "{'cluster': {}}", "{}", "[]", "1", json.dumps(workers),

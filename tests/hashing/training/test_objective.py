@@ -43,7 +43,7 @@ class CodeLossTest(unittest.TestCase):
     def test_a_batch_without_two_images_of_a_class_has_no_triplet_loss(self):
         for labels in (np.arange(8), np.zeros(1, int)):
             codes = tf.Variable(self.codes[:len(labels)])
-            for mining in MININGS:
+            for mining in (*MININGS, "none"):
                 with self.subTest(mining, labels=labels), tf.GradientTape() as tape:
                     loss = objective.CodeLoss(_config(mining=mining, center_weight=1e-9), 8)(
                         labels[:, None], codes)
