@@ -95,6 +95,11 @@ def _hashing(config: HashingConfig = _HASHING) -> keras.Model:
         return build_hashing(config)
 
 
+def _stem() -> keras.Model:
+    with in_place_of_resnet18():
+        return build_stem("resnet18", 0.125)
+
+
 @functools.cache
 def _vae() -> keras.Model:
     return build_vae(_VAE)
@@ -126,7 +131,7 @@ MODELS = {
     "vision transformer": Model(lambda: build_vit(16, 32, width=8, depth=1, num_heads=2, mlp_dim=8),
                                 _random(32, 32, 3), (_BATCH, 8)),
     **dict(_vae_models()),
-    "stem": Model(lambda: build_stem("resnet18", 0.125), _random(32, 32, 3), (_BATCH, 2, 2, 32)),
+    "stem": Model(_stem, _random(32, 32, 3), (_BATCH, 2, 2, 16)),
     "image discriminator": Model(lambda: build_image_discriminator(1 / 32, "judge"), _random(16, 16, 3),
                                  [(_BATCH, 2, 2, 1), (_BATCH, 1, 1, 1)]),
     "domain classifier": Model(lambda: build_domain_classifier(8, 2, hidden=4), _random(4, 4, 8),
