@@ -6,6 +6,11 @@ import tensorflow as tf
 from delg.networks.delg import build_delg
 from delg.settings.model import ModelConfig
 from delg.training import head_starts
+from tests.fixtures import tiny_backbone
+
+
+def setUpModule():
+    tiny_backbone.use()
 
 
 class InitialiseTest(unittest.TestCase):
@@ -43,10 +48,10 @@ class InitialiseTest(unittest.TestCase):
         np.testing.assert_allclose(errors, errors[0], rtol=1e-3)
 
     def test_identity_passes_pooled_features_through(self):
-        model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=64))
+        model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=16))
         head_starts.initialise_identity(model)
         layer = model.get_layer("whitening")
-        pooled = np.random.default_rng(0).random((2, 64)).astype(np.float32)
+        pooled = np.random.default_rng(0).random((2, 16)).astype(np.float32)
         np.testing.assert_array_equal(layer(pooled), pooled)
 
     def test_identity_needs_equal_sizes(self):
@@ -60,9 +65,9 @@ class InitialiseTest(unittest.TestCase):
         np.testing.assert_array_equal(self.model.get_layer("whitening").kernel, expected)
 
     def test_refuses_more_dimensions_than_channels(self):
-        model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=65,
-                                       autoencoder_dim=33))
-        with self.assertRaisesRegex(ValueError, "Received: embedding_dim=65, 64 channels"):
+        model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=17,
+                                       autoencoder_dim=17))
+        with self.assertRaisesRegex(ValueError, "Received: embedding_dim=17, 16 channels"):
             head_starts.initialise_whitening(model, self.dataset)
-        with self.assertRaisesRegex(ValueError, "Received: autoencoder_dim=33, 32 channels"):
+        with self.assertRaisesRegex(ValueError, "Received: autoencoder_dim=17, 16 channels"):
             head_starts.initialise_autoencoder(model, self.dataset)

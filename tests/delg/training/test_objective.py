@@ -9,6 +9,7 @@ from delg.networks.delg import build_delg
 from delg.settings.model import ModelConfig
 from delg.settings.training import TrainConfig
 from delg.training.objective import compile_delg, freeze, with_targets
+from tests.fixtures import tiny_backbone
 
 _MODEL = ModelConfig(num_classes=4, backbone="resnet18", width=0.125, embedding_dim=6, autoencoder_dim=4,
                      attention_dim=8)
@@ -21,6 +22,10 @@ def _dataset(num_steps=2):
     images = generator.integers(0, 255, (4 * num_steps, 32, 32, 3), dtype=np.uint8)
     labels = generator.integers(0, 4, 4 * num_steps, dtype=np.int32)
     return with_targets(tf.data.Dataset.from_tensor_slices((images, labels)).batch(4, True), True)
+
+
+def setUpModule():
+    tiny_backbone.use()
 
 
 class CompileDelgTest(unittest.TestCase):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from delg.fitting import resuming
 from delg.networks import model_files
 from delg.networks.backbone import build_backbone
-from tests.fixtures import tiny_day_night
+from tests.fixtures import eager, tiny_backbone, tiny_day_night
 from vae.latents import encoding, export
 from vae.latents.latents import LatentEncoder
 from vae.networks.config import DOMAINS, ModelConfig
@@ -22,6 +22,7 @@ from vae.training import loop
 from vae.training.config import TrainConfig
 
 _TINY = {"image_size": 32, "width": 1 / 32, "stem": "resnet18", "stem_width": 1 / 64, "descriptor_grid": 2}
+_TINY_STEM = {**_TINY, "stem_width": 1 / 32}  # of `tiny_backbone`: 4 channels as well
 
 
 class BuildStemTest(unittest.TestCase):
@@ -89,19 +90,23 @@ def _weights(model_dir):
 
 
 class TrainWithStemTest(unittest.TestCase):
+    """On two convolutions in place of ResNet-18; experiments/test_chain.py trains as a graph."""
+
     @classmethod
     def setUpClass(cls):
+        eager.run_class_eagerly(cls)
+        cls.enterClassContext(tiny_backbone.in_place_of_resnet18())
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.folder = folder.name
         tiny_day_night.write_shards(cls.folder)
         keras.utils.set_random_seed(2)
-        backbone = build_backbone("resnet18", _TINY["stem_width"], "none").get_layer("resnet18")
+        backbone = build_backbone("resnet18", _TINY_STEM["stem_width"], "none").get_layer("resnet18")
         weights = os.path.join(cls.folder, "resnet18.weights.h5")
         keras.Model(backbone.input, backbone.outputs).save_weights(weights)
-        cls.start = build_stem("resnet18", _TINY["stem_width"], weights).get_weights()
+        cls.start = build_stem("resnet18", _TINY_STEM["stem_width"], weights).get_weights()
         cls.config = TrainConfig(
-            f"{cls.folder}/train-*", f"{cls.folder}/whole", **_TINY, stem_weights=weights, batch_size=2,
+            f"{cls.folder}/train-*", f"{cls.folder}/whole", **_TINY_STEM, stem_weights=weights, batch_size=2,
             num_steps=3, steps_per_epoch=3, num_pictures=1, learning_rate=0.01, center_latent=True,
             stem_learning_rate_factor=0.1)
         loop.train(cls.config)

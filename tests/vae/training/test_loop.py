@@ -16,13 +16,13 @@ from vae.training.config import preset
 
 def setUpModule():
     global _folder, _base
-    eager.run_eagerly()  # test_stems.py trains as a graph
+    eager.run_eagerly()  # experiments/test_chain.py trains as a graph
     _folder = tempfile.TemporaryDirectory()
     tiny_day_night.write_shards(_folder.name)
     _base = preset(
         "adversarial", train_pattern=f"{_folder.name}/train-*", model_dir=f"{_folder.name}/whole",
         validation_pattern=f"{_folder.name}/validation-*", image_size=16, width=1 / 32, batch_size=4,
-        normalization="none", up_normalization="batch", descriptor_grid=2, num_steps=10, steps_per_epoch=4,
+        normalization="none", up_normalization="batch", descriptor_grid=2, num_steps=5, steps_per_epoch=2,
         plateau_epochs=1, plateau_factor=0.5, num_pictures=2, seed=3)
 
 
