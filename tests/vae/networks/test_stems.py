@@ -90,7 +90,7 @@ def _weights(model_dir):
 
 
 class TrainWithStemTest(unittest.TestCase):
-    """On two convolutions in place of ResNet-18; experiments/test_chain.py trains as a graph."""
+    """On two convolutions in place of ResNet-18; tests/test_conformance.py takes a step as a graph."""
 
     @classmethod
     def setUpClass(cls):

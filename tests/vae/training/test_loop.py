@@ -16,7 +16,7 @@ from vae.training.config import preset
 
 def setUpModule():
     global _folder, _base
-    eager.run_eagerly()  # experiments/test_chain.py trains as a graph
+    eager.run_eagerly()  # tests/test_conformance.py takes a step as a graph
     _folder = tempfile.TemporaryDirectory()
     tiny_day_night.write_shards(_folder.name)
     _base = preset(
