@@ -12,16 +12,14 @@ import dataclasses
 import functools
 import json
 import logging
-import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from data_prep.stage import files, progress
+from data_prep.stage import children, files, progress
 from data_prep.stage.settings import check_fields, setting
 
 EMBEDDED = "embedded"
@@ -116,18 +114,7 @@ def _executor(config: JobConfig, num_images: int) -> futures.Executor:
     num_workers = config.num_workers or num_processors()
     if num_images < _IMAGES_FOR_PROCESSES:
         return futures.ThreadPoolExecutor(num_workers)
-    context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of TensorFlow's threads
-    return futures.ProcessPoolExecutor(num_workers, context, _start_process)
-
-
-def _start_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who tells its processes
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)  # killed, it could not tell
+    return children.process_pool(num_workers)
 
 
 def _run_here(function: Callable[[str], Any], items: Sequence[str], results_dir: str,

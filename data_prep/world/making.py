@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import cv2
 
-from data_prep.stage import files, progress
+from data_prep.stage import children, files, progress
 from data_prep.stage.stored_settings import defaults_of, differences
 
 _Job = TypeVar("_Job")
@@ -69,8 +67,7 @@ def _done(do: Callable[[_Job], None], jobs: Sequence[_Job], workers: int) -> Ite
             do(job)
             yield place
         return
-    context = multiprocessing.get_context("spawn")  # forking a process that runs TensorFlow may hang
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
+    with children.process_pool(workers, cv2.setNumThreads, 1) as pool:  # they share the work
         running = {pool.submit(do, job): place for place, job in enumerate(jobs)}
         try:
             for future in concurrent.futures.as_completed(running):
@@ -79,8 +76,3 @@ def _done(do: Callable[[_Job], None], jobs: Sequence[_Job], workers: int) -> Ite
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the parent, which lets running jobs end
-    cv2.setNumThreads(1)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import concurrent.futures.process
 import contextlib
 import functools
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from data_prep.stage import progress
+from data_prep.stage import children, progress
 from delg.features.reader import FeatureReader
 from delg.geometry import pairs
 from delg.settings.search import SearchConfig
@@ -46,7 +44,6 @@ def _start_worker(query_features: str, index_features: str, config: SearchConfig
     import cv2
 
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     cv2.setNumThreads(1)
     _worker = _QueryVerifier(FeatureReader(query_features), FeatureReader(index_features), config)
 
@@ -67,9 +64,7 @@ def query_verifiers(query_features: str, index_features: str, config: SearchConf
             map(here, range(len(rows)), rows), title, len(rows), "queries")
         return
     with _environment(dict.fromkeys(_THREAD_LIMITS, "1")):  # one thread each: the processes share the work
-        pool = concurrent.futures.ProcessPoolExecutor(
-            num_workers, multiprocessing.get_context("spawn"), _start_worker,
-            (query_features, index_features, config))
+        pool = children.process_pool(num_workers, _start_worker, query_features, index_features, config)
         try:
             yield lambda title, rows: progress.track(
                 pool.map(_verify_in_worker, range(len(rows)), rows), title, len(rows), "queries")

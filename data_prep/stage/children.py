@@ -1,0 +1,35 @@
+"""Processes that work for this one, and end when it ends, however that comes about."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any
+
+
+def process_pool(num_workers: int, start: Callable[..., None] | None = None,
+                 *arguments: Any) -> futures.ProcessPoolExecutor:
+    """A pool of new processes; Ctrl-C is left to this one, which tells them.
+
+    Args:
+        num_workers: processes.
+        start: called with `arguments` in each process before it works; both can be pickled.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of TensorFlow's threads
+    return futures.ProcessPoolExecutor(num_workers, context, _begin, (start, arguments))
+
+
+def _begin(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if start is not None:
+        start(*arguments)
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # killed, the parent could not tell
