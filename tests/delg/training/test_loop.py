@@ -63,19 +63,6 @@ class TrainTest(unittest.TestCase):
         self.assertEqual(self.result["best"]["epoch"], scores.index(max(scores)))
         self.assertIn("val_global_cosines_accuracy", history[0])
 
-    def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
-        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
-        model_dirs.kill_after_first_backup(self, "delg.train", config)
-        with open(os.path.join(config.model_dir, "config.json"), encoding="utf-8") as file:
-            self.assertIsNone(json.load(file)["attention_threshold"])  # it had not finished
-        result = loop.train(config)
-        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
-        self.assertAlmostEqual(result["attention_threshold"], self.result["attention_threshold"], places=4)
-        whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
-        self.assertEqual(len(resumed), 3)
-        for name in ("loss", "val_loss", "heldout_map"):  # the last epoch is whole in both
-            self.assertAlmostEqual(float(whole[-1][name]) / float(resumed[-1][name]), 1.0, places=3)
-
     def test_finished_run_is_left_alone(self):
         path = os.path.join(_base.model_dir, "last.weights.h5")
         before = os.stat(path).st_mtime_ns
@@ -150,3 +137,23 @@ class WorkersTest(unittest.TestCase):
             for (images, targets), (expected_images, labels) in zip(found, expected):
                 np.testing.assert_array_equal(images, expected_images)
                 np.testing.assert_array_equal(targets["global_cosines"], labels)
+
+
+class KilledTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.whole = loop.train(_base)  # left alone where it is finished
+        cls.config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
+        model_dirs.kill_after_first_backup("delg.train", cls.config)
+
+    def test_resumed_run_ends_like_the_uninterrupted_one(self):
+        config = self.config
+        with open(os.path.join(config.model_dir, "config.json"), encoding="utf-8") as file:
+            self.assertIsNone(json.load(file)["attention_threshold"])  # it had not finished
+        result = loop.train(config)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
+        self.assertAlmostEqual(result["attention_threshold"], self.whole["attention_threshold"], places=4)
+        whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
+        self.assertEqual(len(resumed), 3)
+        for name in ("loss", "val_loss", "heldout_map"):  # the last epoch is whole in both
+            self.assertAlmostEqual(float(whole[-1][name]) / float(resumed[-1][name]), 1.0, places=3)

@@ -49,7 +49,7 @@ class TrainTest(unittest.TestCase):
 
     def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
-        model_dirs.kill_after_first_backup(self, "hashing.train", config, preset="paper2019")
+        model_dirs.kill_after_first_backup("hashing.train", config, preset="paper2019")
         self.assertFalse(os.path.exists(os.path.join(config.model_dir, "best.weights.h5"))
                          and len(model_dirs.read_history(config.model_dir)) == 3)  # it had not finished
         loop.train(config)

@@ -64,16 +64,6 @@ class TrainTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "`images` must be uint8 .* Received: float64"):
             encoder.encode(images / 255, "day")
 
-    def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
-        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=1)
-        model_dirs.kill_after_first_backup(self, "vae.train", config)
-        loop.train(config)
-        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
-        whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
-        self.assertEqual(len(resumed), 3)
-        for before, after in zip(whole, resumed):
-            self.assertAlmostEqual(float(before["val_loss"]), float(after["val_loss"]), places=3)
-
     def test_finished_run_keeps_its_weights(self):
         before = model_dirs.read_weights(_base.model_dir)
         loop.train(_base)
@@ -92,6 +82,23 @@ class TrainTest(unittest.TestCase):
                 load_vae(folder)
         with self.assertRaisesRegex(ValueError, "`weights` must be best or last. Received: weights='first'"):
             load_vae(_base.model_dir, "first")
+
+
+class KilledTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        loop.train(_base)  # left alone where it is finished
+        cls.config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=1)
+        model_dirs.kill_after_first_backup("vae.train", cls.config)
+
+    def test_resumed_run_ends_like_the_uninterrupted_one(self):
+        config = self.config
+        loop.train(config)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
+        whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
+        self.assertEqual(len(resumed), 3)
+        for before, after in zip(whole, resumed):
+            self.assertAlmostEqual(float(before["val_loss"]), float(after["val_loss"]), places=3)
 
 
 class ReplicasTest(unittest.TestCase):
