@@ -1,11 +1,11 @@
-# make demo | test | lint | docs | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
+# make demo | test | conformance | lint | docs | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
 #      hashing-demo [DATA=DIR] [WEIGHTS=FILE]
 # Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
 
-.PHONY: demo smoke real vae-demo hashing-demo test lint docs bench clean env
+.PHONY: demo smoke real vae-demo hashing-demo test conformance lint docs bench clean env
 
 env:
 	@.ci/make_environment
@@ -31,6 +31,10 @@ hashing-demo: env
 
 test: env
 	$(PY) -m pytest -n 2 --dist=loadfile --durations=25
+
+# The promises that `make test` keeps on small networks, on DELG and hashing with every backbone too.
+conformance: env
+	EVERY_BACKBONE=1 $(PY) -m pytest tests/test_conformance.py --durations=10
 
 lint: env
 	$(PY) -m ruff check .

@@ -1,12 +1,13 @@
 """Promises that every model keeps: each model is one entry of MODELS, and one test holds it to them all.
 
 Promises that are not about the backbone are kept on one of two convolutions. Backbones of one width are too
-large to be saved here again and again: what stands on them is held to its outputs, which are what the record
-of the backbone decides.
+large to be saved again and again in `make test`: there, what stands on them is held to its outputs, which are
+what the record of the backbone decides. `make conformance` holds DELG and hashing on each of them to all.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import re
@@ -44,6 +45,7 @@ from vae.training.config import preset
 from vae.training.objective import DayNightObjective
 from vae.weighting.channel_weights import build_weighting
 
+_EVERY_BACKBONE = bool(os.environ.get("EVERY_BACKBONE"))  # set by `make conformance`
 _BATCH = 4
 _LABELS = np.int32([0, 1, 2, 0])
 
@@ -142,13 +144,30 @@ MODELS = {
 }
 
 
-def _delg_training() -> tuple[keras.Model, keras.Model]:
+def _delg_on(backbone: str, synchronized: bool = False) -> keras.Model:
+    return build_delg(dataclasses.replace(_DELG, backbone=backbone, width=_least_width(backbone)),
+                      synchronized=synchronized)
+
+
+def _hashing_on(backbone: str) -> keras.Model:
+    return build_hashing(HashingConfig(backbone=backbone, width=_least_width(backbone), image_size=32,
+                                       code_size=16))
+
+
+def _least_width(backbone: str) -> float:
+    return 0.125 if BACKBONES[backbone].has_any_width else 1.0
+
+
+def _compiled_delg(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     settings = TrainConfig("shards", "model_dir", backbone="resnet18", learning_rate=0.1, num_steps=10,
                            freeze_batch_norm=True)
+    freeze(model, settings)
+    return model, compile_delg(model, settings)
+
+
+def _delg_training() -> tuple[keras.Model, keras.Model]:
     with in_place_of_resnet18():
-        model = build_delg(_DELG, synchronized=True)
-        freeze(model, settings)
-        return model, compile_delg(model, settings)
+        return _compiled_delg(build_delg(_DELG, synchronized=True))
 
 
 def _hashing_training() -> tuple[keras.Model, keras.Model]:
@@ -174,13 +193,19 @@ def _vae_training() -> tuple[keras.Model, keras.Model]:
     return model, objective
 
 
+def _delg_dataset() -> tf.data.Dataset:
+    return with_targets(tf.data.Dataset.from_tensor_slices((_images(), _LABELS)).batch(
+        _BATCH, drop_remainder=True), use_autoencoder=True)
+
+
+def _stays_in_delg(name: str) -> bool:
+    """The BatchNorm of the backbone is frozen, that of the attention head is not; the power is given."""
+    is_batch_norm = name.rpartition("/")[2].startswith(("gamma", "beta", "moving_"))
+    return name.startswith("gem_pooling") or is_batch_norm and not name.startswith("attention")
+
+
 TRAININGS = {
-    "delg": Training(
-        _delg_training,
-        lambda: with_targets(tf.data.Dataset.from_tensor_slices((_images(), _LABELS)).batch(
-            _BATCH, drop_remainder=True), use_autoencoder=True),
-        # The BatchNorm of the backbone is frozen, that of the attention head is not; the power is given.
-        lambda name: name.startswith("gem_pooling") or "_bn" in name and not name.startswith("attention")),
+    "delg": Training(_delg_training, _delg_dataset, _stays_in_delg),
     "hashing, backbone frozen": Training(
         _hashing_training, _hashing_dataset, lambda name: not name.startswith("code_")),
     "vae": Training(
@@ -198,6 +223,17 @@ def _extraction() -> tuple[tf.Module, str, list]:
         return (ExtractionModule(build_delg(_DELG), receptive_field("resnet18")), "extract_batch",
                 [tf.constant(_images()), *controls])
 
+
+if _EVERY_BACKBONE:
+    for _name in BACKBONES.where(lambda backbone: backbone.maps is not None):
+        MODELS[f"delg on {_name}"] = Model(functools.partial(_delg_on, _name), _images(), _DELG_SHAPES)
+        TRAININGS[f"delg on {_name}"] = Training(
+            lambda name=_name: _compiled_delg(_delg_on(name, synchronized=True)), _delg_dataset,
+            _stays_in_delg)
+    for _name in BACKBONES:
+        _features = _hashing_on(_name).output["features"].shape[1]
+        MODELS[f"hashing on {_name}"] = Model(functools.partial(_hashing_on, _name), _images(),
+                                              {"codes": (_BATCH, 16), "features": (_BATCH, _features)})
 
 EXPORTS = {  # a module, one of its functions, and arguments
     "delg": (_extraction, "batch",
@@ -266,25 +302,18 @@ class ModelTest(unittest.TestCase):
 @_one_test_each(BACKBONES.where(lambda backbone: backbone.maps is not None))
 class DelgOnBackboneTest(unittest.TestCase):
     def check(self, name):
-        model = build_delg(ModelConfig(num_classes=3, backbone=name, width=_least_width(name),
-                                       embedding_dim=6, attention_dim=8, autoencoder_dim=4))
-        self.assertEqual(_shapes(model(_images())), _DELG_SHAPES)
+        self.assertEqual(_shapes(_delg_on(name)(_images())), _DELG_SHAPES)
 
 
 @_one_test_each(BACKBONES)
 class HashingOnBackboneTest(unittest.TestCase):
     def check(self, name):
-        model = build_hashing(HashingConfig(backbone=name, width=_least_width(name), image_size=32,
-                                            code_size=8))
-        self.assertEqual(model.output["codes"].shape, (None, 8))
+        model = _hashing_on(name)
+        self.assertEqual(model.output["codes"].shape, (None, 16))
         outputs = model(_images())
         self.assertEqual(set(outputs), {"codes", "features"})
-        self.assertEqual(outputs["codes"].shape, (_BATCH, 8))
+        self.assertEqual(outputs["codes"].shape, (_BATCH, 16))
         self.assertEqual(outputs["features"].shape, (_BATCH, model.output["features"].shape[1]))
-
-
-def _least_width(backbone: str) -> float:
-    return 0.125 if BACKBONES[backbone].has_any_width else 1.0
 
 
 @_one_test_each(TRAININGS)
