@@ -18,8 +18,8 @@ import h5py
 from data_prep.stage import files
 
 # What HDF5 and NumPy raise where a file is not what it says.
-FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
-          MemoryError)
+_FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
+           MemoryError)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file written in the block
 _BYTES_PER_BYTE = 1100  # most that compression of HDF5 makes of a byte (deflate: 1032)
 _SMALL = 2**20  # bytes that any file may ask for
@@ -78,11 +78,11 @@ def writing(path: str) -> Iterator[Hdf5Writer]:
         try:
             yield writer
             writer.file.close()
-        except FAULTS:
+        except _FAULTS:
             writer.check()  # of what follows a failure of the disk, that failure is the reason
             raise
         finally:
-            with contextlib.suppress(*FAULTS):
+            with contextlib.suppress(*_FAULTS):
                 writer.file.close()
         writer.check()
 
@@ -120,7 +120,7 @@ def refusing(path: str, what: str) -> Iterator[None]:
     """Turns what HDF5 raises in the block into one ValueError that names the file."""
     try:
         yield
-    except FAULTS as error:
+    except _FAULTS as error:
         if path in str(error) and isinstance(error, ValueError) or isinstance(error, FileNotFoundError) \
                 or getattr(error, "errno", None) in _DISK_FULL:
             raise

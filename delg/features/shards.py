@@ -119,18 +119,17 @@ class FeatureShardWriter:
                  local_dtype: str = "float16"):
         self.notes: dict[str, Any] = {}
         self._local_dim, self._local_dtype = local_dim, local_dtype
-        self._path = os.fspath(path)
         self._config = json.dumps(config, sort_keys=True)
         self._ids: list[str] = []
         self._offsets = [0]
-        with contextlib.ExitStack() as stack:
-            self._writer = stack.enter_context(hdf5_files.writing(self._path))
+        with contextlib.ExitStack() as stack:  # nothing is left if a dataset cannot be made
+            self._writer = stack.enter_context(hdf5_files.writing(os.fspath(path)))
+            self._file = self._writer.file
+            self._arrays = {name: _create(self._file, name, tail, dtype) for name, tail, dtype in (
+                ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
+                ("keypoints_yx", (2,), "float32"), ("scores", (), "float32"), ("scales", (), "float32"))}
+            self._arrays["descriptors"] = create_descriptors(self._file, local_dim, local_dtype)
             self._stack = stack.pop_all()
-        self._file = self._writer.file
-        self._arrays = {name: _create(self._file, name, tail, dtype) for name, tail, dtype in (
-            ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
-            ("keypoints_yx", (2,), "float32"), ("scores", (), "float32"), ("scales", (), "float32"))}
-        self._arrays["descriptors"] = create_descriptors(self._file, local_dim, local_dtype)
 
     def append(self, image_id: str, global_descriptor: np.ndarray, image_size: tuple[int, int],
                local: LocalFeatures) -> None:
