@@ -15,11 +15,26 @@ from delg.networks import model_files
 _CHECK_EVERY = 20  # steps; reading the loss waits for the accelerator
 
 
-def _is_due(step: int, every: int) -> bool:
-    return every > 0 and step % every == 0
+class _EachStep(keras.callbacks.Callback):
+    """Does something at the end of some steps, of which it counts all."""
+
+    def __init__(self, backup_steps: int):
+        super().__init__()
+        self._supports_tf_logs = True
+        self.backup_steps = backup_steps
+
+    def on_train_begin(self, logs=None):
+        self._step = int(self.model.optimizer.iterations.numpy())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+        self._on_step(logs)
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and self._step % every == 0
 
 
-class StopOnBadLoss(keras.callbacks.Callback):
+class StopOnBadLoss(_EachStep):
     """Ends training with a clear error when the loss is no longer a number.
 
     Comes before the callbacks that write, so that no bad weights are kept.
@@ -30,17 +45,11 @@ class StopOnBadLoss(keras.callbacks.Callback):
     """
 
     def __init__(self, learning_rate: float, backup_steps: int = 0):
-        super().__init__()
-        self._supports_tf_logs = True
+        super().__init__(backup_steps)
         self.learning_rate = learning_rate
-        self.backup_steps = backup_steps
 
-    def on_train_begin(self, logs=None):
-        self._step = int(self.model.optimizer.iterations.numpy())
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._step += 1
-        if _is_due(self._step, _CHECK_EVERY) or _is_due(self._step, self.backup_steps):
+    def _on_step(self, logs):
+        if self._is_due(_CHECK_EVERY) or self._is_due(self.backup_steps):
             self._check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -74,7 +83,7 @@ class HistoryTable(keras.callbacks.Callback):
             row.to_csv(temporary, index=False)
 
 
-class Backup(keras.callbacks.Callback):
+class Backup(_EachStep):
     """Writes the checkpoint that a killed run resumes from, and at the end of each epoch `last.weights.h5`.
 
     Args:
@@ -86,19 +95,11 @@ class Backup(keras.callbacks.Callback):
 
     def __init__(self, model: keras.Model, manager: tf.train.CheckpointManager, model_dir: str,
                  backup_steps: int = 0):
-        super().__init__()
-        self._supports_tf_logs = True
-        self.whole_model = model
-        self.manager = manager
-        self.model_dir = model_dir
-        self.backup_steps = backup_steps
+        super().__init__(backup_steps)
+        self.whole_model, self.manager, self.model_dir = model, manager, model_dir
 
-    def on_train_begin(self, logs=None):
-        self._step = int(self.model.optimizer.iterations.numpy())
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._step += 1
-        if _is_due(self._step, self.backup_steps):
+    def _on_step(self, logs):
+        if self._is_due(self.backup_steps):
             self.manager.save(checkpoint_number=self._step)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,8 +14,9 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.stage import lock, stored_settings
-from delg.fitting import strategies
 from delg.networks import model_files
+
+_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "strategy")
 
 
 def backup_dir(model_dir: str) -> str:
@@ -61,19 +62,22 @@ def refuse_other_settings(model_dir: str, before: Mapping[str, Any], now: Mappin
                          f"`model_dir`. Received: {model_dir}, {'; '.join(changed)}.")
 
 
-def start_config(config: Any, stored: dict[str, Any], may_change: Collection[str],
-                 kept: Collection[str] = ("best",)) -> dict[str, Any]:
+def start_config(config: Any, model_config: Any, may_change: Collection[str] = (),
+                 **found: Any) -> dict[str, Any]:
     """Contents of `config.json` at the start of a training: with results of the run to be resumed, if any.
 
     Args:
-        config: settings, a dataclass with `model_dir`.
-        stored: contents at the start of a new training: "model", "train" and what else is known.
-        may_change: names of settings that need not be those of the run to be resumed.
-        kept: keys of what that run has found.
+        config: settings, of a subclass of FitConfig.
+        model_config: what its model is made of, a dataclass.
+        may_change: names of settings that need not be those of the run to be resumed, besides the patterns,
+            the folder, the strategy and the steps between checkpoints.
+        found: what else is kept, and what it is before a new training.
 
     Raises:
         ValueError: the run had other settings, or other classes.
     """
+    found["best"] = None
+    stored = {"model": dataclasses.asdict(model_config), "train": dataclasses.asdict(config), **found}
     earlier = earlier_contents(config)
     if earlier is None:
         return stored
@@ -82,19 +86,8 @@ def start_config(config: Any, stored: dict[str, Any], may_change: Collection[str
         num_classes = contents.get("num_classes", contents["model"].get("num_classes"))
         return {**contents["train"], "num_classes": num_classes}
 
-    refuse_other_settings(config.model_dir, compared(earlier), compared(stored), may_change)
-    return {**stored, **{key: earlier.get(key) for key in kept}}
-
-
-@contextlib.contextmanager
-def precision(name: str) -> Iterator[None]:
-    """Keras policy of that name inside the block; variables stay float32."""
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(name if name == "float32" else f"mixed_{name}")
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
+    refuse_other_settings(config.model_dir, compared(earlier), compared(stored), (*_MAY_CHANGE, *may_change))
+    return {**stored, **{name: earlier.get(name) for name in found}}
 
 
 @contextlib.contextmanager
@@ -108,32 +101,6 @@ def training_alone(model_dir: str) -> Iterator[None]:
     with lock.locked(os.path.join(model_dir, ".lock"), "`model_dir` must be trained into by one process at a "
                      f"time. Received: {model_dir!r}, which another one uses."):
         yield
-
-
-@contextlib.contextmanager
-def training_scope(config: Any, stored: dict[str, Any], strategy: tf.distribute.Strategy) -> Iterator[str]:
-    """Inside the block a training runs: its `config.json` is written, its seed set, its precision in force,
-    and variables belong to the strategy. Gives the folder that this process writes to.
-
-    Args:
-        config: settings with `model_dir`, `seed` and `mixed_precision`.
-        stored: contents of `config.json`.
-        strategy: how the training is spread.
-
-    Raises:
-        OSError: another process trains into `model_dir`.
-    """
-    chief = strategies.is_chief(strategy)
-    with contextlib.ExitStack() as stack:
-        if chief:
-            stack.enter_context(training_alone(config.model_dir))
-            model_files.write_config(config.model_dir, stored)
-        keras.utils.set_random_seed(config.seed)
-        # Every worker has to take part in saving; only the chief's files count.
-        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(precision(config.mixed_precision))
-        stack.enter_context(strategy.scope())
-        yield write_dir
 
 
 def is_begun(model_dir: str) -> bool:

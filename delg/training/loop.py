@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import operator
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,7 +12,8 @@ import tensorflow as tf
 
 from data_prep.records import pipeline
 from data_prep.records.manifest import manifest_beside
-from delg.fitting import best_weights, callbacks, heldout, resuming, strategies, summaries
+from delg.fitting import heldout, resuming, summaries
+from delg.fitting.run import BestWeights, Run, training
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
@@ -24,8 +23,7 @@ from delg.training.objective import compile_delg, freeze, with_targets
 
 _THRESHOLD_IMAGES = 512  # training images whose attention scores give the threshold; chosen
 _SUMMARY_IMAGES = 32  # images whose attention is followed; chosen
-_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "heldout_pattern", "backbone_weights",
-               "max_heldout_images", "backup_steps", "strategy")  # between a run and its resumption
+_MAY_CHANGE = ("heldout_pattern", "backbone_weights", "max_heldout_images")  # when a run is resumed
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
@@ -47,14 +45,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
         ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
             stopped being a number.
     """
-    num_classes = _checked_num_classes(config)
-    strategy = strategies.build_strategy(config.strategy)
-    strategies.check_batch_size(strategy, config.batch_size)
-    stored = _start_config(config, num_classes)
-    with resuming.training_scope(config, stored, strategy) as write_dir:
-        run = _Run(config, stored, strategy.num_replicas_in_sync > 1, write_dir)
-        run.fit()
-        run.finish()
+    stored = _start_config(config, _checked_num_classes(config))
+    with training(config, stored) as run:
+        _begin(run)
+        _fit(run)
+        _finish(run)
     return stored
 
 
@@ -70,9 +65,8 @@ def _checked_num_classes(config: TrainConfig) -> int:
 
 def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
-    stored = {"model": dataclasses.asdict(config.model_config(num_classes)),
-              "train": dataclasses.asdict(config), "attention_threshold": None, "best": None}
-    return resuming.start_config(config, stored, _MAY_CHANGE, kept=("attention_threshold", "best"))
+    return resuming.start_config(config, config.model_config(num_classes), _MAY_CHANGE,
+                                 attention_threshold=None)
 
 
 def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
@@ -83,14 +77,11 @@ def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
         "min_crop_area": config.min_crop_area, "shuffle_buffer": config.shuffle_buffer, **changes})
 
 
-def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
-    """Batches with targets, to fit to."""
-    def batches(start_step: int, batch_size: int, worker_index: int, num_workers: int) -> tf.data.Dataset:
-        return with_targets(_training_batches(
-            config, start_step=start_step, batch_size=batch_size, worker_index=worker_index,
-            num_workers=num_workers), config.use_autoencoder)
-
-    return strategies.shared_batches(batches, start_step, config.batch_size)
+def _shared_batches(config: TrainConfig) -> Callable[..., tf.data.Dataset]:
+    """From a worker's share, see `strategies.shared_batches`, to batches with targets, to fit to."""
+    names = ("start_step", "batch_size", "worker_index", "num_workers")
+    return lambda *share: with_targets(
+        _training_batches(config, **dict(zip(names, share))), config.use_autoencoder)
 
 
 def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
@@ -112,74 +103,62 @@ def untrained_model(config: TrainConfig) -> keras.Model:
     return model
 
 
-class _Run:
-    """One training: the model, its checkpoint and its data. Made inside the scope of the strategy."""
+def _begin(run: Run) -> None:
+    config = run.config
+    model = build_delg(config.model_config(run.stored["model"]["num_classes"]),
+                       "none" if run.is_begun else config.backbone_weights, run.synchronized)
+    if not run.is_begun:
+        _initialise_heads(model, config)
+    freeze(model, config)
+    run.restore(model, compile_delg(model, config), kept=model)
 
-    def __init__(self, config: TrainConfig, stored: dict[str, Any], synchronized: bool, write_dir: str):
-        self.config = config
-        self.stored = stored
-        self.write_dir = write_dir
-        is_begun = resuming.is_begun(config.model_dir)
-        weights = "none" if is_begun else config.backbone_weights
-        self.model = build_delg(config.model_config(stored["model"]["num_classes"]), weights, synchronized)
-        if not is_begun:
-            _initialise_heads(self.model, config)
-        freeze(self.model, config)
-        self.trained = compile_delg(self.model, config)
-        self.trained.optimizer.build(self.trained.trainable_variables)
-        self.manager = resuming.restored_backups(self.model, self.trained.optimizer, config.model_dir,
-                                                 write_dir)
 
-    def fit(self) -> None:
-        """Trains to the last step."""
-        config = self.config
-        validation = None
-        if config.validation_pattern:
-            validation = with_targets(self._batches(config.validation_pattern), config.use_autoencoder)
-        resuming.fit_to_last_step(self.trained, config, lambda step: _shared_batches(config, step),
-                                  self._callbacks, validation)
+def _fit(run: Run) -> None:
+    """Trains to the last step."""
+    config, model = run.config, run.model
 
-    def finish(self) -> None:
-        """Loads the best weights, learns the attention threshold of them and writes both down."""
-        best = model_files.weight_path(self.config.model_dir, "best")
-        if self.stored["best"] is None:
-            model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "best"))
-        else:
-            model_files.load_weights(self.model, best)
-        if self.stored["attention_threshold"] is None:
-            batches = _training_batches(self.config, start_step=self.config.num_steps)
-            attend = self._inference("attention_scores")
-            scores = [attend(images).numpy().ravel() for images, _ in
-                      batches.take(-(-_THRESHOLD_IMAGES // self.config.batch_size))]
-            self.stored["attention_threshold"] = float(np.median(np.concatenate(scores)))
-            model_files.write_config(self.write_dir, self.stored)
+    def events() -> list[keras.callbacks.Callback]:
+        if not config.heldout_pattern:
+            return []
+        embed = _inference(model, "global_descriptor")
+        return [BestWeights(run, "heldout_map", lambda _: heldout.retrieval_map(*heldout.describe(
+            _whole_images(config, config.heldout_pattern), embed, config.max_heldout_images)), operator.gt)]
 
-    def _batches(self, pattern: str) -> tf.data.Dataset:
-        config = self.config
-        return pipeline.make_dataset(pattern, config.image_size, config.batch_size, config.seed,
-                                     training=False)
-
-    def _inference(self, output: str) -> Callable:
-        """Function from images to one output of the model, in inference mode."""
-        part = descriptor_model(self.model, (output,))
-        return tf.function(lambda images: part(images, training=False)[output], reduce_retracing=True)
-
-    def _callbacks(self) -> list[keras.callbacks.Callback]:
-        config = self.config
-        writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
-        events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
-        if config.heldout_pattern:
-            embed = self._inference("global_descriptor")
-            events.append(best_weights.BestWeights(
-                self.model, "heldout_map", lambda _: heldout.retrieval_map(*heldout.describe(
-                    self._batches(config.heldout_pattern), embed, config.max_heldout_images)),
-                operator.gt, self.write_dir, self.stored))
-        shown = self._batches(config.validation_pattern or config.heldout_pattern or config.train_pattern)
+    def pictures() -> list[keras.callbacks.Callback]:
+        shown = _whole_images(
+            config, config.validation_pattern or config.heldout_pattern or config.train_pattern)
         images = np.concatenate([images for images, _ in shown.unbatch().batch(_SUMMARY_IMAGES).take(1)])
-        return events + [
-            summaries.TrainingSummaries(writer, config.batch_size,
-                                        {"gem_power": self.model.get_layer("gem_pooling").exponent}),
-            summaries.AttentionSummaries(writer, self._inference("attention_scores"), images,
-                                         receptive_field(config.backbone, config.local_stride)),
-            callbacks.HistoryTable(self.write_dir),
-            callbacks.Backup(self.model, self.manager, self.write_dir, config.backup_steps)]
+        return [summaries.AttentionSummaries(run.writer, _inference(model, "attention_scores"), images,
+                                             receptive_field(config.backbone, config.local_stride))]
+
+    validation = None
+    if config.validation_pattern:
+        validation = with_targets(_whole_images(config, config.validation_pattern), config.use_autoencoder)
+    run.fit(_shared_batches(config), events, pictures, validation,
+            gem_power=model.get_layer("gem_pooling").exponent)
+
+
+def _finish(run: Run) -> None:
+    """Loads the best weights, learns the attention threshold of them and writes both down."""
+    config, stored = run.config, run.stored
+    if stored["best"] is None:
+        run.save("best")
+    else:
+        model_files.load_weights(run.model, model_files.weight_path(config.model_dir, "best"))
+    if stored["attention_threshold"] is None:
+        batches = _training_batches(config, start_step=config.num_steps)
+        attend = _inference(run.model, "attention_scores")
+        scores = [attend(images).numpy().ravel() for images, _ in
+                  batches.take(-(-_THRESHOLD_IMAGES // config.batch_size))]
+        stored["attention_threshold"] = float(np.median(np.concatenate(scores)))
+        model_files.write_config(run.write_dir, stored)
+
+
+def _whole_images(config: TrainConfig, pattern: str) -> tf.data.Dataset:
+    return pipeline.make_dataset(pattern, config.image_size, config.batch_size, config.seed, training=False)
+
+
+def _inference(model: keras.Model, output: str) -> Callable:
+    """Function from images to one output of the model, in inference mode."""
+    part = descriptor_model(model, (output,))
+    return tf.function(lambda images: part(images, training=False)[output], reduce_retracing=True)

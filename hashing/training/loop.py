@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Iterable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from data_prep.records.manifest import manifest_beside
-from delg.fitting import best_weights, callbacks, heldout, resuming, strategies, summaries
-from delg.networks import model_files
+from delg.fitting import heldout, resuming
+from delg.fitting.run import BestWeights, Run, training
 from hashing.codes import codes
 from hashing.data.image_batches import encoding_batches
 from hashing.networks.model import build_hashing
@@ -23,8 +19,6 @@ from hashing.training.batches import training_batches
 from hashing.training.config import TrainConfig
 from hashing.training.objective import compile_hashing, freeze, with_targets
 
-_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backbone_weights", "backup_steps",
-               "strategy")  # between a run and its resumption
 _MAX_VALIDATION_IMAGES = 5000  # chosen
 
 
@@ -46,27 +40,20 @@ def train(config: TrainConfig) -> dict[str, Any]:
         ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
             stopped being a number.
     """
-    num_classes = manifest_beside(config.train_pattern).num_classes
-    strategy = strategies.build_strategy(config.strategy)
-    strategies.check_batch_size(strategy, config.batch_size)
-    stored = _start_config(config, num_classes)
-    with resuming.training_scope(config, stored, strategy) as write_dir:
-        _Run(config, stored, write_dir).fit()
+    stored = _start_config(config, manifest_beside(config.train_pattern).num_classes)
+    with training(config, stored) as run:
+        model = build_hashing(config.model_config(), "none" if run.is_begun else config.backbone_weights)
+        freeze(model, config)
+        trained = compile_hashing(model, config, stored["num_classes"])
+        run.restore(model, trained, kept=trained)
+        _fit(run)
     return stored
 
 
 def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
-    stored = {"model": dataclasses.asdict(config.model_config()), "train": dataclasses.asdict(config),
-              "num_classes": num_classes, "best": None}
-    return resuming.start_config(config, stored, _MAY_CHANGE)
-
-
-def _shared_batches(config: TrainConfig, start_step: int) -> Iterable:
-    """Batches with targets, to fit to."""
-    return strategies.shared_batches(
-        lambda *share: with_targets(training_batches(config, *share), config),
-        start_step, config.batch_size)
+    return resuming.start_config(config, config.model_config(), ("backbone_weights",),
+                                 num_classes=num_classes)
 
 
 def validation_map(bits: np.ndarray, labels: np.ndarray) -> float:
@@ -87,56 +74,29 @@ def validation_map(bits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.nanmean(scores))
 
 
-class _Run:
-    """One training: the model, its checkpoint and its data. Made inside the scope of the strategy."""
+def _fit(run: Run) -> None:
+    """Trains to the last step; without validation the last weights are the best."""
+    config = run.config
+    judges = [_retrieval(run)] if config.validation_pattern else []
+    if config.head_steps + config.top_steps and run.manager.latest_checkpoint is None:
+        last_layers.train_last_layers(run.model, config, run.stored["num_classes"])
+        for judge in judges:
+            judge.keep(epoch=-1, step=0, logs={})
+        run.save("last")
+        run.manager.save(checkpoint_number=0)
+    run.fit(lambda *share: with_targets(training_batches(config, *share), config), lambda: judges)
+    if run.stored["best"] is None:
+        run.save("best")
 
-    def __init__(self, config: TrainConfig, stored: dict[str, Any], write_dir: str):
-        self.config, self.stored, self.write_dir = config, stored, write_dir
-        is_begun = resuming.is_begun(config.model_dir)
-        self.model = build_hashing(config.model_config(), "none" if is_begun else config.backbone_weights)
-        freeze(self.model, config)
-        self.trained = compile_hashing(self.model, config, stored["num_classes"])
-        self.trained.optimizer.build(self.trained.trainable_variables)
-        self.manager = resuming.restored_backups(self.trained, self.trained.optimizer, config.model_dir,
-                                                 write_dir)
 
-    def fit(self) -> None:
-        """Trains to the last step; without validation the last weights are the best."""
-        config = self.config
-        retrieval = self._retrieval()
-        if config.head_steps + config.top_steps and self.manager.latest_checkpoint is None:
-            last_layers.train_last_layers(self.model, config, self.stored["num_classes"])
-            if retrieval is not None:
-                retrieval.keep(epoch=-1, step=0, logs={})
-            model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "last"))
-            self.manager.save(checkpoint_number=0)
-        resuming.fit_to_last_step(self.trained, config, lambda step: _shared_batches(config, step),
-                                  lambda: self._callbacks(retrieval))
-        if self.stored["best"] is None:
-            model_files.save_weights(self.model, model_files.weight_path(self.write_dir, "best"))
+def _retrieval(run: Run) -> BestWeights:
+    config, model = run.config, run.model
+    encode = tf.function(lambda images: model(images, training=False)["codes"], reduce_retracing=True)
 
-    def _retrieval(self) -> best_weights.BestWeights | None:
-        config = self.config
-        if not config.validation_pattern:
-            return None
-        encode = tf.function(lambda images: self.model(images, training=False)["codes"],
-                             reduce_retracing=True)
+    def measure(_) -> float:
+        batches = encoding_batches(config.validation_pattern, config.image_size, config.batch_size)
+        values, labels = heldout.describe(batches, encode, _MAX_VALIDATION_IMAGES)
+        return validation_map(codes.binarize(values), labels)
 
-        def measure(_) -> float:
-            batches = encoding_batches(config.validation_pattern, config.image_size, config.batch_size)
-            values, labels = heldout.describe(batches, encode, _MAX_VALIDATION_IMAGES)
-            return validation_map(codes.binarize(values), labels)
-
-        # Of equal scores, and where none is a number, the last counts.
-        return best_weights.BestWeights(self.model, "validation_map", measure,
-                                        lambda score, best: not score < best, self.write_dir, self.stored)
-
-    def _callbacks(self, retrieval: best_weights.BestWeights | None) -> list[keras.callbacks.Callback]:
-        config = self.config
-        writer = tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
-        events = [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps)]
-        if retrieval is not None:
-            events.append(retrieval)
-        return [*events, summaries.TrainingSummaries(writer, config.batch_size),
-                callbacks.HistoryTable(self.write_dir),
-                callbacks.Backup(self.model, self.manager, self.write_dir, config.backup_steps)]
+    # Of equal scores, and where none is a number, the last counts.
+    return BestWeights(run, "validation_map", measure, lambda score, best: not score < best)

@@ -76,16 +76,11 @@ class DayNightObjective(keras.Model):
             judged = terms.get("discriminator", 0.0) / replicas
             total = self.total(terms) / replicas
         judges = self._judge_weights()
-        others = self.trained_weights[:-len(judges)] if judges else self.trained_weights
+        moved = self.trainable_weights  # those of the judges come last
+        others = moved[:-len(judges)] if judges else moved
         gradients = tape.gradient(total, others) + (tape.gradient(judged, judges) if judges else [])
-        self.optimizer.apply_gradients(zip(gradients, self.trained_weights))
+        self.optimizer.apply_gradients(zip(gradients, moved))
         return self._updated(terms)
-
-    @property
-    def trained_weights(self) -> list[tf.Variable]:
-        """What a step moves; the weights of the discriminators come last."""
-        classifier = self.classifier.trainable_weights if self.classifier else []
-        return self.vae.trainable_weights + classifier + self._judge_weights()
 
     def _judge_weights(self) -> list[tf.Variable]:
         return [weight for judge in self.discriminators.values() for weight in judge.trainable_weights]

@@ -9,6 +9,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
+from delg.fitting import strategies
 from delg.networks.delg import load_delg
 from delg.settings.training import TrainConfig
 from delg.training import loop
@@ -128,7 +129,7 @@ class WorkersTest(unittest.TestCase):
         strategy = mock.create_autospec(tf.distribute.MultiWorkerMirroredStrategy, instance=True)
         strategy.num_replicas_in_sync = 4
         with mock.patch.object(tf.distribute, "get_strategy", return_value=strategy):
-            loop._shared_batches(_base, start_step=3)
+            strategies.shared_batches(loop._shared_batches(_base), 3, _base.batch_size)
         of_worker, = strategy.distribute_datasets_from_function.call_args.args
         for index in range(2):
             found = of_worker(tf.distribute.InputContext(2, index, 4)).take(5)

@@ -2,13 +2,14 @@ import dataclasses
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import h5py
 import keras
 import numpy as np
 import tensorflow as tf
 
-from delg.fitting import resuming
+from delg.fitting import callbacks, resuming, run
 from delg.networks import model_files
 from delg.networks.backbone import build_backbone
 from tests.fixtures import eager, tiny_backbone, tiny_day_night
@@ -124,21 +125,24 @@ class TrainWithStemTest(unittest.TestCase):
     def test_a_frozen_stem_is_not_among_what_a_step_moves(self):
         frozen = dataclasses.replace(self.config, model_dir=f"{self.folder}/frozen",
                                      stem_learning_rate_factor=0.0)
-        run = loop._Run(frozen, {}, False, frozen.model_dir)
-        moved = {weight.ref() for weight in run.objective.trained_weights}
-        self.assertFalse(moved & {weight.ref() for weight in stem_of(run.vae).weights})
-        for weight, before in zip(stem_of(run.vae).weights, self.start):
+        started = run.Run(frozen, {}, frozen.model_dir)
+        loop._begin(started)
+        moved = {weight.ref() for weight in started.trained.trainable_weights}
+        self.assertFalse(moved & {weight.ref() for weight in stem_of(started.model).weights})
+        for weight, before in zip(stem_of(started.model).weights, self.start):
             np.testing.assert_array_equal(weight, before)
 
     def test_resumed_run_ends_like_the_uninterrupted_one_without_the_weight_file(self):
         half = dataclasses.replace(self.config, model_dir=f"{self.folder}/half", backup_steps=1)
-        stop = keras.callbacks.LambdaCallback(on_batch_end=_stop_after_two)
-        before = loop._Run._callbacks
-        self.addCleanup(setattr, loop._Run, "_callbacks", before)
-        loop._Run._callbacks = lambda run: [*before(run), stop]
-        with self.assertRaises(KeyboardInterrupt):
+
+        class StoppedAfterTwo(callbacks.Backup):
+            def on_train_batch_end(self, batch, logs=None):
+                super().on_train_batch_end(batch, logs)
+                if batch == 1:
+                    raise KeyboardInterrupt
+
+        with mock.patch.object(callbacks, "Backup", StoppedAfterTwo), self.assertRaises(KeyboardInterrupt):
             loop.train(half)
-        loop._Run._callbacks = before
         loop.train(dataclasses.replace(half, stem_weights="gone.weights.h5"))
         expected, found = _weights(self.config.model_dir), _weights(half.model_dir)
         self.assertEqual(set(found), set(expected))
@@ -186,11 +190,6 @@ class TrainWithStemTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "stem='none' then, 'resnet18' now"):
             loop._start_config(dataclasses.replace(plain, stem="resnet18", image_size=32,
                                                        stem_learning_rate_factor=1.0, stem_weights="none"))
-
-
-def _stop_after_two(batch, logs=None):
-    if batch == 1:
-        raise KeyboardInterrupt
 
 
 class StemSettingsTest(unittest.TestCase):

@@ -84,7 +84,7 @@ class PaperObjectiveTest(unittest.TestCase):
         for weight, old, gradient in zip(objective.vae.trainable_weights, before, gradients):
             np.testing.assert_allclose(weight, old - 0.5 * gradient, atol=1e-5, err_msg=weight.name)
             self.assertGreater(np.abs(gradient).max(), 0, weight.name)
-        moved = [id(weight) for weight in objective.trained_weights]
+        moved = [id(weight) for weight in objective.trainable_weights]
         self.assertEqual(len(moved), len(set(moved)))
 
 

@@ -1,0 +1,157 @@
+"""One training of any kind: its scope, its model with the checkpoint it goes on from, its best weights."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from delg.fitting import callbacks, resuming, strategies, summaries
+from delg.networks import model_files
+
+Callbacks = Callable[[], Iterable[keras.callbacks.Callback]]
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Keras policy of that name inside the block; variables stay float32."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name if name == "float32" else f"mixed_{name}")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+@contextlib.contextmanager
+def training(config: Any, stored: dict[str, Any]) -> Iterator[Run]:
+    """Inside the block a training runs: its `config.json` is written, its seed set, its precision in force,
+    and variables belong to its strategy.
+
+    Args:
+        config: settings, of a subclass of FitConfig.
+        stored: contents of `config.json`, see `resuming.start_config`.
+
+    Raises:
+        OSError: another process trains into `model_dir`.
+        ValueError: there is no such strategy here, or its replicas cannot share a batch.
+    """
+    strategy = strategies.build_strategy(config.strategy)
+    strategies.check_batch_size(strategy, config.batch_size)
+    chief = strategies.is_chief(strategy)
+    with contextlib.ExitStack() as stack:
+        if chief:
+            stack.enter_context(resuming.training_alone(config.model_dir))
+            model_files.write_config(config.model_dir, stored)
+        keras.utils.set_random_seed(config.seed)
+        # Every worker has to take part in saving; only the chief's files count.
+        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(precision(config.mixed_precision))
+        stack.enter_context(strategy.scope())
+        yield Run(config, stored, write_dir)
+
+
+class Run:
+    """One training: the model, its checkpoint and what is written. Made inside the scope of the strategy.
+
+    Args:
+        config: settings, of a subclass of FitConfig.
+        stored: contents of `config.json`; its "best" is kept up to date.
+        write_dir: folder that this process writes to.
+
+    Attributes:
+        is_begun: whether there is a checkpoint to go on from, so that no other weights are needed.
+        synchronized: whether several replicas share the statistics of BatchNorm.
+    """
+
+    def __init__(self, config: Any, stored: dict[str, Any], write_dir: str):
+        self.config, self.stored, self.write_dir = config, stored, write_dir
+        self.is_begun = resuming.is_begun(config.model_dir)
+        self.synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+    def restore(self, model: keras.Model, trained: keras.Model, kept: keras.Model) -> None:
+        """Sets the whole `model`, of which the compiled `trained` is fitted, from the checkpoint, if there is
+        one; it holds the variables of `kept`, which is either.
+        """
+        self.model, self.trained = model, trained
+        trained.optimizer.build(trained.trainable_variables)
+        self.manager = resuming.restored_backups(kept, trained.optimizer, self.config.model_dir,
+                                                 self.write_dir)
+
+    @functools.cached_property
+    def writer(self) -> tf.summary.SummaryWriter:
+        """Of the event file for TensorBoard."""
+        return tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
+
+    def save(self, weights: str) -> None:
+        """Writes the weights as they are as the "best" or the "last"."""
+        model_files.save_weights(self.model, model_files.weight_path(self.write_dir, weights))
+
+    def fit(self, batches: Callable[[int, int, int, int], tf.data.Dataset], events: Callbacks,
+            pictures: Callbacks = tuple, validation_data: tf.data.Dataset | None = None,
+            images_per_row: int = 1, **variables: tf.Variable) -> bool:
+        """Fits the steps that are left, and returns whether there were any.
+
+        Args:
+            batches: see `strategies.shared_batches`.
+            events: callbacks before those that write of an epoch, `pictures` those after its numbers are in
+                TensorBoard; both are asked for once, if any step is left.
+            pictures: see above.
+            validation_data: as Keras' `fit` takes it.
+            images_per_row: images of each row of a batch.
+            variables: scalars shown in TensorBoard.
+        """
+        config = self.config
+
+        def all_events() -> list[keras.callbacks.Callback]:
+            return [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps), *events(),
+                    summaries.TrainingSummaries(self.writer, images_per_row * config.batch_size, variables),
+                    *pictures(), callbacks.HistoryTable(self.write_dir),
+                    callbacks.Backup(self.model, self.manager, self.write_dir, config.backup_steps)]
+
+        return resuming.fit_to_last_step(
+            self.trained, config, lambda step: strategies.shared_batches(batches, step, config.batch_size),
+            all_events, validation_data)
+
+
+class BestWeights(keras.callbacks.Callback):
+    """At the end of each epoch: measures the model, and keeps its weights if they are the best so far.
+
+    Adds the score to the logs of the epoch, so that `history.csv` and TensorBoard show it.
+
+    Args:
+        run: whose "best" in `config.json` is {"epoch", "step", name} of the weights kept.
+        name: of the score.
+        measure: from the logs of an epoch to its score; None: there is none, and nothing is kept.
+        is_better: whether a score, given first, is better than the best so far.
+    """
+
+    def __init__(self, run: Run, name: str, measure: Callable[[dict[str, Any]], float | None],
+                 is_better: Callable[[float, float], bool]):
+        super().__init__()
+        self.run, self.name, self.measure, self.is_better = run, name, measure, is_better
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.keep(epoch, int(self.model.optimizer.iterations.numpy()), logs)
+
+    def keep(self, epoch: int, step: int, logs: dict[str, Any]) -> None:
+        """Measures the weights as they are at a step, and keeps the best; `epoch` -1: before any."""
+        score = self.measure(logs)
+        if score is None:
+            return
+        logs[self.name] = score = float(score)
+        stored = self.run.stored
+        best = stored["best"]
+        logging.info("Epoch %d: %s %.4f (best before: %s).", epoch + 1, self.name, score,
+                     f"{best[self.name]:.4f}" if best else "none")
+        if best is None or self.is_better(score, best[self.name]):
+            self.run.save("best")
+            stored["best"] = {"epoch": epoch, "step": step, self.name: score}
+            model_files.write_config(self.run.write_dir, stored)
