@@ -16,11 +16,11 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
-from delg.settings.index import config_class
+from delg.settings.index import IndexConfig
 
 _FEATURES_DIR = flags.DEFINE_string("features_dir", None, "Folder or glob of feature shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder to write the index to.", required=True)
-_index_config = config_flags.define_flags(config_class())
+_index_config = config_flags.define_flags(IndexConfig)
 
 
 def main(_: list[str]) -> None:

@@ -9,14 +9,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from data_prep.stage.stored_settings import defaults_of, refuse_unknown
 from delg.index import global_index
 from delg.index.admission import Admission
 from delg.index.files import IndexFiles, IndexWriter, changing, read_description
-from delg.index.kind import Index, kind_of, stems_of_all
+from delg.index.kind import GLOBAL_DESCRIPTORS, Index, kind_of, stems_of_all
 from delg.index.searching import ExactIndex
 from delg.index.store import DescriptorStore
-from delg.settings.index import GLOBAL_DESCRIPTORS, IndexConfig, config_class
+from delg.settings.index import IndexConfig, read_config
 from delg.settings.kinds import INDEX_KINDS
 
 _SHARED_FACTS = ("dimension", "fingerprint", "features")
@@ -137,6 +136,5 @@ def load_index(index_dir: str, check_descriptors: bool = False) -> Index:
     if description["type"] not in INDEX_KINDS:
         raise ValueError(f"`index_dir` must hold an index of type {', '.join(INDEX_KINDS)}. "
                          f"Received: {index_dir!r} of type {description['type']!r}.")
-    refuse_unknown(defaults_of(config_class()), description["config"], "index.json")
-    files = IndexFiles(index_dir, description)
-    return INDEX_KINDS[description["type"]].load(description, files, check_descriptors)
+    return INDEX_KINDS[description["type"]].load(description, read_config(description),
+                                                 IndexFiles(index_dir, description), check_descriptors)

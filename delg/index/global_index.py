@@ -13,10 +13,9 @@ import numpy as np
 
 from delg.index.admission import Admission, each_shard, settings_without
 from delg.index.files import IndexFiles, IndexWriter
-from delg.index.kind import IndexKind, kind_of
+from delg.index.kind import DESCRIPTOR_DTYPES, GLOBAL_DESCRIPTORS, CommonConfig, IndexKind, kind_of
 from delg.index.searching import ExactIndex
 from delg.index.store import DescriptorStore
-from delg.settings.index import DESCRIPTOR_DTYPES, GLOBAL_DESCRIPTORS, IndexConfig
 from delg.settings.kinds import INDEX_KINDS
 from delg.vectors.unit import finite_unit_vectors
 
@@ -33,7 +32,7 @@ class GlobalIndexKind(IndexKind):
     ranked_by: str = GLOBAL_DESCRIPTORS
     stems: tuple[str, ...] = ("descriptors",)
 
-    def build(self, features: str, writer: IndexWriter, config: IndexConfig) -> None:
+    def build(self, features: str, writer: IndexWriter, config: CommonConfig) -> None:
         write_index(pieces_of(features), writer, config)
 
     def append(self, features: str, writer: IndexWriter, index: ExactIndex, admission: Admission,
@@ -42,16 +41,17 @@ class GlobalIndexKind(IndexKind):
                                 description["config"]["descriptor_dtype"])
         return added, self.write_more(index, _mapped(writer, added), writer) if added else {}
 
-    def load(self, description: dict[str, Any], files: IndexFiles, check_descriptors: bool) -> ExactIndex:
+    def load(self, description: dict[str, Any], config: CommonConfig, files: IndexFiles,
+             check_descriptors: bool) -> ExactIndex:
         segments = [files.map_array(name, DESCRIPTOR_DTYPES, description["dimension"], check_descriptors)
                     for name in description["segments"]]
         ids, kept = files.read_images(sum(map(len, segments)))
         store = DescriptorStore(segments, kept)
         whole = len(segments) == 1 and kept is None and segments[0].dtype == np.float32
-        return self.open(segments[0] if whole else store, ids, files, description)
+        return self.open(segments[0] if whole else store, ids, description["fingerprint"], config, files)
 
     def write_learnt(self, store: DescriptorStore, writer: IndexWriter,
-                     config: IndexConfig) -> dict[str, str]:
+                     config: CommonConfig) -> dict[str, str]:
         """Writes what the search needs besides descriptors, learnt of all of them; names by stem."""
         return {}
 
@@ -59,16 +59,16 @@ class GlobalIndexKind(IndexKind):
         """Writes the same anew for descriptors that were added to a loaded index; names by stem."""
         return {}
 
-    def open(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], files: IndexFiles,
-             description: dict[str, Any]) -> ExactIndex:
+    def open(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str,
+             config: CommonConfig, files: IndexFiles) -> ExactIndex:
         """The index of descriptors and ids that were loaded."""
-        return ExactIndex(descriptors, ids, description["fingerprint"])
+        return ExactIndex(descriptors, ids, fingerprint)
 
 
 EXACT = GlobalIndexKind(automatic_from=0)
 
 
-def write_index(pieces: Iterable[Piece], writer: IndexWriter, config: IndexConfig) -> None:
+def write_index(pieces: Iterable[Piece], writer: IndexWriter, config: CommonConfig) -> None:
     """Writes and finishes the index of some images, of the type that is configured for their number.
 
     Raises:

@@ -1,7 +1,9 @@
-"""What a type of index is: one record of the table `delg.settings.kinds.INDEX_KINDS`.
+"""What a type of index is: one record of the table `delg.settings.kinds.INDEX_KINDS`, with its settings.
 
-Most types are no class of their own: `candidates.kind.CandidateKind` needs a way to find candidates among
-global descriptors, `asmk.kind.AsmkKind` a kernel that compares aggregated local features.
+Settings and flags of an index come from the modules of its types, so these never import
+`delg.settings.index`. Most types are no class of their own: `candidates.kind.CandidateKind` needs a way to
+find candidates among global descriptors, `asmk.kind.AsmkKind` a kernel that compares aggregated local
+features.
 """
 
 from __future__ import annotations
@@ -11,10 +13,43 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from data_prep.stage.settings import check_fields, setting
+from data_prep.stage.table import AutoOr
 from delg.index.admission import Admission
 from delg.index.files import IndexFiles, IndexWriter
-from delg.settings.index import DESCRIPTOR_DTYPES, IndexConfig
 from delg.settings.kinds import INDEX_KINDS
+
+AUTO = "auto"  # the type that fits the number of images
+GLOBAL_DESCRIPTORS, LOCAL_FEATURES = "global descriptors", "local features"  # what images are ranked by
+DESCRIPTOR_DTYPES = ("float32", "float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class CommonConfig:
+    """Settings of an index of any type; those of one type extend them."""
+
+    index_type: str = setting(
+        AUTO, help="how neighbours are found: by comparison with every image, among candidates found first, "
+        "or by local features; auto: what fits the number of images", choices=AutoOr(INDEX_KINDS))
+    descriptor_dtype: str = setting(
+        "float32", help="type that descriptors are stored in; float16: half the file, but slower; not for "
+        "binary_asmk", choices=DESCRIPTOR_DTYPES)
+    seed: int = setting(0, help="seed of the samples and of the clustering", range="[0, inf)")
+
+    def __post_init__(self):
+        check_fields(self)
+
+    def type_for(self, num_images: int) -> str:
+        """The type of index, `auto` replaced by the type that is meant at this number of images."""
+        if self.index_type != AUTO:
+            return self.index_type
+        starts = {kind.automatic_from: name for name, kind in INDEX_KINDS.items()
+                  if kind.automatic_from is not None}
+        return starts[max(start for start in starts if start <= num_images)]
+
+    def resolved(self, num_images: int) -> CommonConfig:
+        """The same with `auto` and zeros replaced by what they stand for at this number of images."""
+        return dataclasses.replace(self, index_type=self.type_for(num_images))
 
 
 class Index(Protocol):
@@ -23,7 +58,7 @@ class Index(Protocol):
     Attributes:
         ids: N image ids.
         fingerprint: of the model that made the features.
-        ranked_by: GLOBAL_DESCRIPTORS or LOCAL_FEATURES of `delg.settings.index`.
+        ranked_by: GLOBAL_DESCRIPTORS or LOCAL_FEATURES of this module.
         kept: int64, [N], increasing; places of the images among those that were ever added. None: all.
         num_places: images that were ever added.
         dimension: of the descriptors.
@@ -49,17 +84,19 @@ class IndexKind(abc.ABC):
     Attributes:
         ranked_by: what of an image is compared, GLOBAL_DESCRIPTORS or LOCAL_FEATURES.
         stems: first parts of the names of its files, but for ids and kept.
+        settings: dataclass of what it is asked for, which becomes settings and flags of every index.
         descriptor_dtypes: what `descriptor_dtype` may be.
         automatic_from: images from which on `auto` means this type, until the next one does; None: never.
     """
 
     ranked_by: str
     stems: tuple[str, ...]
+    settings: type[CommonConfig] = CommonConfig
     descriptor_dtypes: tuple[str, ...] = DESCRIPTOR_DTYPES
     automatic_from: int | None = None
 
     @abc.abstractmethod
-    def build(self, features: str, writer: IndexWriter, config: IndexConfig) -> None:
+    def build(self, features: str, writer: IndexWriter, config: CommonConfig) -> None:
         """Writes and finishes an index of the images in the feature shards of a folder or glob.
 
         Raises:
@@ -77,11 +114,13 @@ class IndexKind(abc.ABC):
         """
 
     @abc.abstractmethod
-    def load(self, description: dict[str, Any], files: IndexFiles, check_descriptors: bool) -> Index:
+    def load(self, description: dict[str, Any], config: CommonConfig, files: IndexFiles,
+             check_descriptors: bool) -> Index:
         """The index that a description names; its large arrays are memory-mapped.
 
         Args:
             description: of the index.
+            config: the settings in it.
             files: reads what it names.
             check_descriptors: whether mapped arrays are compared with their checksums too.
 
@@ -91,7 +130,7 @@ class IndexKind(abc.ABC):
         """
 
 
-def kind_of(config: IndexConfig) -> IndexKind:
+def kind_of(config: CommonConfig) -> IndexKind:
     """The record of the type that a config asks for; for `auto` that of the fewest images.
 
     Raises:
@@ -108,3 +147,8 @@ def kind_of(config: IndexConfig) -> IndexKind:
 def stems_of_all() -> Sequence[str]:
     """First parts of the names of the files that indexes of all types have."""
     return sorted({stem for kind in INDEX_KINDS.values() for stem in kind.stems})
+
+
+def ranked_by(index_type: str) -> str:
+    """What an index of this type ranks images by: their global descriptors or their local features."""
+    return INDEX_KINDS[index_type].ranked_by

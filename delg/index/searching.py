@@ -12,8 +12,8 @@ import numpy as np
 
 from delg.index import exact
 from delg.index.files import IndexFiles, IndexWriter
+from delg.index.kind import GLOBAL_DESCRIPTORS, CommonConfig
 from delg.index.store import DescriptorStore
-from delg.settings.index import GLOBAL_DESCRIPTORS, IndexConfig
 from delg.vectors.unit import finite_unit_vectors
 
 
@@ -91,7 +91,7 @@ class CandidateFinder(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def train(cls, sample: np.ndarray, config: IndexConfig) -> CandidateFinder:
+    def train(cls, sample: np.ndarray, config: CommonConfig) -> CandidateFinder:
         """What codes are made by, learnt from unit descriptors float32 [n, D]; no codes yet."""
 
     @abc.abstractmethod
@@ -121,7 +121,7 @@ class CandidateFinder(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def load(cls, files: IndexFiles, config: IndexConfig) -> CandidateFinder:
+    def load(cls, files: IndexFiles, config: CommonConfig) -> CandidateFinder:
         """The finder that was written. Raises ValueError if its files contradict one another."""
 
 

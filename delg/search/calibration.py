@@ -18,12 +18,12 @@ from absl import logging
 from data_prep.stage.stored_settings import defaults_of, differences, refuse_unknown
 from delg.features.reader import FeatureReader
 from delg.index.files import read_description
+from delg.index.kind import GLOBAL_DESCRIPTORS, ranked_by
 from delg.scores import evaluation, metrics
 from delg.scores.ground_truth import load_ground_truth
 from delg.scores.ranking import Ranking, read_ranking
 from delg.search import verified_order
 from delg.settings.extraction import ExtractConfig
-from delg.settings.index import GLOBAL_DESCRIPTORS, ranked_by
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 

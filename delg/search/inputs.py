@@ -12,9 +12,8 @@ from data_prep.stage import stored_settings
 from delg.features.reader import FeatureReader
 from delg.features.shards import differing_settings
 from delg.index.files import content_digest, read_description
-from delg.index.kind import Index
+from delg.index.kind import GLOBAL_DESCRIPTORS, Index
 from delg.scores.ranking import Ranking, read_ranking
-from delg.settings.index import GLOBAL_DESCRIPTORS
 from delg.settings.search import SearchConfig
 
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")

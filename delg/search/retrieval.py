@@ -10,11 +10,10 @@ from absl import logging
 from delg.features.reader import FeatureReader
 from delg.index.building import load_index
 from delg.index.files import read_description
-from delg.index.kind import Index
+from delg.index.kind import LOCAL_FEATURES, Index, ranked_by
 from delg.scores.ranking import Ranking, write_ranking
 from delg.search import floor, inputs, verified_order, verifying
 from delg.search.rerankers import stack
-from delg.settings.index import LOCAL_FEATURES, ranked_by
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 

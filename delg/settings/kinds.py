@@ -67,4 +67,3 @@ INDEX_KINDS = Table("index type", {  # records: delg.index.kind.IndexKind
     "asmk": "delg.index.asmk.residuals:ASMK",
     "binary_asmk": "delg.index.asmk.binarized:BINARY_ASMK",
 })
-INDEX_SETTINGS = Table("settings of an index type", {})  # of those with their own

@@ -5,9 +5,9 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
+from delg.index.asmk.config import AsmkConfig
 from delg.index.asmk.kernel import MatchKernel, selectivity
 from delg.index.asmk.kind import AsmkKind
-from delg.settings.index import IndexConfig
 from delg.vectors import sign_bits
 
 _CODE_BYTES = 8  # codes are filled up with zeros to a multiple, as FAISS counts whole words
@@ -29,7 +29,7 @@ class SignKernel(MatchKernel):
         self.width = sign_bits.num_bytes(dimension, _CODE_BYTES)
 
     @classmethod
-    def of(cls, config: IndexConfig, dimension: int) -> SignKernel:
+    def of(cls, config: AsmkConfig, dimension: int) -> SignKernel:
         return cls(config.asmk_alpha, config.asmk_threshold, dimension)
 
     def encode(self, residuals: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import abc
 
 import numpy as np
 
-from delg.settings.index import IndexConfig
+from delg.index.asmk.config import AsmkConfig
 
 
 def selectivity(products: np.ndarray, alpha: float, threshold: float) -> np.ndarray:
@@ -39,7 +39,7 @@ class MatchKernel(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def of(cls, config: IndexConfig, dimension: int) -> MatchKernel:
+    def of(cls, config: AsmkConfig, dimension: int) -> MatchKernel:
         """The kernel that is configured, for residuals of a number of dimensions."""
 
     @abc.abstractmethod

@@ -19,13 +19,13 @@ from absl import logging
 
 from delg.index.admission import Admission
 from delg.index.asmk import quantizer, segments
+from delg.index.asmk.config import AsmkConfig
 from delg.index.asmk.index import AsmkIndex
 from delg.index.asmk.inverted_file import InvertedFile
 from delg.index.asmk.kernel import MatchKernel
 from delg.index.asmk.quantizer import Quantizer
 from delg.index.files import IndexFiles, IndexWriter
-from delg.index.kind import IndexKind
-from delg.settings.index import LOCAL_FEATURES, IndexConfig, read_config
+from delg.index.kind import LOCAL_FEATURES, IndexKind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +38,10 @@ class AsmkKind(IndexKind):
 
     ranked_by: str = LOCAL_FEATURES
     stems: tuple[str, ...] = ("residuals", "rows", "offsets", "norms", "codebook", "weights")
+    settings: type[AsmkConfig] = AsmkConfig
     kernel: type[MatchKernel] = MatchKernel
 
-    def build(self, features: str, writer: IndexWriter, config: IndexConfig) -> None:
+    def build(self, features: str, writer: IndexWriter, config: AsmkConfig) -> None:
         sample, fingerprint = segments.training_descriptors(
             config.codebook_features or features, config.num_training_descriptors, config.seed)
         config = config.with_codewords(len(sample))
@@ -67,9 +68,10 @@ class AsmkKind(IndexKind):
         written.write_norms(index.weights)
         return written.names, written.arrays
 
-    def load(self, description: dict[str, Any], files: IndexFiles, check_descriptors: bool) -> AsmkIndex:
+    def load(self, description: dict[str, Any], config: AsmkConfig, files: IndexFiles,
+             check_descriptors: bool) -> AsmkIndex:
         codebook, weights = files.read_array("codebook"), files.read_array("weights")
-        quantized = self._quantizer(codebook, read_config(description))
+        quantized = self._quantizer(codebook, config)
         inverted_files, norms = [], []
         for place, name in enumerate(description["segments"]):
             offsets, of_images = (files.read_array(f"{stem}-{place}") for stem in ("offsets", "norms"))
@@ -87,5 +89,5 @@ class AsmkKind(IndexKind):
         ids, kept = files.read_images(len(norms))
         return AsmkIndex(ids, description["fingerprint"], quantized, weights, inverted_files, norms, kept)
 
-    def _quantizer(self, codebook: np.ndarray, config: IndexConfig) -> Quantizer:
+    def _quantizer(self, codebook: np.ndarray, config: AsmkConfig) -> Quantizer:
         return Quantizer(codebook, self.kernel.of(config, codebook.shape[1]), config.num_assignments)

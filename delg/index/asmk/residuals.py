@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from delg.index.asmk.config import AsmkConfig
 from delg.index.asmk.kernel import MatchKernel, selectivity
 from delg.index.asmk.kind import AsmkKind
-from delg.settings.index import IndexConfig
 
 
 class ResidualKernel(MatchKernel):
@@ -22,7 +22,7 @@ class ResidualKernel(MatchKernel):
         self._alpha, self._threshold, self.width, self.dtype = alpha, threshold, dimension, dtype
 
     @classmethod
-    def of(cls, config: IndexConfig, dimension: int) -> ResidualKernel:
+    def of(cls, config: AsmkConfig, dimension: int) -> ResidualKernel:
         return cls(config.asmk_alpha, config.asmk_threshold, dimension, config.descriptor_dtype)
 
     def encode(self, residuals: np.ndarray) -> np.ndarray:

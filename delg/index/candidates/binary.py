@@ -8,11 +8,10 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-from delg.index.candidates.kind import CandidateKind
+from delg.index.candidates.kind import CandidateConfig, CandidateKind
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.searching import CandidateFinder
 from delg.index.store import DescriptorStore
-from delg.settings.index import IndexConfig
 from delg.vectors import sign_bits
 
 _ROWS = 2**15  # descriptors turned into codes at once
@@ -33,7 +32,7 @@ class BinaryCodes(CandidateFinder):
         self.mean, self.codes = mean, codes
 
     @classmethod
-    def train(cls, sample: np.ndarray, config: IndexConfig | None = None) -> BinaryCodes:
+    def train(cls, sample: np.ndarray, config: CandidateConfig | None = None) -> BinaryCodes:
         """No codes yet, and the mean of float32 [n, D]; there is nothing to configure."""
         mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         return cls(mean, np.empty((0, sign_bits.num_bytes(len(mean), _CODE_BYTES)), np.uint8))
@@ -61,7 +60,7 @@ class BinaryCodes(CandidateFinder):
         return {"mean": writer.write_array("mean", self.mean)}
 
     @classmethod
-    def load(cls, files: IndexFiles, config: IndexConfig) -> BinaryCodes:
+    def load(cls, files: IndexFiles, config: CandidateConfig) -> BinaryCodes:
         return cls(files.read_array("mean"), files.read_array("codes"))
 
 

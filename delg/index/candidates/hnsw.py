@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import faiss
 
+from data_prep.stage.settings import setting
 from delg.index.candidates.kind import CandidateKind
-from delg.index.candidates.reduced import ReducedIndex
+from delg.index.candidates.reduced import ReducedConfig, ReducedIndex
 from delg.index.store import DescriptorStore
-from delg.settings.index import IndexConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class HnswConfig(ReducedConfig):
+    """Settings of a graph of neighbours."""
+
+    num_links: int = setting(32, help="links of an image in hnsw", range="[2, inf)")
+    search_breadth: int = setting(
+        800, help="images that hnsw keeps in sight while it walks; num_candidates at least", range="[1, inf)")
 
 
 class NeighborGraph(ReducedIndex):
@@ -20,7 +31,7 @@ class NeighborGraph(ReducedIndex):
     faiss_class = faiss.IndexHNSW
 
     @classmethod
-    def make_faiss_index(cls, dimension: int, num_training: int, config: IndexConfig) -> faiss.Index:
+    def make_faiss_index(cls, dimension: int, num_training: int, config: HnswConfig) -> faiss.Index:
         index = faiss.index_factory(dimension, f"HNSW{config.num_links}_SQ8", faiss.METRIC_INNER_PRODUCT)
         index.hnsw.rng = faiss.RandomGenerator(config.seed)
         return index
@@ -40,4 +51,5 @@ class NeighborGraph(ReducedIndex):
         return faiss.SearchParametersHNSW(efSearch=breadth, sel=selection)
 
 
-HNSW = CandidateKind(finder=NeighborGraph, stems=("descriptors", "components", "faiss"))
+HNSW = CandidateKind(finder=NeighborGraph, stems=("descriptors", "components", "faiss"),
+                     settings=HnswConfig)

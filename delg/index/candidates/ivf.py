@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import faiss
 
+from data_prep.stage.settings import setting
 from delg.index.candidates.kind import CandidateKind
-from delg.index.candidates.reduced import ReducedIndex
-from delg.settings.index import MILLION, IndexConfig
+from delg.index.candidates.reduced import ReducedConfig, ReducedIndex
+
+
+@dataclasses.dataclass(frozen=True)
+class IvfConfig(ReducedConfig):
+    """Settings of inverted lists."""
+
+    num_lists: int = setting(
+        0, help="lists of ivf; 0: the power of two nearest to 4 * sqrt(images)", range="[0, inf)")
+    num_probes: int = setting(64, help="lists of ivf that are looked at per query", range="[1, inf)")
+
+    def resolved(self, num_images: int) -> IvfConfig:
+        """As that of every type; at least 4 images come to a list."""
+        num_lists = self.num_lists or 1 << round(math.log2(4 * max(1, num_images)**0.5))
+        num_lists = min(num_lists, max(1, num_images // 4))
+        return dataclasses.replace(super().resolved(num_images), num_lists=num_lists)
 
 
 class InvertedLists(ReducedIndex):
@@ -19,7 +37,7 @@ class InvertedLists(ReducedIndex):
     faiss_class = faiss.IndexIVF
 
     @classmethod
-    def make_faiss_index(cls, dimension: int, num_training: int, config: IndexConfig) -> faiss.Index:
+    def make_faiss_index(cls, dimension: int, num_training: int, config: IvfConfig) -> faiss.Index:
         index = faiss.index_factory(dimension, f"IVF{min(config.num_lists, num_training)},SQ8",
                                     faiss.METRIC_INNER_PRODUCT)
         index.cp.seed = config.seed
@@ -33,4 +51,4 @@ class InvertedLists(ReducedIndex):
 
 
 IVF = CandidateKind(finder=InvertedLists, stems=("descriptors", "components", "faiss"),
-                    automatic_from=MILLION)
+                    settings=IvfConfig, automatic_from=1_000_000)

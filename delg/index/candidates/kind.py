@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
+from data_prep.stage.settings import setting
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.global_index import GlobalIndexKind
+from delg.index.kind import CommonConfig
 from delg.index.searching import ApproximateIndex, CandidateFinder
 from delg.index.store import DescriptorStore
-from delg.settings.index import IndexConfig, read_config
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidateConfig(CommonConfig):
+    """Settings of every type that finds candidates."""
+
+    num_candidates: int = setting(
+        800, help="images re-scored exactly per query, more if more results are asked for", range="[1, inf)")
+    num_training_images: int = setting(
+        200_000, help="images sampled once to learn mean, components and lists from", range="[1, inf)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +32,11 @@ class CandidateKind(GlobalIndexKind):
         finder: class of what finds them.
     """
 
+    settings: type[CandidateConfig] = CandidateConfig
     finder: type[CandidateFinder] = CandidateFinder
 
     def write_learnt(self, store: DescriptorStore, writer: IndexWriter,
-                     config: IndexConfig) -> dict[str, str]:
+                     config: CandidateConfig) -> dict[str, str]:
         rows = np.random.default_rng(config.seed).permutation(len(store))
         finder = self.finder.train(store[rows[:config.num_training_images]], config)
         finder.add(store)
@@ -36,8 +47,7 @@ class CandidateKind(GlobalIndexKind):
         index.finder.add(added)
         return index.finder.write_codes(writer)
 
-    def open(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], files: IndexFiles,
-             description: dict[str, Any]) -> ApproximateIndex:
-        config = read_config(description)
-        return ApproximateIndex(descriptors, ids, description["fingerprint"],
-                                self.finder.load(files, config), config.num_candidates)
+    def open(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str,
+             config: CandidateConfig, files: IndexFiles) -> ApproximateIndex:
+        return ApproximateIndex(descriptors, ids, fingerprint, self.finder.load(files, config),
+                                config.num_candidates)

@@ -6,19 +6,29 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from typing import ClassVar
 
 import faiss
 import numpy as np
 
+from data_prep.stage.settings import setting
+from delg.index.candidates.kind import CandidateConfig
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.searching import CandidateFinder
 from delg.index.store import DescriptorStore
-from delg.settings.index import IndexConfig
 from delg.vectors.principal_components import principal_directions
 
 _ROWS = 2**15  # descriptors projected at once
 _COMPONENT_ROWS = 50_000  # descriptors the principal components are taken from
+
+
+@dataclasses.dataclass(frozen=True)
+class ReducedConfig(CandidateConfig):
+    """Settings of every type that finds candidates by principal components."""
+
+    reduced_dimension: int = setting(
+        256, help="principal components searched by ivf and hnsw; 0: all dimensions", range="[0, inf)")
 
 
 class ReducedIndex(CandidateFinder):
@@ -32,12 +42,12 @@ class ReducedIndex(CandidateFinder):
 
     faiss_class: ClassVar[type[faiss.Index]]
 
-    def __init__(self, components: np.ndarray, faiss_index: faiss.Index, config: IndexConfig):
+    def __init__(self, components: np.ndarray, faiss_index: faiss.Index, config: ReducedConfig):
         self.components, self.faiss_index, self.config = components, faiss_index, config
 
     @classmethod
     @abc.abstractmethod
-    def make_faiss_index(cls, dimension: int, num_training: int, config: IndexConfig) -> faiss.Index:
+    def make_faiss_index(cls, dimension: int, num_training: int, config: ReducedConfig) -> faiss.Index:
         """An empty FAISS index, to be trained on a number of vectors."""
 
     @abc.abstractmethod
@@ -46,7 +56,7 @@ class ReducedIndex(CandidateFinder):
         """How thoroughly FAISS searches, and among which places; None: all."""
 
     @classmethod
-    def train(cls, sample: np.ndarray, config: IndexConfig) -> ReducedIndex:
+    def train(cls, sample: np.ndarray, config: ReducedConfig) -> ReducedIndex:
         """No places yet; components and lists learnt from float32 [n, D]. One sample and seed: one result."""
         components = principal_directions(sample[:_COMPONENT_ROWS], config.reduced_dimension)
         index = cls.make_faiss_index(components.shape[1], len(sample), config)
@@ -79,7 +89,7 @@ class ReducedIndex(CandidateFinder):
         return {"components": writer.write_array("components", self.components)}
 
     @classmethod
-    def load(cls, files: IndexFiles, config: IndexConfig) -> ReducedIndex:
+    def load(cls, files: IndexFiles, config: ReducedConfig) -> ReducedIndex:
         return cls.from_bytes(files.read_array("components"),
                               np.frombuffer(files.read_bytes("faiss"), np.uint8), config)
 
@@ -88,7 +98,7 @@ class ReducedIndex(CandidateFinder):
         return faiss.serialize_index(self.faiss_index)
 
     @classmethod
-    def from_bytes(cls, components: np.ndarray, content: np.ndarray, config: IndexConfig) -> ReducedIndex:
+    def from_bytes(cls, components: np.ndarray, content: np.ndarray, config: ReducedConfig) -> ReducedIndex:
         """The index of bytes that are known to be whole: FAISS does not survive all damaged ones.
 
         Raises:

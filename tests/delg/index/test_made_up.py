@@ -1,5 +1,6 @@
 """Adding an index type takes one module and one line: a made-up one is found wherever types are asked for."""
 
+import importlib
 import os
 import pathlib
 import re
@@ -10,8 +11,9 @@ import numpy as np
 
 from delg.index import building
 from delg.index.files import read_description
-from delg.settings.index import GLOBAL_DESCRIPTORS, IndexConfig, config_class, ranked_by
-from delg.settings.kinds import INDEX_KINDS, INDEX_SETTINGS
+from delg.index.kind import GLOBAL_DESCRIPTORS, ranked_by
+from delg.settings import index as index_settings
+from delg.settings.kinds import INDEX_KINDS
 from tests.delg.index.test_building import descriptors_of, write_features
 from tests.fixtures import made_up_index, scripts
 from tests.fixtures.temporary_files import FilesTest
@@ -20,11 +22,11 @@ from tests.fixtures.temporary_files import FilesTest
 class MadeUpIndexTest(FilesTest):
     def setUp(self):
         super().setUp()
-        for table, place in ((INDEX_KINDS, "tests.fixtures.made_up_index:PROJECTED"),
-                             (INDEX_SETTINGS, "tests.fixtures.made_up_index:Settings")):  # the lines
-            patched = mock.patch.dict(table.places, {"projected": place})
-            patched.start()
-            self.addCleanup(patched.stop)
+        line = mock.patch.dict(INDEX_KINDS.places, projected="tests.fixtures.made_up_index:PROJECTED")
+        line.start()
+        self.addCleanup(line.stop)
+        self.addCleanup(setattr, index_settings, "IndexConfig", index_settings.IndexConfig)
+        importlib.reload(index_settings)  # settings follow from the table when they are imported
         write_features(self.path("index-00000-of-00001.h5"), range(90))
         self.flags = {"features_dir": self.path("index-*.h5"), "index_dir": self.path("index"),
                       "index_type": "projected"}
@@ -55,7 +57,8 @@ class MadeUpIndexTest(FilesTest):
 
     def test_its_files_are_those_that_its_record_names(self):
         scripts.run("delg.build_index", **self.flags)
-        building.build_index(self.flags["features_dir"], self.path("index"), IndexConfig(index_type="exact"))
+        building.build_index(self.flags["features_dir"], self.path("index"),
+                             index_settings.IndexConfig(index_type="exact"))
         self.assertEqual({name.split("-")[0] for name in os.listdir(self.path("index"))},
                          {".lock", "index.json", "descriptors", "ids"})
 
@@ -63,7 +66,7 @@ class MadeUpIndexTest(FilesTest):
         done = scripts.run("delg.build_index", **self.flags, num_directions=0)
         self.assertIn("`num_directions` must be at least 1. Received: num_directions=0", done.stderr)
         self.assertFalse(os.path.exists(self.path("index")))
-        self.assertEqual(config_class()(num_directions=3).resolved(9).num_directions, 3)
+        self.assertEqual(index_settings.IndexConfig(num_directions=3).resolved(9).num_directions, 3)
 
 
 class WalkTest(unittest.TestCase):
@@ -72,11 +75,10 @@ class WalkTest(unittest.TestCase):
         page = (root / "docs/extending/index_type.md").read_text(encoding="utf-8")
         code = pathlib.Path(made_up_index.__file__).read_text(encoding="utf-8")
         blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-        self.assertEqual(len(blocks), 5)
+        self.assertEqual(len(blocks), 4)
         for block in blocks[:3]:
             self.assertIn(block.strip("\n"), code)
         self.assertEqual(blocks[3].strip(), '"projected": "delg.index.candidates.projected:PROJECTED",')
-        self.assertEqual(blocks[4].strip(), '"projected": "delg.index.candidates.projected:Settings",')
 
 
 if __name__ == "__main__":
