@@ -23,8 +23,7 @@ class WorldConfig:
         range="[0, inf)")
     eval_views_per_landmark: int = setting(
         7, help="index images of each evaluation landmark", range="[1, inf)")
-    queries_per_landmark: int = setting(
-        2, help="query images of each evaluation landmark", range="[1, inf)")
+    queries_per_landmark: int = setting(2, help="query images of each evaluation landmark", range="[1, inf)")
     num_distractors: int = setting(600, help="index images that show no landmark", range="[0, inf)")
     num_workers: int = setting(
         0, help="processes that draw, which do not change the images; 0: one per core", range="[0, inf)")

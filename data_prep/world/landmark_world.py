@@ -76,9 +76,8 @@ def _jobs(config: WorldConfig) -> list[Job]:
             for number in range(config.num_landmarks)]
     if config.num_eval_landmarks:
         views = config.eval_views_per_landmark + config.queries_per_landmark
-        jobs += [
-            Job(f"eval-{number:06d}", "eval", number, 0, views) for number in range(config.num_eval_landmarks)
-        ]
+        jobs += [Job(f"eval-{number:06d}", "eval", number, 0,
+                     views) for number in range(config.num_eval_landmarks)]
         jobs += [
             Job(
                 f"street-{first:06d}",
@@ -108,18 +107,11 @@ def _do(config: WorldConfig, job: Job) -> None:
         with files.replacing(path) as temporary, open(temporary, "wb") as file:
             file.write(encoded)
         height, width = photograph.image.shape[:2]
-        facts.append(
-            {
-                "name": name,
-                "landmark": job.landmark,
-                "is_query": is_query,
-                "bytes": len(encoded),
-                "width": width,
-                "height": height,
-                "view": dataclasses.asdict(photograph.view) if photograph.view else None,
-                "homographies": {key: matrix.tolist() for key, matrix in photograph.homographies.items()},
-            }
-        )
+        facts.append({"name": name, "landmark": job.landmark, "is_query": is_query, "bytes": len(encoded),
+                      "width": width, "height": height,
+                      "view": dataclasses.asdict(photograph.view) if photograph.view else None,
+                      "homographies": {key: matrix.tolist() for key,
+                                       matrix in photograph.homographies.items()}})
     files.write_json(_part_path(config, job), {"images": facts})
 
 

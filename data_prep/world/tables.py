@@ -84,15 +84,11 @@ def landmark_locations(count: int, seed: int) -> pd.DataFrame:
 
 def _view_row(image: dict, first_id: int) -> dict:
     view = image["view"] or {}
-    return {
-        "image": image["name"],
-        "landmark": first_id + image["landmark"] if image["landmark"] >= 0 else None,
-        "light": view.get("light"),
-        "view_angle": view.get("azimuth"),
-        "visible_fraction": view.get("visible_fraction"),
-        "pixel_share": view.get("pixel_share"),
-        "distance": view.get("distance"),
-    }
+    return {"image": image["name"],
+            "landmark": first_id + image["landmark"] if image["landmark"] >= 0 else None,
+            "light": view.get("light"), "view_angle": view.get("azimuth"),
+            "visible_fraction": view.get("visible_fraction"), "pixel_share": view.get("pixel_share"),
+            "distance": view.get("distance")}
 
 
 def _write_csv(table: pd.DataFrame, path: str) -> None:

@@ -29,13 +29,15 @@ def build(style: Style, rng: np.random.Generator, texture_size: int, richness: f
     return Building(tuple(yard.panels), width, height, depth)
 
 
-def _bays(yard: Yard, width: float) -> int:
-    return max(2, round(width / yard.style.bay))
+def _size(yard: Yard, breadths, floors, depths) -> tuple[float, int, float]:
+    """Width, number of floors and depth of a block, drawn from (least, greatest or one above) of each."""
+    return (yard.style.breadth * yard.rng.uniform(*breadths), int(yard.rng.integers(*floors)),
+            yard.rng.uniform(*depths))
 
 
 def _facade(yard: Yard, width: float, floors: int, **options) -> Facade:
     options = {"richness": yard.richness, "inlay": 0.05 + 0.25 * yard.richness * yard.rng.random(), **options}
-    bays = options.pop("bays", _bays(yard, width))
+    bays = options.pop("bays", max(2, round(width / yard.style.bay)))
     if yard.rng.random() < 1.2 * yard.richness:
         count = int(yard.rng.integers(1, 3))
         options["signatures"] = tuple(str(kind) for kind in yard.rng.choice(SIGNATURES, count, replace=False))
@@ -44,11 +46,7 @@ def _facade(yard: Yard, width: float, floors: int, **options) -> Facade:
 
 def _church(yard: Yard):
     rng = yard.rng
-    width, floors, depth = (
-        yard.style.breadth * rng.uniform(9, 13),
-        int(rng.integers(2, 4)),
-        rng.uniform(15, 24),
-    )
+    width, floors, depth = _size(yard, (9, 13), (2, 4), (15, 24))
     gable = rng.uniform(0.45, 0.8) * width
     nave = _facade(yard, width, floors, gable=str(rng.choice(["triangle", "triangle", "stepped", "curved"])),
                    gable_height=gable, portals=int(rng.choice([1, 1, 3])),
@@ -59,15 +57,9 @@ def _church(yard: Yard):
     slim = rng.uniform(4.5, 6.5)
     for side in sides:
         levels = floors + int(rng.integers(1, 4))
-        tower = _facade(
-            yard,
-            slim,
-            levels,
-            bays=int(rng.integers(1, 3)),
-            gable=str(rng.choice(["battlements", "none"])),
-            gable_height=1.2,
-            centrepiece=str(rng.choice(["none", "clock", "ornament"])),
-        )
+        tower = _facade(yard, slim, levels, bays=int(rng.integers(1, 3)),
+                        gable=str(rng.choice(["battlements", "none"])), gable_height=1.2,
+                        centrepiece=str(rng.choice(["none", "clock", "ornament"])))
         x, z = side * (width + slim) / 2, rng.uniform(-1.5, 1.0)
         yard.box(f"tower{side:+d}", x, z, slim, tower, levels)
         if rng.random() < 0.75:
@@ -79,11 +71,7 @@ def _church(yard: Yard):
 
 def _palace(yard: Yard):
     rng = yard.rng
-    width, floors, depth = (
-        yard.style.breadth * rng.uniform(16, 24),
-        int(rng.integers(2, 4)),
-        rng.uniform(8, 12),
-    )
+    width, floors, depth = _size(yard, (16, 24), (2, 4), (8, 12))
     flat = rng.random() < 0.4
     body = _facade(yard, width, floors, gable="balustrade" if flat else "none",
                    gable_height=rng.uniform(1.6, 2.6) if flat else 0.0, portals=int(rng.integers(0, 3)),
@@ -94,15 +82,9 @@ def _palace(yard: Yard):
     middle = rng.uniform(0.2, 0.36) * width
     levels = floors + int(rng.random() < 0.5)
     gable = rng.uniform(0.25, 0.55) * middle
-    pavilion = _facade(
-        yard,
-        middle,
-        levels,
-        gable=str(rng.choice(["triangle", "curved", "stepped"])),
-        gable_height=gable,
-        portals=1,
-        centrepiece=str(rng.choice(["none", "clock", "ornament"])),
-    )
+    pavilion = _facade(yard, middle, levels, gable=str(rng.choice(["triangle", "curved", "stepped"])),
+                       gable_height=gable, portals=1,
+                       centrepiece=str(rng.choice(["none", "clock", "ornament"])))
     x = rng.choice([0.0, 0.0, -0.25, 0.25]) * width
     yard.box("pavilion", x, -1.5, 4.0, pavilion, levels)
     yard.ridge_to_back("pavilion_roof", x, -1.4, middle, 5.0, pavilion.height, gable * 0.9)
@@ -113,9 +95,8 @@ def _temple(yard: Yard):
     rng = yard.rng
     width, depth = yard.style.breadth * rng.uniform(12, 18), rng.uniform(12, 18)
     floors = int(rng.integers(1, 3)) + 1
-    body = _facade(
-        yard, width, floors, gable="triangle", gable_height=rng.uniform(0.16, 0.26) * width, portals=1
-    )
+    body = _facade(yard, width, floors, gable="triangle", gable_height=rng.uniform(0.16, 0.26) * width,
+                   portals=1)
     yard.box("body", 0, 0, depth, body, floors)
     yard.ridge_to_back("roof", 0, 0.2, width, depth, body.height, body.gable_height * 0.95)
     front = rng.uniform(0.55, 1.0) * width
@@ -125,11 +106,7 @@ def _temple(yard: Yard):
 
 def _hall(yard: Yard):
     rng = yard.rng
-    width, floors, depth = (
-        yard.style.breadth * rng.uniform(14, 21),
-        int(rng.integers(2, 4)),
-        rng.uniform(8, 12),
-    )
+    width, floors, depth = _size(yard, (14, 21), (2, 4), (8, 12))
     slim = rng.uniform(4.5, 6.5)
     body = _facade(yard, width, floors, portals=int(rng.integers(1, 4)), arcade=bool(rng.random() < 0.5))
     yard.box("body", 0, 0, depth, body, floors)
@@ -164,41 +141,24 @@ def _tower(yard: Yard):
 
 def _modern(yard: Yard):
     rng = yard.rng
-    width, floors, depth = (
-        yard.style.breadth * rng.uniform(10, 16),
-        int(rng.integers(3, 6)),
-        rng.uniform(8, 13),
-    )
+    width, floors, depth = _size(yard, (10, 16), (3, 6), (8, 13))
     body = _facade(yard, width, floors, inlay=rng.uniform(0.2, 0.4), portals=int(rng.integers(1, 3)),
                    centrepiece=str(rng.choice(["none", "ornament"])))
     yard.box("body", 0, 0, depth, body, floors)
-    wing = _facade(
-        yard, yard.style.breadth * rng.uniform(5, 9), int(rng.integers(2, 6)), inlay=rng.uniform(0.2, 0.5)
-    )
+    wing = _facade(yard, yard.style.breadth * rng.uniform(5, 9), int(rng.integers(2, 6)),
+                   inlay=rng.uniform(0.2, 0.5))
     side = rng.choice([-1, 1])
-    yard.box(
-        "wing", side * (width + wing.width) / 2, rng.uniform(-2, 3), rng.uniform(7, 12), wing, wing.floors
-    )
+    yard.box("wing", side * (width + wing.width) / 2, rng.uniform(-2, 3), rng.uniform(7, 12), wing,
+             wing.floors)
     return width + wing.width, depth
 
 
 def _gate(yard: Yard):
     rng = yard.rng
-    width, floors, depth = (
-        yard.style.breadth * rng.uniform(12, 18),
-        int(rng.integers(2, 4)),
-        rng.uniform(4, 6),
-    )
-    plan = _facade(
-        yard,
-        width,
-        floors,
-        bays=int(rng.choice([3, 5])),
-        inlay=rng.uniform(0.6, 0.95),
-        gable=str(rng.choice(["balustrade", "curved", "none", "triangle"])),
-        gable_height=rng.uniform(2, 4),
-        centrepiece="none",
-    )
+    width, floors, depth = _size(yard, (12, 18), (2, 4), (4, 6))
+    plan = _facade(yard, width, floors, bays=int(rng.choice([3, 5])), inlay=rng.uniform(0.6, 0.95),
+                   gable=str(rng.choice(["balustrade", "curved", "none", "triangle"])),
+                   gable_height=rng.uniform(2, 4), centrepiece="none")
     if plan.gable == "none":
         plan = Facade(**{**plan.__dict__, "gable_height": 0.0})
     canvas = draw_facade(yard.style, plan, yard.resolution, rng)
@@ -212,9 +172,8 @@ def _gate(yard: Yard):
         canvas.polygon(opening_outline("arched", x0, 0, x1, top), yard.style.wall, -2.0)
         canvas.polygon(opening_outline("arched", x0 + 0.12 * (x1 - x0), 0, x1 - 0.02 * (x1 - x0), 0.93 * top),
                        opaque=False)
-    yard.panels.append(
-        make_panel("arch_front", "front", (-width / 2, 0, 0), (1, 0, 0), (0, 1, 0), canvas.texture())
-    )
+    yard.panels.append(make_panel("arch_front", "front", (-width / 2, 0, 0), (1, 0, 0), (0, 1, 0),
+                                  canvas.texture()))
     for name, origin, right in (
         ("right", (width / 2, 0, 0), (0, 0, 1)),
         ("left", (-width / 2, 0, depth), (0, 0, -1)),
@@ -227,33 +186,19 @@ def _gate(yard: Yard):
 
 def _theatre(yard: Yard):
     rng = yard.rng
-    width, floors, depth = (
-        yard.style.breadth * rng.uniform(15, 22),
-        int(rng.integers(2, 4)),
-        rng.uniform(12, 17),
-    )
+    width, floors, depth = _size(yard, (15, 22), (2, 4), (12, 17))
     body = _facade(yard, width, floors, arcade=True, gable="balustrade", gable_height=rng.uniform(2.0, 3.2),
                    centrepiece=str(rng.choice(["none", "ornament"])))
     yard.box("body", 0, 0, depth, body, floors)
-    loft = _facade(
-        yard,
-        rng.uniform(0.4, 0.75) * width,
-        floors + 1,
-        gable="triangle",
-        gable_height=rng.uniform(2, 4),
-        centrepiece="ornament",
-    )
+    loft = _facade(yard, rng.uniform(0.4, 0.75) * width, floors + 1, gable="triangle",
+                   gable_height=rng.uniform(2, 4), centrepiece="ornament")
     yard.box("loft", rng.uniform(-2, 2), 0.45 * depth, 0.5 * depth, loft, floors + 1)
     return width, depth
 
 
 def _domed(yard: Yard):
     rng = yard.rng
-    width, floors, depth = (
-        yard.style.breadth * rng.uniform(14, 20),
-        int(rng.integers(2, 4)),
-        rng.uniform(13, 18),
-    )
+    width, floors, depth = _size(yard, (14, 20), (2, 4), (13, 18))
     body = _facade(yard, width, floors, gable="balustrade", gable_height=rng.uniform(1.5, 2.4),
                    portals=int(rng.integers(1, 4)))
     yard.box("body", 0, 0, depth, body, floors)
@@ -264,7 +209,6 @@ def _domed(yard: Yard):
                      int(rng.integers(4, 7)))
     for side in (-1, 1):
         if rng.random() < 0.5:
-            yard.dome(
-                f"turret{side:+d}", side * 0.42 * width, 1.5, body.height, rng.uniform(0.07, 0.1) * width
-            )
+            yard.dome(f"turret{side:+d}", side * 0.42 * width, 1.5, body.height,
+                      rng.uniform(0.07, 0.1) * width)
     return width, depth

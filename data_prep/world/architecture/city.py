@@ -41,9 +41,8 @@ class City:
         """Landmark `number`; landmarks [k * siblings, (k + 1) * siblings) share style k."""
         if number not in self._landmarks:
             style_number = number // self.siblings
-            style = draw_style(
-                self.generator(_STYLE, style_number), ARCHETYPES[style_number % len(ARCHETYPES)]
-            )
+            style = draw_style(self.generator(_STYLE, style_number),
+                               ARCHETYPES[style_number % len(ARCHETYPES)])
             rng = self.generator(_LANDMARK, number)
             self._landmarks[number] = architects.build(personal(style, rng), rng, self.texture_size, 0.85)
             while len(self._landmarks) > _KEPT_LANDMARKS:

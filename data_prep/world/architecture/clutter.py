@@ -10,15 +10,8 @@ from data_prep.world.photography.canvas import Canvas, Texture, tinted
 
 KINDS = ("tree", "person", "car", "lamp")
 GROUND_KINDS = 6
-_CLOTHES = (
-    (40, 44, 60),
-    (120, 40, 44),
-    (60, 90, 120),
-    (170, 160, 140),
-    (70, 70, 72),
-    (150, 120, 60),
-    (46, 80, 58),
-)
+_CLOTHES = ((40, 44, 60), (120, 40, 44), (60, 90, 120), (170, 160, 140), (70, 70, 72), (150, 120, 60),
+            (46, 80, 58))
 
 
 def draw_clutter(kind: str, rng: np.random.Generator) -> Texture:
@@ -65,9 +58,8 @@ def _person(rng) -> Texture:
                         (middle + side * reach, rng.uniform(0.42, 0.6) * height),
                         (middle + side * (reach - 0.1), 0.46 * height)], tinted(coat, 0.85), 1.5)
     canvas.disc(middle, 0.9 * height, 0.11, skin, 2.0)
-    canvas.disc(
-        middle, 0.935 * height, 0.115, tinted((60, 44, 34), rng.uniform(0.4, 2.4)), 2.0, radius_y=0.07
-    )
+    canvas.disc(middle, 0.935 * height, 0.115, tinted((60, 44, 34), rng.uniform(0.4, 2.4)), 2.0,
+                radius_y=0.07)
     return canvas.texture()
 
 
@@ -75,33 +67,17 @@ def _car(rng) -> Texture:
     van = rng.random() < 0.3
     width, height = rng.uniform(3.8, 5.2), 2.3 if van else 1.5
     canvas = Canvas(width, height, 26)
-    paint = np.array(
-        [[150, 34, 34], [200, 200, 200], [50, 54, 60], [60, 84, 130], [176, 170, 150]][rng.integers(5)]
-    )
+    paint = np.array([[150, 34, 34], [200, 200, 200], [50, 54, 60], [60, 84, 130],
+                      [176, 170, 150]][rng.integers(5)])
     belt = 0.52 * height
     canvas.polygon([(0.02, 0.25), (width - 0.02, 0.25), (width - 0.05, belt), (0.05, belt)], paint, 1.0)
     front, back = (0.08, 0.97) if van else (0.24, 0.86)
-    canvas.polygon(
-        [
-            ((front - 0.07) * width, belt),
-            ((back + 0.08) * width, belt),
-            (back * width, 0.97 * height),
-            (front * width, 0.97 * height),
-        ],
-        tinted(paint, 1.1),
-        1.0,
-    )
+    canvas.polygon([((front - 0.07) * width, belt), ((back + 0.08) * width, belt),
+                    (back * width, 0.97 * height), (front * width, 0.97 * height)], tinted(paint, 1.1), 1.0)
     for left, right in ((front, 0.5), (0.53, back)):
-        canvas.polygon(
-            [
-                (left * width, belt + 0.05),
-                (right * width, belt + 0.05),
-                (right * width, 0.88 * height),
-                ((left + 0.02) * width, 0.88 * height),
-            ],
-            (50, 58, 68),
-            0.0,
-        )
+        canvas.polygon([(left * width, belt + 0.05), (right * width, belt + 0.05),
+                        (right * width, 0.88 * height), ((left + 0.02) * width, 0.88 * height)], (50, 58, 68),
+                       0.0)
     for wheel in (0.2, 0.8):
         canvas.disc(wheel * width, 0.32, 0.32, (24, 24, 26), 1.0)
         canvas.disc(wheel * width, 0.32, 0.15, (130, 130, 132), 1.2)
@@ -130,9 +106,8 @@ def draw_ground(number: int, rng: np.random.Generator) -> Panel:
     grey = tinted((140, 136, 128), rng.uniform(0.75, 1.2))
     kind = number % 3
     if kind == 0:
-        lay_blocks(
-            canvas, outline, Material(rng.uniform(2, 5), rng.uniform(2, 5), 0.07, 0.75), grey, grey, rng
-        )
+        lay_blocks(canvas, outline, Material(rng.uniform(2, 5), rng.uniform(2, 5), 0.07, 0.75), grey, grey,
+                   rng)
         for x in np.arange(rng.uniform(4, 10), size, rng.uniform(9, 16)):
             canvas.line([(x, 0), (x, size)], 0.6, tinted(grey, 0.75))
     elif kind == 1:
@@ -147,9 +122,8 @@ def draw_ground(number: int, rng: np.random.Generator) -> Panel:
         lawn = tinted((84, 104, 58), rng.uniform(0.8, 1.15))
         lay_blocks(canvas, outline, Material(30, 30, 0.03, 1.0, grain=0.08), lawn, lawn, rng)
         middle, half = 0.5 * size + rng.uniform(-5, 5), rng.uniform(2, 6)
-        canvas.polygon(
-            [(middle - half, 0), (middle + half, 0), (middle + half, size), (middle - half, size)], grey
-        )
+        canvas.polygon([(middle - half, 0), (middle + half, 0), (middle + half, size), (middle - half, size)],
+                       grey)
         canvas.rectangle(0, 0.5 * size - rng.uniform(4, 9), size, 0.55 * size, grey)
     texture = canvas.texture()
     return make_panel("ground", "ground", (-size / 2, 0, -size / 2), (1, 0, 0), (0, 0, 1), texture)

@@ -55,44 +55,31 @@ class Yard:
         if shape == "slope" and width > 8 and self.rng.random() < 0.5:
             for x in np.linspace(0.12, 0.88, int(self.rng.integers(3, 7))) * width:
                 canvas.rectangle(x - 0.7, 0.25 * height, x + 0.7, 0.25 * height + 1.8, self.style.trim, 1.0)
-                canvas.rectangle(
-                    x - 0.45,
-                    0.25 * height + 0.2,
-                    x + 0.45,
-                    0.25 * height + 1.5,
-                    self.style.glass,
-                    -1.0,
-                    glow_group=int(self.rng.integers(2)),
-                )
+                canvas.rectangle(x - 0.45, 0.25 * height + 0.2, x + 0.45, 0.25 * height + 1.5,
+                                 self.style.glass, -1.0, glow_group=int(self.rng.integers(2)))
         self.panels.append(make_panel(name, "roof", origin, right, up, canvas.texture()))
+
+    def _sides(self, name, x, z, width, depth, base, height, lean, shape) -> None:
+        left = x - width / 2
+        self._roof(f"{name}_right", (left + width, base, z), (0, 0, 1), (-lean, height, 0), depth, shape)
+        self._roof(f"{name}_left", (left, base, z + depth), (0, 0, -1), (lean, height, 0), depth, shape)
+
+    def _slope(self, name, x, z, width, depth, base, height, shape) -> None:
+        self._roof(f"{name}_front", (x - width / 2, base, z), (1, 0, 0), (0, height, depth / 2), width, shape)
 
     def ridge_along_front(self, name, x, z, width, depth, base, height) -> None:
         """A roof whose slope is seen from the front; its ends are hipped."""
-        left = x - width / 2
-        self._roof(f"{name}_front", (left, base, z), (1, 0, 0), (0, height, depth / 2), width, "slope")
-        self._roof(f"{name}_right", (left + width, base, z), (0, 0, 1), (-0.01, height, 0), depth, "triangle")
-        self._roof(f"{name}_left", (left, base, z + depth), (0, 0, -1), (0.01, height, 0), depth, "triangle")
+        self._slope(name, x, z, width, depth, base, height, "slope")
+        self._sides(name, x, z, width, depth, base, height, 0.01, "triangle")
 
     def ridge_to_back(self, name, x, z, width, depth, base, height) -> None:
         """A roof behind a gable: two slopes that face the sides."""
-        left = x - width / 2
-        self._roof(
-            f"{name}_right", (left + width, base, z), (0, 0, 1), (-width / 2, height, 0), depth, "slope"
-        )
-        self._roof(
-            f"{name}_left", (left, base, z + depth), (0, 0, -1), (width / 2, height, 0), depth, "slope"
-        )
+        self._sides(name, x, z, width, depth, base, height, width / 2, "slope")
 
     def pyramid(self, name, x, z, width, depth, base, height) -> None:
         """A spire or a tent roof."""
-        left = x - width / 2
-        self._roof(f"{name}_front", (left, base, z), (1, 0, 0), (0, height, depth / 2), width, "triangle")
-        self._roof(
-            f"{name}_right", (left + width, base, z), (0, 0, 1), (-width / 2, height, 0), depth, "triangle"
-        )
-        self._roof(
-            f"{name}_left", (left, base, z + depth), (0, 0, -1), (width / 2, height, 0), depth, "triangle"
-        )
+        self._slope(name, x, z, width, depth, base, height, "triangle")
+        self._sides(name, x, z, width, depth, base, height, width / 2, "triangle")
 
     def dome(self, name, x, z, base, radius) -> None:
         """A drum, a ribbed dome and its lantern; round, so a billboard shows them from every side."""
@@ -132,20 +119,11 @@ class Yard:
         for centre in np.linspace(thick, width - thick, columns):
             canvas.rectangle(centre - 0.5 * thick, 0, centre + 0.5 * thick, height - beam, trim, 1.5)
             for flute in (-0.25, 0.05, 0.3):
-                canvas.line(
-                    [(centre + flute * thick, 0.08 * height), (centre + flute * thick, height - 1.3 * beam)],
-                    0.1 * thick,
-                    tinted(trim, 0.8),
-                    0.5,
-                )
-            canvas.rectangle(
-                centre - 0.75 * thick,
-                height - 1.35 * beam,
-                centre + 0.75 * thick,
-                height - beam,
-                tinted(trim, 1.08),
-                2.5,
-            )
+                canvas.line([(centre + flute * thick, 0.08 * height),
+                             (centre + flute * thick, height - 1.3 * beam)], 0.1 * thick, tinted(trim, 0.8),
+                            0.5)
+            canvas.rectangle(centre - 0.75 * thick, height - 1.35 * beam, centre + 0.75 * thick,
+                             height - beam, tinted(trim, 1.08), 2.5)
         canvas.rectangle(0, height - beam, width, height, trim, 1.0)
         ornaments.draw_frieze(canvas, (0.3, height - 0.9 * beam, width - 0.3, height - 0.15 * beam),
                               int(rng.integers(3)), trim, self.style.accent, rng)
@@ -155,12 +133,8 @@ class Yard:
         canvas.polygon(inner, tinted(trim, 0.66), -0.5)
         for place_x in np.linspace(0.25, 0.75, int(rng.integers(3, 7))) * width:
             tall = gable * (0.8 - 1.5 * abs(place_x / width - 0.5)) * rng.uniform(0.8, 1.0)
-            box = (
-                place_x - 0.3 * tall,
-                height + 0.08 * gable,
-                place_x + 0.3 * tall,
-                height + 0.08 * gable + tall,
-            )
+            box = (place_x - 0.3 * tall, height + 0.08 * gable, place_x + 0.3 * tall,
+                   height + 0.08 * gable + tall)
             if rng.random() < 0.6:
                 ornaments.draw_figure(canvas, box, tinted(trim, 1.2), rng)
             else:

@@ -13,8 +13,6 @@ from data_prep.world.architecture.styles import Style
 from data_prep.world.architecture.windows import draw_portal, draw_window, opening_outline
 from data_prep.world.photography.canvas import Canvas, tinted
 
-GABLES = ("none", "triangle", "stepped", "curved", "balustrade", "battlements")
-
 
 @dataclasses.dataclass(frozen=True)
 class Facade:
@@ -23,7 +21,7 @@ class Facade:
     Attributes:
         width, height: metres, the gable left out.
         floors, bays: the grid of openings.
-        gable: one of GABLES, and its height in metres.
+        gable: "none", "triangle", "stepped", "curved", "balustrade" or "battlements"; its height in metres.
         portals: doors in the ground floor.
         arcade: whether the ground floor is a row of arches.
         centrepiece: "none", "rose", "clock", "ornament" or "window", above the door.
@@ -150,22 +148,15 @@ def _draw_openings(canvas, style, facade, floor, plinth, rng) -> None:
             middle = (column + 0.5) * bay
             half = 0.5 * bay * shares[level]
             if level == 0 and column in doors:
-                draw_portal(
-                    canvas,
-                    (middle - 0.36 * bay, 0, middle + 0.36 * bay, bottom + 0.82 * floor),
-                    kind if kind in ("arched", "pointed", "segment", "square") else "arched",
-                    style.trim,
-                    style.door,
-                    rng,
-                )
+                draw_portal(canvas, (middle - 0.36 * bay, 0, middle + 0.36 * bay, bottom + 0.82 * floor),
+                            kind if kind in ("arched", "pointed", "segment", "square") else "arched",
+                            style.trim, style.door, rng)
             elif level == 0 and facade.arcade:
-                outline = opening_outline(
-                    "arched", middle - 0.4 * bay, 0, middle + 0.4 * bay, bottom + 0.86 * floor
-                )
+                outline = opening_outline("arched", middle - 0.4 * bay, 0, middle + 0.4 * bay,
+                                          bottom + 0.86 * floor)
                 canvas.line(outline, 0.35, style.trim, 1.6)
-                canvas.polygon(
-                    outline, tinted(style.glass, 0.6), -3.0, glow_group=int(rng.integers(2)), glow=110
-                )
+                canvas.polygon(outline, tinted(style.glass, 0.6), -3.0, glow_group=int(rng.integers(2)),
+                               glow=110)
             elif inlaid[level, column]:
                 side = min(0.42 * bay, 0.4 * floor)
                 centre = bottom + 0.5 * floor
@@ -174,17 +165,9 @@ def _draw_openings(canvas, style, facade, floor, plinth, rng) -> None:
             else:
                 half *= 1.35 if kind == "wide" else 0.45 if kind == "slit" else 1.0
                 low = bottom + 0.5 * (1 - tall[level]) * floor
-                draw_window(
-                    canvas,
-                    (middle - half, low, middle + half, low + tall[level] * floor * 0.92),
-                    kind,
-                    style.frame,
-                    style.hood if level else "none",
-                    style.mullion,
-                    style.trim,
-                    style.glass,
-                    rng,
-                )
+                draw_window(canvas, (middle - half, low, middle + half, low + tall[level] * floor * 0.92),
+                            kind, style.frame, style.hood if level else "none", style.mullion, style.trim,
+                            style.glass, rng)
 
 
 def _draw_cornice(canvas, kind, width, height, crown, trim) -> None:
@@ -193,9 +176,8 @@ def _draw_cornice(canvas, kind, width, height, crown, trim) -> None:
     step = {"dentils": 0.7, "brackets": 1.6, "arcade": 1.2, "plain": 0.0}[kind]
     for x in np.arange(0.1, width, step) if step else ():
         if kind == "arcade":
-            canvas.polygon(
-                opening_outline("arched", x, y - 0.3 * crown, x + 0.6 * step, y), tinted(trim, 0.6), -1.0
-            )
+            canvas.polygon(opening_outline("arched", x, y - 0.3 * crown, x + 0.6 * step, y),
+                           tinted(trim, 0.6), -1.0)
         else:
             canvas.rectangle(x, y - 0.25 * crown, x + 0.5 * step, y, tinted(trim, 0.95), 2.4)
 
@@ -226,13 +208,9 @@ def _draw_crown(canvas, style, facade, rng) -> None:
                                     style.trim, style.accent, rng)
         else:
             wide = 0.3 * width
-            ornaments.draw_glyph(
-                canvas,
-                (width / 2 - wide, base + 0.1 * top, width / 2 + wide, y + 0.2 * top),
-                tinted(style.trim, 1.2),
-                tinted(style.trim, 0.5),
-                rng,
-            )
+            ornaments.draw_glyph(canvas,
+                                 (width / 2 - wide, base + 0.1 * top, width / 2 + wide, y + 0.2 * top),
+                                 tinted(style.trim, 1.2), tinted(style.trim, 0.5), rng)
 
 
 def _draw_centrepiece(canvas, style, facade, floor, plinth, rng) -> None:
@@ -248,14 +226,6 @@ def _draw_centrepiece(canvas, style, facade, floor, plinth, rng) -> None:
         ornaments.draw_ornament(canvas, (middle - wide, y - 0.8 * radius, middle + wide, y + 0.8 * radius),
                                 str(rng.choice(style.ornaments)), style.trim, style.accent, rng)
     elif facade.centrepiece == "window":
-        draw_window(
-            canvas,
-            (middle - radius * 0.6, y - 1.3 * radius, middle + 0.6 * radius, y + 1.3 * radius),
-            "pointed",
-            style.frame,
-            "none",
-            "grid",
-            style.trim,
-            style.glass,
-            rng,
-        )
+        draw_window(canvas,
+                    (middle - radius * 0.6, y - 1.3 * radius, middle + 0.6 * radius, y + 1.3 * radius),
+                    "pointed", style.frame, "none", "grid", style.trim, style.glass, rng)

@@ -30,16 +30,13 @@ class Material:
     grain: float = 0.04
 
 
-MATERIALS = {
-    "brick": Material(0.8, 0.3, 0.10, 0.82),
-    "ashlar": Material(1.5, 0.7, 0.06, 0.84),
-    "rustic": Material(1.9, 0.95, 0.05, 0.62),
-    "plaster": Material(40.0, 40.0, 0.01, 0.97, grain=0.03),
-    "striped": Material(1.2, 0.6, 0.04, 0.88, stripe=2),
-    "banded": Material(1.2, 0.6, 0.04, 0.88, stripe=4),
-    "panels": Material(2.4, 1.6, 0.05, 0.72, grain=0.015),
-    "rubble": Material(0.7, 0.55, 0.16, 0.75, grain=0.06),
-}
+MATERIALS = {"brick": Material(0.8, 0.3, 0.10, 0.82), "ashlar": Material(1.5, 0.7, 0.06, 0.84),
+             "rustic": Material(1.9, 0.95, 0.05, 0.62),
+             "plaster": Material(40.0, 40.0, 0.01, 0.97, grain=0.03),
+             "striped": Material(1.2, 0.6, 0.04, 0.88, stripe=2),
+             "banded": Material(1.2, 0.6, 0.04, 0.88, stripe=4),
+             "panels": Material(2.4, 1.6, 0.05, 0.72, grain=0.015),
+             "rubble": Material(0.7, 0.55, 0.16, 0.75, grain=0.06)}
 
 
 def fractal_noise(shape, cell: float, rng: np.random.Generator, octaves: int = 3) -> np.ndarray:

@@ -70,24 +70,15 @@ def draw_figure(canvas: Canvas, box, colour, rng: np.random.Generator) -> None:
     x0, y0, x1, y1 = box
     height, middle = y1 - y0, (x0 + x1) / 2
     unit = min((x1 - x0) / 2, 0.3 * height)
-    canvas.rectangle(
-        middle - 0.8 * unit, y0, middle + 0.8 * unit, y0 + 0.1 * height, tinted(colour, 0.8), 1.0
-    )
+    canvas.rectangle(middle - 0.8 * unit, y0, middle + 0.8 * unit, y0 + 0.1 * height, tinted(colour, 0.8),
+                     1.0)
     lean = rng.uniform(-0.3, 0.3) * unit
     waist, shoulder = y0 + rng.uniform(0.4, 0.5) * height, y0 + 0.76 * height
     foot = rng.uniform(0.4, 0.75) * unit
-    canvas.polygon(
-        [
-            (middle - foot, y0 + 0.1 * height),
-            (middle + foot, y0 + 0.1 * height),
-            (middle + lean + 0.32 * unit, waist),
-            (middle + lean + 0.62 * unit, shoulder),
-            (middle + lean - 0.62 * unit, shoulder),
-            (middle + lean - 0.32 * unit, waist),
-        ],
-        colour,
-        2.5,
-    )
+    canvas.polygon([(middle - foot, y0 + 0.1 * height), (middle + foot, y0 + 0.1 * height),
+                    (middle + lean + 0.32 * unit, waist), (middle + lean + 0.62 * unit, shoulder),
+                    (middle + lean - 0.62 * unit, shoulder), (middle + lean - 0.32 * unit, waist)], colour,
+                   2.5)
     for side in (-1, 1):
         hand = (middle + lean + side * rng.uniform(0.1, 1.2) * unit, y0 + rng.uniform(0.35, 1.0) * height)
         elbow = (middle + lean + side * rng.uniform(0.75, 1.0) * unit, y0 + rng.uniform(0.5, 0.75) * height)
@@ -114,18 +105,13 @@ def draw_ornament(canvas: Canvas, box, kind: str, stone, accent, rng: np.random.
         canvas.disc(cx, cy, radius, tinted(stone, 1.15), 1.2)
         canvas.disc(cx, cy, 0.84 * radius, ground, -0.6)
         if kind == "medallion":
-            draw_glyph(
-                canvas,
-                (cx - 0.62 * radius, cy - 0.62 * radius, cx + 0.62 * radius, cy + 0.62 * radius),
-                light,
-                dark,
-                rng,
-            )
+            draw_glyph(canvas,
+                       (cx - 0.62 * radius, cy - 0.62 * radius, cx + 0.62 * radius, cy + 0.62 * radius),
+                       light, dark, rng)
         else:
             rays = int(rng.integers(5, 14))
-            canvas.polygon(
-                _star(cx, cy, 0.82 * radius, rays, rng.uniform(0.35, 0.7), rng.uniform(0, 1)), light, 1.2
-            )
+            canvas.polygon(_star(cx, cy, 0.82 * radius, rays, rng.uniform(0.35, 0.7), rng.uniform(0, 1)),
+                           light, 1.2)
             canvas.disc(cx, cy, rng.uniform(0.2, 0.45) * radius, accent, 0.2)
             canvas.disc(cx, cy, rng.uniform(0.08, 0.18) * radius, dark, 0.8)
         return
@@ -184,15 +170,8 @@ def draw_rose(
             size = part * radius * ring * np.sin(np.pi / petals)
             size = min(size, 0.24 * radius)
             shade = tinted(glass, rng.uniform(0.6, 1.5))
-            canvas.disc(
-                x + ring * radius * np.cos(angle),
-                y + ring * radius * np.sin(angle),
-                size,
-                shade,
-                -2.0,
-                sides=14,
-                glow_group=group,
-            )
+            canvas.disc(x + ring * radius * np.cos(angle), y + ring * radius * np.sin(angle), size, shade,
+                        -2.0, sides=14, glow_group=group)
     canvas.disc(x, y, rng.uniform(0.12, 0.2) * radius, tinted(glass, 1.3), -2.0, glow_group=group)
 
 
@@ -205,11 +184,8 @@ def draw_clock(canvas: Canvas, x: float, y: float, radius: float, stone, rng: np
     canvas.disc(x, y, radius, face, 0.5, sides=40, glow_group=0, glow=150)
     for hour in range(12):
         direction = np.array([np.cos(hour * np.pi / 6), np.sin(hour * np.pi / 6)])
-        canvas.line(
-            [np.array([x, y]) + direction * 0.78 * radius, np.array([x, y]) + direction * 0.94 * radius],
-            0.09 * radius,
-            ink,
-        )
+        canvas.line([np.array([x, y]) + direction * 0.78 * radius,
+                     np.array([x, y]) + direction * 0.94 * radius], 0.09 * radius, ink)
     for length, width in ((0.5, 0.13), (0.74, 0.08)):
         angle = rng.uniform(0, 2 * np.pi)
         tip = (x + length * radius * np.cos(angle), y + length * radius * np.sin(angle))
@@ -233,14 +209,12 @@ def draw_frieze(canvas: Canvas, box, kind: int, stone, accent, rng: np.random.Ge
         if kind == 1:
             draw_glyph(canvas, (left, y0 + 0.08 * height, right, y1 - 0.08 * height), light, dark, rng)
         elif cell % 2 == 0:
-            canvas.disc(
-                (left + right) / 2, (y0 + y1) / 2, 0.38 * height, accent if rng.random() < 0.4 else light, 1.4
-            )
+            canvas.disc((left + right) / 2, (y0 + y1) / 2, 0.38 * height,
+                        accent if rng.random() < 0.4 else light, 1.4)
         else:
             for bar in np.linspace(left, right, 4)[:-1]:
-                canvas.rectangle(
-                    bar, y0 + 0.1 * height, bar + 0.18 * (right - left), y1 - 0.1 * height, light, 1.4
-                )
+                canvas.rectangle(bar, y0 + 0.1 * height, bar + 0.18 * (right - left), y1 - 0.1 * height,
+                                 light, 1.4)
 
 
 def draw_banner(canvas: Canvas, box, rng: np.random.Generator) -> None:
@@ -252,18 +226,13 @@ def draw_banner(canvas: Canvas, box, rng: np.random.Generator) -> None:
         canvas.polygon([(x0, y0), (x1, y0), ((x0 + x1) / 2, y0 + 0.12 * (y1 - y0))], tinted(colour, 0.6), 0.3)
     other = tinted(_BANNER_COLOURS[rng.integers(len(_BANNER_COLOURS))], 1.3)
     edge = 0.12 * (x1 - x0)
-    draw_glyph(
-        canvas, (x0 + edge, y0 + 0.15 * (y1 - y0), x1 - edge, y1 - edge), other, tinted(colour, 0.4), rng
-    )
+    draw_glyph(canvas, (x0 + edge, y0 + 0.15 * (y1 - y0), x1 - edge, y1 - edge), other, tinted(colour, 0.4),
+               rng)
 
 
 def draw_ivy(canvas: Canvas, x: float, y: float, radius: float, rng: np.random.Generator) -> None:
     """Climbing leaves: an irregular dark green patch."""
     for _ in range(9):
         dx, dy = rng.normal(0, 0.5, 2) * radius
-        canvas.polygon(
-            _blob(rng, x + dx, y + dy, 0.5 * radius, 6, 0.5),
-            tinted((62, 84, 44), rng.uniform(0.6, 1.4)),
-            1.0,
-            opaque=None,
-        )
+        canvas.polygon(_blob(rng, x + dx, y + dy, 0.5 * radius, 6, 0.5),
+                       tinted((62, 84, 44), rng.uniform(0.6, 1.4)), 1.0, opaque=None)

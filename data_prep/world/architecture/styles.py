@@ -29,12 +29,8 @@ _PALETTES = (
     ((150, 64, 54), (228, 222, 210), (66, 82, 80)),  # red brick and copper
 )
 _GLASS = ((40, 46, 56), (66, 80, 100), (120, 140, 160), (88, 70, 52), (56, 88, 80))
-_MATERIALS_OF = {
-    "modern": ("panels", "plaster", "brick"),
-    "temple": ("ashlar", "plaster"),
-    "gate": ("ashlar", "rustic"),
-    "tower": ("rubble", "brick", "ashlar"),
-}
+_MATERIALS_OF = {"modern": ("panels", "plaster", "brick"), "temple": ("ashlar", "plaster"),
+                 "gate": ("ashlar", "rustic"), "tower": ("rubble", "brick", "ashlar")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,17 +87,15 @@ def draw_style(rng: np.random.Generator, archetype: str | None = None) -> Style:
     if finish != "light":
         trim = wall * (rng.uniform(0.5, 0.68) if finish == "dark" else rng.uniform(0.92, 1.16))
     materials = _MATERIALS_OF.get(archetype, tuple(MATERIALS))
-    return Style(
-        archetype=archetype, material=str(rng.choice(materials)), wall=_colour(wall), trim=_colour(trim),
-        roof=_colour(roof), accent=_vivid(rng), second_accent=_vivid(rng),
-        door=_colour(np.array([92, 66, 46]) * rng.uniform(0.6, 1.5)),
-        glass=_colour(np.array(_GLASS[rng.integers(len(_GLASS))]) * rng.uniform(0.8, 1.2)), windows=windows,
-        openness=rng.uniform(0.3, 0.8), tallness=rng.uniform(0.4, 0.8), breadth=1.0,
-        frame=rng.uniform(0.02, 0.2),
-        hood=str(rng.choice(HOODS)), mullion=str(rng.choice(MULLIONS)), cornice=str(rng.choice(CORNICES)),
-        pilasters=bool(rng.random() < 0.5),
-        ornaments=tuple(str(kind) for kind in rng.choice(ORNAMENTS, 3, replace=False)),
-        bay=rng.uniform(2.2, 5.4), floor=rng.uniform(3.0, 6.0))
+    return Style(archetype=archetype, material=str(rng.choice(materials)), wall=_colour(wall),
+                 trim=_colour(trim), roof=_colour(roof), accent=_vivid(rng), second_accent=_vivid(rng),
+                 door=_colour(np.array([92, 66, 46]) * rng.uniform(0.6, 1.5)),
+                 glass=_colour(np.array(_GLASS[rng.integers(len(_GLASS))]) * rng.uniform(0.8, 1.2)),
+                 windows=windows, openness=rng.uniform(0.3, 0.8), tallness=rng.uniform(0.4, 0.8), breadth=1.0,
+                 frame=rng.uniform(0.02, 0.2), hood=str(rng.choice(HOODS)), mullion=str(rng.choice(MULLIONS)),
+                 cornice=str(rng.choice(CORNICES)), pilasters=bool(rng.random() < 0.5),
+                 ornaments=tuple(str(kind) for kind in rng.choice(ORNAMENTS, 3, replace=False)),
+                 bay=rng.uniform(2.2, 5.4), floor=rng.uniform(3.0, 6.0))
 
 
 def everyday(style: Style, rng: np.random.Generator) -> Style:
@@ -110,15 +104,10 @@ def everyday(style: Style, rng: np.random.Generator) -> Style:
         colour = np.asarray(colour)
         return _colour(0.35 * colour + 0.65 * (0.6 * colour.mean() + 0.4 * np.array([150, 144, 134])))
 
-    return dataclasses.replace(
-        style,
-        wall=dulled(style.wall),
-        trim=dulled(style.trim),
-        roof=dulled(style.roof),
-        accent=dulled(style.accent),
-        second_accent=dulled(style.wall),
-        breadth=float(np.exp(rng.uniform(-0.3, 0.3))),
-    )
+    return dataclasses.replace(style, wall=dulled(style.wall), trim=dulled(style.trim),
+                               roof=dulled(style.roof), accent=dulled(style.accent),
+                               second_accent=dulled(style.wall),
+                               breadth=float(np.exp(rng.uniform(-0.3, 0.3))))
 
 
 def personal(style: Style, rng: np.random.Generator) -> Style:

@@ -25,9 +25,8 @@ def opening_outline(kind: str, x0: float, y0: float, x1: float, y1: float) -> np
     rise = y1 - spring
     if kind == "pointed":
         turns = np.linspace(0, np.pi / 3, 9)  # two arcs of radius 2 * half that meet at the top
-        right = np.stack(
-            [x0 + 2 * half * np.cos(turns), spring + rise * np.sin(turns) / np.sin(np.pi / 3)], -1
-        )
+        right = np.stack([x0 + 2 * half * np.cos(turns), spring + rise * np.sin(turns) / np.sin(np.pi / 3)],
+                         -1)
         left = np.stack([x1 - 2 * half * np.cos(turns), right[:, 1]], -1)[::-1]
         curve = np.concatenate([right, left[1:]])
     else:
@@ -62,9 +61,7 @@ def draw_window(canvas: Canvas, box, kind: str, frame: float, hood: str, mullion
             canvas.line([centre - step, centre + step], thin, bar, -0.5)
     else:
         _draw_bars(canvas, x0, y0, x1, y1, mullion, thin, bar)
-    canvas.rectangle(
-        x0 - 0.1 - frame, y0 - 0.1 - 0.5 * frame, x1 + 0.1 + frame, y0, tinted(trim, 1.06), 1.8
-    )
+    canvas.rectangle(x0 - 0.1 - frame, y0 - 0.1 - 0.5 * frame, x1 + 0.1 + frame, y0, tinted(trim, 1.06), 1.8)
     _draw_hood(canvas, x0 - 0.1 - frame, x1 + 0.1 + frame, y1 + 0.05 + frame, hood, trim)
 
 

@@ -29,9 +29,8 @@ class Camera:
     @property
     def intrinsics(self) -> np.ndarray:
         """float64 [3, 3]."""
-        return np.array(
-            [[self.focal, 0, (self.width - 1) / 2], [0, self.focal, (self.height - 1) / 2], [0, 0, 1]]
-        )
+        return np.array([[self.focal, 0, (self.width - 1) / 2], [0, self.focal, (self.height - 1) / 2],
+                         [0, 0, 1]])
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (x, y) [n, 2] and depths [n] in metres of points [n, 3]; for depths above 0."""

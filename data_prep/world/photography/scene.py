@@ -152,9 +152,8 @@ def _stand_before(building: Building, image_size, rng, clear) -> tuple[Camera, f
     """A camera before a building's front, and its azimuth in radians, positive to the right."""
     spread = 0.45 if clear else 1.0
     angle = _MAX_ANGLE * spread * rng.choice([-1, 1]) * rng.beta(1.0, 2.2)
-    size = np.exp(
-        rng.uniform(np.log(0.85), np.log(1.15)) if clear else rng.uniform(np.log(0.85), np.log(1.5))
-    )
+    size = np.exp(rng.uniform(np.log(0.85), np.log(1.15)) if clear else rng.uniform(np.log(0.85),
+                                                                                    np.log(1.5)))
     width = building.width * np.cos(angle) + building.depth * abs(np.sin(angle)) * 0.6
     focal = _focal(image_size, rng.uniform(40, 74))
     columns, rows = _picture_size(image_size, rng, fits=width / building.height)
@@ -180,15 +179,9 @@ def _neighbours(city, building, rng) -> list[Building]:
 
 
 def _skyline(city, building, rng) -> list[Building]:
-    return [
-        place(
-            city.anonymous(int(rng.integers(NUM_ANONYMOUS))),
-            rng.uniform(-75, 75),
-            building.depth + rng.uniform(12, 60),
-            rng.uniform(-0.4, 0.4),
-        )
-        for _ in range(rng.integers(1, 5))
-    ]
+    return [place(city.anonymous(int(rng.integers(NUM_ANONYMOUS))), rng.uniform(-75, 75),
+                  building.depth + rng.uniform(12, 60),
+                  rng.uniform(-0.4, 0.4)) for _ in range(rng.integers(1, 5))]
 
 
 def _street(city, rng) -> list[Building]:
@@ -225,9 +218,8 @@ def _things(city, camera, rng, crowd) -> list:
             depth = rng.uniform(nearest, 0.95) * reach
             spot = camera.position + forward * depth + across * rng.uniform(-1.1, 1.1) * spread * depth
             texture = city.thing(kind, int(rng.integers(NUM_THINGS)))
-            panels.append(
-                make_panel(kind, "billboard", (spot[0], 0.0, spot[2]), (1, 0, 0), (0, 1, 0), texture)
-            )
+            panels.append(make_panel(kind, "billboard", (spot[0], 0.0, spot[2]), (1, 0, 0), (0, 1, 0),
+                                     texture))
     return panels
 
 

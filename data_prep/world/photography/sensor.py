@@ -51,9 +51,8 @@ def _blurred(image, rng, share) -> np.ndarray:
     kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
     turn = rng.uniform(0, np.pi)
     step = (np.array([np.cos(turn), np.sin(turn)]) * length / 2 + length).round().astype(int)
-    cv2.line(
-        kernel, (int(2 * length - step[0]), int(2 * length - step[1])), (int(step[0]), int(step[1])), 1.0, 1
-    )
+    cv2.line(kernel, (int(2 * length - step[0]), int(2 * length - step[1])), (int(step[0]), int(step[1])),
+             1.0, 1)
     return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 
