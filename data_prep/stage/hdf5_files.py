@@ -2,6 +2,10 @@
 
 A disk that fills ends in an OSError. HDF5 by itself ends the process with a segmentation fault then, as the
 interpreter takes down a file that cannot be closed.
+
+Whatever byte of a written file changes, reading the part it belongs to says so: HDF5 keeps a checksum of
+each chunk of an array (Fletcher-32) and, in files of its version 1.10, of everything else. Strings have one
+length for that, since those of any length lie in a heap without checksums. Files of before are read too.
 """
 
 from __future__ import annotations
@@ -10,10 +14,11 @@ import contextlib
 import errno
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import h5py
+import numpy as np
 
 from data_prep.stage import files
 
@@ -23,6 +28,8 @@ _FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeErro
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file written in the block
 _BYTES_PER_BYTE = 1100  # most that compression of HDF5 makes of a byte (deflate: 1032)
 _SMALL = 2**20  # bytes that any file may ask for
+_CHUNK_BYTES = 2**18  # read, and checked, at once; the library keeps four of them
+_CHUNK_ROWS = 1024  # at most
 
 
 class _Disk(io.FileIO):
@@ -56,9 +63,43 @@ class Hdf5Writer:
         file: what is written to.
     """
 
-    def __init__(self, disk: _Disk):
+    def __init__(self, disk: _Disk, checksums: bool):
         self._disk = disk
-        self.file = h5py.File(disk, "w")
+        access, creation = (h5py.h5p.create(kind) for kind in (h5py.h5p.FILE_ACCESS, h5py.h5p.FILE_CREATE))
+        access.set_fileobj_driver(h5py.h5fd.fileobj_driver, disk)
+        if checksums:
+            access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+        creation.set_obj_track_times(False)  # equal contents are equal files
+        self.file = h5py.File(h5py.h5f.create(repr(disk).encode(), h5py.h5f.ACC_TRUNC, creation, access))
+
+    def create_rows(self, name: str, tail: tuple[int, ...], dtype: str | np.dtype) -> h5py.Dataset:
+        """A dataset of shape [0, *tail], to be resized and filled."""
+        return self.file.create_dataset(name, (0, *tail), dtype, maxshape=(None, *tail), fletcher32=True,
+                                        chunks=_chunk((_CHUNK_ROWS, *tail), dtype) if all(tail) else True)
+
+    def write_array(self, name: str, values: np.ndarray) -> None:
+        """Writes a whole dataset."""
+        values = np.asarray(values)
+        checked = {"chunks": _chunk(values.shape, values.dtype), "fletcher32": True} if values.size else {}
+        self.file.create_dataset(name, data=values, **checked)
+
+    def write_texts(self, name: str, texts: Sequence[str]) -> None:
+        """Writes strings, [N], as UTF-8 of the length of the longest.
+
+        Raises:
+            ValueError: if a string has a zero character, which HDF5 ends strings with.
+        """
+        if any("\0" in text for text in texts):
+            raise ValueError(f"`{name}` must be without zero characters. "
+                             f"Received: {next(text for text in texts if chr(0) in text)!r}.")
+        encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
+        longest = max((len(text) for text in encoded), default=0)
+        self.write_array(name, np.array(encoded, h5py.string_dtype("utf-8", max(1, longest))))
+
+    def describe(self, **attributes: int | str) -> None:
+        """Sets attributes of the file; texts are ASCII, such as JSON."""
+        for name, value in attributes.items():
+            self.file.attrs[name] = np.bytes_(value.encode("ascii")) if isinstance(value, str) else value
 
     def check(self) -> None:
         """Raises the OSError that writing met, such as a full disk: for loops that would go on for long."""
@@ -66,15 +107,25 @@ class Hdf5Writer:
             raise self._disk.failure
 
 
+def _chunk(shape: tuple[int, ...], dtype: str | np.dtype) -> tuple[int, ...]:
+    """Shape of a chunk: some whole rows of an array that has any values."""
+    row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize
+    return (max(1, min(shape[0], _CHUNK_ROWS, _CHUNK_BYTES // row_bytes)), *shape[1:])
+
+
 @contextlib.contextmanager
-def writing(path: str) -> Iterator[Hdf5Writer]:
+def writing(path: str, checksums: bool = True) -> Iterator[Hdf5Writer]:
     """A file that appears as `path` when the block ends well, and not at all otherwise.
+
+    Args:
+        path: of the file, replaced if there.
+        checksums: False: in the oldest form, for programs of others.
 
     Raises:
         OSError: the disk is full, or the like.
     """
     with files.replacing(path) as temporary, _Disk(temporary, "w+") as disk:
-        writer = Hdf5Writer(disk)
+        writer = Hdf5Writer(disk, checksums)
         try:
             yield writer
             writer.file.close()

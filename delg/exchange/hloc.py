@@ -45,7 +45,7 @@ def write_features(path: str, images: Iterable[DescribedImage], local_dtype: str
         raise ValueError(f"`local_dtype` must be one of {', '.join(LOCAL_DTYPES)} in files of hloc. "
                          f"Received: local_dtype={local_dtype!r}.")
     num_images = 0
-    with hdf5_files.writing(path) as writer:
+    with hdf5_files.writing(path, checksums=False) as writer:
         file = writer.file
         for image in images:
             _check_id(image.id, path)
@@ -104,7 +104,7 @@ def write_matches(path: str, matches: Iterable[tuple[str, str, int, np.ndarray, 
         ValueError: if rows are out of range or occur twice, or two pairs have one name.
     """
     num_pairs = 0
-    with hdf5_files.writing(path) as writer:
+    with hdf5_files.writing(path, checksums=False) as writer:
         file = writer.file
         for first, second, num_keypoints, rows, scores in matches:
             rows = np.asarray(rows, np.int64).reshape(-1, 2)

@@ -21,7 +21,7 @@ from delg.features.whitening import Whitening, read_whitening
 from delg.settings.extraction import LOCAL_DTYPES
 
 _ROWS = 2**16  # local descriptors recoded at once
-_COPIED = ("ids", "offsets", "image_sizes", "keypoints_yx", "scores", "scales")
+_COPIED = ("offsets", "image_sizes", "keypoints_yx", "scores", "scales")
 
 
 def rewrite_features(features: str, output_dir: str, local_dtype: str = "", whitening: str = "") -> list[str]:
@@ -72,15 +72,14 @@ def _rewrite(source: str, output: str, local_dtype: str, whitening: str) -> None
                                  "or choose another `output_dir`.")
             return
         with hdf5_files.writing(output) as writer:
-            target = writer.file
+            writer.write_texts("ids", list(file["ids"].asstr()[:]))
             for name in _COPIED:
-                file.copy(file[name], target, name)
+                writer.write_array(name, file[name][:])
             descriptors = file["global_descriptors"][:]
-            target["global_descriptors"] = learnt.apply(descriptors) if learnt else descriptors
-            _copy_local(file, target, None if local_dtype == stored_as else local_dtype)
-            target.attrs["config"] = json.dumps(config, sort_keys=True)
-            target.attrs["notes"] = json.dumps(notes)
-            target.attrs["format"] = shards.FORMAT
+            writer.write_array("global_descriptors", learnt.apply(descriptors) if learnt else descriptors)
+            _copy_local(file, writer, local_dtype)
+            writer.describe(config=json.dumps(config, sort_keys=True), notes=json.dumps(notes),
+                            format=shards.FORMAT)
 
 
 def _same_images(file: h5py.File, path: str) -> bool:
@@ -100,15 +99,12 @@ def _local_dtype(file: h5py.File) -> str:
     return next((name for name in LOCAL_DTYPES if local_codes.stored_dtype(name) == stored), "float32")
 
 
-def _copy_local(file: h5py.File, target: h5py.File, local_dtype: str | None) -> None:
-    """Copies local descriptors: bit by bit, or into another type."""
+def _copy_local(file: h5py.File, writer: hdf5_files.Hdf5Writer, local_dtype: str) -> None:
+    """Copies local descriptors: bit by bit where they are of that type already."""
     stored, dim = file["descriptors"], shards.local_dimension(file)
-    if local_dtype is None:
-        file.copy(stored, target)
-        target["descriptors"].attrs["dimension"] = dim
-        return
-    recoded = shards.create_descriptors(target, dim, local_dtype)
-    recoded.resize(len(stored), axis=0)
+    copied = shards.create_descriptors(writer, dim, local_dtype)
+    copied.resize(len(stored), axis=0)
     for first in range(0, len(stored), _ROWS):
-        rows = np.s_[first:first + _ROWS]
-        recoded[rows] = local_codes.encode(local_codes.decode(stored[rows], dim), local_dtype)
+        rows = stored[first:first + _ROWS]
+        copied[first:first + _ROWS] = rows if rows.dtype == copied.dtype else local_codes.encode(
+            local_codes.decode(rows, dim), local_dtype)

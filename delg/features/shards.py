@@ -2,7 +2,7 @@
 
 A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each:
 
-    ids                 [N]     UTF-8 strings
+    ids                 [N]     UTF-8 strings, of one length
     global_descriptors  [N, D]  float32, unit norm; D is 0 where there are local features alone
     image_sizes         [N, 2]  int32, height and width of the original image
     offsets             [N + 1] int64, rows offsets[i]:offsets[i + 1] of the arrays below are image i
@@ -15,8 +15,8 @@ A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each
 
 and the attributes `format` (int), `config` (JSON: the extraction's settings, and the `fingerprint` of the
 model; all shards of one set carry the same) and `notes` (JSON: what concerns this shard alone, such as its
-source and the images left out). Format 1, of which shards are still read, had float32 and float16 alone and
-no attribute `dimension`.
+source and the images left out). HDF5 itself keeps checksums of all of it. Format 1, of which shards are still
+read, had float32 and float16 alone and no attribute `dimension`; shards without checksums are read too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from delg.settings.extraction import ExtractConfig
 FORMAT = 2
 KIND = "a feature shard (HDF5)"  # for messages
 _READABLE_FORMATS = (1, FORMAT)
-_ROWS_PER_CHUNK = 1024
 _PER_IMAGE = ("global_descriptors", "image_sizes")
 _NUM_AXES = {"ids": 1, "offsets": 1, "global_descriptors": 2, "image_sizes": 2, "keypoints_yx": 2,
              "descriptors": 2, "scores": 1, "scales": 1}
@@ -86,15 +85,10 @@ def no_local_features(dim: int = 0) -> LocalFeatures:
     return LocalFeatures(*(np.zeros((0, *tail), np.float32) for tail in ((2,), (dim,), (), ())))
 
 
-def _create(file: h5py.File, name: str, tail: tuple[int, ...], dtype: str | np.dtype) -> h5py.Dataset:
-    return file.create_dataset(name, (0, *tail), dtype, maxshape=(None, *tail),
-                               chunks=(_ROWS_PER_CHUNK, *tail) if all(tail) else True)
-
-
-def create_descriptors(file: h5py.File, dim: int, local_dtype: str) -> h5py.Dataset:
+def create_descriptors(writer: hdf5_files.Hdf5Writer, dim: int, local_dtype: str) -> h5py.Dataset:
     """The dataset of local descriptors in a new shard, with no rows yet."""
     dtype = local_codes.stored_dtype(local_dtype)
-    descriptors = _create(file, "descriptors", (local_codes.num_columns(dim, dtype),), dtype)
+    descriptors = writer.create_rows("descriptors", (local_codes.num_columns(dim, dtype),), dtype)
     descriptors.attrs["dimension"] = dim
     return descriptors
 
@@ -124,11 +118,10 @@ class FeatureShardWriter:
         self._offsets = [0]
         with contextlib.ExitStack() as stack:  # nothing is left if a dataset cannot be made
             self._writer = stack.enter_context(hdf5_files.writing(os.fspath(path)))
-            self._file = self._writer.file
-            self._arrays = {name: _create(self._file, name, tail, dtype) for name, tail, dtype in (
+            self._arrays = {name: self._writer.create_rows(name, tail, dtype) for name, tail, dtype in (
                 ("global_descriptors", (global_dim,), "float32"), ("image_sizes", (2,), "int32"),
                 ("keypoints_yx", (2,), "float32"), ("scores", (), "float32"), ("scales", (), "float32"))}
-            self._arrays["descriptors"] = create_descriptors(self._file, local_dim, local_dtype)
+            self._arrays["descriptors"] = create_descriptors(self._writer, local_dim, local_dtype)
             self._stack = stack.pop_all()
 
     def append(self, image_id: str, global_descriptor: np.ndarray, image_size: tuple[int, int],
@@ -173,11 +166,9 @@ class FeatureShardWriter:
             self._stack.__exit__(error_type, error, traceback)
             return
         with self._stack:
-            self._file.create_dataset("ids", data=self._ids, dtype=h5py.string_dtype())
-            self._file.create_dataset("offsets", data=np.array(self._offsets, np.int64))
-            self._file.attrs["config"] = self._config
-            self._file.attrs["notes"] = json.dumps(self.notes)
-            self._file.attrs["format"] = FORMAT
+            self._writer.write_texts("ids", self._ids)
+            self._writer.write_array("offsets", np.array(self._offsets, np.int64))
+            self._writer.describe(config=self._config, notes=json.dumps(self.notes), format=FORMAT)
 
 
 def open_checked(path: str) -> h5py.File:

@@ -13,7 +13,6 @@ import json
 import os
 from typing import Any
 
-import h5py
 import numpy as np
 
 from data_prep.stage import hdf5_files
@@ -62,13 +61,12 @@ def write_ranking(path: str, ranking: Ranking) -> None:
     """Writes `ranking` under a temporary name and renames it to `path`."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with hdf5_files.writing(path) as writer:
-        file = writer.file
         for name in ("query_ids", "index_ids"):
-            file.create_dataset(name, data=getattr(ranking, name), dtype=h5py.string_dtype())
+            writer.write_texts(name, getattr(ranking, name))
         for name, dtype in (("ranks", np.int32), ("similarities", np.float32), ("num_inliers", np.int32),
                             ("transforms", np.float32)):
-            file.create_dataset(name, data=np.asarray(getattr(ranking, name), dtype))
-        file.attrs["config"] = json.dumps(ranking.config)
+            writer.write_array(name, np.asarray(getattr(ranking, name), dtype))
+        writer.describe(config=json.dumps(ranking.config))
 
 
 def read_ranking(path: str) -> Ranking:

@@ -70,13 +70,11 @@ def concatenate(parts: list[EncodedImages]) -> EncodedImages:
 def write_code_shard(path: str, images: EncodedImages, notes: dict[str, Any]) -> None:
     """Writes a shard, whole or not at all."""
     with hdf5_files.writing(path) as writer:
-        file = writer.file
-        file.create_dataset("ids", data=images.ids, dtype=h5py.string_dtype(), shape=(len(images),))
+        writer.write_texts("ids", images.ids)
         for name in _ARRAYS:
-            file.create_dataset(name, data=getattr(images, name))
-        file.attrs["format"] = _FORMAT
-        file.attrs["config"] = json.dumps(images.config, sort_keys=True)
-        file.attrs["notes"] = json.dumps(notes)
+            writer.write_array(name, getattr(images, name))
+        writer.describe(config=json.dumps(images.config, sort_keys=True), notes=json.dumps(notes),
+                        format=_FORMAT)
 
 
 def read_attributes(path: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import h5py
@@ -61,6 +62,58 @@ class WritingTest(unittest.TestCase):
                                   capture_output=True, cwd=pathlib.Path(__file__).parents[3], timeout=60)
             self.assertEqual((done.returncode, done.stdout), (0, "[Errno 27] File too large\n"), done.stderr)
             self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
+
+
+class ChecksumTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "a.h5")
+
+    def write(self) -> bytes:
+        with hdf5_files.writing(self.path) as writer:
+            rows = writer.create_rows("rows", (3,), "float32")
+            rows.resize(5, axis=0)
+            rows[:] = np.arange(15).reshape(5, 3)
+            rows.attrs["dimension"] = 3
+            writer.write_array("whole", np.arange(4))
+            writer.write_array("none", np.zeros((0, 2)))
+            writer.write_texts("ids", ["a", "Zürich", ""])
+            writer.describe(config='{"a": 1}', format=2)
+        return pathlib.Path(self.path).read_bytes()
+
+    def read(self) -> list:
+        with hdf5_files.reading(self.path, "a thing") as file:
+            return [file["rows"][:].tolist(), int(file["rows"].attrs["dimension"]), file["whole"][:].tolist(),
+                    file["none"].shape, list(file["ids"].asstr()[:]), file.attrs["config"],
+                    int(file.attrs["format"])]
+
+    def test_no_byte_changes_unnoticed(self):
+        content = self.write()
+        expected = [np.arange(15).reshape(5, 3).tolist(), 3, [0, 1, 2, 3], (0, 2), ["a", "Zürich", ""],
+                    b'{"a": 1}', 2]
+        self.assertEqual(self.read(), expected)
+        refused = 0
+        for place in range(0, len(content), 3):
+            changed = bytearray(content)
+            changed[place] ^= 1 << place % 8
+            pathlib.Path(self.path).write_bytes(changed)
+            try:
+                self.assertEqual(self.read(), expected, place)  # a byte that means nothing
+            except ValueError as error:
+                self.assertIn(self.path, str(error))
+                refused += 1
+        self.assertGreater(refused, 100)
+
+    def test_equal_contents_are_equal_files(self):
+        first = self.write()
+        time.sleep(1.1)  # HDF5 would count in seconds
+        self.assertEqual(self.write(), first)
+
+    def test_refuses_texts_that_would_be_cut(self):
+        with self.assertRaisesRegex(ValueError, "without zero characters. Received: 'b.x00c'"), \
+                hdf5_files.writing(self.path) as writer:
+            writer.write_texts("ids", ["a", "b\0c"])
 
 
 class ReadingTest(unittest.TestCase):
