@@ -29,7 +29,7 @@ _PARTS = flags.DEFINE_string("parts", "",
                              "Of a set published in parts, those to fetch, such as 0-9,20; empty: all.")
 _UNPACK = flags.DEFINE_bool("unpack", None, "Unpack the archives; by default all but those of GLDv2.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only list what would be fetched.")
-_config = define_flags(DownloadConfig, ("output_dir", "num_connections", "base_url", "verify"))
+_config = define_flags(DownloadConfig, ("output_dir", "num_connections", "base_url", "verify", "max_file_gb"))
 
 
 def main(_: list[str]) -> None:

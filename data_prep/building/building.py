@@ -31,7 +31,6 @@ from data_prep.stage import files, jobs, lock
 from data_prep.stage.jobs import JobConfig
 
 _EXAMPLE_OVERHEAD = 512  # bytes of an example besides its image, at most, with short ids
-_DISK_RESERVE = 64 << 20  # bytes left free
 _LOCK_NAME = "lock"
 
 
@@ -106,11 +105,7 @@ def _check_output_dir(config: BuildConfig, plan: BuildPlan) -> None:
 def _check_disk(output_dir: str, plan: BuildPlan) -> None:
     num_pending = sum(size for split in plan.splits for name, size in zip(split.shard_names(), split.sizes())
                       if not os.path.exists(os.path.join(output_dir, name)))
-    needed = num_pending * (plan.mean_bytes + _EXAMPLE_OVERHEAD) + (_DISK_RESERVE if num_pending else 0)
-    free = shutil.disk_usage(output_dir).free
-    if free < needed:
-        raise OSError(f"The disk of {output_dir} must have {needed / 1e9:.2f} GB free for the shards. "
-                      f"Received: {free / 1e9:.2f} GB free.")
+    files.check_room(output_dir, num_pending * (plan.mean_bytes + _EXAMPLE_OVERHEAD), "for the shards")
 
 
 def _build_shards(config: BuildConfig, plan: BuildPlan, job: JobConfig) -> dict[str, dict[str, Any]]:

@@ -29,7 +29,6 @@ _MAX_RATIO = 100  # of unpacked to packed bytes; photographs hardly shrink, text
 _SLACK = 64 << 20  # bytes that any archive may unpack to, whatever its own size
 _MAX_MEMBERS = 2_000_000  # of one archive; GLDv2 has some 10,000 in each
 _MAX_READ = 16 << 20  # bytes in one piece; a header that asks for more is an attack on memory
-_DISK_RESERVE = 64 << 20  # bytes left free
 _COPY = 1 << 20
 
 
@@ -118,12 +117,8 @@ def _read_record(directory: str) -> dict[str, str] | None:
 
 
 def _check_disk(directory: str, paths: list[str]) -> None:
-    needed = _DISK_RESERVE + sum(unpacked_size(path) for path in paths)
-    free = shutil.disk_usage(directory).free
-    if paths and free < needed:
-        raise OSError(f"The disk of {directory} must have {needed / 1e9:.2f} GB free to unpack "
-                      f"{', '.join(map(os.path.basename, paths[:3]))}{', ...' if len(paths) > 3 else ''}. "
-                      f"Received: {free / 1e9:.2f} GB free.")
+    names = f"{', '.join(map(os.path.basename, paths[:3]))}{', ...' if len(paths) > 3 else ''}"
+    files.check_room(directory, sum(unpacked_size(path) for path in paths), f"to unpack {names}")
 
 
 def _unpack_one(path: str, directory: str, flat: bool, tick: Callable[[int], None]) -> None:

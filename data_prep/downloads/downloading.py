@@ -15,7 +15,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +31,6 @@ from data_prep.stage.settings import check_fields, setting
 
 CHECKSUMS_NAME = "checksums.json"
 _LOCK_NAME = ".download.lock"
-_DISK_RESERVE = 64 << 20  # bytes left free
 _MAX_FAILED = 5  # files; more stop the download: then it is not the files
 _POLL_SECONDS = 0.05
 _JOIN_SECONDS = 1.0  # given to the connections to leave off; a stalled one ends with the process
@@ -48,6 +46,8 @@ class DownloadConfig:
         "", help="mirror that holds the same paths, in place of the published addresses; empty: none")
     verify: bool = setting(
         False, help="read finished files again, compare their checksums, fetch damaged ones anew")
+    max_file_gb: float = setting(
+        20.0, help="largest file that is taken where no size of it is published", unit="GB", range="(0, inf)")
     patience: Patience = setting(Patience(), help="how long to insist where a connection fails")
 
     def __post_init__(self):
@@ -218,7 +218,8 @@ class _Download:
             logging.warning("%s must have %s; it is fetched again.", path, problem)
             tick(-found["size"])
         try:
-            self._checksums.add(file, path, fetcher.fetch(url, path, expected), url)
+            self._checksums.add(file, path, fetcher.fetch(
+                url, path, expected, int(self._config.max_file_gb * 1e9)), url)
         except FileFailed as error:
             hint = f" If there is a new version, delete the entry from {CHECKSUMS_NAME}." if kept else ""
             raise FileFailed(f"{error}{hint}") from error
@@ -244,18 +245,15 @@ class _Download:
         return file.size or self._sizes.get(file.path) or file.about or 0
 
     def _check_disk(self, files: list[PublicFile], unpack: bool) -> None:
-        needed = _DISK_RESERVE
+        needed = 0
         for file in files:
             path, size = self._config.path(file), self._size_of(file)
             if not os.path.isfile(path):
                 needed += max(0, size - partial_file.part_size(path))
             if unpack and file.path.endswith(archives.SUFFIXES):
                 needed += size
-        free = shutil.disk_usage(self._config.output_dir).free
-        if free < needed:
-            raise OSError(f"The disk of {self._config.output_dir} must have {needed / 1e9:.2f} GB free for "
-                          f"{len(files)} files{' and to unpack them' if unpack else ''}. "
-                          f"Received: {free / 1e9:.2f} GB free.")
+        stage_files.check_room(self._config.output_dir, needed,
+                               f"for {len(files)} files{' and to unpack them' if unpack else ''}")
 
     def _raise_failures(self) -> None:
         if self._failures:

@@ -20,6 +20,7 @@ import requests
 from data_prep.stage import files
 
 _HASH_CHUNK = 1 << 20  # bytes
+_SIZE = "[0-9]{1,18}"  # what a header may say; more digits are no size
 
 
 class FileChanged(Exception):
@@ -81,12 +82,11 @@ class PartialFile:
         validator = _validator(response)
         if response.status_code == http.HTTPStatus.OK:  # no ranges here, or a changed file
             self._restart()
-            length = response.headers.get("Content-Length", "")
-            self._note = {"url": self._url, "validator": validator,
-                          "total": int(length) if length.isdecimal() else None}
+            self._note = {"url": self._url, "validator": validator, "total": declared_size(response)}
             files.write_json(self._note_path, self._note)
             return
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        found = re.fullmatch(rf"bytes ({_SIZE})-{_SIZE}/({_SIZE}|\*)",
+                             response.headers.get("Content-Range", ""))
         total = None if found is None or found[2] == "*" else int(found[2])
         same = validator == self._note.get("validator") and total in (None, self.total)
         if (response.status_code != http.HTTPStatus.PARTIAL_CONTENT or found is None
@@ -95,7 +95,8 @@ class PartialFile:
             raise FileChanged(f"the file changed (HTTP {response.status_code}), starting anew")
 
     def append(self, chunk: bytes) -> None:
-        """Writes what comes next."""
+        """Writes what comes next, as long as the disk has room to spare."""
+        files.check_room(os.path.dirname(self._path), len(chunk), f"for more of {self._url}")
         view = memoryview(chunk)
         while view:  # an unbuffered file may take less
             view = view[self._file.write(view):]
@@ -151,6 +152,12 @@ def _read_note(path: str) -> dict[str, Any]:
             return dict(json.load(file))
     except (OSError, ValueError, TypeError):
         return {}
+
+
+def declared_size(response: requests.Response) -> int | None:
+    """Bytes of the body as the headers say, or None where they do not."""
+    length = response.headers.get("Content-Length", "")
+    return int(length) if re.fullmatch(_SIZE, length) else None
 
 
 def _validator(response: requests.Response) -> str | None:

@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are whole, JSON, and the SHA-256 of a file."""
+"""Files that appear under their name only when they are whole, room for them, JSON, the SHA-256 of a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _BLOCK = 1 << 22  # bytes read at a time
+_DISK_RESERVE = 64 << 20  # bytes left free
 
 
 @contextlib.contextmanager
@@ -83,6 +84,23 @@ def read_json(path: str, name: str = "") -> Any:
             return json.load(file)
         except (ValueError, RecursionError) as error:  # of bytes, of text, of a nest without end
             raise ValueError(f"{name or path} must be JSON. Received: {path}: {error}.") from error
+
+
+def check_room(directory: str, needed: int, purpose: str) -> None:
+    """Refuses to write more than the disk of a folder has room for, with 64 MiB to spare.
+
+    Args:
+        directory: on that disk.
+        needed: bytes that will be written; with 0 there is nothing to refuse.
+        purpose: what they are for, such as "to unpack a.tar".
+
+    Raises:
+        OSError: if fewer are free.
+    """
+    free = shutil.disk_usage(directory).free
+    if needed and free < needed + _DISK_RESERVE:
+        raise OSError(f"The disk of {directory} must have {(needed + _DISK_RESERVE) / 1e9:.2f} GB free "
+                      f"{purpose}. Received: {free / 1e9:.2f} GB free.")
 
 
 def sha256_of(path: str) -> str:

@@ -246,6 +246,10 @@ class FailureTest(DownloadingTest):
             with self.assertRaisesRegex(ValueError, "checksums.json must be as data_prep.download writes"):
                 self.download()
 
+    def test_a_file_larger_than_wanted(self):
+        self.serve("a.bin")
+        self.fails("a.bin must have at most 100000 bytes .`max_file_gb`., as", max_file_gb=1e-4)
+
     def test_settings(self):
         with self.assertRaisesRegex(ValueError, r"`num_connections` must be in \[1, 64\]. Rec.*=0."):
             DownloadConfig("d", num_connections=0)

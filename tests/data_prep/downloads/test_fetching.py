@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import shutil
 import tempfile
 import threading
 import time
@@ -170,6 +171,61 @@ class FetchTest(FetchingTest):
         self.assertEqual(self.ranges()[-1], "")
 
 
+class UnboundedTest(FetchingTest):
+    """What would take for ever, or fill the disk, ends with a sentence."""
+
+    def fails(self, message: str, *faults: Fault, **options):
+        self.faults(*faults)
+        with self.assertLogs("absl", "WARNING") if len(faults) > 1 else mock.MagicMock(), \
+                self.assertRaisesRegex(OSError, message):
+            self.fetcher.fetch(self.url, self.path, Expected(), **options)
+
+    def test_a_body_without_a_length_ends_at_the_largest_size(self):
+        self.fails(r"a.bin must have at most 1000000 bytes \(`max_file_gb`\), as no size of it is published. "
+                   "Received: more than 1.*, without an end.", Fault(endless=True), max_bytes=1_000_000)
+        self.assertEqual((os.listdir(self.directory), sum(self.ticks)), ([], 0))
+
+    def test_a_length_above_the_largest_size_is_refused_before_the_bytes_come(self):
+        self.fails("at most 299999 bytes .* Received: 300000 bytes", max_bytes=299_999)
+        self.assertEqual((os.listdir(self.directory), set(self.ticks)), ([], {0}))
+
+    def test_a_published_size_may_be_larger(self):
+        self.fetch(warns=False, size=len(CONTENT))
+
+    def test_the_disk_keeps_room_to_spare(self):
+        free = (64 << 20) + 500_000
+        usage = shutil.disk_usage(self.directory)
+        with mock.patch.object(shutil, "disk_usage", lambda _: usage._replace(free=free - sum(self.ticks))):
+            self.fails(f"disk of {self.directory} must have 0.07 GB free for more of {self.url}. Received: ",
+                       Fault(endless=True))
+        self.assertLess(abs(sum(self.ticks) - 500_000), 100_000)
+
+    def test_a_body_of_one_byte_at_a_time(self):
+        self.fails(r"within 3 attempts. Received: \d+ bytes in 0.\d+ s, fewer than 1000 a second.",
+                   *[Fault(drips="body")] * 20)
+
+    def test_headers_of_one_byte_at_a_time(self):
+        self.fails("within 3 attempts. Received: no whole headers in 0.6 s.", *[Fault(drips="head")] * 20)
+
+    def test_one_byte_each_connection(self):
+        self.fails("within 3 attempts. Received: ", *[Fault(cut_after=1)] * 20)
+        self.assertEqual(len(self.ranges()), HASTY.num_attempts)
+
+    def test_a_text_of_one_byte_at_a_time(self):
+        self.faults(*[Fault(drips="body")] * 20)
+        with self.assertLogs("absl", "WARNING"), self.assertRaisesRegex(FileFailed, "fewer than 1000 a se"):
+            self.fetcher.read_text(self.url)
+
+    def test_a_long_wait_that_the_server_asks_for(self):
+        self.fails(f"{self.url} must be had without a wait above 600 s. Received: HTTP 503 Service "
+                   "Unavailable, Retry-After: 86400; run this again then.", Fault(503, "86400"))
+        self.assertEqual(len(self.ranges()), 1)
+
+    def test_headers_that_hold_no_number(self):
+        self.faults(Fault(503, "9" * 5000), Fault(503, "Fri, 31 Dec 999999 23:59:59 GMT"))
+        self.fetch()
+
+
 class WrongBytesTest(FetchingTest):
     def test_are_fetched_once_more_from_the_start(self):
         self.faults(Fault(content=OTHER))
@@ -249,13 +305,13 @@ class StatusTest(FetchingTest):
             self.fetcher.size_of(f"{self.server.url}/absent")
 
     def test_stops_when_told(self):
-        self.faults(Fault(status=503, retry_after="1000"))
+        self.faults(Fault(status=503, retry_after="500"))
         timer = threading.Timer(0.1, self.stop.set)
         timer.start()
         began = time.monotonic()
         with self.assertLogs("absl", "WARNING"), self.assertRaises(Stopped):
             self.fetcher.fetch(self.url, self.path, Expected())
-        self.assertLess(time.monotonic() - began, 500)
+        self.assertLess(time.monotonic() - began, 250)
 
 
 if __name__ == "__main__":
