@@ -6,7 +6,7 @@ Which there are stands in `delg.settings.kinds.BACKBONES`; their records are in 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from delg.networks.layers import ImageNormalization, PadToEven, Subsampling
 from delg.networks.replica_batch_norm import BatchNormalization
 from delg.networks.weights import keras_files
-from delg.settings.backbones import check_width
+from delg.settings.backbones import PUBLISHERS, check_weights, check_width
 from delg.settings.kinds import BACKBONES
 
 
@@ -62,8 +62,8 @@ class Backbone:
         colours: what images become first; None: the network does that itself, from 0..255.
         pads_to_even: images get even sides, by zeros below and to the right.
         has_any_width: whether `width` may be other than 1.
-        build_pretrained: `build`, of width 1, with the ImageNet weights that Keras publishes; None: it
-            publishes none.
+        published: by where ImageNet weights come from, `build` of width 1 with them: imagenet (fetched by
+            Keras), package (in a package of its own).
         load_weights: sets the weights from a file in the formats of this backbone alone; None: from files as
             `keras_files.load_backbone_weights` reads them, and as the next two do.
         read_safetensors: arrays by layer from a safetensors file, given path and network; None: cannot.
@@ -77,7 +77,7 @@ class Backbone:
     colours: Colours | None = None
     pads_to_even: bool = False
     has_any_width: bool = False
-    build_pretrained: Callable[[type], keras.Model] | None = None
+    published: Mapping[str, Callable[[type], keras.Model]] = dataclasses.field(default_factory=dict)
     load_weights: Callable[[keras.Model, str], None] | None = None
     read_safetensors: Callable[[str, keras.Model], dict[str, list[np.ndarray]]] | None = None
     unfold_batch_norm: Callable[[dict, keras.Model], dict[str, list[np.ndarray]]] | None = None
@@ -110,8 +110,8 @@ def build_backbone(name: str, width: float = 1.0, weights: str = "imagenet", loc
     Args:
         name: of BACKBONES.
         width: channel factor; 1 for most backbones.
-        weights: "imagenet" (keras.applications downloads them), "none", or a weight file, see
-            `keras_files.load_backbone_weights` and the modules of the backbones.
+        weights: "imagenet" (keras.applications downloads them), "package" (a package brings them), "none",
+            or a weight file, see `keras_files.load_backbone_weights` and the modules of the backbones.
         local_stride: 16; or 32, which keeps every second cell of the local map (the global map is the same).
         synchronized: BatchNorm shares its batch statistics between replicas.
         image_size: side of the images, pixels, for backbones without maps; the others take any.
@@ -145,11 +145,9 @@ def build_network(name: str, width: float = 1.0, weights: str = "imagenet", sync
     check_width(width, name)
     record = BACKBONES[name]
     batch_norm = BatchNormalization if synchronized else keras.layers.BatchNormalization
-    if weights == "imagenet":
-        if record.build_pretrained is None:
-            raise ValueError(f"Keras publishes no ImageNet weights for {name}: `backbone_weights` must be "
-                             f"none or {record.weight_file}. Received: backbone_weights='imagenet'.")
-        return record.build_pretrained(batch_norm)
+    if weights in PUBLISHERS:
+        check_weights(name, weights, "backbone_weights")
+        return record.published[weights](batch_norm)
     network = record.build(width, image_size, batch_norm)
     if weights != "none":
         load_weights(network, name, weights)

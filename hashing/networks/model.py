@@ -15,8 +15,8 @@ def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.
 
     Args:
         config: what it is made of.
-        backbone_weights: "imagenet" (the residual networks and mobilenet_v2, by keras.applications), "none"
-            or a weight file: see `delg.networks.weights.keras_files` and `load_vit_weights`.
+        backbone_weights: "imagenet" (keras.applications fetches them), "package" (a package brings them),
+            "none" or a weight file: see `delg.networks.weights.keras_files` and `load_vit_weights`.
 
     Returns:
         Model from RGB images [B, S, S, 3], 0..255, to a dict of float32 tensors: `codes` [B, K] in (-1, 1)

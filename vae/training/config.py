@@ -7,8 +7,9 @@ from typing import Any
 
 from data_prep.stage.settings import check_fields, like, require, require_member, setting
 from data_prep.stage.table import OrNone
+from delg.settings.backbones import check_weights
 from delg.settings.fitting import FitConfig, check_warmup
-from delg.settings.kinds import BACKBONES, SCHEDULES
+from delg.settings.kinds import SCHEDULES
 from vae.data.augmentations import AUGMENTATIONS
 from vae.networks.config import ModelConfig
 
@@ -96,10 +97,8 @@ class TrainConfig(FitConfig):
         require(self.pair_contrast_weight == 0 or self.pairing != "none",
                 "`pair_contrast_weight` needs `pairing` frame or place.", pairing=self.pairing,
                 pair_contrast_weight=self.pair_contrast_weight)
-        require(self.stem == "none" or self.stem_weights != "imagenet"
-                or BACKBONES[self.stem].build_pretrained is not None,
-                f"`stem_weights` of {self.stem} must be none or a weight file, since Keras publishes none.",
-                stem_weights=self.stem_weights)
+        if self.stem != "none":
+            check_weights(self.stem, self.stem_weights, "stem_weights")
         require(self.stem == "none" or self.stem_weights != "none" or self.stem_learning_rate_factor > 0,
                 "`stem_learning_rate_factor` must be positive for a stem that starts from nothing.",
                 stem_learning_rate_factor=self.stem_learning_rate_factor, stem_weights=self.stem_weights)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from delg.fitting import resuming
 from delg.fitting.optimizers import build_optimizer
 from delg.fitting.run import BestWeights, Run, training
+from delg.settings.backbones import PUBLISHERS
 from delg.settings.kinds import SCHEDULES
 from vae.data import day_night_images
 from vae.latents.latents import image_functions
@@ -52,9 +53,9 @@ def train(config: TrainConfig) -> None:
 def _start_config(config: TrainConfig) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     if not resuming.is_begun(config.model_dir):
-        is_path = config.stem != "none" and config.stem_weights not in ("imagenet", "none")
+        is_path = config.stem != "none" and config.stem_weights not in (*PUBLISHERS, "none")
         if is_path and not os.path.isfile(config.stem_weights):
-            raise FileNotFoundError("`stem_weights` must be imagenet, none or a file. "
+            raise FileNotFoundError("`stem_weights` must be imagenet, package, none or a file. "
                                     f"Received: {config.stem_weights}.")
     return resuming.start_config(config, config.model_config(), ("num_pictures", "stem_weights"))
 

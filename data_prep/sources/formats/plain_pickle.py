@@ -22,7 +22,7 @@ import numpy as np
 
 _PLAIN_TYPE = re.compile(r"[biuf](1|2|4|8)|[SU][0-9]{1,6}|O8?")
 _VALUES_PER_BYTE = 100  # that it may stand for through references to what it holds once; chosen
-_FAULTS = (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
+FAULTS = (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
            RecursionError, MemoryError, OverflowError)
 
 
@@ -38,9 +38,9 @@ def read_pickle(path: str) -> Any:
     with open(path, "rb") as file:
         content = file.read()  # at hand, so that a length that claims more than there is reads just that
     try:
-        value = _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
+        value = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
         return _Settler(_VALUES_PER_BYTE * len(content) + 1000).settle(value)
-    except _FAULTS as error:
+    except FAULTS as error:
         raise ValueError(f"{path} must be a pickle of nothing but dicts, lists, strings, numbers and "
                          f"numpy arrays. Received: {error}.") from error
 
@@ -74,8 +74,8 @@ def _checked(fill: Callable, count: Callable[[pickle._Unpickler], int]) -> Calla
 
 
 def _build(unpickler: pickle._Unpickler) -> None:
-    if not isinstance(unpickler.stack[-2], (_DType, _Array)):
-        raise pickle.UnpicklingError("a state for another value than an array")
+    if not hasattr(type(unpickler.stack[-2]), "__setstate__"):  # only stand-ins have one
+        raise pickle.UnpicklingError("a state for a value that has none")
     pickle._Unpickler.load_build(unpickler)
 
 
@@ -89,7 +89,14 @@ def _all_since_mark(unpickler: pickle._Unpickler) -> int:
     return len(unpickler.stack)
 
 
-class _PlainUnpickler(pickle._Unpickler):
+class PlainUnpickler(pickle._Unpickler):
+    """Follows the operations that plain data is written with; names are looked up in `stand_ins` alone.
+
+    Attributes:
+        stand_ins: by module and name, what is called, or handed on, in its place; a subclass has its own.
+    """
+
+    stand_ins: dict[tuple[str, str], Any] = {}
     dispatch = _Dispatch({code: load for code, load in pickle._Unpickler.dispatch.items()
                           if code in _OPERATIONS})
     dispatch[pickle.SETITEM[0]] = _checked(pickle._Unpickler.load_setitem, lambda _: 2)
@@ -99,7 +106,7 @@ class _PlainUnpickler(pickle._Unpickler):
     dispatch[pickle.BYTEARRAY8[0]] = _bytearray
 
     def find_class(self, module: str, name: str) -> Any:
-        found = _STAND_INS.get((module.replace("numpy._core", "numpy.core"), name))
+        found = self.stand_ins.get((module.replace("numpy._core", "numpy.core"), name))
         if found is None:
             raise pickle.UnpicklingError(f"a pickle that calls {module}.{name}")
         return found
@@ -164,15 +171,16 @@ def _make_bytes(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-_STAND_INS = {
-    ("numpy", "dtype"): _make_dtype,
-    ("numpy", "ndarray"): "numpy.ndarray",  # only ever handed to _reconstruct, which ignores it
-    ("numpy.core.multiarray", "_reconstruct"): _make_array,
-    ("numpy.core.multiarray", "scalar"): _make_scalar,
-    ("numpy.core.numeric", "_frombuffer"): _make_array_from_buffer,
-    ("_codecs", "encode"): _make_bytes,
-    ("__builtin__", "bytes"): _make_empty_bytes,
-}
+class _ArrayUnpickler(PlainUnpickler):
+    stand_ins = {
+        ("numpy", "dtype"): _make_dtype,
+        ("numpy", "ndarray"): "numpy.ndarray",  # only ever handed to _reconstruct, which ignores it
+        ("numpy.core.multiarray", "_reconstruct"): _make_array,
+        ("numpy.core.multiarray", "scalar"): _make_scalar,
+        ("numpy.core.numeric", "_frombuffer"): _make_array_from_buffer,
+        ("_codecs", "encode"): _make_bytes,
+        ("__builtin__", "bytes"): _make_empty_bytes,
+    }
 
 
 class _Settler:

@@ -33,7 +33,7 @@ def _record(make: Callable[..., keras.Model], name: str, **properties) -> Backbo
                           f"`backbone_weights` a weight file, or none. Cause: {error}") from error
         return _with_batch_norm(network, batch_norm)
 
-    return Backbone(build, build_pretrained=build_pretrained, **properties)
+    return Backbone(build, published={"imagenet": build_pretrained}, **properties)
 
 
 def _with_batch_norm(network: keras.Model, batch_norm: type) -> keras.Model:

@@ -34,7 +34,8 @@ def load_backbone_weights(model: keras.Model, path: str, read_safetensors: Calla
         ValueError: the file is of another format, has no layers, lacks a layer, or a shape differs.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"`backbone_weights` must be imagenet, none or a file. No such file: {path}.")
+        raise FileNotFoundError("`backbone_weights` must be imagenet, package, none or a file. "
+                                f"No such file: {path}.")
     weighted = [layer for layer in model.layers if layer.weights]
     if path.endswith(".safetensors"):
         if read_safetensors is None:
@@ -47,11 +48,28 @@ def load_backbone_weights(model: keras.Model, path: str, read_safetensors: Calla
         if in_order and not any(name.startswith("batch_normalization") for name in layers):
             stored = _unfolded(layers, model, path, unfold_batch_norm)
             weighted = [layer for layer in weighted if layer.name in stored]
+    set_checked(model, stored, path, weighted)
+
+
+def set_checked(model: keras.Model, stored: dict[str, list[np.ndarray]], path: str,
+                weighted: list[keras.layers.Layer] | None = None) -> None:
+    """Sets the weights of a model from arrays by layer; on any mismatch nothing is changed.
+
+    Args:
+        model: backbone without preprocessing.
+        stored: arrays by layer name.
+        path: where they come from, for messages.
+        weighted: layers to set; None: all that have weights.
+
+    Raises:
+        ValueError: a layer is missing, or a shape differs.
+    """
+    weighted = [layer for layer in model.layers if layer.weights] if weighted is None else weighted
     for layer in weighted:
         expected = [tuple(weight.shape) for weight in layer.weights]
         if layer.name not in stored:
             raise ValueError(f"Weight file {path} lacks layer {layer.name!r} of {model.name}. "
-                             f"Expected shapes: {expected}. Found: {len(layers)} layers.")
+                             f"Expected shapes: {expected}. Found: {len(stored)} layers.")
         found = [value.shape for value in stored[layer.name]]
         if expected != found:
             raise ValueError(f"Weight file {path} does not fit layer {layer.name!r} of {model.name}. "

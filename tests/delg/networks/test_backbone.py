@@ -13,7 +13,8 @@ from delg.networks.replica_batch_norm import BatchNormalization
 from delg.settings.kinds import BACKBONES
 
 _GREY = {"resnet50": (123.68, 116.779, 103.939), "resnet101": (123.68, 116.779, 103.939),
-         "mobilenet_v2": (127.5, 127.5, 127.5), "resnet18": (123.675, 116.28, 103.53)}  # becomes zero
+         "mobilenet_v2": (127.5, 127.5, 127.5),
+         "efficientnet_lite0": (127.0, 127.0, 127.0), "resnet18": (123.675, 116.28, 103.53)}  # becomes zero
 
 
 @functools.cache
@@ -61,6 +62,9 @@ class ReceptiveFieldTest(unittest.TestCase):
 
     def test_mobilenet_v2_of_even_and_odd_sides(self):
         self._check("mobilenet_v2")
+
+    def test_efficientnet_lite_of_even_and_odd_sides(self):
+        self._check("efficientnet_lite0")
 
     def test_resnet50(self):
         self._check("resnet50")
@@ -144,5 +148,6 @@ class BuildBackboneTest(unittest.TestCase):
             backbone.build_backbone("mobilenet_v2", width=0.5, weights="none")
 
     def test_says_that_resnet18_has_no_published_weights(self):
-        with self.assertRaisesRegex(ValueError, "Keras publishes no ImageNet weights for resnet18"):
+        with self.assertRaisesRegex(ValueError, "of resnet18 must be none or a weight file; Keras "
+                                    "has weights of resnet50, resnet101, mobilenet_v2. Received: .*imagenet"):
             backbone.build_backbone("resnet18", weights="imagenet")

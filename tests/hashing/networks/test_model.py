@@ -26,7 +26,7 @@ class ModelTest(unittest.TestCase):
         self.assertEqual(model.get_layer("backbone").count_params(), 87_455_232 - (49 - 4) * 768)
 
     def test_transformers_have_no_imagenet_weights_of_keras(self):
-        with self.assertRaisesRegex(ValueError, "none or an .npz file. Received: .*'imagenet'"):
+        with self.assertRaisesRegex(ValueError, "none or an .npz file; .* Received: .*'imagenet'"):
             build_hashing(ModelConfig(backbone="vit_b16", image_size=32), "imagenet")
 
 

@@ -88,7 +88,7 @@ class LoadBackboneWeightsTest(unittest.TestCase):
             load_backbone_weights(other, self.path)
 
     def test_refuses_missing_file(self):
-        with self.assertRaisesRegex(FileNotFoundError, "imagenet, none or a file. No such file: nowhere.h5"):
+        with self.assertRaisesRegex(FileNotFoundError, "package, none or a file. No such file: nowhere.h5"):
             load_weights(build_resnet18(_WIDTH), "resnet18", "nowhere.h5")
 
     def test_refuses_other_formats(self):
