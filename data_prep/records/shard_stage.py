@@ -18,7 +18,7 @@ from absl import logging
 
 from data_prep.records import pipeline, shards
 from data_prep.records.manifest import Shard, manifest_beside
-from data_prep.stage import files
+from data_prep.stage import files, progress
 from data_prep.stage.stored_settings import differences
 
 SUFFIX = ".h5"
@@ -39,6 +39,19 @@ class ShardPlan(NamedTuple):
     todo: list[tuple[str, str, Shard]]
     num_images: int
     num_bad: int
+
+    def limit(self, max_bad_fraction: float) -> BadImageLimit:
+        """The limit of the stage: at most that share of all its images."""
+        return BadImageLimit(max_bad_fraction, self.num_images, self.num_bad)
+
+    def make(self, title: str, make: Callable[[str, str, str, Callable[[], None]], Any]) -> None:
+        """Makes what is to do, one shard after another, under a bar: by a function of the TFRecord shard, the
+        shard to be made, the SHA-256 of the former and what is to be called after each image.
+        """
+        with progress.bar() as bar:
+            task = bar.add_task(title, total=sum(entry.num_examples for *_, entry in self.todo))
+            for source, output, entry in self.todo:
+                make(source, output, entry.sha256, lambda: bar.advance(task))
 
 
 def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],

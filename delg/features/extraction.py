@@ -17,7 +17,7 @@ from typing import Any
 from data_prep.records import shards
 from data_prep.records.manifest import Shard
 from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left_out
-from data_prep.stage import jobs, progress
+from data_prep.stage import jobs
 from data_prep.stage.jobs import JobConfig
 from data_prep.stage.stored_settings import defaults_of
 from delg.features import shards as feature_shards
@@ -53,14 +53,10 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
     describer = ImageDescriber(saved_model, config)
     plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes,
                        defaults_of(ExtractConfig))
-    todo = plan.todo
-    limit = BadImageLimit(config.max_bad_fraction, plan.num_images, plan.num_bad)
+    todo, limit = plan.todo, plan.limit(config.max_bad_fraction)
     if job is None:
-        with progress.bar() as bar:
-            task = bar.add_task(os.path.basename(pattern),
-                                total=sum(entry.num_examples for *_, entry in todo))
-            for source, output, entry in todo:
-                extract_shard(describer, source, output, entry.sha256, limit, lambda: bar.advance(task))
+        plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
+            describer, source, output, sha256, limit, on_image))
     elif todo:
         found = dataclasses.replace(config, precision=describer.settings["precision"])
         work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(todo[0][0]), output_dir,

@@ -8,7 +8,7 @@ time, so that memory does not grow with the shard.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import logging
 
@@ -21,18 +21,23 @@ from delg.features.shards import FeatureShardWriter
 
 _SAME_LIMIT = 6  # decimals
 
+# From a describer and a TFRecord shard to id and features, or the reason why not, of every image, in order.
+Described = Callable[[Any, str], Iterator[tuple[str, ImageFeatures | BadImageError]]]
 
-def extract_shard(describer: ImageDescriber, source: str, output: str, source_sha256: str,
-                  limit: BadImageLimit, on_image: Callable[[], None]) -> list[dict[str, str]]:
+
+def extract_shard(describer: Any, source: str, output: str, source_sha256: str,
+                  limit: BadImageLimit, on_image: Callable[[], None],
+                  described: Described | None = None) -> list[dict[str, str]]:
     """Writes the feature shard of a TFRecord shard, whole or not at all.
 
     Args:
-        describer: says how images are described.
+        describer: says how images are described: `settings`, `global_dim` and `local_dim`.
         source: path of the TFRecord shard.
         output: path of the feature shard.
         source_sha256: of the TFRecord shard, to be noted down.
         limit: told of each bad image.
         on_image: called after each image; an error it raises ends the work.
+        described: how any other describer than an ImageDescriber describes a TFRecord shard.
 
     Returns:
         The images left out: dicts of `image`, its id, and `reason`.
@@ -42,8 +47,8 @@ def extract_shard(describer: ImageDescriber, source: str, output: str, source_sh
     """
     left_out = []
     with FeatureShardWriter(output, describer.settings, describer.global_dim, describer.local_dim,
-                            describer.settings["local_dtype"]) as writer:
-        for image_id, result in _described(describer, source):
+                            describer.settings.get("local_dtype", "float16")) as writer:
+        for image_id, result in (described or _described)(describer, source):
             if isinstance(result, BadImageError):
                 left_out.append({"image": image_id, "reason": str(result)})
                 logging.warning("Left out image %s: %s.", image_id, result)
@@ -62,7 +67,6 @@ class _Item(NamedTuple):
 
 
 def _described(describer: ImageDescriber, source: str) -> Iterator[tuple[str, ImageFeatures | BadImageError]]:
-    """Id and features, or the reason why not, of every image of a shard, in order."""
     def prepare(numbered: tuple[int, pipeline.Example]) -> _Item:
         number, example = numbered
         try:

@@ -18,7 +18,7 @@ from absl import logging
 
 from data_prep.images import augment
 from data_prep.records import pipeline
-from data_prep.records.shard_stage import BadImageLimit, plan_shards
+from data_prep.records.shard_stage import plan_shards
 from data_prep.stage.stored_settings import from_stored
 from delg.exports.saving import read_export_config
 from delg.networks import model_files
@@ -111,7 +111,7 @@ def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features
     config = {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size,
               "image_size": encoder.image_size, "features": keep_features}
     plan = plan_shards(pattern, output_dir, config, read_attributes, code_shards.DEFAULTS)
-    limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
+    limit = plan.limit(max_bad_fraction)
     for source, output, entry in plan.todo:
         parts, left_out = [_no_images(config)], []
         for part, bad in _encoded_batches(encoder, source, config, batch_size):

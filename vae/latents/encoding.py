@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from data_prep.records import pipeline, shards
 from data_prep.records.pipeline import Example
-from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left_out
-from data_prep.stage import progress
+from data_prep.records.shard_stage import plan_shards, write_left_out
 from data_prep.stage.stored_settings import from_stored
 from data_prep.stage.streams import mapped_in_order
 from delg.exports.saving import CONFIG_FILE, read_export_config
 from delg.features import preparing
 from delg.features import shards as feature_shards
+from delg.features.describing import ImageFeatures
 from delg.features.preparing import BadImageError
-from delg.features.shards import FeatureShardWriter, no_local_features
+from delg.features.shard_extraction import extract_shard
+from delg.features.shards import no_local_features
 from vae.networks.config import DOMAINS, ModelConfig
 
 
@@ -48,32 +49,16 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
     shards.find_shards(pattern)  # before the model is loaded
     describer = DayNightDescriber(saved_model)
     plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes, {})
-    limit = BadImageLimit(max_bad_fraction, plan.num_images, plan.num_bad)
-    with progress.bar() as bar:
-        task = bar.add_task(os.path.basename(pattern),
-                            total=sum(entry.num_examples for *_, entry in plan.todo))
-        for source, output, entry in plan.todo:
-            left_out = []
-            with FeatureShardWriter(output, describer.settings, describer.global_dim, 0) as writer:
-                examples = pipeline.iterate_examples(source)
-                for image_id, result in mapped_in_order(describer.describe_or_refuse, examples):
-                    if isinstance(result, BadImageError):
-                        left_out.append({"image": image_id, "reason": str(result)})
-                        logging.warning("Left out image %s: %s.", image_id, result)
-                        limit.count(left_out[-1])
-                    else:
-                        writer.append(image_id, *result, no_local_features())
-                    bar.advance(task)
-                writer.notes.update(source_sha256=entry.sha256, left_out=left_out)
+    limit = plan.limit(max_bad_fraction)
+    plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
+        describer, source, output, sha256, limit, on_image, _described))
     write_left_out(plan.outputs, feature_shards.read_shard_attributes)
     return plan.outputs
 
 
-class Description(NamedTuple):
-    """What is known of an image in the end."""
-
-    descriptor: np.ndarray  # float32 [D], unit norm
-    image_size: tuple[int, int]  # height and width, pixels
+def _described(describer: DayNightDescriber,
+               source: str) -> Iterator[tuple[str, ImageFeatures | BadImageError]]:
+    return mapped_in_order(describer.describe_or_refuse, pipeline.iterate_examples(source))
 
 
 class DayNightDescriber:
@@ -85,11 +70,14 @@ class DayNightDescriber:
     Attributes:
         settings: what the descriptors depend on.
         global_dim: length of a descriptor.
+        local_dim: 0, of local features, which there are none of.
 
     Raises:
         FileNotFoundError: there is no SavedModel.
         ValueError: it is no exported VAE.
     """
+
+    local_dim = 0
 
     def __init__(self, saved_model: str):
         if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
@@ -104,7 +92,7 @@ class DayNightDescriber:
         side = from_stored(ModelConfig, config["model"], f"{saved_model}/{CONFIG_FILE}").image_size
         self.global_dim = len(self._describe(np.zeros((side, side, 3), np.uint8), "day"))
 
-    def describe_or_refuse(self, example: Example) -> tuple[str, Description | BadImageError]:
+    def describe_or_refuse(self, example: Example) -> tuple[str, ImageFeatures | BadImageError]:
         """Id of an image, and its descriptor by the encoder of its domain, or why it cannot be decoded.
 
         Raises:
@@ -117,7 +105,8 @@ class DayNightDescriber:
             image = preparing.decode(example.encoded)
         except BadImageError as error:
             return example.id, error
-        return example.id, Description(self._describe(image, example.domain), image.shape[:2])
+        return example.id, ImageFeatures(
+            self._describe(image, example.domain), no_local_features(), image.shape[:2])
 
     def _describe(self, image: np.ndarray, domain: str) -> np.ndarray:
         outputs = self._module.signatures[f"encode_{domain}"](images=tf.constant(image[np.newaxis]))
