@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -15,30 +15,62 @@ from matplotlib.figure import Figure
 
 from data_prep.stage import files
 
-# Colours Matplotlib draws with, and the page's own that take their place.
-_INK, _MUTED, _RULE, _BEFORE, _AFTER, _THIRD, _FOURTH = (f"#0{n}0{n}0{n}" for n in range(1, 8))
-_PAGE_COLOURS = {_INK: "var(--ink)", _MUTED: "var(--muted)", _RULE: "var(--rule)",
-                 _BEFORE: "var(--before)", _AFTER: "var(--accent)", _THIRD: "var(--gold)",
-                 _FOURTH: "var(--good)"}
-_LINES = ((_AFTER, "-"), (_THIRD, (0, (5, 2))), (_FOURTH, (0, (1, 1.5))), (_BEFORE, (0, (5, 2, 1, 2))))
-_RC = {"svg.fonttype": "none", "svg.hashsalt": "delg", "font.size": 10, "text.color": _INK,
-       "font.family": "sans-serif", "axes.edgecolor": _RULE, "axes.labelcolor": _MUTED,
-       "xtick.color": _RULE, "ytick.color": _RULE, "xtick.labelcolor": _MUTED, "ytick.labelcolor": _MUTED}
-_PICTURE_COLOURS = ("#1f56c4", "#c9480a", "#00785a", "#7a4fb5", "#b78300", "#626a75")
-_PICTURE_STYLES = ("-", "--", "-.", ":")
-_PICTURE_INK, _PICTURE_RULE = "#1b1e23", "#e1e4e8"
+_FEW_POINTS = 100  # that are marked on a line
+_PRINTED = {"ink": "#1b1e23", "muted": "#626a75", "rule": "#e1e4e8", "accent": "#1f56c4", "bad": "#c9480a",
+            "good": "#00785a", "gold": "#b78300", "before": "#8b929c", "grey": "#626a75"}
+_ON_PAGE = {name: f"#0{n}0{n}0{n}" for n, name in enumerate(_PRINTED, 1)}  # stand for the page's own colours
+_DASHES = {"accent": "-", "gold": (0, (5, 2)), "good": (0, (1, 1.5)), "before": (0, (5, 2, 1, 2)),
+           "bad": (0, (7, 1)), "grey": (0, (3, 3))}  # of lines, in the order they are taken
 
 
-def inline_svg(figure: Figure, name: str, label: str) -> str:
-    """A figure as an `<svg>` element: page colours, page font, ids that start with `name`.
+class Line(NamedTuple):
+    """One line of a panel."""
 
-    Args:
-        figure: drawn with the colours of this module.
-        name: unique on the page.
-        label: what the figure shows, for readers that cannot see it.
-    """
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]  # None: no value there
+    colour: str = ""  # of the page; empty: the next
+
+
+def _style(colours: Mapping[str, str]) -> Any:
+    ink, muted, rule = (colours[name] for name in ("ink", "muted", "rule"))
+    return matplotlib.rc_context({
+        "svg.fonttype": "none", "svg.hashsalt": "delg", "font.size": 10, "text.color": ink,
+        "font.family": "sans-serif", "axes.edgecolor": rule, "axes.labelcolor": muted, "xtick.color": rule,
+        "ytick.color": rule, "xtick.labelcolor": muted, "ytick.labelcolor": muted})
+
+
+def _draw(panels: Mapping[str, Sequence[Line]], x_label: str, y_label: str,
+          colours: Mapping[str, str]) -> Figure:
+    """Panels beside each other, by title; a line has the same colour in each."""
+    figure = Figure(figsize=(max(9.0, 4.2 * len(panels)), 3.9), layout="constrained")
+    figure.patch.set_alpha(0)
+    names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
+    axes = figure.subplots(1, max(len(panels), 1), sharey=True, squeeze=False)[0]
+    for panel, (title, lines) in zip(axes, panels.items()):
+        panel.patch.set_alpha(0)
+        panel.grid(color=colours["rule"], linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(length=0)
+        panel.set_title(title, loc="left", fontsize=11, fontweight="bold", color=colours["ink"])
+        panel.set_xlabel(x_label)
+        for line in lines:
+            colour = line.colour or list(_DASHES)[names.index(line.name) % len(_DASHES)]
+            panel.plot(line.x, [np.nan if value is None else value for value in line.y], label=line.name,
+                       color=colours[colour], linestyle=_DASHES[colour], linewidth=2.0,
+                       marker="o" if len(line.x) < _FEW_POINTS else "", markersize=3)
+    axes[0].set_ylabel(y_label)
+    handles = {handle.get_label(): handle for panel in axes for handle in panel.get_lines()}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center",
+                  ncols=max(1, min(4, len(names))), frameon=False)
+    return figure
+
+
+def _inline_svg(figure: Figure, name: str, label: str) -> str:
+    """A figure as an `<svg>` element that says what it shows: page colours, page font, ids after `name`."""
     text = io.StringIO()
-    with matplotlib.rc_context(_RC):
+    with _style(_ON_PAGE):
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None, "Format": None,
                                                           "Type": None})
     svg = text.getvalue()
@@ -52,8 +84,8 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     svg = re.sub(r'<svg ([^>]*)>', lambda match: f'<svg {_without_size(match[1])} role="img" '
                  f'aria-label="{label}">', svg, count=1)
     svg = re.sub(r"font: (\d+ )?(\d+(?:\.\d+)?)px[^;\"]*", _page_font, svg)
-    for drawn, page in _PAGE_COLOURS.items():
-        svg = svg.replace(drawn, page)
+    for colour, drawn in _ON_PAGE.items():
+        svg = svg.replace(drawn, f"var(--{colour})")
     return svg
 
 
@@ -79,107 +111,40 @@ def precision_recall_svg(recalls: np.ndarray, before: dict[str, np.ndarray],
     Returns:
         An `<svg>` element.
     """
-    with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(12.6, 3.9), layout="constrained")
-        figure.patch.set_alpha(0)
-        protocols = [protocol for protocol in ("easy", "medium", "hard") if protocol in before]
-        panels = figure.subplots(1, max(len(protocols), 1), sharey=True, squeeze=False)[0]
-        for panel, protocol in zip(panels, protocols):
-            _draw_panel(panel, protocol, recalls, before[protocol], (after or {}).get(protocol))
-        figure.get_layout_engine().set(wspace=0.06)
-        panels[0].set_ylabel("Precision")
-        lines, names = panels[0].get_legend_handles_labels()
-        figure.legend(lines, names, loc="outside upper right", ncols=2, frameon=False)
+    protocols = [protocol for protocol in ("easy", "medium", "hard") if protocol in before]
+    name = "Global search" if after else "Global search (nothing was verified)"
+    panels = {protocol.capitalize(): [
+        Line(name, recalls, before[protocol], "before"),
+        *([Line("After verification", recalls, after[protocol], "accent")] if after else [])]
+        for protocol in protocols}
+    with _style(_ON_PAGE):
+        figure = _draw(panels, "Recall", "Precision", _ON_PAGE)
+        for panel, protocol in zip(figure.axes, protocols):
+            ticks = np.linspace(0, 1, 5), ["0", ".25", ".5", ".75", "1"]
+            panel.set_xticks(*ticks)
+            panel.set_yticks(*ticks)
+            panel.set(xlim=(0, 1), ylim=(0, 1.02))
+            if after:
+                panel.fill_between(recalls, before[protocol], after[protocol], color=_ON_PAGE["accent"],
+                                   where=after[protocol] >= before[protocol], alpha=0.12, linewidth=0,
+                                   interpolate=True)
     areas = "; ".join(f"{protocol}: area {100 * before[protocol].mean():.1f} before"
                       + (f", {100 * after[protocol].mean():.1f} after" if after else "")
                       for protocol in protocols)
-    return inline_svg(figure, "curves", f"Precision over recall. {areas}.")
+    return _inline_svg(figure, "curves", f"Precision over recall. {areas}.")
 
 
-def _draw_panel(panel, protocol: str, recalls: np.ndarray, before: np.ndarray,
-                after: np.ndarray | None) -> None:
-    _make_plain(panel)
-    panel.set_title(protocol.capitalize(), loc="left", fontsize=11, fontweight="bold", color=_INK)
-    panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall")
-    panel.set_xticks(np.linspace(0, 1, 5), ["0", ".25", ".5", ".75", "1"])
-    panel.set_yticks(np.linspace(0, 1, 5), ["0", ".25", ".5", ".75", "1"])
-    name = "Global search" if after is not None else "Global search (nothing was verified)"
-    panel.plot(recalls, before, color=_BEFORE, linewidth=1.8, linestyle=(0, (5, 2)), label=name)
-    if after is not None:
-        panel.plot(recalls, after, color=_AFTER, linewidth=2.2, label="After verification")
-        panel.fill_between(recalls, before, after, where=after >= before, color=_AFTER, alpha=0.12,
-                           linewidth=0, interpolate=True)
-
-
-def _make_plain(panel) -> None:
-    panel.patch.set_alpha(0)
-    panel.grid(color=_RULE, linewidth=0.6)
-    panel.set_axisbelow(True)
-    for side in ("top", "right", "left", "bottom"):
-        panel.spines[side].set_visible(side in ("left", "bottom"))
-    panel.tick_params(length=0)
-
-
-def lines_svg(name: str, x_label: str, y_label: str,
-              lines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """At most four lines in one panel, told apart by colour and dashes.
-
-    Args:
-        name: unique on the page.
-        x_label, y_label: of the axes.
-        lines: legend to x and y, float, [n] each.
-
-    Returns:
-        An `<svg>` element.
-    """
-    with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(9.0, 3.9), layout="constrained")
-        figure.patch.set_alpha(0)
-        panel = figure.subplots()
-        _make_plain(panel)
-        panel.set(xlabel=x_label, ylabel=y_label)
-        for (legend, (x, y)), (colour, style) in zip(lines.items(), _LINES):
-            panel.plot(x, y, color=colour, linewidth=2.0, linestyle=style, label=legend)
-        figure.legend(loc="outside upper right", ncols=len(lines), frameon=False)
-    ends = "; ".join(f"{legend}: {y[-1]:.3g} at the end" for legend, (_, y) in lines.items())
-    return inline_svg(figure, name, f"{y_label} over {x_label}. {ends}.")
-
-
-class Line(NamedTuple):
-    """One line of a panel."""
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float | None]  # None: no value there
+def lines_svg(name: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
+    """Lines in one panel as an `<svg>` element, whose `name` is unique on the page."""
+    with _style(_ON_PAGE):
+        figure = _draw({"": lines}, x_label, y_label, _ON_PAGE)
+    ends = "; ".join(f"{line.name}: {line.y[-1]:.3g} at the end" for line in lines)
+    return _inline_svg(figure, name, f"{y_label} over {x_label}. {ends}.")
 
 
 def draw_png(path: str, panels: Mapping[str, Sequence[Line]], x_label: str, y_label: str) -> None:
-    """Writes panels beside each other; a line has the same colour in each.
-
-    Args:
-        path: of the PNG.
-        panels: title to lines; at least one panel.
-        x_label, y_label: of the axes.
-    """
-    figure = Figure(figsize=(1 + 4.6 * len(panels), 4.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for panel, (title, lines) in zip(axes, panels.items()):
-        panel.set_title(title, loc="left", fontsize=11, color=_PICTURE_INK)
-        panel.set_xlabel(x_label)
-        panel.grid(color=_PICTURE_RULE, linewidth=0.7)
-        for side in ("top", "right"):
-            panel.spines[side].set_visible(False)
-        for line in lines:
-            place = names.index(line.name)
-            panel.plot(line.x, [np.nan if value is None else value for value in line.y], label=line.name,
-                       color=_PICTURE_COLOURS[place % len(_PICTURE_COLOURS)],
-                       linestyle=_PICTURE_STYLES[place % len(_PICTURE_STYLES)],
-                       marker="o", markersize=3, linewidth=1.8)
-    axes[0].set_ylabel(y_label)
-    handles = {handle.get_label(): handle for panel in axes for handle in panel.get_lines()}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(names)),
-                  frameon=False)
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    """Writes panels beside each other, by title, one at least; a line has the same colour in each."""
+    with _style(_PRINTED), files.replacing(path) as temporary:
+        figure = _draw(panels, x_label, y_label, _PRINTED)
+        FigureCanvasAgg(figure)
+        figure.savefig(temporary, format="png", dpi=110, facecolor="white")

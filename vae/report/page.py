@@ -133,11 +133,11 @@ def _chosen(config: VisualizeConfig, photographs: Photographs, domain: str) -> n
 
 
 def _curves(config: VisualizeConfig, layer_counts: list[int]) -> str:
-    lines = {}
+    lines = []
     for count in layer_counts:
         history = pd.read_csv(config.path("weights", f"paper_{count}", "history.csv"))
-        name = f"{count} layers" if count > 1 else "1 layer"
-        lines[name] = history["epoch"].to_numpy() + 1, history["val_loss"].to_numpy()
+        lines.append(charts.Line(f"{count} layers" if count > 1 else "1 layer",
+                                 history["epoch"].to_numpy() + 1, history["val_loss"].to_numpy()))
     return charts.lines_svg("layers", "Epoch", "Triplet loss on reported places", lines)
 
 
