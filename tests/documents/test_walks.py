@@ -1,0 +1,95 @@
+"""Every command of README.md and of the guides runs, in the order in which it stands there."""
+
+import dataclasses
+import os
+import re
+import tempfile
+import unittest
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from unittest import mock
+
+from data_prep.downloads.public_sets import PUBLIC_SETS
+from tests.documents import given, sources, walks
+from tests.fixtures import http_server, tiny_backbone
+
+_PAGES = {path.stem.lower(): path.read_text(encoding="utf-8")
+          for path in (sources.ROOT / "README.md", *sources.ROOT.glob("docs/guides/*.md"))}
+
+
+class _Page(NamedTuple):
+    """What a page needs beside its commands."""
+
+    given: Callable[[], None] = lambda: None
+    replaced: Mapping[str, str] = {}
+    meanwhile: Mapping[str, Callable[[], None]] = {}
+    then: str = ""  # the page that goes on with what this one made
+
+
+_NEEDS = {
+    "readme": _Page(given.photographs),
+    "photos": _Page(given.photographs, {
+        "val.h5": "ranking.h5", "val/dataset.json": "gnd.json", "val/query-*": "features/*",
+        "val/index-*": "features/*", "--remove_ids=a,b": "--remove_ids=tower/1"},
+        {"delg.update_index": given.features_of_others, "delg.evaluate": given.truth_of_features}),
+    "sets": _Page(given.list_of_photographs),
+    "gldv2": _Page(given.overlap, {"--validation_fraction=0.02": "--validation_fraction=0.2"},
+                   then="roxford"),
+    "exchange": _Page(given.ranking),
+    "codes": _Page(given.photographs, {"photo.jpg": "A.jpg"}),
+    "day_night": _Page(given.day_night),
+}
+
+
+def setUpModule():
+    tiny_backbone.use()
+    unchecked = {name: dataclasses.replace(PUBLIC_SETS[name], files=tuple(
+        dataclasses.replace(file, size=None, md5=None, sha256=None) for file in PUBLIC_SETS[name].files))
+        for name in ("cub", "dogs")}
+    patch = mock.patch.dict(PUBLIC_SETS, unchecked)
+    patch.start()
+    unittest.addModuleCleanup(patch.stop)
+
+
+class PagesTest(unittest.TestCase):
+    def walk(self, name):
+        server = http_server.start(self)
+        server.files = given.published()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder.name)
+        while name:
+            needs = _NEEDS.get(name, _Page())
+            needs.given()
+            walks.walk(_PAGES[name], server.url, needs.replaced, needs.meanwhile)
+            name = needs.then
+
+
+for _name in sorted(_PAGES.keys() - {page.then for page in _NEEDS.values()}):
+    setattr(PagesTest, f"test_{_name}", lambda self, name=_name: self.walk(name))
+
+
+class WalksTest(unittest.TestCase):
+    def test_what_is_not_run_or_added_to_stands_in_a_page(self):
+        steps = [str(step) for text in _PAGES.values() for step in walks.steps_of(text)]
+        idle = [pattern for pattern in (*walks.NOT_RUN, *map(re.escape, walks.ADDED))
+                if not any(re.search(pattern, step) for step in steps)]
+        self.assertEqual(idle, [])
+
+    def test_commands_are_what_bash_makes_of_them(self):
+        text = "```\nfor x in 1 2; do X=3 python -m a.b --c=\"$x d-*\" \\\n  ...; done  # w\nmake e F=g\n```"
+        self.assertEqual([*map(str, walks.steps_of(text))],
+                         ["a.b --c=1 d-* ...", "a.b --c=2 d-* ...", "make e F=g"])
+
+    def test_a_command_that_fails_is_named_with_its_message(self):
+        with self.assertRaisesRegex(AssertionError, "(?s)delg.evaluate --output=x.*Give --ranking"):
+            walks.walk("```\npython -m delg.evaluate --output=x\n```\n")
+
+    def test_a_text_that_is_to_be_replaced_stands_in_the_page(self):
+        with self.assertRaisesRegex(AssertionError, "no 'b.h5'"):
+            walks.walk("```\nmake test\n```\n", replaced={"b.h5": "c.h5"})
+
+
+if __name__ == "__main__":
+    unittest.main()
