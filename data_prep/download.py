@@ -48,8 +48,8 @@ def main(_: list[str]) -> None:
           f"{len(files) - len(missing)} there before")
     if unpack:
         print(f"unpacked: {os.path.join(config.output_dir, public_set.unpack_dir)}")
-    print(f"terms of use: {public_set.homepage}")
-    print(f"next: {next_command(_DATASET.value, config.output_dir, unpack)}")
+    command_line.finish(f"terms of use: {public_set.homepage}",
+                        next_command(_DATASET.value, config.output_dir, unpack))
 
 
 def _size(file: PublicFile) -> str:

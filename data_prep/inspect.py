@@ -49,7 +49,8 @@ def main(_: list[str]) -> None:
     if _OUTPUT.value:
         sections = inspection_views.make_sections(manifest, tables, _NUM_IMAGES.value, _SEED.value)
         width, height = contact_sheet.draw(_OUTPUT.value, sections)
-        screen.print(f"Contact sheet of {width} x {height} pixels: {_OUTPUT.value}", markup=False)
+        command_line.finish(f"Contact sheet of {width} x {height} pixels: {_OUTPUT.value}",
+                            f"look at {_OUTPUT.value}")
 
 
 if __name__ == "__main__":

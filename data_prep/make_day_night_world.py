@@ -21,6 +21,9 @@ def main(_: list[str]) -> None:
     from data_prep.world import day_night_world  # after the settings: pandas takes a second to load
 
     day_night_world.make_day_night_world(config)
+    command_line.finish(f"The world is in {config.output_dir}.",
+                        "python -m data_prep.build_tfrecords --dataset=day_night "
+                        f"--images_dir={config.output_dir} --output_dir=SHARDS")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,11 @@ def main(_: list[str]) -> None:
     from data_prep.world import landmark_world  # after the settings: pandas takes a second to load
 
     landmark_world.make_world(config)
+    world = config.output_dir
+    command_line.finish(f"The world is in {world}.",
+                        f"python -m data_prep.build_tfrecords --dataset=gldv2 --images_dir={world}/train "
+                        f"--train_csv={world}/train.csv --train_clean_csv={world}/train_clean.csv "
+                        "--output_dir=SHARDS")
 
 
 if __name__ == "__main__":

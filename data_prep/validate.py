@@ -47,6 +47,9 @@ def main(_: list[str]) -> None:
     if _OUTPUT.value:
         files.write_json(_OUTPUT.value, report.as_json())
     _print(report)
+    command_line.finish(f"The report is in {_OUTPUT.value}." if _OUTPUT.value else "",
+                        "the same command with --rebuild_bad_shards"
+                        if report.num_problems and not _REBUILD_BAD_SHARDS.value else "")
     if report.num_problems:
         sys.exit(1)
 

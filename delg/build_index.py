@@ -28,7 +28,10 @@ def main(_: list[str]) -> None:
     from delg.index import building  # after the settings: FAISS takes its time to load
 
     built = building.build_index(_FEATURES_DIR.value, _INDEX_DIR.value, config)
-    print(f"{len(built)} images of {built.dimension} dimensions in {_INDEX_DIR.value}.")
+    command_line.finish(f"{len(built)} images of {built.dimension} dimensions in {_INDEX_DIR.value}.",
+                        "python -m delg.search_images --query_features='FEATURES/query-*' "
+                        f"--index_features='{_FEATURES_DIR.value}' --index_dir={_INDEX_DIR.value} "
+                        "--output=ranking.h5")
 
 
 if __name__ == "__main__":

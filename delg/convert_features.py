@@ -74,7 +74,9 @@ def main(_: list[str]) -> None:
         count = conversion.write_images(output, target, images, config, _LOCAL_DTYPE.value)
     if _MATCHES.value:
         conversion.write_hloc_matches(_MATCHES.value, source, named, suffix=suffix)
-    print(f"{count} images and {len(named)} pairs in {output}.")
+    command_line.finish(f"{count} images and {len(named)} pairs in {output}.",
+                        f"python -m delg.build_index --features_dir={output} --index_dir=INDEX"
+                        if target == "shards" else f"hand {output} to the system that reads {target}")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ def main(_: list[str]) -> None:
                          f"--solution. Received: {', '.join(given) or 'none of them'}.")
     files.write_json(_OUTPUT.value, result)
     rich.console.Console().print(table)
+    command_line.finish(f"All scores in {_OUTPUT.value}.",
+                        f"python -m delg.make_report --ranking={_RANKING.value} --metrics={_OUTPUT.value} ..."
+                        if _GROUND_TRUTH.value else "")
 
 
 if __name__ == "__main__":

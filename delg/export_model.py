@@ -20,8 +20,11 @@ def main(_) -> None:
     from delg.exports import saving  # after the flags: TensorFlow takes seconds to load
 
     config = saving.export(_MODEL_DIR.value, _EXPORT_DIR.value)
-    print(f"{_EXPORT_DIR.value}: {config['model']['backbone']}, attention threshold "
-          f"{config['attention_threshold']}, fingerprint {config['fingerprint'][:12]}.")
+    command_line.finish(
+        f"{_EXPORT_DIR.value}: {config['model']['backbone']}, attention threshold "
+        f"{config['attention_threshold']}, fingerprint {config['fingerprint'][:12]}.",
+        f"python -m delg.extract_features --saved_model={_EXPORT_DIR.value} --pattern='SHARDS/index-*' "
+        "--output_dir=FEATURES")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main(_: list[str]) -> None:
     if _DATABASE.value:
         ranking_pairs.write_database(_DATABASE.value, ranking, named, _FEATURES.value, suffix)
     hloc.write_pairs(_OUTPUT.value, [(first + suffix, second + suffix) for first, second in named])
-    print(f"{len(named)} pairs in {_OUTPUT.value}.")
+    command_line.finish(f"{len(named)} pairs in {_OUTPUT.value}.", "hand the files to hloc or COLMAP")
 
 
 if __name__ == "__main__":

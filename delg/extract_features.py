@@ -38,7 +38,9 @@ def main(_) -> None:
     from delg.features import extraction  # after the settings: TensorFlow takes seconds to load
 
     paths = extraction.extract_features(_SAVED_MODEL.value, _PATTERN.value, _OUTPUT_DIR.value, config, job)
-    print(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.")
+    command_line.finish(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.",
+                        f"python -m delg.build_index --features_dir='{_OUTPUT_DIR.value}/index-*' "
+                        "--index_dir=INDEX")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ def main(_: list[str]) -> None:
         is_chosen = all(row[name] == fitted[name] for name in names)
         table.add_row(*map(str, row.values()), "chosen" if is_chosen else "")
     rich.console.Console().print(table)
+    command_line.finish(f"The choice in {_OUTPUT.value}.", "python -m delg.search_images with "
+                        f"--calibration={_OUTPUT.value}, on other queries")
 
 
 if __name__ == "__main__":

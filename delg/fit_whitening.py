@@ -25,8 +25,10 @@ def main(_: list[str]) -> None:
 
     whitening = fit_whitening(_FEATURES.value, _OUTPUT.value, config)
     before, after = whitening.projection.shape
-    print(f"{_OUTPUT.value}: from {before} to {after} dimensions, learnt on "
-          f"{whitening.description['num_images']} images of {_FEATURES.value}.")
+    command_line.finish(f"{_OUTPUT.value}: from {before} to {after} dimensions, learnt on "
+                        f"{whitening.description['num_images']} images of {_FEATURES.value}.",
+                        "python -m delg.rewrite_features --features=FEATURES --output_dir=WHITENED "
+                        f"--whitening={_OUTPUT.value}")
 
 
 if __name__ == "__main__":

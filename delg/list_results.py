@@ -33,7 +33,9 @@ def main(_: list[str]) -> None:
     if _TEST_CSV.value:
         results = predictions.for_all_test_images(results, _TEST_CSV.value, ())
     tables.write_retrieval(_OUTPUT.value, results)
-    print(f"Results of {len(results)} test images in {_OUTPUT.value}.")
+    command_line.finish(f"Results of {len(results)} test images in {_OUTPUT.value}.",
+                        f"python -m delg.evaluate --ranking={_RANKING.value} --solution=SOLUTION_CSV "
+                        "--output=metrics.json")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ def main(_) -> None:
     config = _report_config()
     from delg.report import page  # after the settings: TensorFlow takes seconds to load
 
-    print(f"Open {page.make_report(config)} in a browser.")
+    path = page.make_report(config)
+    command_line.finish(f"The page is {path}.", "open it in a browser")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,10 @@ def main(argv: list[str]) -> None:
     describer = describing.ImageDescriber(_SAVED_MODEL.value, extraction)
     match = two_images.match_images(describer, first, second, config)
     two_images.write_picture(_OUTPUT.value, two_images.draw_match(first, second, match))
-    print(f"{match.num_inliers} inliers, {match.num_matches} matches of {match.num_features[0]} and "
-          f"{match.num_features[1]} local features, similarity {match.similarity:.3f}; drawn in "
-          f"{_OUTPUT.value}.")
+    command_line.finish(
+        f"{match.num_inliers} inliers, {match.num_matches} matches of {match.num_features[0]} and "
+        f"{match.num_features[1]} local features, similarity {match.similarity:.3f}; drawn in "
+        f"{_OUTPUT.value}.", f"look at {_OUTPUT.value}")
     if match.num_inliers <= _CHANCE_INLIERS:
         print(f"Up to {_CHANCE_INLIERS} inliers come by chance: these need not show the same place.")
 

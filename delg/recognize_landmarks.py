@@ -49,7 +49,10 @@ def main(_: list[str]) -> None:
         predictions = recognition_predictions.for_all_test_images(predictions, _TEST_CSV.value, None)
     tables.write_recognition(_OUTPUT.value, predictions)
     num_recognized = sum(answer is not None for answer in predictions.values())
-    print(f"A landmark for {num_recognized} of {len(predictions)} test images in {_OUTPUT.value}.")
+    command_line.finish(
+        f"A landmark for {num_recognized} of {len(predictions)} test images in {_OUTPUT.value}.",
+        f"python -m delg.evaluate --predictions={_OUTPUT.value} --solution=SOLUTION_CSV "
+        "--output=metrics.json")
 
 
 if __name__ == "__main__":

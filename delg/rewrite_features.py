@@ -27,7 +27,9 @@ def main(_: list[str]) -> None:
 
     paths = rewriting.rewrite_features(_FEATURES.value, _OUTPUT_DIR.value, _LOCAL_DTYPE.value or "",
                                                _WHITENING.value)
-    print(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.")
+    command_line.finish(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.",
+                        f"python -m delg.build_index --features_dir='{_OUTPUT_DIR.value}/index-*' "
+                        "--index_dir=INDEX")
 
 
 if __name__ == "__main__":

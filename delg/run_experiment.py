@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, lock
 
 _PRESET = flags.DEFINE_enum("preset", None, ("demo", "smoke", "real"), "Which experiment.", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
@@ -27,13 +27,16 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 def main(_: list[str]) -> None:
     from delg.experiments import chain, presets  # after the flags: TensorFlow takes seconds to load
 
-    if _PRESET.value == "real":
-        chain.run_on_photographs(
-            presets.real(_OUTPUT_DIR.value, _BACKBONE_WEIGHTS.value, _SEED.value),
-            _DATA_DIR.value, _TRAIN_DATA_DIR.value)
-    else:
-        make = presets.demo if _PRESET.value == "demo" else presets.smoke
-        chain.run_on_world(make(_OUTPUT_DIR.value, _SEED.value))
+    with lock.alone_in(_OUTPUT_DIR.value):
+        if _PRESET.value == "real":
+            chain.run_on_photographs(
+                presets.real(_OUTPUT_DIR.value, _BACKBONE_WEIGHTS.value, _SEED.value),
+                _DATA_DIR.value, _TRAIN_DATA_DIR.value)
+        else:
+            make = presets.demo if _PRESET.value == "demo" else presets.smoke
+            chain.run_on_world(make(_OUTPUT_DIR.value, _SEED.value))
+    command_line.finish(f"All results are in {_OUTPUT_DIR.value}.",
+                        f"open {_OUTPUT_DIR.value}/report/index.html in a browser")
 
 
 if __name__ == "__main__":

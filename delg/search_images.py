@@ -40,9 +40,12 @@ def main(_: list[str]) -> None:
         config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value)
     ranking = retrieval.search(_QUERY_FEATURES.value, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
                                config, _NUM_WORKERS.value)
-    print(f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
-          f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "
-          f"in {_OUTPUT.value}.")
+    command_line.finish(
+        f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
+        f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "
+        f"in {_OUTPUT.value}.",
+        f"python -m delg.evaluate --ranking={_OUTPUT.value} --ground_truth=SHARDS/dataset.json "
+        "--output=metrics.json")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,10 @@ _config = define_flags(TrainConfig)
 def main(_):
     from delg.training import loop  # TensorFlow takes seconds to import; a wrong flag should not
 
-    loop.train(_config())
+    config = _config()
+    loop.train(config)
+    command_line.finish(f"The model is in {config.model_dir}.", "python -m delg.export_model "
+                        f"--model_dir={config.model_dir} --export_dir=SAVED_MODEL")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,10 @@ def main(_: list[str]) -> None:
     from delg.index import building  # after the flags: FAISS takes its time to load
 
     changed = building.update_index(_INDEX_DIR.value, _ADD_FEATURES.value, remove_ids)
-    print(f"{len(changed)} images in {_INDEX_DIR.value}, {len(remove_ids)} removed.")
+    command_line.finish(f"{len(changed)} images in {_INDEX_DIR.value}, {len(remove_ids)} removed.",
+                        "python -m delg.search_images --query_features='FEATURES/query-*' "
+                        "--index_features=ALL_INDEX_FEATURES "
+                        f"--index_dir={_INDEX_DIR.value} --output=ranking.h5")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ def main(_: list[str]) -> None:
 
     index = (retrieval.add_to_index(_CODES.value, _INDEX_DIR.value) if _ADD.value
              else retrieval.build_index(_CODES.value, _INDEX_DIR.value, config))
-    print(f"{len(index)} images of {index.code_size} bits in {_INDEX_DIR.value}.")
+    command_line.finish(f"{len(index)} images of {index.code_size} bits in {_INDEX_DIR.value}.",
+                        f"python -m hashing.search_images --index_dir={_INDEX_DIR.value} "
+                        "--query_codes='CODES/test-*' --output=ranking.csv")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ def main(_: list[str]) -> None:
     encoder = encoding.Encoder(_SAVED_MODEL.value, _MODEL_DIR.value)
     paths = encoding.encode_images(encoder, _PATTERN.value, _OUTPUT_DIR.value, _KEEP_FEATURES.value,
                                    _BATCH_SIZE.value, _MAX_BAD_FRACTION.value)
-    print(f"{len(paths)} shards of {encoder.code_size}-bit codes in {_OUTPUT_DIR.value}.")
+    command_line.finish(f"{len(paths)} shards of {encoder.code_size}-bit codes in {_OUTPUT_DIR.value}.",
+                        f"python -m hashing.build_index --codes='{_OUTPUT_DIR.value}/train-*' "
+                        "--index_dir=INDEX")
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ def main(_: list[str]) -> None:
     result = evaluation.evaluate(queries, index, _NUM_CLASSES.value, _SEED.value)
     files.write_json(_OUTPUT.value, result)
     report.print_table({_NAME.value: {index.code_size: result}})
-    if _REPORT_DIR.value:
-        page = report.make_report({_NAME.value: {index.code_size: result}}, _REPORT_DIR.value)
-        print(f"Open {page} in a browser.")
+    page = (report.make_report({_NAME.value: {index.code_size: result}}, _REPORT_DIR.value)
+            if _REPORT_DIR.value else "")
+    command_line.finish(f"All scores in {_OUTPUT.value}.", f"open {page} in a browser" if page else "")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,11 @@ def main(_: list[str]) -> None:
     from hashing.codes import export  # after the flags: TensorFlow takes seconds to load
 
     config = export.export(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value)
-    print(f"{_EXPORT_DIR.value}: {config['model']['backbone']}, {config['model']['code_size']} bits, "
-          f"fingerprint {config['fingerprint'][:12]}.")
+    command_line.finish(
+        f"{_EXPORT_DIR.value}: {config['model']['backbone']}, {config['model']['code_size']} bits, "
+        f"fingerprint {config['fingerprint'][:12]}.",
+        f"python -m hashing.encode_images --saved_model={_EXPORT_DIR.value} --pattern='SHARDS/train-*' "
+        "--output_dir=CODES")
 
 
 if __name__ == "__main__":

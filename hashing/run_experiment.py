@@ -19,7 +19,7 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.sources.source import sets_of
-from data_prep.stage import command_line
+from data_prep.stage import command_line, lock
 from data_prep.stage.settings import require
 from delg.settings.kinds import BACKBONES
 
@@ -53,7 +53,10 @@ def main(_: list[str]) -> None:
         settings = presets.photographs(output_dir, data_dir, network, seed)
     else:
         settings = presets.demo(output_dir, network, seed)
-    chain.run(presets.smoke(settings) if _SMOKE.value else settings)
+    with lock.alone_in(output_dir):
+        chain.run(presets.smoke(settings) if _SMOKE.value else settings)
+    command_line.finish(f"All results are in {_OUTPUT_DIR.value}.",
+                        f"open {_OUTPUT_DIR.value}/report/index.html in a browser")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,6 @@ def main(_: list[str]) -> None:
     ranking = retrieval.search(index, queries, _NUM_NEIGHBORS.value)
     if _OUTPUT.value:
         retrieval.write_ranking(_OUTPUT.value, ranking)
-        print(f"{len(ranking.query_ids)} queries in {len(index)} images, in {_OUTPUT.value}.")
     else:
         for query, results in zip(*ranking):
             print(query)
@@ -56,6 +55,10 @@ def main(_: list[str]) -> None:
                 print(f"  {rank:3d}  {distance:3d} bits  {image_id}")
     if _SHEET.value:
         retrieval.draw_ranking(_SHEET.value, ranking, _INDEX_IMAGES.value, _QUERY_IMAGES.value)
+    files = [path for path in (_OUTPUT.value, _SHEET.value) if path]
+    command_line.finish(f"{len(ranking.query_ids)} queries in {len(index)} images"
+                        f"{', in ' if files else ''}{' and '.join(files)}.",
+                        f"look at {_SHEET.value}" if _SHEET.value else "")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ def main(_: list[str]) -> None:
     from hashing.training import loop  # after the settings: TensorFlow takes seconds to load
 
     loop.train(config)
+    command_line.finish(f"The model is in {config.model_dir}.", "python -m hashing.export_model "
+                        f"--model_dir={config.model_dir} --export_dir=SAVED_MODEL")
 
 
 if __name__ == "__main__":

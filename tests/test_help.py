@@ -74,6 +74,19 @@ def ask(module: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+def next_commands(module: str) -> list[tuple[str, list[str]]]:
+    """Modules and flags of the commands that a script names at its end, as it must; with {} for values."""
+    source = (_ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+    ends = [node for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "command_line.finish"]
+    if not ends:
+        raise AssertionError(f"{module} must end by command_line.finish.")
+    steps = [ast.unparse(part) for end in ends for node in end.args[1:] for part in ast.walk(node)
+             if isinstance(part, (ast.JoinedStr, ast.Constant))]
+    return [(found[1], re.findall(r"--([a-z0-9_]+)", step)) for step in steps
+            if (found := re.search(r"python -m ([a-z_]+\.[a-z_]+)", step))]
+
+
 class HelpTest(unittest.TestCase):
     def test_every_script_answers_without_loading_what_it_works_with(self):
         with futures.ThreadPoolExecutor(4) as pool:
@@ -85,6 +98,8 @@ class HelpTest(unittest.TestCase):
                 self.assertIn(f"python -m {module}", answer["output"])
                 for name, text in answer["help"].items():
                     self.assertTrue(says_more(name, text), f"--{name}: {text}")
+                for next_module, flags in next_commands(module):
+                    self.assertLessEqual(set(flags), set(answers[next_module]["help"]), next_module)
 
     def test_importing_a_package_is_instant(self):
         code = (f"import sys, {', '.join(_PACKAGES)}\n"

@@ -25,7 +25,8 @@ def main(_: list[str]) -> None:
 
     paths = encoding.encode_images(_SAVED_MODEL.value, _PATTERN.value, _OUTPUT_DIR.value,
                                    _MAX_BAD_FRACTION.value)
-    print(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.")
+    command_line.finish(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.", "python -m delg.build_index "
+                        f"--features_dir={_OUTPUT_DIR.value} --index_dir=INDEX --index_type=exact")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def main(_: list[str]) -> None:
     result["config"] = {**dataclasses.asdict(config), "image_size": _IMAGE_SIZE.value, "seed": _SEED.value}
     files.write_json(_OUTPUT.value, result)
     rich.console.Console().print(table(result))
+    command_line.finish(f"All scores in {_OUTPUT.value}.")
 
 
 if __name__ == "__main__":

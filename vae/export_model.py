@@ -22,8 +22,11 @@ def main(_: list[str]) -> None:
     from vae.latents import export  # after the flags: TensorFlow takes seconds to load
 
     config = export.export_vae(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value)
-    print(f"{_EXPORT_DIR.value}: images of {config['model']['image_size']} pixels, fingerprint "
-          f"{config['fingerprint'][:12]}.")
+    command_line.finish(
+        f"{_EXPORT_DIR.value}: images of {config['model']['image_size']} pixels, fingerprint "
+        f"{config['fingerprint'][:12]}.",
+        f"python -m vae.encode_images --saved_model={_EXPORT_DIR.value} --pattern='SHARDS/test-*' "
+        "--output_dir=FEATURES")
 
 
 if __name__ == "__main__":

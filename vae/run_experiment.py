@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, lock
 from vae.scores.config import MethodsConfig
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
@@ -35,7 +35,10 @@ def main(_: list[str]) -> None:
     else:
         make = presets.smoke if _SMOKE.value else presets.demo
         settings = make(_OUTPUT_DIR.value, methods, _SEED.value)
-    chain.run(settings)
+    with lock.alone_in(_OUTPUT_DIR.value):
+        chain.run(settings)
+    command_line.finish(f"All results are in {_OUTPUT_DIR.value}.",
+                        f"open {_OUTPUT_DIR.value}/report/index.html in a browser")
 
 
 if __name__ == "__main__":

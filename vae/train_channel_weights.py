@@ -21,6 +21,8 @@ def main(_: list[str]) -> None:
     from vae.weighting import weight_training  # after the settings: TensorFlow takes seconds to load
 
     weight_training.train_channel_weights(config)
+    command_line.finish(f"The weights are in {config.model_dir}.", "python -m vae.evaluate with "
+                        f"--channel_weights={config.model_dir}")
 
 
 if __name__ == "__main__":

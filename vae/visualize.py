@@ -20,7 +20,8 @@ def main(_: list[str]) -> None:
     config = _config()
     from vae.report import page  # after the settings: TensorFlow takes seconds to load
 
-    print(f"Open {page.make_report(config)} in a browser.")
+    path = page.make_report(config)
+    command_line.finish(f"The page is {path}.", "open it in a browser")
 
 
 if __name__ == "__main__":

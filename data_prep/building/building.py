@@ -53,6 +53,7 @@ def build(config: BuildConfig, job: JobConfig | None = None) -> Manifest:
     plan = None if config.from_tars else make_plan(config)  # before anything is made on the disk
     os.makedirs(records_dir, exist_ok=True)
     with locked(config.output_dir):
+        files.clear_temporaries(config.output_dir)
         if plan is None:
             plan = make_plan(config, find_members(config.from_tars, os.path.join(records_dir, "tars"), job))
         _check_output_dir(config, plan)
@@ -83,12 +84,10 @@ def leave_out(output_dir: str, paths: Collection[str]) -> None:
 
 
 def _check_output_dir(config: BuildConfig, plan: BuildPlan) -> None:
-    """Refuses a folder with shards of another build; clears what an interrupted run left."""
+    """Refuses a folder with shards of another build."""
     expected = {name for split in plan.splits for name in split.shard_names()}
     for name in sorted(os.listdir(config.output_dir)):
-        if name.startswith(".") and name.endswith(".tmp") and shards.is_shard_name(name[1:].split(".")[0]):
-            os.remove(os.path.join(config.output_dir, name))
-        elif shards.is_shard_name(name) and name not in expected:
+        if shards.is_shard_name(name) and name not in expected:
             raise ValueError("`output_dir` must hold no shards of another build. Received: "
                              f"{os.path.join(config.output_dir, name)}; delete it or choose another folder.")
     if os.path.exists(os.path.join(config.output_dir, FILE_NAME)):

@@ -23,6 +23,7 @@ from data_prep.checking.shard_check import Expected, Problem, ShardContent
 from data_prep.images import image_headers
 from data_prep.records import example, shards
 from data_prep.records.manifest import Manifest, Shard, load_manifest
+from data_prep.stage import files as stage_files
 from data_prep.stage import jobs
 
 BAD_SUFFIX = ".bad"  # of a shard that a repair has set aside
@@ -188,7 +189,7 @@ def _check_folder(manifest: Manifest) -> Iterable[Problem]:
     """Shards that dataset.json does not know, and files that a killed job left."""
     known = {shard.file for split in manifest.splits.values() for shard in split.shards}
     for name in sorted(os.listdir(os.path.dirname(manifest.path))):
-        if name.startswith(".") and name.endswith(".tmp"):
+        if stage_files.is_temporary(name):
             yield Problem("stray file", "temporary file that an interrupted job left", name)
         elif name.endswith(BAD_SUFFIX) and shards.is_shard_name(name[:-len(BAD_SUFFIX)]):
             yield Problem("stray file", "bad shard that an interrupted repair set aside", name)

@@ -9,16 +9,17 @@ images left out; a function gives them as (settings, {"source_sha256": ..., "lef
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import logging
 
 from data_prep.records import pipeline, shards
 from data_prep.records.manifest import Shard, manifest_beside
-from data_prep.stage import files, progress
+from data_prep.stage import files, lock, progress
 from data_prep.stage.stored_settings import differences
 
 SUFFIX = ".h5"
@@ -54,9 +55,12 @@ class ShardPlan(NamedTuple):
                 make(source, output, entry.sha256, lambda: bar.advance(task))
 
 
+@contextlib.contextmanager
 def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],
-                read_attributes: ReadAttributes, defaults: Mapping[str, Any]) -> ShardPlan:
+                read_attributes: ReadAttributes, defaults: Mapping[str, Any]) -> Iterator[ShardPlan]:
     """Finds the TFRecord shards of a pattern and what of them is to do; makes `output_dir`.
+
+    In the block no other process works on these shards.
 
     Args:
         pattern: glob of TFRecord shards with dataset.json beside them.
@@ -68,6 +72,7 @@ def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],
     Raises:
         FileNotFoundError: if no TFRecord shard matches.
         ValueError: if `output_dir` holds shards that do not belong.
+        OSError: if another process makes one of these shards.
     """
     sources = shards.find_shards(pattern)
     entries = {entry.file: entry for split in manifest_beside(sources[0]).splits.values()
@@ -75,17 +80,19 @@ def plan_shards(pattern: str, output_dir: str, settings: dict[str, Any],
     os.makedirs(output_dir, exist_ok=True)
     outputs = [os.path.join(output_dir, f"{os.path.basename(source)}{SUFFIX}") for source in sources]
     todo, num_bad = [], 0
-    for source, output in zip(sources, outputs):
-        entry = entries[os.path.basename(source)]
-        _refuse_other_numbering(output)
-        if os.path.exists(output):
-            num_bad += len(_check_finished(output, read_attributes(output), settings, defaults, entry.sha256))
-        else:
-            todo.append((source, output, entry))
-    if len(todo) < len(outputs):
-        logging.info("%d of %d shards of %s are finished; kept.", len(outputs) - len(todo), len(outputs),
-                     output_dir)
-    return ShardPlan(outputs, todo, pipeline.count_examples(pattern), num_bad)
+    with lock.alone_at(outputs):
+        for source, output in zip(sources, outputs):
+            entry = entries[os.path.basename(source)]
+            _refuse_other_numbering(output)
+            if os.path.exists(output):
+                num_bad += len(_check_finished(output, read_attributes(output), settings, defaults,
+                                               entry.sha256))
+            else:
+                todo.append((source, output, entry))
+        if len(todo) < len(outputs):
+            logging.info("%d of %d shards of %s are finished; kept.", len(outputs) - len(todo), len(outputs),
+                         output_dir)
+        yield ShardPlan(outputs, todo, pipeline.count_examples(pattern), num_bad)
 
 
 def write_left_out(outputs: Sequence[str], read_attributes: ReadAttributes) -> None:
@@ -94,9 +101,10 @@ def write_left_out(outputs: Sequence[str], read_attributes: ReadAttributes) -> N
     It joins what the finished shards of a split say, those of other processes included.
     """
     for output_dir, split in sorted({(os.path.dirname(output), _split_of(output)) for output in outputs}):
-        paths = _shards_of(output_dir, split)
-        files.write_json(os.path.join(output_dir, f"{split}.left_out.json"), [
-            image for path in paths for image in read_attributes(path)[1]["left_out"]])
+        paths = None
+        while paths != (paths := _shards_of(output_dir, split)):  # another process may have ended meanwhile
+            files.write_json(os.path.join(output_dir, f"{split}.left_out.json"), [
+                image for path in paths for image in read_attributes(path)[1]["left_out"]])
 
 
 class BadImageLimit:

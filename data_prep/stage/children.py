@@ -13,7 +13,7 @@ from typing import Any
 
 def process_pool(num_workers: int, start: Callable[..., None] | None = None,
                  *arguments: Any) -> futures.ProcessPoolExecutor:
-    """A pool of new processes; Ctrl-C is left to this one, which tells them.
+    """A pool of new processes; Ctrl-C and SIGTERM are left to this one, with which they end.
 
     Args:
         num_workers: processes.
@@ -24,7 +24,8 @@ def process_pool(num_workers: int, start: Callable[..., None] | None = None,
 
 
 def _begin(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for left_to_parent in (signal.SIGINT, signal.SIGTERM):  # they often come to a whole group of processes
+        signal.signal(left_to_parent, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if start is not None:
         start(*arguments)

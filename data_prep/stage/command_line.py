@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import select
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
+from data_prep.stage import ending
+
 INTERRUPTED = 130  # exit status of a process ended by Ctrl-C: 128 + SIGINT
 _PIPE_CLOSED = 141  # of one whose reader left, as `head` does: 128 + SIGPIPE
+_GOES_ON = "what was finished is kept, and the same command goes on from there."
 _HELP = {"-h", "--help", "-help"}
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On an error, show the traceback instead of one line.")
@@ -25,9 +29,10 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
     A script takes as many arguments without a `--name` as `positional` has names for them, which the error
     message shows; they are `argv[1:]`.
 
-    The errors a user can cause (ValueError, OSError, lack of memory, a failed TensorFlow operation)
-    and Ctrl-C become one line on stderr; `--debug` lets them through with their traceback. Any other
-    exception is a fault of ours and keeps its traceback.
+    The errors a user can cause (ValueError, OSError, lack of memory, a failed TensorFlow operation),
+    Ctrl-C and SIGTERM become one line on stderr; `--debug` lets them through with their traceback. Any
+    other exception is a fault of ours and keeps its traceback. The status is 1, that of Ctrl-C 130, that of
+    SIGTERM 143, within ten seconds of the signal.
     """
     def guarded(argv: list[str]) -> None:
         try:
@@ -37,11 +42,15 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
                                  f"Received: {' '.join(map(repr, argv[1:])) or 'nothing'}.")
             main(argv)
             sys.stdout.flush()
+        except ending.Terminated:
+            if _DEBUG.value:
+                traceback.print_exc()
+            print(f"Ended by SIGTERM; {_GOES_ON}", file=sys.stderr, flush=True)
+            os._exit(ending.STATUS)  # what libraries do as a process ends can wait for other machines
         except KeyboardInterrupt:
             if _DEBUG.value:
                 raise
-            _leave("Interrupted; what was finished is kept, and the same command goes on from there.",
-                   INTERRUPTED)
+            _leave(f"Interrupted; {_GOES_ON}", INTERRUPTED)
         except Exception as error:
             if isinstance(error, BrokenPipeError) and _is_stdout_closed():
                 _leave_quietly()
@@ -51,7 +60,16 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
 
     if _HELP & set(sys.argv[1:]):
         _print_help()
-    app.run(guarded, flags_parser=_parse)
+    with ending.by_sigterm():
+        app.run(guarded, flags_parser=_parse)
+
+
+def finish(written: str, next_step: str = "") -> None:
+    """Says at the end of a script what it has written, and what one does next with it."""
+    if written:
+        print(written)
+    if next_step:
+        print(f"next: {next_step}")
 
 
 def _parse(argv: list[str]) -> list[str]:

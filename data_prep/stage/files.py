@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # error numbers of a write that finds no room
 _BLOCK = 1 << 22  # bytes read at a time
 _DISK_RESERVE = 64 << 20  # bytes left free
+_PROBE = 1 << 16  # bytes; a write that fails leaves less free
+_PAUSE = 0.05  # seconds between trials to lock a folder, which is locked alone for moments only
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp(\.weights\.h5)?")
+_cleared: set[str] = set()  # folders this process has cleared, as it first wrote into them
 
 
 @contextlib.contextmanager
-def replacing(path: str) -> Iterator[str]:
+def replacing(path: str, ending: str = "") -> Iterator[str]:
     """Gives a temporary path in the folder of `path`; renames it to `path` when the block ends well.
 
-    After an error or Ctrl-C in the block the temporary file is gone and `path` is as it was. The temporary
-    name starts with a dot, so no shard pattern matches it.
+    After an error or Ctrl-C in the block the temporary file is gone and `path` is as it was.
+
+    Args:
+        path: of the file.
+        ending: of the temporary path, for libraries that go by it.
+
+    Raises:
+        OSError: the disk is full, in whatever words the block's error says so; it names `path`.
     """
-    directory, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
-    try:
+    with temporary_beside(path, ending) as temporary, saying_when_full(path, temporary):
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
 
 
 @contextlib.contextmanager
@@ -42,15 +52,134 @@ def replacing_folder(path: str) -> Iterator[str]:
 
     Args:
         path: folder; must be empty or not exist. The folder it is in is made.
+
+    Raises:
+        OSError: the disk is full, as `replacing` says it, or another process has filled `path` meanwhile.
     """
-    path = os.path.abspath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with temporary_beside(path) as temporary, saying_when_full(path, temporary):
         yield temporary
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise OSError(f"A folder must be written by one process at a time. Received: {path}, which "
+                          "another one has written meanwhile; it is whole.") from None
+
+
+@contextlib.contextmanager
+def temporary_beside(path: str, ending: str = "") -> Iterator[str]:
+    """Gives a path in the folder of `path` for what is not finished; what lies there at the end is removed.
+
+    Its name starts with a dot, so no shard pattern matches it, and occurs once. That of a process that is
+    killed stays, until the next one that writes into the folder clears it.
+
+    Args:
+        path: that the name is made of.
+        ending: of the name.
+    """
+    directory, name = os.path.split(os.path.abspath(path))
+    if directory not in _cleared:
+        _cleared.add(directory)
+        clear_temporaries(directory)
+    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.tmp{ending}")
+    with _folder_locked(directory, fcntl.LOCK_SH):
+        try:
+            yield temporary
+        finally:
+            _remove(temporary)
+
+
+def clear_temporaries(directory: str) -> None:
+    """Removes what killed processes left unfinished in a folder, unless any process is writing into it.
+
+    Whoever writes holds a shared lock on the folder itself, which ends with the process. Where the file
+    system has no such lock, as NFS, all is left as it is.
+    """
+    names = [name for name in os.listdir(directory) if is_temporary(name)]
+    if names:
+        with _folder_locked(directory, fcntl.LOCK_EX, num_trials=1) as is_alone:
+            for name in names if is_alone else ():
+                _remove(os.path.join(directory, name))
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder is called as what `replacing` and its like have not finished."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+@contextlib.contextmanager
+def _folder_locked(directory: str, how: int, num_trials: int = 20) -> Iterator[bool]:
+    """Locks a folder if that is possible, and says whether it was; the lock ends with the process."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        held = False
+        for trial in range(num_trials):
+            try:
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+                held = True
+                break
+            except BlockingIOError:
+                time.sleep(_PAUSE if trial < num_trials - 1 else 0)
+            except OSError:  # a file system without locks
+                break
+        yield held
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.remove(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def saying_when_full(path: str, temporary: str = "") -> Iterator[None]:
+    """Has errors of the block that come of a full disk say so, and name `path`.
+
+    Args:
+        path: what is written.
+        temporary: file or folder that it is written to, to be asked where an error says nothing of it.
+
+    Raises:
+        OSError: in place of an error of any type.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = _full_disk(error, temporary)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), path) from error
+
+
+def _full_disk(error: Exception, temporary: str) -> int | None:
+    """The error number of a disk that takes no more: libraries have many words for it, or none."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return error.errno
+    for number in DISK_FULL:
+        if os.strerror(number) in str(error):
+            return number
+    if not os.path.exists(temporary):
+        return None
+    try:
+        check_not_full(temporary)
+    except OSError as refusal:
+        return refusal.errno if refusal.errno in DISK_FULL else None
+    return None
+
+
+def check_not_full(path: str) -> None:
+    """Raises an OSError if the disk takes no more: asked by bytes at the end of a file, or in a folder."""
+    probe = os.path.join(path, f".probe.{secrets.token_hex(4)}.tmp") if os.path.isdir(path) else path
+    try:
+        with open(probe, "ab") as file:
+            file.write(bytes(_PROBE))
+    finally:
+        if probe != path:
+            _remove(probe)
 
 
 def write_json(path: str, value: Any) -> None:

@@ -11,7 +11,6 @@ length for that, since those of any length lie in a heap without checksums. File
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,6 @@ from data_prep.stage import files
 # What HDF5 and NumPy raise where a file is not what it says.
 _FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
            MemoryError)
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a file written in the block
 _BYTES_PER_BYTE = 1100  # most that compression of HDF5 makes of a byte (deflate: 1032)
 _SMALL = 2**20  # bytes that any file may ask for
 _CHUNK_BYTES = 2**18  # read, and checked, at once; the library keeps four of them
@@ -173,7 +171,7 @@ def refusing(path: str, what: str) -> Iterator[None]:
         yield
     except _FAULTS as error:
         if path in str(error) and isinstance(error, ValueError) or isinstance(error, FileNotFoundError) \
-                or getattr(error, "errno", None) in _DISK_FULL:
+                or getattr(error, "errno", None) in files.DISK_FULL:
             raise
         came = "Received" if isinstance(error, ValueError) else "It cannot be read"
         raise ValueError(f"{path} must be {what}. {came}: {error}.") from error

@@ -58,7 +58,7 @@ def run(title: str, function: Callable[[str], Any], items: Sequence[str], result
     """Calls `function` of each item; the results as a dict.
 
     Args:
-        title: for the progress bar, which is shown when stderr is a terminal.
+        title: for the progress bar.
         function: picklable; takes an item, returns what JSON can hold.
         items: unique names that can serve as file names.
         results_dir: folder by which workers hear that they are to leave off, and where those of a cluster
@@ -244,5 +244,6 @@ def _read_result(results_dir: str, item: str) -> Any:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except FileNotFoundError:
+        files.check_not_full(results_dir)  # a worker cannot say on a full disk that it is full
         raise OSError(f"Every worker must see the folder {results_dir}. Received: no {path} though the job "
                       "has ended.") from None

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import cv2
 
-from data_prep.stage import children, files, progress
+from data_prep.stage import children, files, lock, progress
 from data_prep.stage.stored_settings import defaults_of, differences
 
 _Job = TypeVar("_Job")
@@ -27,12 +27,13 @@ def claim_folder(output_dir: str, settings: dict[str, Any], config_class: type) 
 
     Raises:
         ValueError: if the folder holds a world of other settings.
+        OSError: if another process begins a world there.
     """
     path = os.path.join(output_dir, _SETTINGS)
-    if not os.path.exists(path):
-        os.makedirs(output_dir, exist_ok=True)
-        files.write_json(path, settings)
-        return
+    with lock.alone_in(output_dir):
+        if not os.path.exists(path):
+            files.write_json(path, settings)
+            return
     with open(path, encoding="utf-8") as file:
         found = json.load(file)
     other = differences(found, settings, defaults_of(config_class))

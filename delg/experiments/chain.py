@@ -159,7 +159,7 @@ def _run(experiment: Experiment) -> dict:
     with stage("Measuring the trained model"):
         metrics = _measure(experiment, config.model_dir, experiment.output_dir)
     with stage("Writing the report"):
-        page = report_page.make_report(report_page.ReportConfig(
+        report_page.make_report(report_page.ReportConfig(
             ranking=experiment.path("ranking.h5"), metrics=experiment.path("metrics.json"),
             ground_truth=experiment.path("eval_shards", "dataset.json"),
             baseline_metrics=experiment.path("untrained_metrics.json"),
@@ -169,9 +169,7 @@ def _run(experiment: Experiment) -> dict:
             index_images=experiment.path("eval_shards", "index-*"),
             saved_model=experiment.path("saved_model"), output_dir=experiment.path("report"),
             title=experiment.title))
-    console = rich.console.Console()
-    console.print(evaluation.table(metrics))
-    console.print(f"Open {page} in a browser.")
+    rich.console.Console().print(evaluation.table(metrics))
     return metrics
 
 

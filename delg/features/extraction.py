@@ -51,18 +51,18 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
     """
     shards.find_shards(pattern)  # before the model is loaded
     describer = ImageDescriber(saved_model, config)
-    plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes,
-                       defaults_of(ExtractConfig))
-    todo, limit = plan.todo, plan.limit(config.max_bad_fraction)
-    if job is None:
-        plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
-            describer, source, output, sha256, limit, on_image))
-    elif todo:
-        found = dataclasses.replace(config, precision=describer.settings["precision"])
-        work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(todo[0][0]), output_dir,
-                          plan.num_images, plan.num_bad)
-        _run_job(work, describer, [entry for *_, entry in todo], limit, job)
-    write_left_out(plan.outputs, feature_shards.read_shard_attributes)
+    with plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes,
+                     defaults_of(ExtractConfig)) as plan:
+        todo, limit = plan.todo, plan.limit(config.max_bad_fraction)
+        if job is None:
+            plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
+                describer, source, output, sha256, limit, on_image))
+        elif todo:
+            found = dataclasses.replace(config, precision=describer.settings["precision"])
+            work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(todo[0][0]), output_dir,
+                              plan.num_images, plan.num_bad)
+            _run_job(work, describer, [entry for *_, entry in todo], limit, job)
+        write_left_out(plan.outputs, feature_shards.read_shard_attributes)
     return plan.outputs
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from data_prep.stage import hdf5_files
+from data_prep.stage import hdf5_files, lock, progress
 from delg.features import local_codes, shards
 from delg.features.reader import find_feature_shards
 from delg.features.whitening import Whitening, read_whitening
@@ -40,15 +40,17 @@ def rewrite_features(features: str, output_dir: str, local_dtype: str = "", whit
         FileNotFoundError: if a file is missing.
         ValueError: if `output_dir` is where the features are or holds others of these names, or the
             whitening does not fit them.
+        OSError: if another process writes one of these shards.
     """
     sources = find_feature_shards(features)
     os.makedirs(output_dir, exist_ok=True)
     outputs = [os.path.join(output_dir, os.path.basename(source)) for source in sources]
-    for source, output in zip(sources, outputs):
-        if os.path.exists(output) and os.path.samefile(source, output):
-            raise ValueError("`output_dir` must be another folder than that of the features. "
-                             f"Received: {output_dir!r}, which holds {source}.")
-        _rewrite(source, output, local_dtype, whitening)
+    with lock.alone_at(outputs):
+        for source, output in progress.track(list(zip(sources, outputs)), "Rewriting", unit="shards"):
+            if os.path.exists(output) and os.path.samefile(source, output):
+                raise ValueError("`output_dir` must be another folder than that of the features. "
+                                 f"Received: {output_dir!r}, which holds {source}.")
+            _rewrite(source, output, local_dtype, whitening)
     return outputs
 
 

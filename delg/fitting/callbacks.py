@@ -7,6 +7,7 @@ import os
 
 import keras
 import pandas as pd
+import rich.progress
 import tensorflow as tf
 
 from data_prep.stage import files
@@ -61,6 +62,26 @@ class StopOnBadLoss(_EachStep):
             raise ValueError(f"The loss must stay finite; it was {loss} by step {self._step}. Lower "
                              "`learning_rate` or, where there is one, raise `warmup_steps`. "
                              f"Received: learning_rate={self.learning_rate}.")
+
+
+class Steps(keras.callbacks.Callback):
+    """Counts the steps of a training in a progress bar.
+
+    Args:
+        bar: of `data_prep.stage.progress`.
+        num_steps: of the whole training.
+    """
+
+    def __init__(self, bar: rich.progress.Progress, num_steps: int):
+        super().__init__()
+        self._supports_tf_logs = True
+        self.bar, self.row = bar, bar.add_task("Training", total=num_steps)
+
+    def on_train_begin(self, logs=None):
+        self.bar.update(self.row, completed=int(self.model.optimizer.iterations.numpy()))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.advance(self.row)
 
 
 class HistoryTable(keras.callbacks.Callback):

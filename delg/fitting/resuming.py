@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 from absl import logging
 
-from data_prep.stage import lock, stored_settings
+from data_prep.stage import files, lock, progress, stored_settings
+from delg.fitting import callbacks
 from delg.networks import model_files
 
 _MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "strategy")
@@ -90,17 +92,13 @@ def start_config(config: Any, model_config: Any, may_change: Collection[str] = (
     return {**stored, **{name: earlier.get(name) for name in found}}
 
 
-@contextlib.contextmanager
-def training_alone(model_dir: str) -> Iterator[None]:
-    """Keeps other trainings out of a folder, which is made if absent, while the block runs.
+def training_alone(model_dir: str) -> contextlib.AbstractContextManager[None]:
+    """Keeps other trainings out of a folder, which is made if absent, in the block.
 
     Raises:
         OSError: another process trains into it.
     """
-    os.makedirs(model_dir, exist_ok=True)
-    with lock.locked(os.path.join(model_dir, ".lock"), "`model_dir` must be trained into by one process at a "
-                     f"time. Received: {model_dir!r}, which another one uses."):
-        yield
+    return lock.alone_in(model_dir, "model_dir", "trained into")
 
 
 def is_begun(model_dir: str) -> bool:
@@ -117,10 +115,26 @@ def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, 
     """
     checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
     latest = tf.train.latest_checkpoint(backup_dir(model_dir))
+    if write_dir == model_dir:
+        _clear_unfinished(backup_dir(model_dir), latest)
     if latest is not None:
         checkpoint.restore(latest).assert_existing_objects_matched()
         logging.info("Resuming %s from step %d.", model_dir, int(optimizer.iterations.numpy()))
-    return tf.train.CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
+    return _CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
+
+
+class _CheckpointManager(tf.train.CheckpointManager):
+    def save(self, checkpoint_number: int) -> str:
+        with files.saying_when_full(self.directory):
+            return super().save(checkpoint_number)
+
+
+def _clear_unfinished(directory: str, latest: str | None) -> None:
+    """Removes what killed processes left of checkpoints: only the latest counts."""
+    for name in os.listdir(directory) if os.path.isdir(directory) else ():
+        if name != "checkpoint" and not (latest and name.startswith(f"{os.path.basename(latest)}.")):
+            path = os.path.join(directory, name)
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
 
 def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[int], Iterable],
@@ -142,12 +156,16 @@ def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[
         return int(trained.optimizer.iterations.numpy())
 
     runs = plan_epochs(steps_done(), config.num_steps, config.steps_per_epoch)
-    events = make_callbacks() if runs else []
-    for first_epoch, end_epoch, num_steps in runs:
-        trained.fit(batches_from(steps_done()), initial_epoch=first_epoch, epochs=end_epoch,
-                    steps_per_epoch=num_steps, validation_data=validation_data, callbacks=events,
-                    verbose=1 if sys.stdout.isatty() else 2)
-    return bool(runs)
+    if not runs:
+        return False
+    is_watched = sys.stdout.isatty()  # then Keras shows a bar of each epoch
+    with contextlib.nullcontext() if is_watched else progress.bar("steps") as bar:
+        events = [*make_callbacks(), *([] if bar is None else [callbacks.Steps(bar, config.num_steps)])]
+        for first_epoch, end_epoch, num_steps in runs:
+            trained.fit(batches_from(steps_done()), initial_epoch=first_epoch, epochs=end_epoch,
+                        steps_per_epoch=num_steps, validation_data=validation_data, callbacks=events,
+                        verbose=1 if is_watched else 2)
+    return True
 
 
 def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[tuple[int, int, int]]:

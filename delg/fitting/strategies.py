@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
+from data_prep.stage import ending
 from data_prep.stage.settings import require_member
 from delg.settings.kinds import STRATEGIES
 
@@ -44,7 +45,9 @@ def multi_worker() -> tf.distribute.Strategy:
         ValueError: it does not name all workers and this one.
     """
     _check_cluster(os.environ.get("TF_CONFIG", ""))
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    ending.keep()
+    return strategy
 
 
 def tpu() -> tf.distribute.Strategy:

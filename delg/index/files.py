@@ -19,7 +19,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -50,17 +50,13 @@ def content_digest(description: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def changing(index_dir: str) -> Iterator[None]:
-    """Keeps other processes from changing an index while the block does; makes the folder if absent.
+def changing(index_dir: str) -> contextlib.AbstractContextManager[None]:
+    """Keeps other processes from changing an index in the block; makes the folder if absent.
 
     Raises:
         OSError: if another process is changing it.
     """
-    os.makedirs(index_dir, exist_ok=True)
-    with lock.locked(os.path.join(index_dir, ".lock"), "`index_dir` must be changed by one process at "
-                            f"a time. Received: {index_dir!r}, which another is changing."):
-        yield
+    return lock.alone_in(index_dir, "index_dir", "changed")
 
 
 class IndexWriter:

@@ -78,13 +78,8 @@ def weight_path(model_dir: str, weights: str) -> str:
 
 def save_weights(model: keras.Model, path: str) -> None:
     """Writes `path` (*.weights.h5), whole or not at all."""
-    temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
-    try:
+    with files.replacing(path, ".weights.h5") as temporary:
         model.save_weights(temporary)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
 
 
 def load_weights(model: keras.Model, path: str) -> None:

@@ -110,18 +110,23 @@ def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features
     """
     config = {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size,
               "image_size": encoder.image_size, "features": keep_features}
-    plan = plan_shards(pattern, output_dir, config, read_attributes, code_shards.DEFAULTS)
-    limit = plan.limit(max_bad_fraction)
-    for source, output, entry in plan.todo:
-        parts, left_out = [_no_images(config)], []
-        for part, bad in _encoded_batches(encoder, source, config, batch_size):
-            parts.append(part)
-            left_out += bad
-            for image_id in bad:
-                limit.count({"image": image_id, "reason": "it does not decode"})
-        whole = concatenate(parts)
-        write_code_shard(output, whole, {"source_sha256": entry.sha256, "left_out": left_out})
-        logging.info("%s: codes of %d images, %d left out.", output, len(whole), len(left_out))
+    with plan_shards(pattern, output_dir, config, read_attributes, code_shards.DEFAULTS) as plan:
+        limit = plan.limit(max_bad_fraction)
+
+        def make(source: str, output: str, sha256: str, on_image: Callable[[], None]) -> None:
+            parts, left_out = [_no_images(config)], []
+            for part, bad in _encoded_batches(encoder, source, config, batch_size):
+                parts.append(part)
+                left_out += bad
+                for image_id in bad:
+                    limit.count({"image": image_id, "reason": "it does not decode"})
+                for _ in range(len(part) + len(bad)):
+                    on_image()
+            whole = concatenate(parts)
+            write_code_shard(output, whole, {"source_sha256": sha256, "left_out": left_out})
+            logging.info("%s: codes of %d images, %d left out.", output, len(whole), len(left_out))
+
+        plan.make(os.path.basename(pattern), make)
     return plan.outputs
 
 

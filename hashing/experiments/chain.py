@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import rich.console
 
 from data_prep.building import building
 from data_prep.building.config import BuildConfig
@@ -79,11 +78,10 @@ def run(experiment: Experiment) -> dict[str, Any]:
     metrics = _metrics(experiment, results)
     files.write_json(experiment.path("metrics.json"), metrics)
     report.print_table(results)
-    page = report.make_report(results, experiment.path("report"), experiment.title, _summary(metrics),
+    report.make_report(results, experiment.path("report"), experiment.title, _summary(metrics),
                               {"data": experiment.images.dataset, "seed": experiment.seed,
                                **{f"{method}: {name}": value for method, config in experiment.trained.items()
                                   for name, value in _changed(config).items()}})
-    rich.console.Console().print(f"Open {page} in a browser.")
     return metrics
 
 

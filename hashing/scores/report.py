@@ -10,6 +10,7 @@ from typing import Any
 import rich.console
 import rich.table
 
+from data_prep.stage import lock
 from delg.pictures import page as pictures_page
 from delg.pictures.charts import Line, draw_png
 from delg.scores.percent import text
@@ -46,23 +47,26 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
         title: of the page.
         summary: one sentence below it.
         settings: shown at the end.
+
+    Raises:
+        OSError: another process writes a report into the folder.
     """
-    os.makedirs(output_dir, exist_ok=True)
-    pictures = []
-    for name, panels, labels in (
-            ("map.png", _map_panels(results), ("bits", "mAP, percent")),
-            ("precision_recall.png", _recall_panels(results), ("recall", "precision"))):
-        path = os.path.join(output_dir, name)
-        draw_png(path, panels, *labels)
-        with open(path, "rb") as file:
-            pictures.append({"name": name, "uri": "data:image/png;base64,"
-                             + base64.b64encode(file.read()).decode()})
-    page = pictures_page.render(
-        "hashing.scores", "report.html.j2", title=title, summary=summary, pictures=pictures, text=text,
-        groups=[{"key": part, "name": name, "rows": rows} for part, name in PARTS.items()
-                if (rows := _rows(results, part))],
-        settings=sorted((settings or {}).items()))
-    return pictures_page.write_page(output_dir, page)
+    with lock.alone_in(output_dir):
+        pictures = []
+        for name, panels, labels in (
+                ("map.png", _map_panels(results), ("bits", "mAP, percent")),
+                ("precision_recall.png", _recall_panels(results), ("recall", "precision"))):
+            path = os.path.join(output_dir, name)
+            draw_png(path, panels, *labels)
+            with open(path, "rb") as file:
+                pictures.append({"name": name, "uri": "data:image/png;base64,"
+                                 + base64.b64encode(file.read()).decode()})
+        page = pictures_page.render(
+            "hashing.scores", "report.html.j2", title=title, summary=summary, pictures=pictures, text=text,
+            groups=[{"key": part, "name": name, "rows": rows} for part, name in PARTS.items()
+                    if (rows := _rows(results, part))],
+            settings=sorted((settings or {}).items()))
+        return pictures_page.write_page(output_dir, page)
 
 
 def _of_part(scores: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:

@@ -52,7 +52,8 @@ class BuildTFRecordsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout.splitlines(), [
             "train: 8 images of 2 classes in 2 shards", "validation: 2 images of 2 classes in 2 shards",
-            f"left out: 0 images; see {os.path.join(output_dir, 'dataset.json')}"])
+            f"left out: 0 images; see {os.path.join(output_dir, 'dataset.json')}",
+            f"next: python -m delg.train --train_pattern='{output_dir}/train-*' --model_dir=MODEL"])
         with open(os.path.join(output_dir, "dataset.json")) as file:
             self.assertEqual(json.load(file)["labels"], ["class0", "class1"])
 

@@ -29,7 +29,9 @@ class ValidateTest(unittest.TestCase):
         done = scripts.run("data_prep.validate", dataset_dir=self.folder, output=self.output, decode=False)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stdout, r"^damaged record: 1\n  train-00000-of-00001 record 0 at byte 0: CRC "
-                                      r"of (?s:.*)\n2 problems in .*: 6 images in 1 shards, .*/s\.\n$")
+                                      r"of (?s:.*)\n2 problems in .*: 6 images in 1 shards, .*/s\.\n"
+                                      r"The report is in .*\.\nnext: the same command with "
+                                      r"--rebuild_bad_shards\n$")
         with open(self.output) as file:
             self.assertEqual(json.load(file)["num_problems"], 2)
 

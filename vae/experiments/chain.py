@@ -103,13 +103,12 @@ def run(experiment: Experiment) -> dict[str, Any]:
             result = _evaluate(experiment)
             stage_files.write_json(experiment.path("metrics.json"), result)
     with stage("Writing the report"):
-        page = report_page.make_report(report_page.VisualizeConfig(
+        report_page.make_report(report_page.VisualizeConfig(
             experiment.output_dir, experiment.path("report"), image_size=experiment.image_size))
     console = rich.console.Console()
     console.print(evaluation.table(result))
     for claim in result["claims"]:
         console.print(f"{_verdict(claim['held'])}: {claim['claim']} {claim['evidence']}")
-    console.print(f"Open {page} in a browser.")
     return result
 
 

@@ -48,11 +48,12 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
     """
     shards.find_shards(pattern)  # before the model is loaded
     describer = DayNightDescriber(saved_model)
-    plan = plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes, {})
-    limit = plan.limit(max_bad_fraction)
-    plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
-        describer, source, output, sha256, limit, on_image, _described))
-    write_left_out(plan.outputs, feature_shards.read_shard_attributes)
+    with plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes,
+                     {}) as plan:
+        limit = plan.limit(max_bad_fraction)
+        plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
+            describer, source, output, sha256, limit, on_image, _described))
+        write_left_out(plan.outputs, feature_shards.read_shard_attributes)
     return plan.outputs
 
 

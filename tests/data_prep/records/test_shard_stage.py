@@ -16,8 +16,9 @@ class PlanShardsTest(FilesTest):
         self.notes = {}  # path -> attributes
 
     def plan(self, settings=None):
-        return shard_stage.plan_shards(self.pattern, self.path("made"), settings or {"scale": 1},
-                                       self.notes.__getitem__, {"crop": 0})
+        with shard_stage.plan_shards(self.pattern, self.path("made"), settings or {"scale": 1},
+                                     self.notes.__getitem__, {"crop": 0}) as plan:
+            return plan
 
     def finish(self, row, left_out=(), sha256=None):
         """Makes the shard of a place as a stage would."""

@@ -49,6 +49,21 @@ class RunTest(unittest.TestCase):
         self.assertEqual(done.returncode, 130)
         self.assertRegex(done.stderr, r"\AInterrupted; [^\n]*\n\Z")
 
+    def test_sigterm_becomes_one_line_even_if_the_main_thread_does_not_return(self):
+        never = ("while True:\n        try:\n            time.sleep(60)\n"
+                 "        except BaseException:\n            pass")
+        for body, message in (("time.sleep(60)", r"\AEnded by SIGTERM; [^\n]*\n\Z"), (never, r"\A\Z")):
+            body = f"import time; from data_prep.stage import ending; ending._SECONDS = 1\n" \
+                   f"    print('on', flush=True)\n    {body}"
+            with self.subTest(body), subprocess.Popen(
+                    [sys.executable, "-c", source_of(body)], text=True, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE) as script:
+                self.assertEqual(script.stdout.readline(), "on\n")
+                script.terminate()
+                _, errors = script.communicate(timeout=10)
+                self.assertEqual(script.returncode, 143)
+                self.assertRegex(errors, message)
+
     def test_debug_shows_the_traceback(self):
         done = run_script("raise ValueError('wrong')", "--debug")
         self.assertNotEqual(done.returncode, 0)

@@ -1,8 +1,12 @@
 """A file under its final name is whole, or not there."""
 
 import os
+import pathlib
+import subprocess
+import sys
 import tempfile
 import unittest
+from unittest import mock
 
 from data_prep.stage import files
 
@@ -45,6 +49,54 @@ class ReplacingTest(unittest.TestCase):
         with open(self.path) as file:
             self.assertEqual(file.read(), "old")
         self.assertEqual(os.listdir(self.folder), ["file.txt"])
+
+    def test_a_full_disk_is_named_in_whatever_words_a_library_says_it(self):
+        for error in (OSError(28, "No space left on device"), OSError("8 requested and 3 written"),
+                      RuntimeError("write failed: errno = 28, error message = 'No space left on device'")):
+            words = "No space" in str(error)
+            with self.subTest(error), mock.patch.object(
+                    files, "check_not_full", side_effect=None if words else OSError(28, "full")), \
+                    self.assertRaisesRegex(OSError, f"^.Errno 28. No space left on device: '{self.path}'$"):
+                self.write("half", error)
+            self.assertEqual(os.listdir(self.folder), [])
+
+    def test_another_error_stays_as_it_is(self):
+        for error in (KeyError("mine"), OSError(2, "No such file"), ValueError("`a` must be 1.")):
+            with self.assertRaises(type(error)) as caught:
+                self.write("half", error)
+            self.assertIs(caught.exception, error)
+
+
+class ClearTest(unittest.TestCase):
+    def test_what_a_killed_process_left_is_cleared_once_nobody_writes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            left = [".file.txt.99.tmp", ".last.weights.h5.0a1b2c3d.tmp.weights.h5", ".export.0a1b2c3d.tmp"]
+            kept = [".file.txt", "file.99.tmp", ".download.tar.part"]
+            for name in [*left[:2], *kept]:
+                pathlib.Path(folder, name).touch()
+            os.makedirs(os.path.join(folder, left[2], "variables"))
+            writer = subprocess.Popen([sys.executable, "-c", _WRITER, os.path.join(folder, "other")],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            with writer:  # it clears, too, before it writes
+                its_own = writer.stdout.readline().strip()
+                self.assertEqual(sorted(os.listdir(folder)), sorted([*kept, its_own]))
+                pathlib.Path(folder, left[0]).touch()
+                with files.replacing(os.path.join(folder, "mine")) as temporary:
+                    pathlib.Path(temporary).touch()
+                self.assertEqual(sorted(os.listdir(folder)), sorted([*kept, its_own, left[0], "mine"]))
+                writer.kill()
+            files.clear_temporaries(folder)
+            self.assertEqual(sorted(os.listdir(folder)), sorted([*kept, "mine"]))
+
+
+_WRITER = """
+import os, sys
+from data_prep.stage import files
+with files.replacing(sys.argv[1]) as temporary:
+    open(temporary, "w").close()
+    print(os.path.basename(temporary), flush=True)
+    sys.stdin.read()
+"""
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ class WritingTest(unittest.TestCase):
         for way in ("checks", "goes on"):
             done = subprocess.run([sys.executable, "-c", _FILL, self.path, way], preexec_fn=limit, text=True,
                                   capture_output=True, cwd=pathlib.Path(__file__).parents[3], timeout=60)
-            self.assertEqual((done.returncode, done.stdout), (0, "[Errno 27] File too large\n"), done.stderr)
+            self.assertEqual((done.returncode, done.stdout), (
+                0, f"[Errno 27] File too large: '{self.path}'\n"), done.stderr)
             self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
 
 

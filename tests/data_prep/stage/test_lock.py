@@ -15,6 +15,7 @@ with lock.locked(sys.argv[1], "busy"):
     print("held", flush=True)
     sys.stdin.read()
 """
+_SHARER = _HOLDER.replace('locked(sys.argv[1], "busy")', "alone_at(sys.argv[1:])")
 
 
 class LockedTest(unittest.TestCase):
@@ -30,6 +31,34 @@ class LockedTest(unittest.TestCase):
                 holder.kill()
                 holder.wait()
             with lock.locked(path, "busy"):
+                pass
+
+    def test_one_process_at_a_time_works_in_a_folder(self):
+        with tempfile.TemporaryDirectory() as directory:
+            folder = os.path.join(directory, "model")
+            with lock.alone_in(folder, "model_dir", "trained into"), \
+                    self.assertRaisesRegex(OSError, "^`model_dir` must be trained into by one process at a "
+                                           "time. Received: '.*model', where another one is at work.$"), \
+                    lock.alone_in(folder, "model_dir", "trained into"):
+                pass
+            with lock.alone_in(folder):
+                pass
+
+    def test_processes_share_a_folder_but_not_its_files(self):
+        with tempfile.TemporaryDirectory() as directory:
+            paths = [os.path.join(directory, name) for name in "abc"]
+            with subprocess.Popen([sys.executable, "-c", _SHARER, *paths[:2]], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE) as holder:
+                self.assertEqual(holder.stdout.readline(), b"held\n")
+                with lock.alone_at(paths[2:]):
+                    pass
+                with self.assertRaisesRegex(OSError, "^A shard of `output_dir` must be written by one "
+                                            f"process at a time. Received: '{paths[1]}', at which another"), \
+                        lock.alone_at(paths[1:]):
+                    pass
+                holder.kill()
+                holder.wait()
+            with lock.alone_at(paths):
                 pass
 
 

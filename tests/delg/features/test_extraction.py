@@ -63,7 +63,8 @@ class ExtractFeaturesTest(unittest.TestCase):
         self.assertEqual([os.path.basename(path) for path in paths],
                          ["index-00000-of-00002.h5", "index-00001-of-00002.h5"])
         self.assertEqual(sorted(os.listdir(self.output_dir)),
-                         ["index-00000-of-00002.h5", "index-00001-of-00002.h5", "index.left_out.json"])
+                         [".shards.lock", "index-00000-of-00002.h5", "index-00001-of-00002.h5",
+                          "index.left_out.json"])
         self.assertEqual(self.left_out(), [])
         with features_reader.FeatureReader(self.output_dir) as reader:
             self.assertEqual(reader.ids, ["image0", "image2", "image4", "image1", "image3"])

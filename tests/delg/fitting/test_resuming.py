@@ -41,16 +41,23 @@ class FitToLastStepTest(unittest.TestCase):
         self.assertEqual((self.starts, self.epochs), ([4, 6], [(1, 6), (2, 7)]))
 
 
-class TrainingAloneTest(unittest.TestCase):
-    def test_a_second_training_in_the_folder_is_refused(self):
+class RestoredBackupsTest(unittest.TestCase):
+    def test_checkpoints_that_were_never_finished_are_cleared(self):
         with tempfile.TemporaryDirectory() as folder:
-            model_dir = os.path.join(folder, "model")
-            with resuming.training_alone(model_dir), \
-                    self.assertRaisesRegex(OSError, "`model_dir` must be trained into by one process at a"), \
-                    resuming.training_alone(model_dir):
-                pass
-            with resuming.training_alone(model_dir):
-                pass
+            model = keras.Sequential([keras.layers.Dense(1, input_shape=[1])])
+            optimizer = keras.optimizers.SGD()
+
+            def restored():
+                manager = resuming.restored_backups(model, optimizer, folder, folder)
+                return manager, sorted(os.listdir(os.path.join(folder, "backup")))
+
+            os.makedirs(os.path.join(folder, "backup", "ckpt-1_temp"))
+            manager, found = restored()
+            self.assertEqual(found, [])
+            manager.save(checkpoint_number=1)
+            for name in ("ckpt-10.index", "checkpoint.tmp0a"):
+                open(os.path.join(folder, "backup", name), "w").close()
+            self.assertEqual(restored()[1], ["checkpoint", "ckpt-1.data-00000-of-00001", "ckpt-1.index"])
 
 
 class PlanEpochsTest(unittest.TestCase):

@@ -2,10 +2,15 @@
 
 import json
 import os
+import signal
+import socket
+import time
 import unittest
 from unittest import mock
 
+from data_prep.stage import ending
 from delg.fitting import strategies
+from tests.fixtures import forks
 
 
 class ClusterTest(unittest.TestCase):
@@ -30,6 +35,26 @@ class ClusterTest(unittest.TestCase):
         for kind in ("worker", "chief"):
             strategies._check_cluster(json.dumps({"cluster": {"worker": ["a:1", "b:1"], "chief": ["c:1"]},
                                                   "task": {"type": kind, "index": 0}}))
+
+    def test_a_worker_of_a_cluster_hears_sigterm(self):
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            port = probe.getsockname()[1]
+        worker = forks.start(_end_as_worker, port)
+        worker.join(100)
+        self.assertEqual(worker.exitcode, ending.STATUS)
+
+
+def _end_as_worker(port: int) -> None:
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": [f"localhost:{port}"]},
+                                          "task": {"type": "worker", "index": 0}})
+    try:
+        with ending.by_sigterm():
+            strategies.build_strategy("multi_worker")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    except ending.Terminated:
+        os._exit(ending.STATUS)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class IndexTest(unittest.TestCase):
         with index_files.changing(self.index_dir):
             for change in (self.build, lambda: building.update_index(self.index_dir, remove_ids=["i3"]),
                            lambda: building.save_index(building.load_index(self.index_dir), self.index_dir)):
-                with self.assertRaisesRegex(OSError, "changed by one process .*/index', which another is"):
+                with self.assertRaisesRegex(OSError, "changed by one process .*/index', where another one"):
                     change()
         self.assertEqual(self.files(), before)
         with self.assertRaisesRegex(FileNotFoundError, "no index.json"):

@@ -94,7 +94,7 @@ class ReportTest(unittest.TestCase):
             with open(page, encoding="utf-8") as file:
                 html = file.read()
             self.assertEqual(sorted(os.listdir(folder)),
-                             ["index.html", "map.png", "precision_recall.png"])
+                             [".lock", "index.html", "map.png", "precision_recall.png"])
         for expected in ("A &lt;title&gt;", "best", "itq", "Classes never trained on", "<td>seed</td><td>3",
                          "data:image/png;base64,"):
             self.assertIn(expected, html)
