@@ -5,6 +5,8 @@
     <stem>-<g>-<i>.npy             arrays of images that were added together, such as descriptors
     ids-<g>.json                   ids of the images, in the order of the rows
     kept-<g>.npy                   int64 [N], increasing: places that count; absent where none was removed
+    groups-<g>.npy                 int64 [places]: equal for nearly equal descriptors, of which a finder of
+                                   candidates has the first alone; absent where all differ
     <stem>-<g>.npy, <stem>-<g>.index      what else the type of index writes: arrays, bytes of a library
 
 <g> counts the changes of a folder, <i> the parts of one. A change that is broken off leaves the
@@ -30,7 +32,7 @@ from data_prep.stage import lock
 FORMAT = 2
 _DESCRIPTION = "index.json"
 _NAME = re.compile(r"(?P<stem>[a-z_]+)-(?P<generation>\d+)(-\d+)?\.(npy|json|index)")
-_COMMON_STEMS = ("ids", "kept")
+_COMMON_STEMS = ("ids", "kept", "groups")
 _ENTRIES = {"type": str, "dimension": int, "num_images": int, "fingerprint": str, "features": dict,
             "config": dict, "segments": list, "arrays": dict, "files": dict}
 
@@ -66,8 +68,8 @@ class IndexWriter:
 
     Args:
         index_dir: folder; made if absent.
-        stems: first parts of the names that files of any type of such an index have, but for ids and kept.
-            Other files in the folder are left alone.
+        stems: first parts of the names that files of any type of such an index have, but for ids, kept and
+            groups. Other files in the folder are left alone.
         description: of the index that is changed; its files can be named again. None: a new index.
     """
 
@@ -273,6 +275,21 @@ class IndexFiles:
             raise ValueError(f"{self._folder}: index.json promises {self._num_images} images. "
                              f"Received: {len(ids)} ids, {num_kept} images.")
         return ids, kept
+
+    def read_groups(self) -> np.ndarray | None:
+        """The group of each place, int64 [places]; None: all differ.
+
+        Raises:
+            ValueError: if these are no numbers of groups.
+        """
+        if "groups" not in self._arrays:
+            return None
+        groups = self.read_array("groups")
+        if groups.dtype != np.int64 or groups.ndim != 1 or groups.min(initial=0) < 0 or not (
+                np.bincount(np.minimum(groups, len(groups)))).all():
+            raise ValueError(f"{self._arrays['groups']} must number groups from 0 without a gap. "
+                             f"Received: {groups.dtype} {groups.shape}.")
+        return groups
 
     def _compare(self, path: str, digest: str, name: str) -> None:
         if digest != self._files[name]["sha256"]:

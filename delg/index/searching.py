@@ -12,6 +12,7 @@ import numpy as np
 
 from delg.index import exact
 from delg.index.files import IndexFiles, IndexWriter
+from delg.index.groups import GroupMembers
 from delg.index.kind import GLOBAL_DESCRIPTORS, CommonConfig
 from delg.index.store import DescriptorStore
 from delg.vectors.unit import finite_unit_vectors
@@ -126,21 +127,26 @@ class CandidateFinder(abc.ABC):
 
 
 class ApproximateIndex(ExactIndex):
-    """A few hundred candidates are found by short codes and compared exactly.
+    """A few hundred candidates are found by short codes and compared exactly; equal ones count as one.
 
     Args:
         descriptors, ids, fingerprint: as of `ExactIndex`.
-        finder: finds the candidates.
+        finder: finds the candidates; it has the first place of each group.
         num_candidates: per query; as many as there are results, where more of these are asked for.
+        groups: int64, [places of the descriptors], of nearly equal ones; None: each is its own.
     """
 
     def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str,
-                 finder: CandidateFinder, num_candidates: int):
+                 finder: CandidateFinder, num_candidates: int, groups: np.ndarray | None = None):
         super().__init__(descriptors, ids, fingerprint)
-        if finder.num_places != self._store.num_places:
+        self.groups = np.arange(self._store.num_places) if groups is None else groups
+        num_groups = int(self.groups.max(initial=-1)) + 1
+        if finder.num_places != num_groups or len(self.groups) != self._store.num_places:
             raise ValueError("Codes and descriptors must be of the same images. "
-                             f"Received: {finder.num_places} codes, {self._store.num_places} descriptors.")
+                             f"Received: {finder.num_places} codes, {num_groups} descriptors.")
         self.finder, self._num_candidates = finder, num_candidates
+        self._members = GroupMembers(self.groups if self.kept is None else self.groups[self.kept])
+        self._all_present = len(self._members.present) == num_groups
 
     def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         """As `ExactIndex.search`, among candidates; `num_neighbors` 0: as many as there are candidates.
@@ -155,12 +161,22 @@ class ApproximateIndex(ExactIndex):
         queries = self._checked(queries)
         if not len(queries) or not wanted:
             return np.empty((len(queries), wanted), np.int32), np.empty((len(queries), wanted), np.float32)
-        places = self.finder.candidates(
-            queries, min(len(self), max(wanted, self._num_candidates)), self._store.kept)
-        candidates = places if self._store.kept is None else np.where(
-            places < 0, -1, np.searchsorted(self._store.kept, places))
-        rows, similarities = exact.rescore(queries, self._store, candidates, wanted)
+        present = self._members.present
+        groups = self.finder.candidates(queries, min(len(present), max(wanted, self._num_candidates)),
+                                        None if self._all_present else present)
+        if not self._members.any_equal:
+            return self._best_of(queries, self._members.first(groups), wanted)
+        found = [self._best_of(query[None], self._members.all(some)[None], wanted)
+                 for query, some in zip(queries, groups)]
+        return tuple(np.concatenate(arrays) for arrays in zip(*found))
+
+    def _best_of(self, queries: np.ndarray, candidates: np.ndarray,
+                 wanted: int) -> tuple[np.ndarray, np.ndarray]:
+        """The best of candidate rows int64 [Q, C], -1: none; of all rows where a query has too few."""
         too_few = np.count_nonzero(candidates >= 0, axis=1) < wanted
+        if too_few.all():
+            return exact.nearest(queries, self._store, wanted)
+        rows, similarities = exact.rescore(queries, self._store, candidates, wanted)
         if too_few.any():
             rows[too_few], similarities[too_few] = exact.nearest(queries[too_few], self._store, wanted)
         return rows, similarities

@@ -9,6 +9,7 @@ import numpy as np
 from data_prep.stage.settings import setting
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.global_index import GlobalIndexKind
+from delg.index.groups import group_places
 from delg.index.kind import CommonConfig
 from delg.index.searching import ApproximateIndex, CandidateFinder
 from delg.index.store import DescriptorStore
@@ -39,15 +40,26 @@ class CandidateKind(GlobalIndexKind):
                      config: CandidateConfig) -> dict[str, str]:
         rows = np.random.default_rng(config.seed).permutation(len(store))
         finder = self.finder.train(store[rows[:config.num_training_images]], config)
-        finder.add(store)
-        return {**finder.write_codes(writer), **finder.write_learnt(writer)}
+        return {**_write_codes(finder, store, np.empty(0, np.int64), writer), **finder.write_learnt(writer)}
 
     def write_more(self, index: ApproximateIndex, added: DescriptorStore,
                    writer: IndexWriter) -> dict[str, str]:
-        index.finder.add(added)
-        return index.finder.write_codes(writer)
+        segments = DescriptorStore.of(index.descriptors).segments
+        return _write_codes(index.finder, DescriptorStore([*segments, *added.segments]), index.groups, writer)
 
     def open(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str,
              config: CandidateConfig, files: IndexFiles) -> ApproximateIndex:
         return ApproximateIndex(descriptors, ids, fingerprint, self.finder.load(files, config),
-                                config.num_candidates)
+                                config.num_candidates, files.read_groups())
+
+
+def _write_codes(finder: CandidateFinder, store: DescriptorStore, known: np.ndarray,
+                 writer: IndexWriter) -> dict[str, str]:
+    """Gives a finder the first place of each new group; writes its codes, and groups where some are equal."""
+    groups = group_places(store, known)
+    _, first = np.unique(groups, return_index=True)
+    finder.add(DescriptorStore(store.segments, first[first >= len(known)]))
+    written = finder.write_codes(writer)
+    if len(first) < len(groups):
+        written["groups"] = writer.write_array("groups", groups)
+    return written

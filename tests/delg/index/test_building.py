@@ -122,6 +122,66 @@ class IndexTest(unittest.TestCase):
             np.testing.assert_allclose(similarities, np.take_along_axis(products, rows, 1), atol=1e-5)
             np.testing.assert_allclose(loaded.descriptors[5:9], descriptors_of(numbers[5:9]), atol=1e-6)
 
+    def write_equal(self, name, numbers, num_nearly=0):
+        """Images of one descriptor but for the last digits of some, as of a picture uploaded often."""
+        descriptors = np.repeat(descriptors_of([10**5]), len(numbers), axis=0)
+        descriptors[:num_nearly] += 1e-7 * np.random.default_rng(0).normal(size=(num_nearly, DIMENSION))
+        write_features(self.folder / name, numbers, descriptors)
+
+    def grouped_as(self, groups):
+        return mock.patch("delg.index.candidates.kind.group_places", lambda store, known: groups)
+
+    def found(self, index, numbers, count=3):
+        """Ids of the first results of images that are asked for by their own descriptors."""
+        rows, similarities = index.search(descriptors_of(numbers), count)
+        np.testing.assert_allclose(similarities[:, 0], 1, atol=1e-6)
+        return [index.ids[row] for row in rows[:, 0]]
+
+    def test_many_equal_descriptors_hide_no_image(self):
+        others = range(0, 300, 15)
+        names = [f"i{number}" for number in others]
+        for index_type in GLOBAL_TYPES:
+            with self.subTest(index_type):
+                self.write_equal("index-00001-of-00002.h5", range(1000, 5000), num_nearly=100)
+                write_features(self.folder / "index-00000-of-00002.h5", range(150))
+                self.build(index_type, search_breadth=60)
+                self.write_equal("more.h5", range(5000, 7000))
+                building.update_index(self.index_dir, str(self.folder / "more.h5"), ["i1000", "i1101"])
+                write_features(self.folder / "more.h5", range(150, 300))
+                building.update_index(self.index_dir, str(self.folder / "more.h5"))
+                index = building.load_index(self.index_dir, check_descriptors=True)
+                self.assertEqual(self.found(index, others), names)
+                rows, similarities = index.search(descriptors_of([10**5]), 40)
+                self.assertTrue({int(index.ids[row][1:]) for row in rows[0]} <= set(range(1001, 7000)))
+                np.testing.assert_allclose(similarities, 1, atol=1e-5)
+                if index_type != "exact":  # of all that are nearly equal the finder has a few
+                    self.assertLess(index.finder.num_places, 350)
+                    self.assertEqual(len(np.unique(index.groups)), index.finder.num_places)
+                building.update_index(self.index_dir, remove_ids=[f"i{n}" for n in range(1001, 7000)
+                                                                  if n != 1101])
+                self.assertEqual(self.found(building.load_index(self.index_dir), others), names)
+
+    def test_an_index_without_groups_takes_up_equal_descriptors(self):
+        self.write_equal("index-00001-of-00002.h5", range(1000, 1040))
+        self.write_equal("more.h5", range(1040, 1080))
+        for index_type in GLOBAL_TYPES:
+            with self.grouped_as(np.arange(190)):
+                self.build(index_type)
+            self.assertNotIn("groups", {name.split("-")[0] for name in self.files()})
+            index = building.update_index(self.index_dir, str(self.folder / "more.h5"))
+            self.assertEqual(self.found(index, range(150)), [f"i{number}" for number in range(150)])
+            rows, _ = index.search(descriptors_of([10**5]), 70)
+            self.assertLessEqual({index.ids[row] for row in rows[0]}, {f"i{n}" for n in range(1000, 1080)})
+            if index_type != "exact":
+                self.assertEqual(index.finder.num_places, 190)
+
+    def test_groups_that_skip_a_number_are_refused(self):
+        self.write_equal("index-00001-of-00002.h5", range(1000, 1040))
+        for groups in (np.maximum(np.arange(190), 2), np.zeros(190, np.int32), np.full(190, -1)):
+            with self.grouped_as(groups), self.assertRaisesRegex(
+                    ValueError, "groups-.* must number groups from 0 without a gap. Received: int"):
+                self.build("binary")
+
     def test_an_image_is_replaced_in_one_call(self):
         self.build("binary")
         write_features(self.folder / "new.h5", [7], descriptors_of([1000]))
@@ -212,7 +272,7 @@ class IndexTest(unittest.TestCase):
         self.build("binary")
         self.assertEqual({name.split("-")[0] for name in self.files()},
                          {"notes", "descriptors", "ids", "mean", "codes", "index.json"})
-        with self.assertRaisesRegex(ValueError, "that its type names. Received: 'tree', none of codes, ids"):
+        with self.assertRaisesRegex(ValueError, "type names. Received: 'tree', none of codes, groups, ids"):
             index_files.IndexWriter(self.index_dir, ("codes",)).write_array("tree", np.zeros(3))
 
     def test_an_index_of_no_known_type_is_refused(self):

@@ -52,6 +52,18 @@ class CodeIndexTest(unittest.TestCase):
                 rows, distances = index.search(~self.codes[1:2], 1)
                 self.assertEqual((index.ids(rows[0]), distances[0, 0], len(index)), (["photo-é501"], 0, 503))
 
+    def test_many_equal_codes_hide_no_image(self):
+        equal = np.repeat(_codes(1, seed=2), 5000, axis=0)
+        for index_type in CODE_INDEX_KINDS:
+            with self.subTest(index_type):
+                index = CodeIndex(np.concatenate([equal, self.codes[:20]]), _names(5020), 64,
+                                  CodeIndexConfig(index_type))
+                rows, distances = index.search(self.codes[:20], 3)
+                np.testing.assert_array_equal(rows[:, 0], 5000 + np.arange(20))
+                np.testing.assert_array_equal(distances[:, 0], 0)
+                rows, distances = index.search(equal[:1], 30)
+                self.assertTrue(np.all((rows < 5000) & (distances == 0) & (np.diff(rows, prepend=-1) > 0)))
+
     def test_saved_and_loaded_gives_the_same_answers(self):
         for index_type in ("flat", "ivf", "hash"):
             with self.subTest(index_type), tempfile.TemporaryDirectory() as folder:
