@@ -10,26 +10,22 @@ on disk until the index is built again.
 
 from __future__ import annotations
 
-import os
-
 from absl import flags
 
+from data_prep.sources.formats.tables import read_list
 from data_prep.stage import command_line
 
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_index.", required=True)
 _ADD_FEATURES = flags.DEFINE_string("add_features", "", "Folder or glob of feature shards to add.")
 _REMOVE_IDS = flags.DEFINE_list("remove_ids", [], "Ids of images to remove, with commas between them.")
-_REMOVE_IDS_FILE = flags.DEFINE_string("remove_ids_file", "", "Text file of ids to remove, one a line.")
+_REMOVE_IDS_FILE = flags.DEFINE_string("remove_ids_file", "",
+                                       "Ids to remove: one a line, or a table with a column id.")
 
 
 def main(_: list[str]) -> None:
     remove_ids = set(_REMOVE_IDS.value)
     if _REMOVE_IDS_FILE.value:
-        if not os.path.exists(_REMOVE_IDS_FILE.value):
-            raise FileNotFoundError("`remove_ids_file` must be a file of ids, one a line. "
-                                    f"Received: {_REMOVE_IDS_FILE.value!r}.")
-        with open(_REMOVE_IDS_FILE.value, encoding="utf-8") as file:
-            remove_ids.update(line for line in file.read().splitlines() if line)
+        remove_ids.update(image for _, (image,) in read_list(_REMOVE_IDS_FILE.value, "id")[0])
     if not remove_ids and not _ADD_FEATURES.value:
         raise ValueError("One of `add_features`, `remove_ids` and `remove_ids_file` must be given. "
                          "Received: none.")

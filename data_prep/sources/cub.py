@@ -9,6 +9,7 @@ import numpy as np
 from data_prep.sources.class_splits import Settings, split_classes
 from data_prep.sources.collection import ImageCollection
 from data_prep.sources.formats.image_names import check_names, ids_of_paths
+from data_prep.sources.formats.tables import read_rows
 from data_prep.sources.public_set import PublicFile, PublicSet
 from data_prep.sources.source import Source, tables_inside
 
@@ -53,18 +54,14 @@ def _read(path: str) -> dict[str, str]:
         raise FileNotFoundError(f"dataset=cub needs {', '.join(TABLES)} in `images_dir`. "
                                 f"Received: no file {path}.")
     entries: dict[str, str] = {}
-    with open(path, encoding="utf-8") as file:
-        try:
-            lines = [line.split(maxsplit=1) for line in file if line.strip()]
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} must be UTF-8 text. Received: {error}.") from error
-    for parts in lines:
-        if len(parts) != 2 or not (parts[0].isascii() and parts[0].isdigit()):
+    for line, (number, *words) in read_rows(path, "\t "):
+        if not words or not (number.isascii() and number.isdigit()):
             raise ValueError(f"Lines of {path} must be a number, a blank and a value. "
-                             f"Received: {' '.join(parts)!r}.")
-        if parts[0] in entries:
-            raise ValueError(f"Numbers in {path} must be unique. Received: {parts[0]} twice.")
-        entries[parts[0]] = parts[1].strip()
+                             f"Received: {' '.join([number, *words])!r} in line {line}.")
+        if number in entries:
+            raise ValueError(f"Numbers in {path} must be unique. Received: {number} twice, again in line "
+                             f"{line}.")
+        entries[number] = " ".join(words)
     if not entries:
         raise ValueError(f"{path} must have at least one line. Received: none.")
     return entries

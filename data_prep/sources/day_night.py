@@ -98,18 +98,18 @@ def _read_places(path: str) -> tuple[list[View], list[str], bool]:
     table = read_table(path, {"file": str, "domain": str, "place": str},
                        optional={"sequence": str, "frame": str, "camera": str})
     check_names(table["file"], path)
-    for column in ("sequence", "frame", "camera"):
-        if column not in table:
-            table[column] = ""
-    for row in table.itertuples():
-        if row.domain not in DOMAINS:
+    blank = [""] * len(table["file"])
+    sequences, frames, cameras = (table.get(name, blank) for name in ("sequence", "frame", "camera"))
+    for file, domain, place in zip(table["file"], table["domain"], table["place"]):
+        if domain not in DOMAINS:
             raise ValueError(f"`domain` in {path} must be {' or '.join(DOMAINS)}. "
-                             f"Received: {row.domain!r} for {row.file}.")
-        if not row.place:
-            raise ValueError(f"`place` in {path} must not be empty. Received: none for {row.file}.")
-    views = [View(row.file, row.domain, row.sequence or f"place {row.place}", row.camera, row.frame)
-             for row in table.itertuples()]
-    return views, table["place"].tolist(), bool((table["frame"] != "").any())
+                             f"Received: {domain!r} for {file}.")
+        if not place:
+            raise ValueError(f"`place` in {path} must not be empty. Received: none for {file}.")
+    views = [View(file, domain, sequence or f"place {place}", camera, frame)
+             for file, domain, sequence, place, camera, frame
+             in zip(table["file"], table["domain"], sequences, table["place"], cameras, frames)]
+    return views, table["place"], any(frames)
 
 
 def _pair_keys(views: Sequence[View], images_dir: str) -> list[str]:

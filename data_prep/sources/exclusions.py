@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from absl import logging
 
-from data_prep.sources.formats.tables import read_table
-
-_NUMBER = "[0-9]{1,18}"
+from data_prep.sources.formats.tables import read_list, whole_number
 
 
 class Exclusions(NamedTuple):
     """What is left out: images by id, and landmarks with all their images."""
 
-    ids: pd.Index
-    landmarks: np.ndarray  # int64
+    ids: set[str]
+    landmarks: set[int]
 
     def keep(self, ids: list[str], landmarks: np.ndarray) -> np.ndarray:
         """Whether each image stays, bool [number of images]."""
-        return ~(pd.Index(ids).isin(self.ids) | np.isin(landmarks, self.landmarks))
+        is_listed = np.fromiter((image in self.ids for image in ids), bool, len(ids))
+        return ~(is_listed | np.isin(landmarks, list(self.landmarks)))
 
 
 def read_exclusions(path: str, ids: list[str], landmarks: np.ndarray, is_complete: bool) -> Exclusions:
@@ -43,66 +41,33 @@ def read_exclusions(path: str, ids: list[str], landmarks: np.ndarray, is_complet
             if no entry at all names an image or a landmark.
         FileNotFoundError: if there is no list.
     """
-    listed, has_header = _read(path)
-    rows = pd.Index(ids).get_indexer(listed["id"])
-    if not has_header:  # a bare number that is no image is a landmark
-        is_landmark = (rows < 0) & listed["id"].str.fullmatch(_NUMBER).to_numpy()
-        listed = pd.DataFrame({"id": listed["id"].mask(is_landmark, ""),
-                               "landmark_id": listed["id"].where(is_landmark, "")})
-    numbers = _numbers(listed["landmark_id"], path)
-    of_image = (listed["id"] != "").to_numpy()
-    differs = (rows >= 0) & (numbers >= 0) & (landmarks[rows] != numbers)
-    if differs.any():
-        odd = int(differs.argmax())
-        raise ValueError(f"{path} must agree with the tables of images. Received: image "
-                         f"{listed['id'].iloc[odd]} of landmark {numbers[odd]}, against landmark "
-                         f"{landmarks[rows[odd]]}.")
-    unknown = ~np.where(of_image, rows >= 0, np.isin(numbers, landmarks))
-    if unknown.all() or (is_complete and unknown.any()):
-        odd = listed.iloc[int(unknown.argmax())]
-        raise ValueError(f"{path} must list images or landmarks that the tables hold. Received: "
-                         f"{odd['id'] or odd['landmark_id']!r}, which is neither.")
-    if unknown.any():
-        logging.warning("%d of the %d entries of %s name nothing in the tables given.", np.sum(unknown),
-                        len(unknown), path)
-    return Exclusions(pd.Index(listed["id"][of_image]), np.unique(numbers[~of_image]))
-
-
-def _read(path: str) -> tuple[pd.DataFrame, bool]:
-    """Columns id and landmark_id as text, blank where there is none; and whether the list has a header."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        header = {name.strip() for name in file.readline().split(",")}
-    has_header = bool(header & {"id", "landmark_id"})
-    if has_header:
-        table = read_table(path, {}, optional={"id": str, "landmark_id": str})
-        listed = table.reindex(columns=["id", "landmark_id"], fill_value="")
-    else:
-        lines = _read_lines(path)
-        listed = pd.DataFrame({"id": lines, "landmark_id": [""] * len(lines)}, dtype=object)
-    listed = listed[(listed["id"] != "") | (listed["landmark_id"] != "")]
-    if listed.empty:
+    rows, has_header = read_list(path, "id", "landmark_id")
+    if not rows:
         raise ValueError(f"{path} must list at least one image or landmark. Received: none.")
-    return listed, has_header
-
-
-def _read_lines(path: str) -> list[str]:
-    with open(path, encoding="utf-8") as file:
-        try:
-            lines = [line.strip() for line in file]
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} must be UTF-8 text. Received: {error}.") from error
-    odd = next((line for line in lines if len(line.split()) > 1 or "," in line), None)
-    if odd is not None:
-        raise ValueError(f"{path} must have one id a line, or a header with id or landmark_id. "
-                         f"Received: {odd!r}.")
-    return lines
-
-
-def _numbers(column: pd.Series, path: str) -> np.ndarray:
-    """The integers of a column, int64; -1 where it is blank."""
-    texts = column.mask(column == "", "-1")
-    is_number = texts.str.fullmatch(f"-1|{_NUMBER}")
-    if not is_number.all():
-        raise ValueError(f"Values of landmark_id in {path} must be integers. "
-                         f"Received: {texts[~is_number].iloc[0]!r}.")
-    return texts.to_numpy(object).astype(np.int64)
+    listed = {image for _, (image, _) in rows}
+    landmark_of = {image: landmark for image, landmark in zip(ids, landmarks.tolist()) if image in listed}
+    known = set(landmarks.tolist())
+    excluded, unknown = Exclusions(set(), set()), []
+    for line, (image, landmark) in rows:
+        if not has_header and (len(image.split()) > 1 or "," in image):
+            raise ValueError(f"{path} must have one id a line, or a header with id or landmark_id. "
+                             f"Received: {image!r} in line {line}.")
+        if not has_header and image not in landmark_of and image.isdecimal():
+            image, landmark = "", image
+        number = whole_number(landmark, path, line, "landmark_id") if landmark else None
+        if image in landmark_of and number not in (None, landmark_of[image]):
+            raise ValueError(f"{path} must agree with the tables of images. Received: image {image} of "
+                             f"landmark {number}, against landmark {landmark_of[image]}, in line {line}.")
+        if not (image in landmark_of if image else number in known):
+            unknown.append(f"{image or landmark!r} in line {line}")
+        if image:
+            excluded.ids.add(image)
+        else:
+            excluded.landmarks.add(number)
+    if len(unknown) == len(rows) or (is_complete and unknown):
+        raise ValueError(f"{path} must list images or landmarks that the tables hold. Received: "
+                         f"{unknown[0]}, which is neither.")
+    if unknown:
+        logging.warning("%d of the %d entries of %s name nothing in the tables given.", len(unknown),
+                        len(rows), path)
+    return excluded

@@ -40,7 +40,7 @@ def read_index(index_csv: str, index_labels_csv: str = "") -> ImageCollection:
         if (rows < 0).any():
             raise ValueError(f"{index_labels_csv} must have a landmark for every image of {index_csv}. "
                              f"Received: none for {ids[int((rows < 0).argmax())]!r}.")
-        landmarks = table["landmark_id"].to_numpy(np.int64)[rows]
+        landmarks = np.array(table["landmark_id"], np.int64)[rows]
     return ImageCollection([SplitImages("index", ids, landmarks=landmarks)], path_of)
 
 
@@ -72,7 +72,7 @@ def read_test(test_csv: str, recognition_solution_csv: str = "", retrieval_solut
 
 
 def _read_ids(path: str) -> list[str]:
-    ids = read_table(path, {"id": str})["id"].tolist()
+    ids = read_table(path, {"id": str})["id"]
     check_ids(ids, path)
     return ids
 

@@ -30,7 +30,7 @@ def read_images(train_csv: str, train_clean_csv: str, exclude_csv: str = "") -> 
     all_ids, all_landmarks = ids, landmarks
     if train_csv:
         table = read_table(train_csv, {"id": str, "landmark_id": int})
-        ids, landmarks = table["id"].tolist(), table["landmark_id"].to_numpy(np.int64)
+        ids, landmarks = table["id"], np.array(table["landmark_id"], np.int64)
         check_ids(ids, train_csv)
         all_ids, all_landmarks = ids, landmarks
     if train_clean_csv:

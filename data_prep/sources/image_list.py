@@ -6,9 +6,11 @@ import dataclasses
 import os
 
 import numpy as np
+from absl import logging
 
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats.image_names import SUFFIXES, check_names, printable
+from data_prep.sources.formats.tables import read_rows
 from data_prep.sources.source import Source, need, tables_given
 from data_prep.stage.settings import setting
 
@@ -45,27 +47,33 @@ def read_entries(image_list: str, images_dir: str) -> tuple[list[str], list[str]
         ValueError: as of `read_collection`.
         FileNotFoundError: if there is no list.
     """
-    with open(image_list, encoding="utf-8-sig", errors="surrogateescape") as file:
-        lines = [(number, line.rstrip("\r\n")) for number, line in enumerate(file, 1) if line.strip()]
-    if not lines:
+    rows = [(line, *_split(cells)) for line, cells in read_rows(
+        image_list, "\t,", blanks_are_text=True, errors="surrogateescape")]
+    if len(rows) > 1 and not _is_path(rows[0][1]) and _is_path(rows[1][1]):
+        logging.info("Line %d of %s is taken for a header: %r is no path.", rows[0][0],
+                     image_list, rows[0][1])
+        del rows[0]
+    if not rows:
         raise ValueError(f"{image_list} must list at least one image. Received: an empty list.")
-    entries = [_split(line) for _, line in lines]
-    num_labelled = sum(label is not None for _, label in entries)
-    if num_labelled not in (0, len(entries)):
-        odd = next(row for row, (_, label) in enumerate(entries) if label is None)
+    unlabelled = [row for row in rows if not row[2]]
+    if 0 < len(unlabelled) < len(rows):
         raise ValueError(f"All lines of {image_list} must have a label, or none. Received: "
-                         f"{printable(lines[odd][1])!r}, without one, in line {lines[odd][0]}.")
-    paths = [_relative(path, images_dir) for path, _ in entries]
+                         f"{printable(unlabelled[0][1])!r}, without one, in line {unlabelled[0][0]}.")
+    paths = [_relative(path, images_dir) for _, path, _ in rows]
     check_names(paths, image_list)
-    return paths, [printable(label) for _, label in entries] if num_labelled else None
+    return paths, None if unlabelled else [printable(label) for _, _, label in rows]
 
 
-def _split(line: str) -> tuple[str, str | None]:
-    for separator in ("\t", ","):
-        path, found, label = line.rpartition(separator)
-        if found and not label.lower().endswith(SUFFIXES):  # else the separator is part of a file's name
-            return path.strip(), label.strip() or None
-    return line.strip(), None
+def _split(cells: list[str]) -> tuple[str, str]:
+    """Path and label, blank where there is none; a delimiter before a file's suffix is part of its name."""
+    *path, label = cells
+    if not path or label.lower().endswith(SUFFIXES):
+        path, label = cells, ""
+    return ",".join(path).strip(), label.strip()
+
+
+def _is_path(path: str) -> bool:
+    return "." in path or "/" in path
 
 
 def _relative(path: str, images_dir: str) -> str:

@@ -1,11 +1,13 @@
-"""Files that appear under their name only when they are whole, room for them, JSON, the SHA-256 of a file."""
+"""Files that appear under their name only when they are whole, room for them, text, JSON, SHA-256."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
@@ -13,7 +15,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # error numbers of a write that finds no room
 _BLOCK = 1 << 22  # bytes read at a time
@@ -197,6 +199,34 @@ def write_json(path: str, value: Any) -> None:
             json.dump(value, file, ensure_ascii=False)
 
 
+@contextlib.contextmanager
+def open_text(path: str, errors: str = "strict") -> Iterator[TextIO]:
+    """Text of UTF-8, with or without a byte order mark, its line ends as they are.
+
+    Args:
+        path: of the file; a pipe will do.
+        errors: what becomes of bytes that are not UTF-8, as for `open`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not UTF-8, with the line where it is not.
+    """
+    with open(path, "rb") as file:
+        stored = file if file.seekable() else io.BytesIO(file.read())
+        head = stored.read(4)
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in head:
+            raise ValueError(f"{path} must be UTF-8 text. Received: UTF-16, or no text.")
+        stored.seek(0)
+        with io.TextIOWrapper(stored, encoding="utf-8-sig", errors=errors, newline="") as text:
+            try:
+                yield text
+            except UnicodeDecodeError as error:
+                stored.seek(0)
+                line = next(number for number, row in enumerate(stored, 1)
+                            if row.decode(errors="replace").encode() != row)
+                raise ValueError(f"{path} must be UTF-8 text. Received: line {line}: {error}.") from error
+
+
 def read_json(path: str, name: str = "") -> Any:
     """What a JSON file holds.
 
@@ -208,11 +238,11 @@ def read_json(path: str, name: str = "") -> Any:
         FileNotFoundError: there is no such file.
         ValueError: it is not JSON.
     """
-    with open(path, encoding="utf-8") as file:
-        try:
+    try:
+        with open_text(path) as file:
             return json.load(file)
-        except (ValueError, RecursionError) as error:  # of bytes, of text, of a nest without end
-            raise ValueError(f"{name or path} must be JSON. Received: {path}: {error}.") from error
+    except (ValueError, RecursionError) as error:  # of bytes, of text, of a nest without end
+        raise ValueError(f"{name or path} must be JSON. Received: {path}: {error}.") from error
 
 
 def check_room(directory: str, needed: int, purpose: str) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 import h5py
 import numpy as np
 
+from data_prep.sources.formats.tables import read_rows
 from data_prep.stage import files, hdf5_files
 from delg.features.shards import DescribedImage, LocalFeatures, no_local_features
 
@@ -153,17 +154,10 @@ def read_pairs(path: str, suffix: str = "") -> list[tuple[str, str]]:
         ValueError: if a line has not two words.
     """
     pairs = []
-    with open(path, encoding="utf-8") as file:
-        try:
-            for number, line in enumerate(file, 1):
-                words = line.split()
-                if len(words) not in (0, 2):
-                    raise ValueError(f"Line {number} of {path} must be two ids. "
-                                     f"Received: {line.strip()[:80]!r}.")
-                if words:
-                    pairs.append((words[0].removesuffix(suffix), words[1].removesuffix(suffix)))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} must be pairs of ids as UTF-8 text. Received: {error}.") from error
+    for line, words in read_rows(path, "\t "):
+        if len(words) != 2 or not all(words):
+            raise ValueError(f"Line {line} of {path} must be two ids. Received: {' '.join(words)[:80]!r}.")
+        pairs.append((words[0].removesuffix(suffix), words[1].removesuffix(suffix)))
     return pairs
 
 

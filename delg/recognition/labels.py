@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from data_prep.sources.formats.tables import read_table
+from data_prep.sources.formats.tables import read_list, read_table
 from data_prep.sources.labels import explode_clean_lists
 from delg.recognition.votes import NO_LANDMARK
 
@@ -64,12 +63,12 @@ def read_landmarks(index_ids: Sequence[str], train_csv: str = "", train_clean_cs
 
 
 def _of_table(path: str) -> tuple[list[str], np.ndarray]:
-    table = read_table(_existing(path), {"id": str, "landmark_id": int})
-    return table["id"].tolist(), table["landmark_id"].to_numpy(np.int64)
+    table = read_table(path, {"id": str, "landmark_id": int})
+    return table["id"], np.array(table["landmark_id"], np.int64)
 
 
 def _of_clean_table(path: str) -> tuple[list[str], np.ndarray]:
-    table = read_table(_existing(path), {"landmark_id": int, "images": str})
+    table = read_table(path, {"landmark_id": int, "images": str})
     return explode_clean_lists(table["landmark_id"], table["images"])
 
 
@@ -92,11 +91,7 @@ def _whole_number(name: Any, pattern: str) -> int:
 
 def _listed(index_ids: Sequence[str], path: str) -> np.ndarray:
     """Which images a list names, bool [N]."""
-    with open(_existing(path), encoding="utf-8", errors="replace") as file:
-        lines = [line.strip() for line in file]
-    if lines and "id" in (name.strip(' "') for name in lines[0].split(",")):
-        lines = read_table(path, {"id": str})["id"].tolist()
-    named = {line for line in lines if line}
+    named = {image for _, (image,) in read_list(path, "id")[0]}
     listed = np.array([image in named for image in index_ids], bool)
     num_listed = np.count_nonzero(listed)
     if not num_listed:
@@ -106,9 +101,3 @@ def _listed(index_ids: Sequence[str], path: str) -> np.ndarray:
         logging.warning("%d of the %d ids of %s are not in the index.", len(named) - num_listed, len(named),
                         path)
     return listed
-
-
-def _existing(path: str) -> str:
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"No table at {path}.")
-    return path

@@ -45,7 +45,7 @@ def for_all_test_images(predictions: dict, test_csv: str, empty: Sequence | None
     Raises:
         ValueError: if a query is not in the table, or it is none with a column id.
     """
-    ids = read_table(test_csv, {"id": str})["id"].tolist()
+    ids = read_table(test_csv, {"id": str})["id"]
     unknown = predictions.keys() - set(ids)
     if unknown:
         raise ValueError(f"{test_csv} must list every query of the ranking. Received: none for "

@@ -1,47 +1,157 @@
-"""CSV tables with named columns."""
+"""Tables and lists as people write them: the one way in for every text file of rows.
+
+Read are commas, semicolons or tabs, quotes, CRLF, a byte order mark, blank rows, blanks at the ends of cells,
+names of columns in any case, and whole numbers such as 12.0, which tables with gaps get.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import TextIO
 
-if TYPE_CHECKING:
-    import pandas as pd
+from data_prep.stage import files
+
+_DELIMITERS = ",;\t"
+_NO_DELIMITER = "\x1f"  # which no text holds
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
+_LONGEST_CELL = 1 << 28  # characters; a solution may list thousands of images
 
 
-def read_table(path: str, columns: dict[str, Any], optional: dict[str, Any] | None = None) -> pd.DataFrame:
-    """The named columns of a CSV file with a header.
+def read_rows(path: str, delimiters: str = _DELIMITERS, blanks_are_text: bool = False,
+              errors: str = "strict") -> Iterator[tuple[int, list[str]]]:
+    """The rows of a text file that are not blank, each with its line, from 1.
 
     Args:
         path: the file.
-        columns: dtype of each wanted column.
-        optional: dtype of columns that the table need not have; those that it has are read too.
+        delimiters: the first of them in the first row parts all cells.
+        blanks_are_text: whether blanks inside a row, beside a delimiter, are kept.
+        errors: what becomes of bytes that are not UTF-8, as for `open`.
 
     Raises:
-        ValueError: naming the file, if it is no CSV, lacks a column, has no rows, or has a value that is
-            missing or not of the column's type.
         FileNotFoundError: if there is no such file.
+        ValueError: naming file and line, if it is not text of UTF-8 or its quotes do not close.
     """
-    import pandas as pd  # which flags and help need not wait for
+    with files.open_text(path, errors) as file:
+        yield from _parsed(path, file, delimiters, blanks_are_text)
 
+
+def read_records(path: str, columns: Iterable[str] = ()) -> Iterator[tuple[int, list[str]]]:
+    """The header in lower case, then the other rows, as wide as it; each with its line, from 1.
+
+    Args:
+        path: the file.
+        columns: what the header must have.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_rows`; if it has no such header, or a row has more cells.
+    """
+    return _with_header(path, read_rows(path), columns)
+
+
+def _parsed(path: str, file: TextIO, delimiters: str = _DELIMITERS,
+            blanks_are_text: bool = False) -> Iterator[tuple[int, list[str]]]:
+    csv.field_size_limit(_LONGEST_CELL)
+    first = next((line for line in file if line.strip()), "")
+    delimiter = next((mark for mark in delimiters if mark in first), delimiters[0])
+    file.seek(0)
+    reader = csv.reader((line.rstrip().lstrip(" ") + "\n" for line in file), delimiter=delimiter,
+                        skipinitialspace=not blanks_are_text, strict=True)
     try:
-        found = pd.read_csv(path, nrows=0).columns.tolist()
-        missing = [name for name in columns if name not in found]
-        if missing:
-            raise ValueError(f"must have the columns {', '.join(columns)}. Received: {', '.join(found)}")
-        columns = {**columns, **{name: dtype for name, dtype in (optional or {}).items() if name in found}}
-        table = pd.read_csv(path, usecols=list(columns), dtype=str, keep_default_na=False)
-        for name, dtype in columns.items():
-            try:
-                table[name] = table[name].astype(dtype)
-            except (ValueError, OverflowError) as error:
-                raise ValueError(f"must hold {dtype.__name__} in column {name}. Received: {error}") from None
-    except ValueError as error:  # pandas' own errors among them
-        raise ValueError(f"Table {path} {_sentence(error)}.") from error
-    if table.empty:
+        for cells in reader:
+            if not blanks_are_text:
+                cells = [cell.strip() for cell in cells]
+            if any(cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}, must be cells that end where their quotes do. "
+                         f"Received: {error}.") from error
+
+
+def _with_header(path: str, rows: Iterator[tuple[int, list[str]]],
+                 columns: Iterable[str] = ()) -> Iterator[tuple[int, list[str]]]:
+    line, header = next(rows, (1, []))
+    header = [name.lower() for name in header]
+    while header and not header[-1]:
+        header.pop()
+    odd = next((name for name in columns if header.count(name) != 1), None)
+    if odd is not None:
+        raise ValueError(f"Table {path} must have the columns {', '.join(columns)}, each once. "
+                         f"Received: {', '.join(header) or 'no rows'}.")
+    yield line, header
+    for line, cells in rows:
+        if any(cells[len(header):]):
+            raise ValueError(f"Table {path}, line {line}, must have {len(header)} cells as its header has. "
+                             f"Received: {len(cells)}.")
+        yield line, (cells + [""] * len(header))[:len(header)]
+
+
+def read_table(path: str, columns: dict[str, type], optional: dict[str, type] | None = None
+               ) -> dict[str, list]:
+    """The named columns of a table with a header.
+
+    Args:
+        path: the file.
+        columns: str or int for each wanted column.
+        optional: the same for columns that the table need not have; those that it has are read too.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: naming the file, if it is no table, lacks a column, has no rows, or has a value that is
+            not of the column's type; then with its line.
+    """
+    records = read_records(path, columns)
+    _, header = next(records)
+    wanted = [(header.index(name), dtype, name) for name, dtype in {**columns, **(optional or {})}.items()
+              if name in header]
+    table: dict[str, list] = {name: [] for _, _, name in wanted}
+    for line, cells in records:
+        for place, dtype, name in wanted:
+            table[name].append(whole_number(cells[place], path, line, name) if dtype is int else cells[place])
+    if not any(table.values()):
         raise ValueError(f"Table {path} must have at least one row. Received: none.")
     return table
 
 
-def _sentence(error: ValueError) -> str:
-    text = str(error).rstrip(".")
-    return text if text.startswith("must") else f"must be a CSV file. Received: {text}"
+def read_list(path: str, *columns: str) -> tuple[list[tuple[int, list[str]]], bool]:
+    """Some columns of a table or, where its first line names none of them, the first of them, one a line.
+
+    Args:
+        path: the file.
+        columns: what it may list, in lower case; a line of the list itself may hold blanks and delimiters.
+
+    Returns:
+        Line, from 1, and cells of `columns`, blank where there is none, of each row; and whether there is a
+        header.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_records`.
+    """
+    with files.open_text(path) as file:
+        text = io.StringIO(file.read(), newline="")
+    records = _with_header(path, _parsed(path, text))
+    _, header = next(records)
+    if not set(columns) & set(header):
+        text.seek(0)
+        return [(line, cells + [""] * (len(columns) - 1))
+                for line, cells in _parsed(path, text, _NO_DELIMITER, blanks_are_text=True)], False
+    places = [header.index(name) if name in header else None for name in columns]
+    rows = [(line, ["" if place is None else cells[place] for place in places]) for line, cells in records]
+    return [(line, cells) for line, cells in rows if any(cells)], True
+
+
+def whole_number(text: str, path: str, line: int, name: str) -> int:
+    """The whole number that a cell means.
+
+    Args:
+        text: the cell.
+        path, line, name: of the table, the row and the column, for the message.
+
+    Raises:
+        ValueError: naming file and line, if it is none that 64 bits hold.
+    """
+    if not _WHOLE.fullmatch(text) or not -2**63 <= (number := int(text.partition(".")[0])) < 2**63:
+        raise ValueError(f"{name} in {path}, line {line}, must be whole numbers. Received: {text!r}.")
+    return number

@@ -3,7 +3,7 @@
     id,landmarks            a prediction: "landmark score", blank: none
     id,images               a prediction: "id id ...", best first
 
-Written are commas, LF and no quotes; read is all that `gldv2_solutions` reads, and the solutions there.
+Written are commas, LF and no quotes; read is all that a table may be (`formats.tables`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from data_prep.records import manifest
 from data_prep.sources import gldv2_solutions
+from data_prep.sources.formats.tables import read_records, whole_number
 from data_prep.sources.gldv2_solutions import COLUMNS, RECOGNITION, RETRIEVAL
 from data_prep.stage import files
 
@@ -80,7 +81,7 @@ def read_predictions(path: str) -> Predictions:
         FileNotFoundError: if there is no such file.
         ValueError: naming file and line, if it is no such table or an id occurs twice.
     """
-    rows = gldv2_solutions.read_rows(path)
+    rows = read_records(path, ["id"])
     _, header = next(rows)
     if len(header) < 2:
         raise ValueError(f"{path} must have a second column of predictions. Received: {', '.join(header)}.")
@@ -112,7 +113,7 @@ def parse_recognition(cell: Cell, path: str) -> tuple[int, float]:
     if not math.isfinite(score):
         raise ValueError(f"The prediction in {path}, line {cell.line}, must be \"landmark score\", a whole "
                          f"number and a finite one. Received: {cell.text!r}.")
-    return gldv2_solutions.landmark_of(words[0], path, cell.line), score
+    return whole_number(words[0], path, cell.line, "The landmark"), score
 
 
 def write_recognition(path: str, predictions: Mapping[str, tuple[int, float] | None]) -> None:

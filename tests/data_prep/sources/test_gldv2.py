@@ -78,13 +78,13 @@ class GLDv2Test(FilesTest):
             with self.subTest(exclude), self.assertRaisesRegex(
                     ValueError, f"exclude.csv must list images or landmarks .* Received: {odd}.*, which"):
                 self.read(self.ALL, exclude=exclude)
-        with self.assertRaisesRegex(ValueError, "Received: 'abc9', which is neither"):  # not one entry fits
+        with self.assertRaisesRegex(ValueError, "'abc9' in line 2, which is neither"):  # not one entry fits
             self.read("", self.CLEAN, "id\nabc9\n")
 
     def test_refuses_exclusions_of_another_form(self):
         for exclude, message in (
                 ("id,landmark_id\nabc1,9\n", "must agree .* image abc1 of landmark 9, against landmark 5"),
-                ("landmark_id\nnine\n", "landmark_id in .*exclude.csv must be integers. Received: 'nine'"),
+                ("landmark_id\nnine\n", "landmark_id in .*exclude.csv, line 2, must be whole .*: 'nine'"),
                 ("abc1,5\n", "must have one id a line, or a header .* Received: 'abc1,5'"),
                 ("abc1 abc2\n", "must have one id a line"), ("\n \n", "must list at least one image or land"),
                 (b"abc1\n\xff\n", "must be UTF-8 text"),

@@ -25,6 +25,13 @@ class ImageListTest(FilesTest):
         [split] = self.read("a.jpg,tower\nb.jpg,8\n").splits
         self.assertEqual(split.landmarks.tolist(), ["tower", "8"])
 
+    def test_a_header_is_no_image(self):
+        for header in ("image,label", "Bild;Klasse,Klasse", "\ufefffile,class"):
+            [split] = self.read(f"{header}\na/1.jpg,7\nb.jpg,8\n").splits
+            self.assertEqual((split.ids, split.landmarks.tolist()), (["a/1.jpg", "b.jpg"], [7, 8]))
+        self.assertEqual(self.read("path\na/1.jpg\n").splits[0].ids, ["a/1.jpg"])
+        self.assertEqual(self.read("IMG1,7\nIMG2,8\n").splits[0].ids, ["IMG1", "IMG2"])  # names, not paths
+
     def test_a_comma_in_a_name(self):
         self.assertEqual(self.read("a,b.jpg\nc.jpg\n").splits[0].ids, ["a,b.jpg", "c.jpg"])
 

@@ -72,7 +72,7 @@ class ReadLandmarksTest(unittest.TestCase):
         for settings, error, message in (
                 ({}, ValueError, "one of train_csv, .* Received: none of them"),
                 ({"train_csv": table, "train_shards": "x"}, ValueError, "Received: train_csv, train_shards"),
-                ({"train_csv": "no.csv"}, FileNotFoundError, "No table at no.csv"),
+                ({"train_csv": "no.csv"}, FileNotFoundError, "No such file or directory: .no.csv"),
                 ({"train_clean_csv": self.write("blank.csv", "landmark_id,images\n5,\n")}, ValueError,
                  "blank.csv must have a landmark .*none for 'a' .2 of 2."),
                 ({"train_csv": table}, ValueError, "train.csv must have a landmark .*none for 'x' .1 of 2."),
