@@ -31,6 +31,13 @@ GLOBAL_LOSSES = Table("global loss", {
     "cosface": "delg.training.losses:cosface_logits",
     "softmax": "delg.training.losses:softmax_logits",
 })
+WHITENING_INITS = Table("start of the whitening", {  # functions of the model, training images and settings
+    "identity": "delg.training.head_starts:initialise_identity",
+    "pca": "delg.training.head_starts:initialise_whitening",
+})
+AUTOENCODER_INITS = Table("start of the autoencoder", {
+    "pca": "delg.training.head_starts:initialise_autoencoder",
+})
 OPTIMIZERS = Table("optimizer", {
     "sgd": "delg.fitting.optimizers:SGD",
     "adam": "delg.fitting.optimizers:ADAM",

@@ -7,12 +7,10 @@ import math
 
 from data_prep.images.augmentations import AUGMENTATIONS
 from data_prep.stage.settings import check_fields, like, require, setting
+from data_prep.stage.table import OrNone
 from delg.settings.fitting import BackboneFitConfig, FitConfig, check_warmup
-from delg.settings.kinds import GLOBAL_LOSSES, OPTIMIZERS, SCHEDULES
+from delg.settings.kinds import AUTOENCODER_INITS, GLOBAL_LOSSES, OPTIMIZERS, SCHEDULES, WHITENING_INITS
 from delg.settings.model import ModelConfig
-
-WHITENING_INITS = ("none", "identity", "pca")
-AUTOENCODER_INITS = ("none", "pca")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +37,13 @@ class TrainConfig(BackboneFitConfig):
     # First values of the heads.
     whitening_init: str = setting(
         "none", help="what the whitening starts from; identity: features as pooled; pca: their principal "
-        "components; none: random", choices=WHITENING_INITS)
+        "components; none: random", choices=OrNone(WHITENING_INITS))
     whitening_exponent: float = setting(
         0.5, help="exponent of 1 / deviation in the pca start of the whitening: 0 only rotates, 1 whitens "
         "wholly; chosen", range="[0, 1]")
     autoencoder_init: str = setting(
         "none", help="what the autoencoder starts from; pca: encoder and decoder from principal components "
-        "of local maps; none: random", choices=AUTOENCODER_INITS)
+        "of local maps; none: random", choices=OrNone(AUTOENCODER_INITS))
     autoencoder_exponent: float = setting(
         0.5, help="as whitening_exponent, of the autoencoder, whose decoder undoes it; chosen")
     num_init_images: int = setting(

@@ -9,18 +9,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from delg.settings.training import TrainConfig
 from delg.vectors.principal_components import principal_components, whitening_weights
 
+_CELLS_PER_IMAGE = 32  # drawn for the start of the autoencoder; chosen
 
-def initialise_whitening(model: keras.Model, dataset: tf.data.Dataset, num_images: int = 2000,
-                         exponent: float = 0.5) -> None:
+
+def initialise_whitening(model: keras.Model, dataset: tf.data.Dataset, config: TrainConfig) -> None:
     """Sets the layer `whitening` of a DELG model from the GeM-pooled features of images.
 
     Args:
         model: from `build_delg`.
         dataset: batches of images, or of (images, labels).
-        num_images: how many of its images to look at.
-        exponent: see `whitening_weights`.
+        config: `num_init_images`, and as `whitening_exponent` the exponent of `whitening_weights`.
 
     Raises:
         ValueError: `embedding_dim` is above the channels of the global map.
@@ -29,13 +30,13 @@ def initialise_whitening(model: keras.Model, dataset: tf.data.Dataset, num_image
     if layer.units > layer.kernel.shape[0]:
         raise ValueError("`whitening_init=pca` needs `embedding_dim` of at most the channels of the global "
                          f"map. Received: embedding_dim={layer.units}, {layer.kernel.shape[0]} channels.")
-    pooled = _outputs(keras.Model(model.input, layer.input), dataset, num_images)
-    kernel, bias = whitening_weights(pooled, layer.units, exponent)
+    pooled = _outputs(keras.Model(model.input, layer.input), dataset, config.num_init_images)
+    kernel, bias = whitening_weights(pooled, layer.units, config.whitening_exponent)
     layer.kernel.assign(kernel)
     layer.bias.assign(bias)
 
 
-def initialise_identity(model: keras.Model) -> None:
+def initialise_identity(model: keras.Model, _dataset: tf.data.Dataset, _config: TrainConfig) -> None:
     """Sets the layer `whitening` of a DELG model so that it passes the pooled features through.
 
     Raises:
@@ -50,19 +51,16 @@ def initialise_identity(model: keras.Model) -> None:
     layer.bias.assign(np.zeros(layer.units, np.float32))
 
 
-def initialise_autoencoder(model: keras.Model, dataset: tf.data.Dataset, num_images: int = 2000,
-                           cells_per_image: int = 32, seed: int = 0, exponent: float = 0.5) -> None:
+def initialise_autoencoder(model: keras.Model, dataset: tf.data.Dataset, config: TrainConfig) -> None:
     """Sets the layers `encoder` and `decoder` of a DELG model to the projection on principal components of
     the local map's cells and back: the best linear autoencoder, with the components made more equal.
 
     Args:
         model: from `build_delg`, with autoencoder.
         dataset: batches of images, or of (images, labels).
-        num_images: how many of its images to look at.
-        cells_per_image: cells drawn from each of them.
-        seed: of the draw.
-        exponent: the encoder divides each component by its deviation to this power, which keeps a few
-            strong components from deciding which descriptors match; the decoder multiplies it back.
+        config: `num_init_images`, `seed` of the draw of cells, and `autoencoder_exponent`: the encoder
+            divides each component by its deviation to this power, which keeps a few strong components from
+            deciding which descriptors match; the decoder multiplies it back.
 
     Raises:
         ValueError: `autoencoder_dim` is above the channels of the local map.
@@ -72,9 +70,10 @@ def initialise_autoencoder(model: keras.Model, dataset: tf.data.Dataset, num_ima
     if encoder.filters > channels:
         raise ValueError("`autoencoder_init=pca` needs `autoencoder_dim` of at most the channels of the "
                          f"local map. Received: autoencoder_dim={encoder.filters}, {channels} channels.")
-    cells = _outputs(keras.Model(model.input, encoder.input), dataset, num_images, cells_per_image, seed)
+    cells = _outputs(keras.Model(model.input, encoder.input), dataset, config.num_init_images,
+                     _CELLS_PER_IMAGE, config.seed)
     mean, directions, variances = principal_components(cells, encoder.filters)
-    divisors = np.maximum(variances / max(variances[0], 1e-12), 1e-12) ** (exponent / 2)
+    divisors = np.maximum(variances / max(variances[0], 1e-12), 1e-12) ** (config.autoencoder_exponent / 2)
     encoder.kernel.assign((directions / divisors)[None, None].astype(np.float32))
     encoder.bias.assign((-mean @ directions / divisors).astype(np.float32))
     decoder.kernel.assign((directions * divisors).T[None, None].astype(np.float32))

@@ -17,8 +17,8 @@ from delg.fitting.run import BestWeights, Run, training
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
+from delg.settings.kinds import AUTOENCODER_INITS, WHITENING_INITS
 from delg.settings.training import TrainConfig
-from delg.training import head_starts
 from delg.training.objective import compile_delg, freeze, with_targets
 
 _THRESHOLD_IMAGES = 512  # training images whose attention scores give the threshold; chosen
@@ -86,13 +86,10 @@ def _shared_batches(config: TrainConfig) -> Callable[..., tf.data.Dataset]:
 
 def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
     images = _training_batches(config, seed=config.seed + 1, augmentation="none")
-    if config.whitening_init == "identity":
-        head_starts.initialise_identity(model)
-    elif config.whitening_init == "pca":
-        head_starts.initialise_whitening(model, images, config.num_init_images, config.whitening_exponent)
-    if config.autoencoder_init == "pca" and config.use_autoencoder:
-        head_starts.initialise_autoencoder(model, images, config.num_init_images, seed=config.seed,
-                                         exponent=config.autoencoder_exponent)
+    autoencoder_init = config.autoencoder_init if config.use_autoencoder else ""
+    for table, name in ((WHITENING_INITS, config.whitening_init), (AUTOENCODER_INITS, autoencoder_init)):
+        if name in table:
+            table[name](model, images, config)
 
 
 def untrained_model(config: TrainConfig) -> keras.Model:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from delg.fitting.optimizers import build_optimizer
 from delg.networks.backbone import freeze_batch_norm
 from delg.networks.delg import descriptor_model
-from delg.settings.kinds import SCHEDULES
+from delg.settings.kinds import SCHEDULES, WHITENING_INITS
 from delg.settings.training import TrainConfig
 from delg.training import losses
 
@@ -23,13 +23,13 @@ def freeze(model: keras.Model, config: TrainConfig) -> None:
     backbone = model.get_layer("backbone")
     if frozen:
         backbone.trainable = False
-        model.get_layer("whitening").trainable = config.whitening_init == "none"
+        model.get_layer("whitening").trainable = config.whitening_init not in WHITENING_INITS
     freeze_batch_norm(backbone)
 
 
 def _slow_weights(model: keras.Model, config: TrainConfig) -> list[str]:
     """Names of the weights that take `backbone_learning_rate_factor` of each step."""
-    names = ("backbone",) if config.whitening_init == "none" else ("backbone", "whitening")
+    names = ("backbone", "whitening") if config.whitening_init in WHITENING_INITS else ("backbone",)
     return [weight.name for name in names for weight in model.get_layer(name).trainable_weights]
 
 

@@ -13,27 +13,20 @@ _EXCEPTIONS = {  # why a name means something else: module and what is compared
     "the setting does without, which no record is there to say": [
         ("delg/networks/backbone.py", "weights"),
         ("delg/settings/backbones.py", "name"),
-        ("delg/training/objective.py", "config.whitening_init"),
         ("hashing/experiments/presets.py", "network['backbone_weights']"),
         ("hashing/run_experiment.py", "network['backbone_weights']"),
-        ("vae/networks/config.py", "self.normalization"),
-        ("vae/networks/config.py", "self.stem"),
-        ("vae/networks/model.py", "config.normalization"),
-        ("vae/networks/model.py", "config.stem"),
-        ("vae/training/config.py", "self.pairing"),
-        ("vae/training/config.py", "self.stem"),
         ("vae/training/config.py", "self.stem_weights"),
-        ("vae/training/loop.py", "config.stem"),
         ("vae/training/loop.py", "config.stem_weights"),
     ],
     "folder: a member of an archive that is one": [("data_prep/downloads/archives.py", "member.kind")],
     "folder: the images are the user's, in no published set": [
         ("hashing/run_experiment.py", "_DATASET.value")],
     "none: a house without gable": [("data_prep/world/architecture/architects.py", "plan.gable")],
+    "identity: an encoding of HTTP": [
+        ("data_prep/downloads/partial_file.py", "response.headers.get('Content-Encoding', 'identity')")],
     "binary: a type that descriptors are stored in": [("delg/features/local_codes.py", "local_dtype")],
     "linear, cosine: forms of one Keras class, which saved models name": [
         ("delg/fitting/schedules.py", "form"), ("delg/fitting/schedules.py", "self.form")],
-    "paper: one of two distances of channel weights": [("vae/latents/latent_features.py", "distance")],
     "paper: a model of the experiment": [("vae/scores/claims.py", "scores")],
 }
 

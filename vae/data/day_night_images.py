@@ -6,6 +6,9 @@ places (-1: unknown). Row i of both domains is a pair if pairs were asked for, e
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,11 +16,28 @@ from data_prep.images import augment
 from data_prep.records import pipeline
 from data_prep.records.example import NO_LABEL, parse_example
 from data_prep.records.record_order import RecordOrder, generator
-from data_prep.records.record_reading import RecordReader, read_details
-from vae.data.augmentations import AUGMENTATIONS
+from data_prep.records.record_reading import Details, RecordReader, read_details
+from vae.data.kinds import AUGMENTATIONS, PAIRINGS
 from vae.networks.config import DOMAINS
 
 _READS_AHEAD = 4  # batches; chosen
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairing:
+    """Which images of the two domains are a pair: those of one key.
+
+    Attributes:
+        keys: from the details of records to a key for each.
+        unknown: key of records that have none.
+    """
+
+    keys: Callable[[Details], np.ndarray]
+    unknown: bytes | int
+
+
+FRAME = Pairing(lambda details: details.pairs, b"")  # the two images of a pair
+PLACE = Pairing(lambda details: details.labels, NO_LABEL)  # any two of one label
 
 
 class DayNightRows:
@@ -25,7 +45,7 @@ class DayNightRows:
 
     Args:
         pattern: glob of shards.
-        pairing: "none": any; "frame": the two images of a pair; "place": any two of one label.
+        pairing: of PAIRINGS, or "none" for any.
 
     Raises:
         FileNotFoundError: no shard matches.
@@ -40,12 +60,12 @@ class DayNightRows:
         if missing:
             raise ValueError(f"The shards must hold images of both domains, day and night. Received: "
                              f"{pattern!r}, which has none of {' or '.join(missing)}.")
-        keys = {"none": None, "frame": details.pairs, "place": details.labels}[pairing]
+        record = PAIRINGS.get(pairing)
         self._groups = {domain: [rows] for domain, rows in numbers.items()}
-        self.is_paired = keys is not None
+        self.is_paired = record is not None
         if self.is_paired:
-            none = b"" if pairing == "frame" else NO_LABEL
-            known = {domain: set(keys[rows].tolist()) - {none} for domain, rows in numbers.items()}
+            keys = record.keys(details)
+            known = {domain: set(keys[rows].tolist()) - {record.unknown} for domain, rows in numbers.items()}
             shared = sorted(known["day"] & known["night"])
             if not shared:
                 raise ValueError(f"`pairing` {pairing} needs images of one {pairing} in both domains. "

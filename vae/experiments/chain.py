@@ -29,7 +29,7 @@ from vae.scores.methods import build_methods
 from vae.scores.translation import judge_translation
 from vae.training import loop
 from vae.training.config import TrainConfig
-from vae.weighting.config import WeightTrainConfig
+from vae.weighting.config import DISTANCES, WeightTrainConfig
 from vae.weighting.weight_files import read_channel_weights
 from vae.weighting.weight_training import WEIGHTS_FILE, train_channel_weights
 
@@ -177,9 +177,9 @@ def _evaluate(experiment: Experiment) -> dict[str, Any]:
     result["translation"] = {preset: judge_translation(encoder, reported, experiment.seed)
                              for preset, encoder in encoders.items()}
     weights = read_channel_weights(os.path.join(experiment.weights_dir("paper", 1), WEIGHTS_FILE))
-    result["channels"] = study_channels(encoders["paper"], reported, list(weights.values())[-1], "paper",
-                                        experiment.weights.margin, experiment.weights.num_hard,
-                                        experiment.seed)
+    result["channels"] = study_channels(encoders["paper"], reported, list(weights.values())[-1],
+                                        DISTANCES["paper"], experiment.weights.margin,
+                                        experiment.weights.num_hard, experiment.seed)
     losses = triplet_losses(experiment)
     result["claims"] = [claim._asdict() for claim in claims.judge_claims(result, result["channels"], losses)]
     result["inputs"] = _inputs(experiment)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, require, setting
-from data_prep.stage.table import OrNone
+from data_prep.stage.table import OrNone, Table
 from delg.settings.backbones import check_stem
 from delg.settings.kinds import BACKBONES
 
 DOMAINS = ("day", "night")
-NORMALIZATIONS = ("none", "instance")
-UP_NORMALIZATIONS = ("batch", "instance", "layer")
+NORMALIZATIONS = Table("normalization", {  # functions that make a layer
+    "instance": "vae.networks.layers:instance_normalization",
+})
+UP_NORMALIZATIONS = Table("normalization", {
+    "batch": "vae.networks.layers:batch_normalization",
+    "instance": "vae.networks.layers:instance_normalization",
+    "layer": "vae.networks.layers:layer_normalization",
+})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +28,7 @@ class ModelConfig:
     width: float = setting(1.0, help="channel multiplier; 1 has 64, 128 and 256 channels")
     normalization: str = setting(
         "none", help="normalisation of encoders and residual blocks; none: as in the original",
-        choices=NORMALIZATIONS)
+        choices=OrNone(NORMALIZATIONS))
     up_normalization: str = setting(
         "batch", help="normalisation of the upsampling stages; batch: as in the original",
         choices=UP_NORMALIZATIONS)
@@ -42,7 +48,7 @@ class ModelConfig:
     @property
     def stride(self) -> int:
         """Pixels per cell of the latent."""
-        return 4 if self.stem == "none" else 16
+        return 16 if self.stem in BACKBONES else 4
 
     def __post_init__(self):
         check_fields(self)
@@ -50,8 +56,9 @@ class ModelConfig:
                 f"`image_size` must be a multiple of {self.stride}, at least {2 * self.stride}.",
                 image_size=self.image_size, stem=self.stem)
         require(self.width >= 1 / 64, "`width` must be at least 1/64.", width=self.width)
-        if self.stem != "none" or self.stem_width != 1:
+        if self.stem in BACKBONES or self.stem_width != 1:
             check_stem(self.stem, self.stem_width)
-        require(self.stem == "none" or self.normalization == "none" or self.descriptor_grid > 1,
+        require(self.stem not in BACKBONES or self.normalization not in NORMALIZATIONS
+                or self.descriptor_grid > 1,
                 "`descriptor_grid` must be at least 2 for a stem with `normalization` instance, after which "
                 "whole maps have equal means.", descriptor_grid=self.descriptor_grid, stem=self.stem)

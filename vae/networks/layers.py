@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from data_prep.images.addons import tensorflow_addons
+from delg.networks.replica_batch_norm import BatchNormalization
 
 
 @keras.saving.register_keras_serializable(package="vae")
@@ -39,7 +40,15 @@ class GradientReversal(keras.layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 
 
-def instance_normalization(name: str, initial_scale: str = "ones") -> keras.layers.Layer:
+def batch_normalization(name: str, initial_scale: str = "ones",
+                        synchronized: bool = False) -> keras.layers.Layer:
+    """BatchNorm as in the original's framework, of the batch of a replica or, synchronized, of all."""
+    layer = BatchNormalization if synchronized else keras.layers.BatchNormalization
+    return layer(epsilon=1e-5, momentum=0.9, gamma_initializer=initial_scale, name=name)
+
+
+def instance_normalization(name: str, initial_scale: str = "ones",
+                           synchronized: bool = False) -> keras.layers.Layer:
     """Each channel of each image to mean 0 and variance 1, then learnt scale and offset; in float32.
 
     The scale starts as the initializer `initial_scale` says, the offset at zero.
@@ -50,12 +59,14 @@ def instance_normalization(name: str, initial_scale: str = "ones") -> keras.laye
         epsilon=1e-5, gamma_initializer=initial_scale, dtype="float32", name=name)
 
 
-def layer_normalization(name: str) -> keras.layers.Layer:
+def layer_normalization(name: str, initial_scale: str = "ones",
+                        synchronized: bool = False) -> keras.layers.Layer:
     """All channels of each image together to mean 0 and variance 1, then learnt scale and offset; in float32.
 
     Replacement without tensorflow-addons: keras.layers.GroupNormalization with one group.
     """
-    return tensorflow_addons().layers.GroupNormalization(groups=1, epsilon=1e-5, dtype="float32", name=name)
+    return tensorflow_addons().layers.GroupNormalization(
+        groups=1, epsilon=1e-5, gamma_initializer=initial_scale, dtype="float32", name=name)
 
 
 @keras.saving.register_keras_serializable(package="vae")

@@ -8,14 +8,12 @@ is the stride: 4, or 16 for encoders that begin with a pretrained stem.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import keras
 import tensorflow as tf
 
-from delg.networks.replica_batch_norm import BatchNormalization
-from vae.networks.config import DOMAINS, ModelConfig
-from vae.networks.layers import LatentCentring, instance_normalization, layer_normalization
+from delg.settings.kinds import BACKBONES
+from vae.networks.config import DOMAINS, NORMALIZATIONS, UP_NORMALIZATIONS, ModelConfig
+from vae.networks.layers import LatentCentring
 from vae.networks.stems import build_stem
 
 _CHANNELS = (64, 128, 256)  # specs of the original, section 1.1: of UNIT's generator
@@ -56,7 +54,7 @@ def build_vae(config: ModelConfig, synchronized: bool = False, stem_weights: str
     Raises:
         ValueError, FileNotFoundError: see `stems.build_stem`.
     """
-    stem = None if config.stem == "none" else build_stem(config.stem, config.stem_width, stem_weights)
+    stem = build_stem(config.stem, config.stem_width, stem_weights) if config.stem in BACKBONES else None
     channels = _scaled(_CHANNELS[-1], config) if stem is None else stem.output_shape[-1]
     parts = {"upper_encoder": _upper_encoder(config, channels),
              "lower_decoder": _residual_part("lower_decoder", ("lower_1", "lower_2"), channels, config)}
@@ -133,9 +131,9 @@ def _convolution(maps, channels: int, size: int, name: str, stride: int = 1, is_
 
 
 def _normalised(maps, config: ModelConfig, name: str, is_zero: bool = False):
-    if config.normalization != "instance":
+    if config.normalization not in NORMALIZATIONS:
         return maps
-    return instance_normalization(f"{name}_norm", "zeros" if is_zero else "ones")(maps)
+    return NORMALIZATIONS[config.normalization](f"{name}_norm", "zeros" if is_zero else "ones")(maps)
 
 
 def _residual_block(maps, channels: int, config: ModelConfig, name: str, out: str, is_identity: bool = False):
@@ -144,7 +142,7 @@ def _residual_block(maps, channels: int, config: ModelConfig, name: str, out: st
     If it is to start as the identity, the last of its layers that has weights starts at zero: normalisation
     would blow up the gradient of a convolution that gives zeros.
     """
-    ends_in_convolution = config.normalization == "none"
+    ends_in_convolution = config.normalization not in NORMALIZATIONS
     branch = _convolution(maps, channels, 3, f"{name}_conv1")
     branch = keras.layers.ReLU(name=f"{name}_relu")(_normalised(branch, config, f"{name}_conv1"))
     branch = _convolution(branch, channels, 3, f"{name}_conv2", is_zero=is_identity and ends_in_convolution)
@@ -177,7 +175,7 @@ def _upper_encoder(config: ModelConfig, channels: int) -> keras.Model:
     inputs = maps = keras.Input((None, None, channels))
     for block in _SHARED_BLOCKS:
         out = "latent" if block == _SHARED_BLOCKS[-1] else f"{block}_out"
-        maps = _residual_block(maps, channels, config, block, out, config.stem != "none")
+        maps = _residual_block(maps, channels, config, block, out, config.stem in BACKBONES)
     taps = keras.Model(inputs, maps)
     outputs = {name: taps.get_layer(name).output for name in SHARED_LAYERS}
     if config.learn_variance:
@@ -191,22 +189,15 @@ def _upper_decoder(name: str, channels: int, config: ModelConfig, synchronized: 
     inputs = maps = keras.Input((None, None, channels))
     for block in ("private_1", "private_2"):
         maps = _residual_block(maps, channels, config, block, f"{block}_out")
-    normalization = _up_normalization(config, synchronized)
+    normalization = UP_NORMALIZATIONS[config.up_normalization]
     num_stages = config.stride.bit_length() - 1  # each doubles the sides
     counts = [min(_CHANNELS[-1], _CHANNELS[0] << stage) for stage in reversed(range(num_stages))]
     for number, count in enumerate(counts, start=1):
         maps = keras.layers.UpSampling2D(2, interpolation="nearest", name=f"up{number}")(maps)
         maps = _convolution(maps, _scaled(count, config), 5, f"up{number}_conv")
-        maps = normalization(f"up{number}_norm")(maps)
+        maps = normalization(f"up{number}_norm", synchronized=synchronized)(maps)
         maps = keras.layers.ReLU(name=f"up{number}_relu")(maps)
     maps = _convolution(maps, 3, 7, "out_conv")
     # In float32, since images of 8 bits need more digits than bfloat16 has.
     images = keras.layers.Activation("sigmoid", dtype="float32", name="images")(maps)
     return keras.Model(inputs, images, name=name)
-
-
-def _up_normalization(config: ModelConfig, synchronized: bool) -> Callable[[str], keras.layers.Layer]:
-    if config.up_normalization == "batch":
-        batch_norm = BatchNormalization if synchronized else keras.layers.BatchNormalization
-        return lambda name: batch_norm(epsilon=1e-5, momentum=0.9, name=name)  # as the original's framework
-    return layer_normalization if config.up_normalization == "layer" else instance_normalization

@@ -9,7 +9,7 @@ import numpy as np
 from vae.data.photographs import Photographs
 from vae.latents.latent_features import layer_features
 from vae.latents.latents import LatentEncoder
-from vae.weighting import channel_weights
+from vae.weighting.distances import Distance
 from vae.weighting.triplets import TripletSampler
 from vae.weighting.weight_training import feature_similarities
 
@@ -19,7 +19,8 @@ CLAIMED_SHARE = 0.08  # of the channels; the original's README
 _SHARES = (0.02, 0.04, 0.06, CLAIMED_SHARE, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)
 
 
-def study_channels(encoder: LatentEncoder, photographs: Photographs, weights: np.ndarray, distance: str,
+def study_channels(encoder: LatentEncoder, photographs: Photographs, weights: np.ndarray,
+                   distance: Distance,
                    margin: float, num_hard: int, seed: int = 0) -> dict[str, Any]:
     """Triplets of photographs before and after weighting, and with the heaviest channels only.
 
@@ -33,13 +34,13 @@ def study_channels(encoder: LatentEncoder, photographs: Photographs, weights: np
         encoder: frozen.
         photographs: of places that the weights were not learnt on.
         weights: float [C], of the latent.
-        distance: see `weighting.config.DISTANCES`.
+        distance: that the weights were learnt for.
         margin: of the loss, in that unit.
         num_hard: see `TripletSampler`.
         seed: of the triplets.
     """
     name = encoder.layer_names[-1]
-    features = layer_features(encoder, photographs, [name], distance)[name]
+    features = layer_features(encoder, photographs, [name], distance.features)[name]
     sampler = TripletSampler(photographs, feature_similarities(features), num_hard, seed)
     rows = sampler.draw(0, _NUM_TRIPLETS)
     unit = _distances(features, rows, np.ones_like(weights), distance)[:, 1].mean()
@@ -69,13 +70,14 @@ def study_channels(encoder: LatentEncoder, photographs: Photographs, weights: np
                                            / len(weights)), 4)}
 
 
-def _distances(features: np.ndarray, rows: np.ndarray, factors: np.ndarray, distance: str) -> np.ndarray:
+def _distances(features: np.ndarray, rows: np.ndarray, factors: np.ndarray,
+               distance: Distance) -> np.ndarray:
     """From anchor to positive and negative, float [T, 2]."""
     found = []
     for start in range(0, len(rows), _BATCH_SIZE):
         anchor, positive, negative = (
             (features[part].astype(np.float32) * factors).astype(np.float32)
             for part in rows[start:start + _BATCH_SIZE].T)
-        found.append(np.stack([channel_weights.distances_between(anchor, other, distance).numpy()
+        found.append(np.stack([distance.between(anchor, other).numpy()
                                for other in (positive, negative)], axis=1))
     return np.concatenate(found)

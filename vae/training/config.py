@@ -9,12 +9,11 @@ from data_prep.stage.settings import check_fields, like, require, require_member
 from data_prep.stage.table import OrNone
 from delg.settings.backbones import check_weights
 from delg.settings.fitting import FitConfig, check_warmup
-from delg.settings.kinds import SCHEDULES
-from vae.data.augmentations import AUGMENTATIONS
+from delg.settings.kinds import BACKBONES, SCHEDULES
+from vae.data.kinds import AUGMENTATIONS, PAIRINGS
 from vae.networks.config import ModelConfig
 
 PRECISIONS = ("float32", "bfloat16")  # float16 would need its two losses scaled
-PAIRINGS = ("none", "frame", "place")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +65,7 @@ class TrainConfig(FitConfig):
     # Data.
     pairing: str = setting(
         "none", help="what the day and night images of a batch share; frame: the view; place: the label; "
-        "none: nothing", choices=PAIRINGS)
+        "none: nothing", choices=OrNone(PAIRINGS))
     batch_size: int = like(
         FitConfig, "batch_size", help="images of each domain per step, over all replicas")
     augmentation: str = setting(
@@ -94,14 +93,14 @@ class TrainConfig(FitConfig):
         check_fields(self)
         if self.schedule in SCHEDULES:
             check_warmup(self.schedule, 0, self.num_steps)
-        require(self.pair_contrast_weight == 0 or self.pairing != "none",
+        require(self.pair_contrast_weight == 0 or self.pairing in PAIRINGS,
                 "`pair_contrast_weight` needs `pairing` frame or place.", pairing=self.pairing,
                 pair_contrast_weight=self.pair_contrast_weight)
-        if self.stem != "none":
+        if self.stem in BACKBONES:
             check_weights(self.stem, self.stem_weights, "stem_weights")
-        require(self.stem == "none" or self.stem_weights != "none" or self.stem_learning_rate_factor > 0,
-                "`stem_learning_rate_factor` must be positive for a stem that starts from nothing.",
-                stem_learning_rate_factor=self.stem_learning_rate_factor, stem_weights=self.stem_weights)
+            require(self.stem_weights != "none" or self.stem_learning_rate_factor > 0,
+                    "`stem_learning_rate_factor` must be positive for a stem that starts from nothing.",
+                    stem_learning_rate_factor=self.stem_learning_rate_factor, stem_weights=self.stem_weights)
 
     def model_config(self) -> ModelConfig:
         """The model part of these settings."""

@@ -15,7 +15,7 @@ from delg.fitting import resuming
 from delg.fitting.optimizers import build_optimizer
 from delg.fitting.run import BestWeights, Run, training
 from delg.settings.backbones import PUBLISHERS
-from delg.settings.kinds import SCHEDULES
+from delg.settings.kinds import BACKBONES, SCHEDULES
 from vae.data import day_night_images
 from vae.latents.latents import image_functions
 from vae.networks.config import DOMAINS
@@ -53,7 +53,7 @@ def train(config: TrainConfig) -> None:
 def _start_config(config: TrainConfig) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     if not resuming.is_begun(config.model_dir):
-        is_path = config.stem != "none" and config.stem_weights not in (*PUBLISHERS, "none")
+        is_path = config.stem in BACKBONES and config.stem_weights not in (*PUBLISHERS, "none")
         if is_path and not os.path.isfile(config.stem_weights):
             raise FileNotFoundError("`stem_weights` must be imagenet, package, none or a file. "
                                     f"Received: {config.stem_weights}.")

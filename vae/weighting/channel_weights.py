@@ -1,8 +1,7 @@
 """One weight per channel of a frozen latent, learnt from triplets; one layer of it or several.
 
-Features of an image are [P, C]: the channels at P positions of the latent map. Two distances compare them:
-"paper", the mean over positions of the weighted Euclidean distance, which presumes aligned views; and
-"pooled", the Euclidean distance of the weighted features as one vector of unit norm, which an index can use.
+Features of an image are [P, C]: the channels at P positions of the latent map; a record of `distances` says
+how two are compared.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
+
+from vae.weighting.config import DISTANCES
 
 
 @keras.saving.register_keras_serializable(package="vae")
@@ -46,21 +47,6 @@ class ChannelWeights(keras.layers.Layer):
         return tf.cast(features, tf.float32) * self.weights_of_channels()
 
 
-def distances_between(first: tf.Tensor, second: tf.Tensor, distance: str) -> tf.Tensor:
-    """Distances of features row by row, float32 [B].
-
-    Args:
-        first, second: float32 [B, P, C], weighted.
-        distance: one of `config.DISTANCES`.
-    """
-    if distance == "pooled":
-        first, second = (tf.math.l2_normalize(features, axis=[1, 2], epsilon=1e-12)[:, tf.newaxis]
-                         for features in (first, second))
-        first, second = (tf.reshape(features, [tf.shape(features)[0], 1, -1]) for features in (first, second))
-    squares = tf.reduce_sum(tf.math.squared_difference(first, second), axis=-1)
-    return tf.reduce_mean(tf.sqrt(squares + 1e-12), axis=1)
-
-
 @keras.saving.register_keras_serializable(package="vae")
 class TripletDistances(keras.layers.Layer):
     """Distances from anchor to positive and to negative.
@@ -82,7 +68,7 @@ class TripletDistances(keras.layers.Layer):
 
     def call(self, triplets):
         anchor, positive, negative = tf.unstack(triplets, axis=1)
-        return tf.stack([distances_between(anchor, other, self.distance)
+        return tf.stack([DISTANCES[self.distance].between(anchor, other)
                          for other in (positive, negative)], axis=1) / self.unit
 
     def get_config(self):

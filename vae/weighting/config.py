@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, like, setting
+from data_prep.stage.table import Table
 from delg.settings.fitting import FitConfig
 
-DISTANCES = ("paper", "pooled")  # of two images
+DISTANCES = Table("distance", {  # records: vae.weighting.distances.Distance
+    "paper": "vae.weighting.distances:PAPER",
+    "pooled": "vae.weighting.distances:POOLED",
+})
 
 
 @dataclasses.dataclass(frozen=True)

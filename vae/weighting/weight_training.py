@@ -17,7 +17,8 @@ from vae.data.photographs import Photographs, read_photographs
 from vae.latents.latent_features import layer_features
 from vae.latents.latents import LatentEncoder
 from vae.weighting import channel_weights
-from vae.weighting.config import WeightTrainConfig
+from vae.weighting.config import DISTANCES, WeightTrainConfig
+from vae.weighting.distances import Distance
 from vae.weighting.triplets import TripletSampler
 from vae.weighting.weight_files import write_channel_weights
 
@@ -67,11 +68,11 @@ class _Triplets:
     """Photographs of some shards as triplets of features."""
 
     def __init__(self, config: WeightTrainConfig, encoder: LatentEncoder, layers, pattern: str, seed: int):
-        photographs = read_photographs(pattern, encoder.image_size)
-        self.features = layer_features(encoder, photographs, layers, config.distance)
+        photographs, distance = read_photographs(pattern, encoder.image_size), DISTANCES[config.distance]
+        self.features = layer_features(encoder, photographs, layers, distance.features)
         self.sampler = TripletSampler(photographs, feature_similarities(self.features[layers[-1]]),
                                       config.num_hard, seed)
-        self.units = {name: _mean_distance(features, photographs, config.distance)
+        self.units = {name: _mean_distance(features, photographs, distance)
                       for name, features in self.features.items()}
 
     def batches(self, batch_size: int, first_step: int) -> tf.data.Dataset:
@@ -97,12 +98,12 @@ def feature_similarities(features: np.ndarray) -> np.ndarray:
     return flat @ flat.T
 
 
-def _mean_distance(features: np.ndarray, photographs: Photographs, distance: str, count: int = 512) -> float:
+def _mean_distance(features: np.ndarray, photographs: Photographs, distance: Distance,
+                   count: int = 512) -> float:
     """Of random images of different places, before weighting."""
     pairs = np.random.default_rng(0).integers(len(photographs), size=(4 * count, 2))
     pairs = pairs[photographs.places[pairs[:, 0]] != photographs.places[pairs[:, 1]]][:count]
-    found = [channel_weights.distances_between(*(features[rows].astype(np.float32) for rows in part.T),
-                                               distance).numpy()
+    found = [distance.between(*(features[rows].astype(np.float32) for rows in part.T)).numpy()
              for part in np.array_split(pairs, max(1, len(pairs) // 64))]
     return float(np.concatenate(found).mean())
 

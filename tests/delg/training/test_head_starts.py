@@ -5,12 +5,17 @@ import tensorflow as tf
 
 from delg.networks.delg import build_delg
 from delg.settings.model import ModelConfig
+from delg.settings.training import TrainConfig
 from delg.training import head_starts
 from tests.fixtures import tiny_backbone
 
 
 def setUpModule():
     tiny_backbone.use()
+
+
+def settings(**changes) -> TrainConfig:
+    return TrainConfig("shards", "model", **changes)
 
 
 class InitialiseTest(unittest.TestCase):
@@ -27,7 +32,8 @@ class InitialiseTest(unittest.TestCase):
         return float(tf.reduce_mean(self.model(self.images)["reconstruction_error"]))
 
     def test_whitened_features_are_centred_and_uncorrelated(self):
-        head_starts.initialise_whitening(self.model, self.dataset, num_images=24, exponent=1.0)
+        head_starts.initialise_whitening(
+            self.model, self.dataset, settings(num_init_images=24, whitening_exponent=1.0))
         layer = self.model.get_layer("whitening")
         features = tf.keras.Model(self.model.input, layer.output)(self.images).numpy()
         np.testing.assert_allclose(features.mean(axis=0), np.zeros(4), atol=1e-4 * np.abs(features).max())
@@ -36,38 +42,38 @@ class InitialiseTest(unittest.TestCase):
 
     def test_autoencoder_starts_with_a_smaller_error(self):
         before = self._error()
-        head_starts.initialise_autoencoder(self.model, self.dataset, num_images=24, cells_per_image=4)
+        head_starts.initialise_autoencoder(self.model, self.dataset, settings(num_init_images=24))
         self.assertLess(self._error(), 0.5 * before)
 
     def test_autoencoder_reconstructs_alike_whatever_the_exponent(self):
         errors = []
         for exponent in (0.0, 0.5, 1.0):
-            head_starts.initialise_autoencoder(self.model, self.dataset, num_images=24, cells_per_image=4,
-                                             exponent=exponent)
+            head_starts.initialise_autoencoder(
+                self.model, self.dataset, settings(num_init_images=24, autoencoder_exponent=exponent))
             errors.append(self._error())
         np.testing.assert_allclose(errors, errors[0], rtol=1e-3)
 
     def test_identity_passes_pooled_features_through(self):
         model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=16))
-        head_starts.initialise_identity(model)
+        head_starts.initialise_identity(model, self.dataset, settings())
         layer = model.get_layer("whitening")
         pooled = np.random.default_rng(0).random((2, 16)).astype(np.float32)
         np.testing.assert_array_equal(layer(pooled), pooled)
 
     def test_identity_needs_equal_sizes(self):
         with self.assertRaisesRegex(ValueError, "equal to the channels of the global map"):
-            head_starts.initialise_identity(self.model)
+            head_starts.initialise_identity(self.model, self.dataset, settings())
 
     def test_looks_at_the_given_number_of_images_only(self):
-        head_starts.initialise_whitening(self.model, self.dataset.take(1), num_images=8)
+        head_starts.initialise_whitening(self.model, self.dataset.take(1), settings(num_init_images=8))
         expected = self.model.get_layer("whitening").kernel.numpy()
-        head_starts.initialise_whitening(self.model, self.dataset, num_images=8)
+        head_starts.initialise_whitening(self.model, self.dataset, settings(num_init_images=8))
         np.testing.assert_array_equal(self.model.get_layer("whitening").kernel, expected)
 
     def test_refuses_more_dimensions_than_channels(self):
         model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=17,
                                        autoencoder_dim=17))
         with self.assertRaisesRegex(ValueError, "Received: embedding_dim=17, 16 channels"):
-            head_starts.initialise_whitening(model, self.dataset)
+            head_starts.initialise_whitening(model, self.dataset, settings())
         with self.assertRaisesRegex(ValueError, "Received: autoencoder_dim=17, 16 channels"):
-            head_starts.initialise_autoencoder(model, self.dataset)
+            head_starts.initialise_autoencoder(model, self.dataset, settings())

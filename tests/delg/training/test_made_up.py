@@ -69,7 +69,7 @@ class MadeUpTest(unittest.TestCase):
         model = build_hashing(ModelConfig(backbone="patches", width=0.125, image_size=32, code_size=8))
         self.assertEqual(model.output["features"].shape, (None, 16))
         self.assertEqual(build_stem("patches", 0.125).output_shape[-1], 8)
-        with self.assertRaisesRegex(ValueError, "publishes no ImageNet weights for patches"):
+        with self.assertRaisesRegex(ValueError, "`backbone_weights` of patches must be none or "):
             build_stem("patches", 0.125, "imagenet")
 
     def test_the_optimizer_has_decoupled_decay(self):

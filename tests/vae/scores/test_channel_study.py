@@ -7,6 +7,7 @@ import numpy as np
 from vae.data.photographs import Photographs
 from vae.scores import claims
 from vae.scores.channel_study import study_channels
+from vae.weighting.config import DISTANCES
 
 
 class _TwentyFiveChannels:
@@ -37,7 +38,7 @@ class StudyChannelsTest(unittest.TestCase):
     def test_two_channels_of_25_carry_the_loss(self):
         weights = np.full(25, 0.05, np.float32)
         weights[[7, 9]] = 3.0
-        study = study_channels(_TwentyFiveChannels(), _photographs(), weights, "pooled", 0.3, 5)
+        study = study_channels(_TwentyFiveChannels(), _photographs(), weights, DISTANCES["pooled"], 0.3, 5)
         self.assertLess(study["weighted"]["loss"], study["unweighted"]["loss"])
         self.assertLess(study["weighted"]["distance_ratio"], study["unweighted"]["distance_ratio"])
         eight = next(entry for entry in study["heaviest"] if entry["share"] == 0.08)
@@ -48,7 +49,7 @@ class StudyChannelsTest(unittest.TestCase):
 
     def test_equal_weights_are_carried_by_all(self):
         weights = np.ones(25, np.float32)
-        study = study_channels(_TwentyFiveChannels(), _photographs(), weights, "paper", 0.3, 5)
+        study = study_channels(_TwentyFiveChannels(), _photographs(), weights, DISTANCES["paper"], 0.3, 5)
         self.assertEqual(study["weighted"], study["unweighted"])
         self.assertEqual(study["share_of_weight"], 0.92)  # 23 of 25 hold 90 %
 

@@ -34,9 +34,9 @@ class ConfigTest(unittest.TestCase):
         self._refuses("`image_size` must be a multiple of 4.* image_size=30", image_size=30)
         self._refuses("`width` must be at least 1/64. Received: width=0.01", width=0.01)
         self._refuses("`descriptor_grid` must be at least 1", descriptor_grid=0)
-        self._refuses("`normalization` must be one of none, instance", normalization="batch")
+        self._refuses("`normalization` must be one of instance, none", normalization="batch")
         self._refuses("`up_normalization` must be one of batch, instance, layer", up_normalization="none")
-        self._refuses("`pairing` must be one of none, frame, place", pairing="day")
+        self._refuses("`pairing` must be one of frame, place, none", pairing="day")
         self._refuses("`mixed_precision` must be one of float32, bfloat16", mixed_precision="float16")
         self._refuses("`schedule` must be one of linear, cosine, inverse_sqrt, plateau", schedule="step")
         self._refuses("`warmup_steps` must be at least 1", schedule="inverse_sqrt")  # which has none here

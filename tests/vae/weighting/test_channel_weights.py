@@ -5,6 +5,7 @@ import unittest
 import numpy as np
 
 from vae.weighting import channel_weights
+from vae.weighting.config import DISTANCES
 
 
 class ChannelWeightsTest(unittest.TestCase):
@@ -27,14 +28,13 @@ class DistancesTest(unittest.TestCase):
     second = np.array([[[0.0, 4.0], [0.0, 1.0]]], np.float32)
 
     def test_paper_is_the_mean_over_positions(self):
-        found = channel_weights.distances_between(self.first, self.second, "paper")
+        found = DISTANCES["paper"].between(self.first, self.second)
         np.testing.assert_allclose(found, [(5 + 1) / 2], atol=1e-5)
 
     def test_pooled_is_between_vectors_of_unit_norm(self):
-        found = channel_weights.distances_between(self.first, self.second, "pooled")
+        found = DISTANCES["pooled"].between(self.first, self.second)
         np.testing.assert_allclose(found, [2**0.5], atol=1e-5)
-        np.testing.assert_allclose(channel_weights.distances_between(self.first, 7 * self.first, "pooled"),
-                                   [0], atol=1e-5)
+        np.testing.assert_allclose(DISTANCES["pooled"].between(self.first, 7 * self.first), [0], atol=1e-5)
 
     def test_distances_are_in_units_and_means_over_layers(self):
         model = channel_weights.build_weighting({"a": (2, 2), "b": (1, 1)}, "paper", {"a": 2.0, "b": 10.0})

@@ -14,7 +14,7 @@ from tests.fixtures.fake_encoder import FakeEncoder
 from tests.fixtures.temporary_files import FilesTest
 from vae.data.photographs import read_photographs
 from vae.latents import latent_features
-from vae.weighting.config import WeightTrainConfig
+from vae.weighting.config import DISTANCES, WeightTrainConfig
 from vae.weighting.weight_files import read_channel_weights
 from vae.weighting.weight_training import WEIGHTS_FILE, train_channel_weights
 
@@ -87,7 +87,8 @@ class LayerFeaturesTest(FilesTest):
     def test_paper_features_are_z_scores_of_each_position(self):
         _, pattern = build_shards(self.directory, num_places=4, views=1)
         photographs = read_photographs(pattern, 16)
-        found = latent_features.layer_features(FakeEncoder(), photographs, ["latent"], "paper")["latent"]
+        found = latent_features.layer_features(
+            FakeEncoder(), photographs, ["latent"], DISTANCES["paper"].features)["latent"]
         self.assertEqual((found.shape, found.dtype), ((4, 16, 4), np.float16))
         image = photographs.rows("night")[0]
         position = FakeEncoder().encode(photographs.images[image:image + 1], "night")["latent"][0, 1, 2]
@@ -97,7 +98,8 @@ class LayerFeaturesTest(FilesTest):
     def test_pooled_features_are_the_descriptor(self):
         _, pattern = build_shards(self.directory, num_places=4, views=1)
         photographs = read_photographs(pattern, 16)
-        found = latent_features.layer_features(FakeEncoder(), photographs, ["latent"], "pooled")["latent"]
+        found = latent_features.layer_features(
+            FakeEncoder(), photographs, ["latent"], DISTANCES["pooled"].features)["latent"]
         self.assertEqual(found.shape, (4, 4, 4))
         day = photographs.rows("day")
         np.testing.assert_allclose(found[day].reshape(2, -1),
