@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from delg.exchange import conversion
+from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
 from delg.scores.ranking import Ranking
 
@@ -49,9 +50,9 @@ def write_matches(path: str, ranking: Ranking, named: list[tuple[str, str]], fea
         suffix: comes after the ids.
 
     Raises:
-        ValueError: if an image has no features, or they are of another model than the ranking's.
+        ValueError: if an image has no features, or they are of another model or other images.
     """
-    _check_model(ranking, features)
+    _check_features(ranking, features)
     return conversion.write_hloc_matches(path, features, named, ranking.search_config, suffix,
                                                  inliers_only=True)
 
@@ -59,16 +60,17 @@ def write_matches(path: str, ranking: Ranking, named: list[tuple[str, str]], fea
 def write_database(path: str, ranking: Ranking, named: list[tuple[str, str]], features: str,
                    suffix: str = "") -> int:
     """Writes a COLMAP database of all images and the matches and geometries of pairs; as `write_matches`."""
-    _check_model(ranking, features)
+    _check_features(ranking, features)
     images = conversion.with_suffix(conversion.read_images(features, "shards"), suffix)
     with FeatureReader(features) as reader:
         return conversion.write_colmap(path, images, conversion.match_pairs(
             reader, named, ranking.search_config, suffix))
 
 
-def _check_model(ranking: Ranking, features: str) -> None:
+def _check_features(ranking: Ranking, features: str) -> None:
     with FeatureReader(features) as reader:
         model = reader.config.get("fingerprint", "")
-    if model != ranking.config["fingerprint"]:
-        raise ValueError("`features` must be of the model that `ranking` was made with, "
-                         f"{ranking.config['fingerprint']!r}. Received: {features!r} of model {model!r}.")
+        if model != ranking.config["fingerprint"]:
+            raise ValueError("`features` must be of the model that `ranking` was made with, "
+                             f"{ranking.config['fingerprint']!r}. Received: {features!r} of model {model!r}.")
+        refuse_other_images(ranking, reader, reader)

@@ -12,11 +12,11 @@ import numpy as np
 from delg.index import global_index
 from delg.index.admission import Admission
 from delg.index.files import IndexFiles, IndexWriter, changing, read_description
-from delg.index.kind import GLOBAL_DESCRIPTORS, Index, kind_of, stems_of_all
+from delg.index.kind import Index, kind_of, stems_of_all
 from delg.index.searching import ExactIndex
 from delg.index.store import DescriptorStore
 from delg.settings.index import IndexConfig, read_config
-from delg.settings.kinds import INDEX_KINDS
+from delg.settings.kinds import GLOBAL_DESCRIPTORS, INDEX_KINDS
 
 _SHARED_FACTS = ("dimension", "fingerprint", "features")
 

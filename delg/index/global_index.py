@@ -13,10 +13,10 @@ import numpy as np
 
 from delg.index.admission import Admission, each_shard, settings_without
 from delg.index.files import IndexFiles, IndexWriter
-from delg.index.kind import DESCRIPTOR_DTYPES, GLOBAL_DESCRIPTORS, CommonConfig, IndexKind, kind_of
+from delg.index.kind import DESCRIPTOR_DTYPES, CommonConfig, IndexKind, kind_of
 from delg.index.searching import ExactIndex
 from delg.index.store import DescriptorStore
-from delg.settings.kinds import INDEX_KINDS
+from delg.settings.kinds import GLOBAL_DESCRIPTORS, INDEX_KINDS
 from delg.vectors.unit import finite_unit_vectors
 
 _SEGMENT_BYTES = 2**30  # of float32 descriptors collected before they are written

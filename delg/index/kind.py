@@ -20,7 +20,6 @@ from delg.index.files import IndexFiles, IndexWriter
 from delg.settings.kinds import INDEX_KINDS
 
 AUTO = "auto"  # the type that fits the number of images
-GLOBAL_DESCRIPTORS, LOCAL_FEATURES = "global descriptors", "local features"  # what images are ranked by
 DESCRIPTOR_DTYPES = ("float32", "float16")
 
 
@@ -58,7 +57,7 @@ class Index(Protocol):
     Attributes:
         ids: N image ids.
         fingerprint: of the model that made the features.
-        ranked_by: GLOBAL_DESCRIPTORS or LOCAL_FEATURES of this module.
+        ranked_by: GLOBAL_DESCRIPTORS or LOCAL_FEATURES of `delg.settings.kinds`.
         kept: int64, [N], increasing; places of the images among those that were ever added. None: all.
         num_places: images that were ever added.
         dimension: of the descriptors.

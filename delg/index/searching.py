@@ -13,8 +13,9 @@ import numpy as np
 from delg.index import exact
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.groups import GroupMembers
-from delg.index.kind import GLOBAL_DESCRIPTORS, CommonConfig
+from delg.index.kind import CommonConfig
 from delg.index.store import DescriptorStore
+from delg.settings.kinds import GLOBAL_DESCRIPTORS
 from delg.vectors.unit import finite_unit_vectors
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from data_prep.records.pipeline import read_examples_of
 from data_prep.stage import progress
+from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
@@ -97,6 +98,7 @@ def _check_features(config: ReportConfig, ranking: Ranking, query: FeatureReader
         if lacking:
             raise ValueError(f"`{flag}` must hold every image of the ranking. {getattr(config, flag)}: lacks "
                              f"{len(lacking)}, the first is {min(lacking)!r}.")
+    refuse_other_images(ranking, query, index)
 
 
 def _cards(config: ReportConfig, ranking: Ranking, query_features: FeatureReader,

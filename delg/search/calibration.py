@@ -16,15 +16,16 @@ import numpy as np
 from absl import logging
 
 from data_prep.stage.stored_settings import defaults_of, differences, refuse_unknown
+from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
 from delg.index.files import read_description
-from delg.index.kind import GLOBAL_DESCRIPTORS, ranked_by
+from delg.index.kind import ranked_by
 from delg.scores import evaluation, metrics
 from delg.scores.ground_truth import load_ground_truth
 from delg.scores.ranking import Ranking, read_ranking
 from delg.search import verified_order
 from delg.settings.extraction import ExtractConfig
-from delg.settings.kinds import VERIFIERS
+from delg.settings.kinds import GLOBAL_DESCRIPTORS, VERIFIERS
 from delg.settings.search import SearchConfig
 
 CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight")
@@ -38,7 +39,7 @@ def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True) -> l
     """What is tried, in order of preference; chosen.
 
     The first changes nothing, as if nothing were verified; then the default comes, and what is less like it.
-    The floor is as it was, or half of it, as a search without labels has to set it high.
+    The floor is as it was, or half of it, what chance brings.
 
     Args:
         min_inliers: the floor of the validation.
@@ -77,6 +78,7 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         query_descriptors = _descriptors(queries, ranking.query_ids, ranking, "query_features")
         index_descriptors = _descriptors(images, ranking.index_ids, ranking, "index_features")
         features = images.config
+        refuse_other_images(ranking, queries, images)
     by = ranking.config.get("ranked_by", GLOBAL_DESCRIPTORS)
     tried = candidates(ranking.config["min_inliers"], ranking.config["min_inliers_calibrated"],
                        may_expand=by == GLOBAL_DESCRIPTORS)

@@ -12,10 +12,16 @@ from data_prep.stage import stored_settings
 from delg.features.reader import FeatureReader
 from delg.features.shards import differing_settings
 from delg.index.files import content_digest, read_description
-from delg.index.kind import GLOBAL_DESCRIPTORS, Index
+from delg.index.kind import Index
+from delg.index.store import DescriptorStore
 from delg.scores.ranking import Ranking, read_ranking
+from delg.settings.kinds import GLOBAL_DESCRIPTORS
 from delg.settings.search import SearchConfig
 
+_ROWS = 2**14  # descriptors compared at once
+_LARGEST_DISTANCE = 0.02  # of unit descriptors that differ by rounding; chosen: ten times that of float16
+_ASKED_IMAGES = 16  # of an index of local features; chosen
+_OWN_SHARE = 0.8  # of the largest similarity, that an image has to itself at least; chosen
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
 
 
@@ -40,6 +46,48 @@ def check_inputs(queries: FeatureReader, query_features: str, images: FeatureRea
         raise ValueError("`index_dir` and `index_features` must be whitened alike. Received: whitening="
                          f"{indexed!r} in {index_dir!r}, {images.config.get('whitening')!r} in "
                          f"{index_features!r}.")
+
+
+def check_content(images: FeatureReader, feature_rows: np.ndarray, index_features: str, index: Index,
+                  index_dir: str) -> None:
+    """Raises ValueError if features of the index's ids are not those that it was built from.
+
+    Descriptors are compared; where an index has none, some images are asked for by their local features, and
+    most have to be among those most like themselves.
+
+    Args:
+        images: features of the index images, and maybe of others.
+        feature_rows: int, [N], row in the features of each image of the index.
+        index_features: where they come from, for the message.
+        index: loaded.
+        index_dir: where it comes from.
+    """
+    if index.ranked_by == GLOBAL_DESCRIPTORS:
+        other = _first_other(DescriptorStore.of(index.descriptors), images.global_descriptors, feature_rows)
+    else:
+        asked = np.unique(np.linspace(0, len(feature_rows) - 1, _ASKED_IMAGES).astype(int))
+        local = (images.local_features(feature_rows[row]).descriptors for row in asked)
+        rows, similarities = index.search(local, len(index))
+        own = similarities[rows == asked[:, None]]
+        strangers = asked[own < _OWN_SHARE * similarities[:, 0]]
+        other = strangers[0] if 2 * len(strangers) > len(asked) else None
+    if other is not None:
+        raise ValueError("`index_features` must be those that `index_dir` was built from. Received: "
+                         f"{index_features!r}, in which {index.ids[other]!r} is another image or was "
+                         f"extracted in another way than in {index_dir!r}.")
+
+
+def _first_other(indexed: DescriptorStore, descriptors: np.ndarray, feature_rows: np.ndarray) -> int | None:
+    """The first row whose indexed descriptor is not that of the features, but for rounding."""
+    for first, block in indexed.blocks(_ROWS):
+        found = descriptors[feature_rows[first:first + len(block)]]
+        if found.shape != block.shape:
+            return first
+        norms = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        far = np.linalg.norm(found / norms - block, axis=1) > _LARGEST_DISTANCE
+        if far.any():
+            return first + int(far.argmax())
+    return None
 
 
 def rows_of(index_ids: list[str], feature_ids: list[str], index_features: str) -> np.ndarray:

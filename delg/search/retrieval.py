@@ -10,11 +10,11 @@ from absl import logging
 from delg.features.reader import FeatureReader
 from delg.index.building import load_index
 from delg.index.files import read_description
-from delg.index.kind import LOCAL_FEATURES, Index, ranked_by
+from delg.index.kind import Index, ranked_by
 from delg.scores.ranking import Ranking, write_ranking
 from delg.search import floor, inputs, verified_order, verifying
 from delg.search.rerankers import stack
-from delg.settings.kinds import VERIFIERS
+from delg.settings.kinds import LOCAL_FEATURES, VERIFIERS
 from delg.settings.search import SearchConfig
 
 
@@ -45,6 +45,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         index = load_index(index_dir)
         inputs.check_inputs(queries, query_features, images, index_features, index, index_dir)
         feature_rows = inputs.rows_of(index.ids, images.ids, index_features)
+        inputs.check_content(images, feature_rows, index_features, index, index_dir)
         digest = inputs.digest(queries, images, index_dir)
         requested = dataclasses.asdict(config)
         kept = inputs.finished(output, requested, digest)

@@ -68,6 +68,7 @@ RERANKERS = Table("re-ranker", {
     "diffusion": "delg.search.rerankers.diffusion:DIFFUSION",
     "neighbor_refinement": "delg.search.rerankers.neighbor_refinement:NEIGHBOR_REFINEMENT",
 })
+GLOBAL_DESCRIPTORS, LOCAL_FEATURES = "global descriptors", "local features"  # what images are ranked by
 INDEX_KINDS = Table("index type", {  # records: delg.index.kind.IndexKind
     "exact": "delg.index.global_index:EXACT",
     "binary": "delg.index.candidates.binary:BINARY",

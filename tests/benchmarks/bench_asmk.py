@@ -28,10 +28,11 @@ from data_prep.stage import command_line, config_flags
 from delg.features.reader import FeatureReader
 from delg.index import building
 from delg.index.asmk.index import AsmkIndex
-from delg.index.kind import LOCAL_FEATURES, ranked_by
+from delg.index.kind import ranked_by
 from delg.scores import evaluation, metrics
 from delg.search import retrieval
 from delg.settings.index import IndexConfig
+from delg.settings.kinds import LOCAL_FEATURES
 from delg.settings.search import SearchConfig
 
 _QUERY_FEATURES = flags.DEFINE_string(

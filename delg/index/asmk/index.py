@@ -10,7 +10,7 @@ import numpy as np
 from delg.index.asmk.inverted_file import InvertedFile
 from delg.index.asmk.quantizer import Quantizer
 from delg.index.exact import one_thread_each, rank_by_similarity
-from delg.index.kind import LOCAL_FEATURES
+from delg.settings.kinds import LOCAL_FEATURES
 
 _BATCH_QUERIES = 64  # whose similarities are in memory at once
 _MAX_SIMILARITIES = 2**26  # held at once, 256 MiB of float32

@@ -25,7 +25,8 @@ from delg.index.asmk.inverted_file import InvertedFile
 from delg.index.asmk.kernel import MatchKernel
 from delg.index.asmk.quantizer import Quantizer
 from delg.index.files import IndexFiles, IndexWriter
-from delg.index.kind import LOCAL_FEATURES, IndexKind
+from delg.index.kind import IndexKind
+from delg.settings.kinds import LOCAL_FEATURES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,8 @@ import numpy as np
 
 from delg.index import building, global_index
 from delg.index import files as index_files
-from delg.index.kind import GLOBAL_DESCRIPTORS
 from delg.settings.index import IndexConfig
-from delg.settings.kinds import INDEX_KINDS
+from delg.settings.kinds import GLOBAL_DESCRIPTORS, INDEX_KINDS
 from tests.fixtures.feature_shards import FeatureShard, write_feature_shard
 
 DIMENSION = 16

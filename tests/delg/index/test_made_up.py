@@ -11,9 +11,9 @@ import numpy as np
 
 from delg.index import building
 from delg.index.files import read_description
-from delg.index.kind import GLOBAL_DESCRIPTORS, ranked_by
+from delg.index.kind import ranked_by
 from delg.settings import index as index_settings
-from delg.settings.kinds import INDEX_KINDS
+from delg.settings.kinds import GLOBAL_DESCRIPTORS, INDEX_KINDS
 from tests.delg.index.test_building import descriptors_of, write_features
 from tests.fixtures import made_up_index, scripts
 from tests.fixtures.temporary_files import FilesTest

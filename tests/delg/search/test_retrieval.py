@@ -143,6 +143,27 @@ class SearchTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "must hold every image.*lacks 4 of 12: i8, i9, i10, [.]{4}"):
             self.search(output="x.h5", index_features=str(folder / "index-*.h5"))
 
+    def test_features_of_other_images_of_the_same_ids_are_refused(self):
+        folder = self.folder / "renamed"
+        folder.mkdir()
+        planar_world.write_world(folder, num_others=8)  # i6 and i7 are no views of a scene there
+        with self.assertRaisesRegex(ValueError, "`index_features` must be those that `index_dir` was built "
+                                                "from.*renamed.*'i6' is another image or .*/index'"):
+            self.search(output="x.h5", index_features=str(folder / "index-*.h5"))
+        for index_type in ("binary", "ivf", "hnsw", "asmk", "binary_asmk"):
+            index_dir = str(self.folder / f"renamed-{index_type}")
+            config = IndexConfig(index_type=index_type, num_codewords=200)
+            building.build_index(self.images, index_dir, config)
+            planar_world.write_world(folder, num_others=6 if "asmk" in index_type else 8, seed=1)
+            with self.subTest(index_type), self.assertRaisesRegex(ValueError, "is another image or was"):
+                self.search(output="x.h5", index_dir=index_dir, index_features=str(folder / "index-*.h5"))
+        self.assertFalse((self.folder / "x.h5").exists())
+
+    def test_descriptors_that_are_rounded_are_those_of_the_index(self):
+        index_dir = str(self.folder / "half")
+        building.build_index(self.images, index_dir, IndexConfig(descriptor_dtype="float16"))
+        self.assertEqual(self.search(output="half.h5", index_dir=index_dir).ranks.shape, (3, 12))
+
     def test_index_may_hold_some_of_the_features_images_in_another_order(self):
         index_dir = str(self.folder / "some")
         with FeatureReader(self.images) as images:

@@ -14,9 +14,8 @@ from delg.features.reader import FeatureReader
 from delg.index import building
 from delg.index.asmk import index as asmk_index
 from delg.index.asmk import segments
-from delg.index.kind import LOCAL_FEATURES
 from delg.settings.index import IndexConfig
-from delg.settings.kinds import INDEX_KINDS
+from delg.settings.kinds import INDEX_KINDS, LOCAL_FEATURES
 from tests.fixtures import slow_asmk
 from tests.fixtures.feature_shards import FeatureShard, write_feature_shard
 
