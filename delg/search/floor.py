@@ -11,12 +11,20 @@ from delg.search.verifying import VerifyRows
 from delg.settings.search import SearchConfig
 
 CALIBRATION_PAIRS = 1000  # chosen
-DEFAULT_MIN_INLIERS = 15  # where too few pairs exist to calibrate on; chosen
+DEFAULT_MIN_INLIERS = 15  # where local features are too few to calibrate on; chosen
+_MAX_REPEATS = 100  # times that one pair is verified with other places
+_TAIL = 0.02  # of pairs out of place, those of most inliers, whose mean is the level of chance; chosen
+_TIMES_CHANCE = 2  # floor over level of chance; chosen on the demo and on half of some real photographs
+_SUSPICIOUS_SHARE = 0.05  # of pairs far down that reach the floor; chosen
 
 
 def with_floor(config: SearchConfig, verify: VerifyRows, ranks: np.ndarray,
                feature_rows: np.ndarray) -> SearchConfig:
-    """The settings of a search with a floor calibrated on pairs far down its rankings, if they name none.
+    """The settings of a search with a floor found without labels, if they name none.
+
+    Pairs far down the rankings are verified with the places of the index image's features exchanged. No
+    geometry can hold then, so what agrees does so by chance, even where all images show one scene. The same
+    pairs as they are tell how sure that is: many that reach the floor are reported.
 
     Args:
         config: settings.
@@ -27,19 +35,27 @@ def with_floor(config: SearchConfig, verify: VerifyRows, ranks: np.ndarray,
     if config.min_inliers:
         return config
     rows = [feature_rows[far] for far in pairs_far_down(ranks, len(feature_rows), config)]
-    num_pairs = sum(map(len, rows))
-    if num_pairs < 100:
-        logging.warning("Only %d pairs to calibrate the least number of inliers on; taking %d. "
-                        "Set --min_inliers for another.", num_pairs, DEFAULT_MIN_INLIERS)
+    repeats = min(_MAX_REPEATS, -(-CALIBRATION_PAIRS // sum(map(len, rows))))
+    by_chance = np.concatenate([counts for counts, _ in verify(
+        "Calibrating", [np.tile(some, repeats) for some in rows], out_of_place=True)])
+    if not by_chance.any():
+        logging.warning("Too few local features to calibrate the least number of inliers on; taking %d. Set "
+                        "--min_inliers for another.", DEFAULT_MIN_INLIERS)
         return dataclasses.replace(config, min_inliers=DEFAULT_MIN_INLIERS)
-    counts = np.concatenate([counts for counts, _ in verify("Calibrating", rows)])
-    floor = calibrate_min_inliers(counts)
-    logging.info("Fewer than %d inliers count as none: calibrated on %d pairs.", floor, num_pairs)
+    floor, error = floor_over_chance(by_chance, config.seed)
+    logging.info("Fewer than %d inliers count as none, give or take %.1f: twice what chance brings to %d "
+                 "pairs with their keypoints out of place.", floor, error, len(by_chance))
+    far_down = np.concatenate([counts for counts, _ in verify("Checking the floor", rows)])
+    share = np.mean(far_down >= floor)
+    if share > _SUSPICIOUS_SHARE:
+        logging.warning("%.0f %% of %d pairs far down the rankings have %d inliers or more: they show one "
+                        "scene, or share a mark such as a frame or a caption, which counts as one. If they "
+                        "show different scenes, set --min_inliers.", 100 * share, len(far_down), floor)
     return dataclasses.replace(config, min_inliers=floor)
 
 
 def pairs_far_down(ranks: np.ndarray, num_index: int, config: SearchConfig) -> list[np.ndarray]:
-    """Per query, random index rows outside the first half of its ranking: next to none of them match.
+    """Per query, random index rows outside the first half of its ranking: mostly of other scenes.
 
     Of more queries than pairs are wanted, as many, evenly spaced; the others have none.
     """
@@ -52,30 +68,22 @@ def pairs_far_down(ranks: np.ndarray, num_index: int, config: SearchConfig) -> l
     return chosen
 
 
-def calibrate_min_inliers(inlier_counts: np.ndarray, quantile: float = 0.9999) -> int:
-    """Floor that a share `quantile` of pairs of different scenes stays below.
+def floor_over_chance(inlier_counts: np.ndarray, seed: int = 0) -> tuple[int, float]:
+    """The floor over what chance brings, and its standard error.
 
-    The tail is taken as exponential through the 90 % and 98 % points of the counts, so that a thousand
-    pairs are enough, and the floor stands when up to one in fifty does show the same scene.
+    Twice the mean of the largest 2 % of the counts: pairs of different scenes reach a little more than pairs
+    out of place, as what repeats in both may lie alike.
 
     Args:
-        inlier_counts: int, [num_pairs]; inliers of pairs that should not match, at least 100 pairs.
-        quantile: share of such pairs to refuse, in [0.98, 1). The default lets one in a hundred lists of
-            100 results through (chosen).
+        inlier_counts: int, [num_pairs]; inliers of pairs whose keypoints are out of place.
+        seed: of the samples that the error is taken from.
 
     Returns:
-        The floor, at least 1.
-
-    Raises:
-        ValueError: with fewer than 100 counts, or a quantile out of range.
+        The floor, at least 1, and its standard error by bootstrap (Efron, Annals of Statistics 1979).
     """
-    counts = np.sort(np.asarray(inlier_counts))
-    if counts.size < 100 or not 0.98 <= quantile < 1:
-        raise ValueError("Calibration takes at least 100 pairs and a `quantile` in [0.98, 1). "
-                         f"Received: {counts.size} pairs, quantile={quantile}.")
-    # Equal counts are spread over the step up to the next whole number, or the points would jump by one.
-    _, first, inverse, repeats = np.unique(counts, return_index=True, return_inverse=True, return_counts=True)
-    within = (np.arange(counts.size) - first[inverse] + 0.5) / repeats[inverse]
-    low, high = np.quantile(counts + within, [0.9, 0.98])
-    tail = high + (high - low) / np.log(0.1 / 0.02) * np.log(0.02 / (1 - quantile))
-    return max(1, int(np.ceil(tail)))
+    def level(counts: np.ndarray) -> float:
+        return float(np.sort(counts)[-max(1, round(_TAIL * counts.size)):].mean())
+
+    counts = np.asarray(inlier_counts)
+    levels = [level(sample) for sample in np.random.default_rng(seed).choice(counts, (100, counts.size))]
+    return max(1, round(_TIMES_CHANCE * level(counts))), _TIMES_CHANCE * float(np.std(levels))

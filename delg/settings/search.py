@@ -57,7 +57,7 @@ class VerificationConfig:
         3, help="nearest neighbours by descriptor among which more matches are taken once the transform is "
         "known; 0: off", range="[0, inf)")
     min_inliers: int = setting(
-        0, help="fewer inliers count as none; 0: calibrated on pairs far down the rankings", range="[0, inf)")
+        0, help="fewer inliers count as none; 0: twice what chance brings", range="[0, inf)")
     expand_query: bool = setting(
         False, help="move the query's global descriptor towards the verified results, then sort by it")
     final_order: str = setting(

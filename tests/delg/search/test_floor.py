@@ -1,4 +1,4 @@
-"""delg.search.floor: the tail of chance inliers, and the pairs it is read from."""
+"""delg.search.floor: what chance brings, how sure that is, and the pairs it is read from."""
 
 import unittest
 from unittest import mock
@@ -10,21 +10,45 @@ from delg.settings.search import SearchConfig
 
 
 class FloorTest(unittest.TestCase):
-    def test_floor_follows_an_exponential_tail(self):
-        # A tenth of the counts for each step of 4: 90 % below 4, 99 % below 8, so 99.99 % below 16.
-        counts = np.floor(np.random.default_rng(0).exponential(4 / np.log(10), 100_000))
-        self.assertAlmostEqual(floor.calibrate_min_inliers(counts), 16, delta=1)
-        self.assertAlmostEqual(floor.calibrate_min_inliers(counts, 0.999), 12, delta=1)
+    def test_floor_is_twice_the_mean_of_the_largest(self):
+        floor_, error = floor.floor_over_chance(np.r_[np.zeros(900), np.full(90, 5), np.full(10, 9)])
+        self.assertEqual(floor_, 14)  # 2 * (10 * 9 + 10 * 5) / 20
+        self.assertTrue(0.3 < error < 2)
+        self.assertEqual(floor.floor_over_chance(np.full(7, 3)), (6, 0))
+        self.assertEqual(floor.floor_over_chance(np.zeros(500))[0], 1)
 
-    def test_a_few_true_pairs_do_not_spoil_the_floor(self):
-        counts = np.r_[np.arange(1000) % 10, np.full(15, 200)]
-        self.assertLess(floor.calibrate_min_inliers(counts), 20)
+    def found(self, as_they_are, out_of_place, num_index=40):
+        """The floor where pairs have these inliers; and the lines that were logged."""
+        def verify(title, rows, out_of_place=False):
+            calls.append((title, out_of_place, sum(map(len, rows))))
+            return [(np.resize(counts[out_of_place], len(some)), None) for some in rows]
 
-    def test_refuses_too_few_pairs(self):
-        with self.assertRaisesRegex(ValueError, "Received: 50 pairs"):
-            floor.calibrate_min_inliers(np.zeros(50))
-        with self.assertRaisesRegex(ValueError, "quantile=1"):
-            floor.calibrate_min_inliers(np.zeros(500), 1)
+        counts, calls = (as_they_are, out_of_place), []
+        ranks = np.tile(np.arange(num_index), (2, 1))
+        with self.assertLogs("absl") as logs:
+            config = floor.with_floor(SearchConfig(), verify, ranks, np.arange(num_index))
+        self.calls = calls
+        return config.min_inliers, " ".join(logs.output)
+
+    def test_matching_pairs_in_the_sample_do_not_raise_the_floor(self):
+        for as_they_are in ([0, 4], [300, 500]):
+            found, said = self.found(as_they_are, [0, 5])
+            self.assertEqual(found, 10)
+            self.assertIn("Fewer than 10 inliers count as none, give or take 0.0", said)
+            self.assertEqual("100 % of 40 pairs far down the rankings have 10 inliers" in said,
+                             as_they_are == [300, 500])
+        self.assertEqual(self.calls, [("Calibrating", True, 1000), ("Checking the floor", False, 40)])
+
+    def test_one_image_is_enough_and_no_features_are_named(self):
+        self.assertEqual(self.found([0], [4], num_index=1)[0], 8)
+        self.assertEqual(self.calls[0], ("Calibrating", True, 200))  # a pair a hundred times at most
+        found, said = self.found([0], [0])
+        self.assertEqual(found, floor.DEFAULT_MIN_INLIERS)
+        self.assertIn("Too few local features to calibrate", said)
+
+    def test_a_floor_that_is_named_stays(self):
+        config = SearchConfig(min_inliers=7)
+        self.assertIs(floor.with_floor(config, None, None, None), config)
 
     def test_pairs_to_calibrate_on_lie_far_down_and_are_few(self):
         ranks = np.array([[4, 2, 0, 1], [1, 0, 3, 5]])
