@@ -28,11 +28,12 @@ _search_config = define_flags(SearchConfig, ("matcher", "transform", "inlier_thr
 def main(argv: list[str]) -> None:
     extraction = _extract_config(precision="float32")  # two photos are done before bfloat16 is ready
     config = _search_config(verifier=_VERIFIER.value)
+    from data_prep.images import intake
     from delg.features import describing
     from delg.search import two_images  # after the settings: TensorFlow takes seconds to load
 
     two_images.check_picture_path(_OUTPUT.value)
-    first, second = (two_images.read_image_file(path) for path in argv[1:])
+    first, second = (intake.read_image(path).encoded for path in argv[1:])
     describer = describing.ImageDescriber(_SAVED_MODEL.value, extraction)
     match = two_images.match_images(describer, first, second, config)
     two_images.write_picture(_OUTPUT.value, two_images.draw_match(first, second, match))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_prep.building.config import BuildConfig
-from data_prep.images.intake import TakenImage, take_image
+from data_prep.images.intake import NO_HEIC_READER, TakenImage, check_file_size, reads_heic, take_image
 from data_prep.records import shards
 from data_prep.records.example import encode_example
 from data_prep.records.manifest import FILE_NAME, Shard
@@ -27,9 +27,8 @@ from data_prep.stage import files, jobs
 RECORDS_DIR = ".build"
 RESULTS_DIR = os.path.join(RECORDS_DIR, "results")
 SUSPECTS_NAME = "suspects.json"  # paths of images that are to be decoded before they are taken
-_MAX_FILE_BYTES = 1 << 28  # chosen; an example may not reach 2 GiB
 _IMAGES_BETWEEN_LOOKS = 4  # whether the job is to stop
-_VERSION = 2  # of what an image becomes in a shard; raise it to have old shards built again
+_VERSION = 3  # of what an image becomes in a shard; raise it to have old shards built again
 
 
 def plan_path(output_dir: str, name: str) -> str:
@@ -103,7 +102,8 @@ def _find_record(output_dir: str, name: str, digest: str) -> dict[str, Any] | No
     try:
         with open(record_path(output_dir, name), encoding="utf-8") as file:
             record = json.load(file)
-        if record["digest"] != digest:
+        if record["digest"] != digest or reads_heic() and any(
+                entry["reason"] == NO_HEIC_READER for entry in record["left_out"]):
             return None
         shards.check_shard(os.path.join(output_dir, name), Shard(**record["shard"]))
         return record
@@ -152,10 +152,11 @@ def _look_at(config: BuildConfig, row: dict[str, Any]) -> list:
     problem = ""
     if not stat.S_ISREG(found.st_mode):
         problem = "not a file"
-    elif size == 0:
-        problem = "zero bytes"
-    elif size > _MAX_FILE_BYTES:
-        problem = f"file of {size} bytes, more than {_MAX_FILE_BYTES}"
+    else:
+        try:
+            check_file_size(size)
+        except ValueError as error:
+            problem = str(error)
     return [found.st_size, found.st_mtime_ns, problem]
 
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from data_prep.images import file_parts, tiff_data
+
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIC")
 MAX_PIXELS = 64_000_000  # chosen: 192 MB decoded, above all but the largest sensors
 
 _JPEG_START = b"\xff\xd8\xff"
@@ -19,7 +23,6 @@ _DECODABLE_FRAMES = {0xC0, 0xC1, 0xC2}  # the others, lossless and arithmetic, n
 _PROGRESSIVE = 0xC2
 _JPEG_APP1 = 0xE1
 _EXIF_START = b"Exif\0\0"
-_EXIF_ORIENTATION = 0x0112
 _JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _MAX_SCANS = 500  # the limit libjpeg-turbo advises against progressive files made to keep a decoder busy
 _MAX_SCANNED_PIXELS = 2_000_000_000  # pixels times scans, seconds; common encoders write 10; chosen
@@ -32,26 +35,42 @@ _INFLATED_AT_ONCE = 2**20  # bytes
 _GIF_STARTS = (b"GIF87a", b"GIF89a")
 _GIF_END = b";"
 _WEBP_LOSSLESS_START = 0x2F
+_BMP_START = b"BM"
+_BMP_CORE_HEADER = 12  # bytes; all later ones have 40 or more
+_BMP_BITS = (1, 4, 8, 16, 24, 32)
+_BMP_COMPRESSIONS = (0, 3)  # none, and none with masks of its own for the colours
+_HEIF_BRANDS = (("AVIF", {b"avif", b"avis"}),
+                ("HEIC", {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}))
 
 
 class ImageHeader(NamedTuple):
     """What the header of an image file says."""
 
-    format: str  # "JPEG", "PNG", "GIF" or "WEBP"
+    format: str  # one of FORMATS
     height: int  # pixels, as stored
     width: int
     channels: int  # as stored: 1 grey (or palette), 2 grey and alpha, 3 colour, 4 CMYK or alpha
-    orientation: int = 1  # of EXIF, 1 to 8; 1: as stored; of JPEG files only
+    orientation: int = 1  # of EXIF, 1 to 8; 1: as stored; AVIF and HEIC have none, decoders turn them
+
+
+class _Structure(NamedTuple):
+    """What has to be known of a file before it is decoded."""
+
+    header: ImageHeader
+    data_start: int = 0  # of the data in which the end marker is to be found
+    is_progressive: bool = False
+    num_bytes: int = 0  # of the whole file, in formats without an end marker
+    decoded_pixels: int = 0  # where decoding takes more than height * width
 
 
 def read_header(encoded: bytes) -> ImageHeader:
-    """The header of a JPEG, PNG, GIF or WebP file.
+    """The header of an image file of one of FORMATS.
 
     Raises:
         ValueError: with the reason, if the bytes are none of these, or the header is cut off or makes no
             sense.
     """
-    return _read(encoded)[0]
+    return _read(encoded).header
 
 
 def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
@@ -62,10 +81,13 @@ def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     Raises:
         ValueError: with the reason, if the file must not or cannot be decoded.
     """
-    header, data_start, is_progressive = _read(encoded)
+    header, data_start, is_progressive, num_bytes, decoded_pixels = _read(encoded)
     if header.height * header.width > max_pixels:
         raise ValueError(f"{header.width} x {header.height} pixels, more than the limit of {max_pixels}")
-    if not _has_end(encoded, header.format, data_start):
+    if decoded_pixels > max_pixels:
+        raise ValueError(f"{header.format} whose tiles have {decoded_pixels} pixels, more than the limit of "
+                         f"{max_pixels}")
+    if num_bytes > len(encoded) or not num_bytes and not _has_end(encoded, header.format, data_start):
         raise ValueError(f"truncated {header.format}: no end marker in {len(encoded)} bytes")
     if is_progressive:
         num_scans = 1 + encoded.count(_JPEG_SCAN, data_start)
@@ -84,14 +106,12 @@ def _check_png_work(encoded: bytes, header: ImageHeader) -> None:
     bit_depth = encoded[len(_PNG_START) + 16]
     row_bytes = 1 + -(-header.width * header.channels * bit_depth // 8)
     most = 2 * header.height * row_bytes + 1000  # twice: interlaced rows are more, each with its own filter
-    inflater, inflated, num_compressed, position = zlib.decompressobj(), 0, 0, len(_PNG_START)
-    while position + 8 <= len(encoded):
-        length, name = struct.unpack_from(">I4s", encoded, position)
-        position += 8
+    inflater, inflated, num_compressed = zlib.decompressobj(), 0, 0
+    for name, start, end in file_parts.png_chunks(encoded):
         num_compressed += name in _PNG_COMPRESSED
         if num_compressed > _MAX_PNG_COMPRESSED:
             raise ValueError(f"PNG of over {_MAX_PNG_COMPRESSED} compressed chunks of text or colours")
-        waiting = encoded[position:position + length] if name == b"IDAT" else b""
+        waiting = encoded[start:end] if name == b"IDAT" else b""
         while waiting and not inflater.eof:
             try:
                 inflated += len(inflater.decompress(waiting, _INFLATED_AT_ONCE))
@@ -101,11 +121,9 @@ def _check_png_work(encoded: bytes, header: ImageHeader) -> None:
             if inflated > most:
                 raise ValueError(f"PNG whose data inflates to more than the {most} bytes that its "
                                  f"{header.width} x {header.height} pixels may take")
-        position += length + 4
 
 
-def _read(encoded: bytes) -> tuple[ImageHeader, int, bool]:
-    """The header, where the data starts in which the end marker is to be found, and if it is progressive."""
+def _read(encoded: bytes) -> _Structure:
     if not encoded:
         raise ValueError("zero bytes")
     try:
@@ -115,25 +133,31 @@ def _read(encoded: bytes) -> tuple[ImageHeader, int, bool]:
             return _read_png(encoded)
         if encoded.startswith(_GIF_STARTS):
             width, height = struct.unpack_from("<HH", encoded, 6)
-            return _checked("GIF", height, width, 1), 10, False
+            return _Structure(_checked("GIF", height, width, 1), 10)
         if encoded.startswith(b"RIFF") and encoded[8:12] == b"WEBP":
-            return _read_webp(encoded), 12, False
+            return _read_webp(encoded)
+        if encoded.startswith(_BMP_START):
+            return _read_bmp(encoded)
+        if encoded[:4] in tiff_data.ORDERS:
+            tiff = tiff_data.read_tiff(encoded)
+            header = _checked("TIFF", tiff.height, tiff.width, tiff.channels)
+            return _Structure(header._replace(orientation=tiff.orientation), num_bytes=len(encoded),
+                              decoded_pixels=tiff.decoded_pixels)
+        if encoded[4:8] == b"ftyp":
+            return _read_heif(encoded)
     except (struct.error, IndexError):
         raise ValueError(f"truncated header in {len(encoded)} bytes") from None
-    raise ValueError(f"none of JPEG, PNG, GIF, WebP: starts with {encoded[:8]!r}")
+    raise ValueError(f"none of {', '.join(FORMATS)}: starts with {encoded[:8]!r}")
 
 
 def _has_end(encoded: bytes, image_format: str, data_start: int) -> bool:
-    if image_format == "WEBP":  # has no end marker; its header says how long it is
-        return len(encoded) >= 8 + struct.unpack_from("<I", encoded, 4)[0]
-    # Pixel data of JPEG cannot hold the end marker, and a thumbnail, with its own, lies before the data.
-    end = {"JPEG": _JPEG_END, "PNG": _PNG_END, "GIF": _GIF_END}[image_format]
-    if image_format == "GIF":  # its pixel data may
-        return encoded.rstrip(b"\0").endswith(end)
-    return encoded.rfind(end, data_start) >= 0
+    if image_format == "GIF":  # its pixel data may hold the end marker
+        return encoded.rstrip(b"\0").endswith(_GIF_END)
+    # That of JPEG cannot, and a thumbnail, with its own, lies before the data.
+    return encoded.rfind({"JPEG": _JPEG_END, "PNG": _PNG_END}[image_format], data_start) >= 0
 
 
-def _read_jpeg(encoded: bytes) -> tuple[ImageHeader, int, bool]:
+def _read_jpeg(encoded: bytes) -> _Structure:
     header, is_progressive, orientation = None, False, 1
     position = 2
     while True:
@@ -148,14 +172,14 @@ def _read_jpeg(encoded: bytes) -> tuple[ImageHeader, int, bool]:
         if marker == 0xDA:
             if header is None:
                 raise ValueError("broken JPEG: pixels before the frame header")
-            return header._replace(orientation=orientation), position, is_progressive
+            return _Structure(header._replace(orientation=orientation), position, is_progressive)
         if marker == 0xD9:
             raise ValueError("broken JPEG: ends before its pixels")
         length, = struct.unpack_from(">H", encoded, position)
         if length < 2:
             raise ValueError(f"broken JPEG: segment of length {length} at byte {position}")
         if marker == _JPEG_APP1 and encoded.startswith(_EXIF_START, position + 2):
-            orientation = _read_orientation(encoded[position + 2 + len(_EXIF_START):position + length])
+            orientation = tiff_data.orientation_of(encoded[position + 2:position + length])
         if marker in _JPEG_FRAMES:
             if marker not in _DECODABLE_FRAMES or encoded[position + 2] != 8:
                 raise ValueError(f"JPEG of a kind that is not decoded: frame {marker:#x}, "
@@ -165,26 +189,9 @@ def _read_jpeg(encoded: bytes) -> tuple[ImageHeader, int, bool]:
         position += length
 
 
-def _read_orientation(exif: bytes) -> int:
-    """The orientation in the first directory of EXIF data (TIFF 6.0, section 2); 1 if it says none."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return 1
-    try:
-        start, = struct.unpack_from(order + "I", exif, 4)
-        count, = struct.unpack_from(order + "H", exif, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", exif, entry)
-            if tag == _EXIF_ORIENTATION:
-                return value if kind == 3 and 1 <= value <= 8 else 1
-    except struct.error:
-        pass  # damaged EXIF data does no harm to the pixels
-    return 1
-
-
-def _read_webp(encoded: bytes) -> ImageHeader:
+def _read_webp(encoded: bytes) -> _Structure:
     """Source: RFC 9649 (WebP), sections 2.6, 2.7 and 3.4; RFC 6386 (VP8), section 9.1."""
-    kind = encoded[12:16]
+    kind, orientation = encoded[12:16], 1
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", encoded, 26)
         width, height = width & 0x3FFF, height & 0x3FFF
@@ -194,18 +201,63 @@ def _read_webp(encoded: bytes) -> ImageHeader:
     elif kind == b"VP8X":
         width = 1 + int.from_bytes(encoded[24:27], "little")
         height = 1 + int.from_bytes(encoded[27:30], "little")
+        orientation = _orientation_in(encoded, file_parts.webp_chunks(encoded), b"EXIF")
     else:
         raise ValueError(f"broken WebP: first chunk {kind!r}")
-    return _checked("WEBP", height, width, 3)
+    header = _checked("WEBP", height, width, 3)._replace(orientation=orientation)
+    return _Structure(header, num_bytes=8 + struct.unpack_from("<I", encoded, 4)[0])
 
 
-def _read_png(encoded: bytes) -> tuple[ImageHeader, int, bool]:
+def _read_png(encoded: bytes) -> _Structure:
     start = len(_PNG_START)
     length, name, width, height, _, kind = struct.unpack_from(">I4sIIBB", encoded, start)
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(kind)
     if name != b"IHDR" or length != 13 or channels is None:
         raise ValueError("broken PNG: does not start with its header")
-    return _checked("PNG", height, width, channels), start + 8 + length, False
+    orientation = _orientation_in(encoded, file_parts.png_chunks(encoded), b"eXIf")
+    return _Structure(_checked("PNG", height, width, channels)._replace(orientation=orientation),
+                      start + 8 + length)
+
+
+def _orientation_in(encoded: bytes, parts: Iterator[tuple[bytes, int, int]], wanted: bytes) -> int:
+    """The orientation in the first part of the name `wanted`; 1 where there is none."""
+    return next((tiff_data.orientation_of(encoded[start:end]) for name, start, end in parts
+                 if name == wanted), 1)
+
+
+def _read_bmp(encoded: bytes) -> _Structure:
+    data_start, header_size = (struct.unpack_from("<I", encoded, place)[0] for place in (10, 14))
+    if header_size == _BMP_CORE_HEADER:
+        (width, height, _, bits), compression = struct.unpack_from("<HHHH", encoded, 18), 0
+    else:
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", encoded, 18)
+    if bits not in _BMP_BITS or compression not in _BMP_COMPRESSIONS:
+        raise ValueError(f"BMP of a kind that is not decoded: compression {compression}, {bits} bits")
+    header = _checked("BMP", abs(height), width, 3)  # a height below 0: from the top down
+    return _Structure(header, num_bytes=data_start + header.height * -(-width * bits // 32) * 4)
+
+
+def _read_heif(encoded: bytes) -> _Structure:
+    """AVIF and HEIC, whose size is that of the largest of their pictures: tiles and thumbnails are smaller.
+
+    Source: ISO/IEC 23008-12 (HEIF), sections 6.2 and 6.5.3; AV1 Image File Format, section 6.
+    """
+    boxes = list(file_parts.heif_boxes(encoded, 0, len(encoded)))
+    brands = encoded[boxes[0][1]:boxes[0][2]]
+    image_format = next((name for name, known in _HEIF_BRANDS if known & {
+        brands[place:place + 4] for place in range(0, min(len(brands), 400), 4)}), None)
+    if image_format is None:
+        raise ValueError(f"none of {', '.join(FORMATS)}: starts with {encoded[:12]!r}")
+    if any(name == b"moov" for name, _, _ in boxes):
+        raise ValueError(f"{image_format} of a kind that is not decoded: a sequence of images")
+    places = [(start, end) for name, start, end in boxes if name == b"meta"]
+    for wanted, num_flags in ((b"iprp", 4), (b"ipco", 0), (b"ispe", 0)):  # each inside the one before
+        places = [(start, end) for outer_start, outer_end in places for name, start, end in
+                  file_parts.heif_boxes(encoded, outer_start + num_flags, min(outer_end, len(encoded)))
+                  if name == wanted]
+    sizes = [struct.unpack_from(">II", encoded, start + 4) for start, _ in places]
+    width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+    return _Structure(_checked(image_format, height, width, 3), num_bytes=boxes[-1][2])
 
 
 def _checked(image_format: str, height: int, width: int, channels: int) -> ImageHeader:

@@ -11,7 +11,6 @@ import numpy as np
 from data_prep.stage import files
 from delg.features import preparing
 from delg.features.describing import ImageDescriber
-from delg.features.preparing import BadImageError
 from delg.geometry import pairs
 from delg.pictures import drawing
 from delg.settings.search import SearchConfig
@@ -35,24 +34,6 @@ class ImageMatch:
     def num_inliers(self) -> int:
         """Matches that agree with the transform; guided matching may find more than looks alone did."""
         return len(self.first_yx)
-
-
-def read_image_file(path: str) -> bytes:
-    """The bytes of an image file.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it cannot be decoded; the message names the file.
-    """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"An image must be a file. Received: {path!r}, which does not exist.")
-    with open(path, "rb") as file:
-        encoded = file.read()
-    try:
-        preparing.decode(encoded)
-    except BadImageError as error:
-        raise ValueError(f"{path} must be an image that can be decoded. Received: {error}.") from error
-    return encoded
 
 
 def check_picture_path(path: str) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from data_prep.images import augment, contact_sheet
+from data_prep.images import augment, contact_sheet, intake
 from data_prep.records.pipeline import read_examples_of
 from data_prep.stage import files
 from delg.index.files import changing, read_description
@@ -79,19 +78,10 @@ def encode_photos(encoder: Encoder, paths: Sequence[str]) -> EncodedImages:
 
     Raises:
         FileNotFoundError: a file does not exist.
-        ValueError: one is no JPEG or PNG image.
+        ValueError: one cannot be decoded.
     """
-    pixels = []
-    for path in paths:
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"`image` must be a file. Received: {path!r}.")
-        with open(path, "rb") as file:
-            image = encoder.prepare(file.read())
-        if image is None:
-            raise ValueError(f"`image` must be a JPEG or PNG file. Received: {path!r}, which does not "
-                             "decode.")
-        pixels.append(image)
-    packed, values, features = encoder.encode(np.stack(pixels))
+    packed, values, features = encoder.encode(np.stack([
+        encoder.prepare(intake.read_image(path).encoded) for path in paths]))
     return EncodedImages(list(paths), np.full(len(paths), -1, np.int32), packed, values, features,
                          {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size})
 
@@ -139,14 +129,9 @@ def draw_ranking(path: str, ranking: Ranking, index_images: str, query_images: s
         asked = {image_id: decode(example) for image_id, example in
                  read_examples_of(query_images, set(queries), "query_images").items()}
     else:
-        asked = {query: _read_photo(query) for query in queries}
+        asked = {query: augment.decode_image(intake.read_image(query).encoded).numpy() for query in queries}
     rows = [contact_sheet.Row("", [
         contact_sheet.Cell(asked[query], os.path.basename(query), "query", frame="#1f56c4"),
         *(contact_sheet.Cell(examples[image_id], image_id, f"#{rank}, {distance} bits")
           for rank, (image_id, distance) in enumerate(row, 1))]) for query, row in zip(queries, results)]
     contact_sheet.draw(path, [contact_sheet.Section("Nearest by Hamming distance", "", rows)])
-
-
-def _read_photo(path: str) -> np.ndarray:
-    with open(path, "rb") as file:
-        return augment.decode_image(tf.constant(file.read())).numpy()

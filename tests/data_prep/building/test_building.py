@@ -22,7 +22,8 @@ from tests.fixtures import photographs
 
 PNG = photographs.encode(photographs.pixels(), "PNG")
 BAD = {"empty.jpg": (b"", "zero bytes"),
-       "text.jpg": (b"<html>not found</html>", "none of JPEG, PNG, GIF, WebP: starts with b'<html>no'"),
+       "text.jpg": (b"<html>not found</html>", "none of JPEG, PNG, GIF, WEBP, BMP, TIFF, AVIF, "
+                                                 "HEIC: starts with b'<html>no'"),
        "truncated.jpg": (photographs.jpeg()[:-100], "truncated JPEG: no end marker in "),
        "cut_off.png": (PNG[:-40], "truncated PNG: no end marker"),
        "huge.jpg": (photographs.with_size(photographs.jpeg(), 60_000, 60_000), "60000 x 60000 pixels, more"),

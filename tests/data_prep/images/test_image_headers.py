@@ -16,14 +16,31 @@ class ReadHeaderTest(unittest.TestCase):
                 ("JPEG", "CMYK", {}, 4), ("JPEG", "RGB", {"comment": b"\xff\xd9\xff\xc0" * 9}, 3),
                 ("PNG", "RGB", {}, 3), ("PNG", "L", {}, 1), ("PNG", "P", {}, 1), ("PNG", "LA", {}, 2),
                 ("PNG", "RGBA", {}, 4), ("GIF", "RGB", {}, 1), ("WEBP", "RGB", {}, 3),
-                ("WEBP", "RGB", {"lossless": True}, 3), ("WEBP", "RGBA", {}, 3)):
+                ("WEBP", "RGB", {"lossless": True}, 3), ("WEBP", "RGBA", {}, 3), ("BMP", "RGB", {}, 3),
+                ("BMP", "P", {}, 3), ("TIFF", "RGB", {}, 3), ("TIFF", "L", {"compression": "tiff_lzw"}, 1),
+                ("TIFF", "RGBA", {}, 4)):
             with self.subTest(format=image_format, mode=mode, **options):
                 encoded = photographs.encode(image, image_format, mode, **options)
                 self.assertEqual(image_headers.read_header(encoded), (image_format, 48, 64, channels, 1))
                 self.assertEqual(image_headers.check_image(encoded), (image_format, 48, 64, channels, 1))
 
+    def test_of_avif_and_heic(self):
+        for brand, image_format in ((b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")):
+            header = image_headers.check_image(photographs.heic_header(48, 64, brand))
+            self.assertEqual(header, (image_format, 48, 64, 3, 1))
+
+    def test_of_a_bitmap_from_the_top_down_and_of_an_old_one(self):
+        encoded = bytearray(photographs.encode(photographs.pixels(), "BMP"))
+        encoded[22:26] = (-48).to_bytes(4, "little", signed=True)
+        self.assertEqual(image_headers.check_image(bytes(encoded))[1:3], (48, 64))
+        core = b"BM" + bytes(8) + struct.pack("<IIHHHH", 26, 12, 64, 48, 1, 24) + bytes(64 * 48 * 3)
+        self.assertEqual(image_headers.check_image(core)[:3], ("BMP", 48, 64))
+
     def test_orientation(self):
         for orientation in range(1, 9):
+            for image_format in ("JPEG", "PNG", "WEBP", "TIFF"):
+                encoded = photographs.oriented(image_format, orientation)
+                self.assertEqual(image_headers.read_header(encoded).orientation, orientation, image_format)
             for little in (True, False):
                 encoded = photographs.jpeg(exif=photographs.exif(orientation, little))
                 self.assertEqual(image_headers.read_header(encoded).orientation, orientation)
@@ -48,13 +65,18 @@ class CheckImageTest(unittest.TestCase):
 
     def test_refuses_text(self):
         self.assert_refused(b"<html>not found</html>",
-                            "^none of JPEG, PNG, GIF, WebP: starts with b'<html>no'$")
+                            "^none of JPEG, PNG, GIF, WEBP, BMP, TIFF, AVIF, HEIC: starts with b'<html>no'$")
 
     def test_refuses_truncated_data(self):
         for image_format in ("JPEG", "PNG", "GIF", "WEBP"):
             encoded = photographs.encode(photographs.pixels(), image_format)
             for share in (0.9, 0.999):
                 self.assert_refused(encoded[:int(share * len(encoded))], f"^truncated {image_format}: no end")
+        bitmap = photographs.encode(photographs.pixels(), "BMP")
+        self.assert_refused(bitmap[:-1], "^truncated BMP: no end marker in 9269 bytes$")
+        heic = photographs.heic_header(48, 64) + b"\0\0\1\0mdat" + bytes(248)
+        self.assertEqual(image_headers.check_image(heic).height, 48)
+        self.assert_refused(heic[:-1], "^truncated HEIC: no end marker")
 
     def test_the_end_of_a_thumbnail_is_not_the_end(self):
         thumbnail = photographs.jpeg(seed=1)
@@ -70,8 +92,12 @@ class CheckImageTest(unittest.TestCase):
         self.assert_refused(photographs.encode(photographs.pixels(), "PNG")[:20], "^truncated header in 20 b")
 
     def test_refuses_huge_dimensions(self):
-        self.assert_refused(photographs.with_size(photographs.jpeg(), 60_000, 65_000),
-                            "^65000 x 60000 pixels, more than the limit of 64000000$")
+        bitmap = bytearray(photographs.encode(photographs.pixels(), "BMP"))
+        bitmap[18:26] = struct.pack("<ii", 65_000, -60_000)
+        for encoded in (photographs.with_size(photographs.jpeg(), 60_000, 65_000), bytes(bitmap),
+                        photographs.heic_header(60_000, 65_000),
+                        photographs.heic_header(60_000, 65_000, b"avif")):
+            self.assert_refused(encoded, "^65000 x 60000 pixels, more than the limit of 64000000$")
 
     def test_limit_is_inclusive(self):
         self.assertEqual(image_headers.check_image(photographs.jpeg(), max_pixels=64 * 48).height, 48)
@@ -135,6 +161,26 @@ class CheckImageTest(unittest.TestCase):
                             "^JPEG of a kind that is not decoded: frame 0xc3, 8 bits$")
         self.assert_refused(encoded[:start + 4] + b"\x0c" + encoded[start + 5:],
                             "^JPEG of a kind that is not decoded: frame 0xc0, 12 bits$")
+
+    def test_refuses_kinds_of_bitmaps_that_are_not_read(self):
+        for compression, bits in ((1, 8), (4, 0), (0, 2)):
+            encoded = bytearray(photographs.encode(photographs.pixels(), "BMP"))
+            encoded[28:34] = struct.pack("<HI", bits, compression)
+            self.assert_refused(bytes(encoded), "^BMP of a kind that is not decoded: "
+                                                f"compression {compression}, {bits} bits$")
+
+    def test_refuses_heif_without_a_picture_or_of_many(self):
+        empty = b"\0\0\0\x1cftypheic" + bytes(200)
+        self.assert_refused(empty, "^broken HEIC: 0 x 0 pixels")
+        film = photographs.heic_header(48, 64) + b"\0\0\0\x08moov"
+        self.assert_refused(film, "^HEIC of a kind that is not decoded: a sequence of images$")
+        self.assert_refused(photographs.heic_header(48, 64) + b"\0\0\0\7mdat",
+                            "^broken HEIF: box of length 7 at byte")
+        self.assert_refused(b"\0\0\0\x10ftypisom\0\0\0\0", "^none of JPEG, .*: starts with .*ftypisom'$")
+
+    def test_refuses_a_file_of_countless_parts(self):
+        data = zlib.compress((b"\0" + b"\x80" * 48) * 12)
+        self.assert_refused(self.png(data, bytes(12) * 200_000), "^image file of over 200000 parts$")
 
     def test_refuses_webp_of_unknown_kind(self):
         encoded = photographs.encode(photographs.pixels(), "WEBP").replace(b"VP8 ", b"VP9 ")

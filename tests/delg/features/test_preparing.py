@@ -62,7 +62,7 @@ class DecodeTest(unittest.TestCase):
             decode(encoded[:-40])
 
     def test_refuses_another_kind_of_file(self):
-        with self.assertRaisesRegex(BadImageError, "none of JPEG, PNG, GIF, WebP"):
+        with self.assertRaisesRegex(BadImageError, "none of JPEG, PNG, GIF, WEBP"):
             decode(b"%PDF-1.7")
 
 

@@ -12,7 +12,7 @@ from hashing.codes import code_shards, encoding
 from hashing.index import retrieval
 from hashing.index.code_index import CodeIndex
 from hashing.index.config import CodeIndexConfig
-from tests.fixtures import scripts, tiny_backbone, tiny_hashing_models, tiny_shards
+from tests.fixtures import photographs, scripts, tiny_backbone, tiny_hashing_models, tiny_shards
 
 
 def setUpModule():
@@ -51,6 +51,20 @@ class SearchImagesTest(unittest.TestCase):
         whole = dict(retrieval.search(self.index, queries, 24).results[0])
         self.assertEqual(whole["train_0_0"], 0)
         self.assertEqual(len(whole), 24)
+
+    def test_a_photo_stored_turned_is_seen_upright(self):
+        images = {"stored.png": photographs.oriented("PNG", 6),
+                  "upright.png": photographs.encode(np.rot90(photographs.pixels(), 3), "PNG")}
+        for name, encoded in images.items():
+            with open(f"{self.folder}/{name}", "wb") as file:
+                file.write(encoded)
+        queries = retrieval.encode_photos(self.encoder, [f"{self.folder}/{name}" for name in images])
+        np.testing.assert_array_equal(*queries.values)
+        sheets = []
+        for query in queries.ids:
+            retrieval.draw_ranking(f"{self.folder}/sheet.png", retrieval.Ranking([query], [[]]), self.train)
+            sheets.append(cv2.imread(f"{self.folder}/sheet.png"))
+        self.assertEqual((sheets[0] != sheets[1]).mean() < 0.05, True)  # names differ
 
     def test_added_images_are_found_by_name(self):
         retrieval.build_index(f"{self.folder}/codes/train-*", f"{self.folder}/grown", CodeIndexConfig())
@@ -97,10 +111,10 @@ class SearchImagesTest(unittest.TestCase):
     def test_other_models_and_bad_photos_are_refused(self):
         with self.assertRaisesRegex(ValueError, "of the model of the index, .*Received: codes of other"):
             retrieval.check_model("other", self.index, "codes")
-        with self.assertRaisesRegex(FileNotFoundError, "`image` must be a file. Received: 'absent.jpg'"):
+        with self.assertRaisesRegex(FileNotFoundError, "An image must be a file. Received: 'absent.jpg'"):
             retrieval.encode_photos(self.encoder, ["absent.jpg"])
         with tempfile.NamedTemporaryFile(suffix=".jpg") as file, \
-                self.assertRaisesRegex(ValueError, "which does not decode"):
+                self.assertRaisesRegex(ValueError, "must be an image that can be decoded.*zero bytes"):
             retrieval.encode_photos(self.encoder, [file.name])
 
     def _run_script(self, **flags):

@@ -1,0 +1,61 @@
+"""Parts that image files are made of: chunks of PNG and WebP, boxes of AVIF and HEIC.
+
+Each function gives name, start and end of the content of every part, in order.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+
+_HEAD = 8  # bytes of a length and a name
+_MAX_PARTS = 200_000  # of a file, as they are gone through one by one; chosen
+
+
+def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Source: PNG, third edition, section 5.3."""
+    def chunk_at(position: int) -> tuple[bytes, int, int, int]:
+        length, name = struct.unpack_from(">I4s", encoded, position)
+        end = position + _HEAD + length
+        return name, position + _HEAD, end, end + 4  # a checksum follows
+
+    return _walk(8, len(encoded), chunk_at)
+
+
+def webp_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Source: RFC 9649, section 2.3."""
+    def chunk_at(position: int) -> tuple[bytes, int, int, int]:
+        name, length = struct.unpack_from("<4sI", encoded, position)
+        end = position + _HEAD + length
+        return name, position + _HEAD, end, end + length % 2
+
+    return _walk(12, len(encoded), chunk_at)
+
+
+def heif_boxes(encoded: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes that lie between two places. Source: ISO/IEC 14496-12, section 4.2.
+
+    Raises:
+        ValueError: if a box is shorter than its head.
+    """
+    def box_at(position: int) -> tuple[bytes, int, int, int]:
+        head, (length, name) = _HEAD, struct.unpack_from(">I4s", encoded, position)
+        if length == 1:
+            head, (length,) = 2 * _HEAD, struct.unpack_from(">Q", encoded, position + _HEAD)
+        length = length or end - position  # 0: to the end
+        if length < head:
+            raise ValueError(f"broken HEIF: box of length {length} at byte {position}")
+        return name, position + head, position + length, position + length
+
+    return _walk(start, end, box_at)
+
+
+def _walk(position: int, end: int,
+          part_at: Callable[[int], tuple[bytes, int, int, int]]) -> Iterator[tuple[bytes, int, int]]:
+    """What `part_at` gives, but for its last value: where the next part is."""
+    for _ in range(_MAX_PARTS):
+        if position + _HEAD > end:
+            return
+        *part, position = part_at(position)
+        yield part[0], part[1], part[2]
+    raise ValueError(f"image file of over {_MAX_PARTS} parts")
