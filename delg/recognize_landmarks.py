@@ -24,7 +24,8 @@ _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images
 _TRAIN_CSV = flags.DEFINE_string("train_csv", "", "Table with columns id and landmark_id.")
 _TRAIN_CLEAN_CSV = flags.DEFINE_string(
     "train_clean_csv", "", "Or a table with columns landmark_id and images.")
-_TRAIN_SHARDS = flags.DEFINE_string("train_shards", "", "Or a glob of the TFRecord shards, labels in them.")
+_TRAIN_SHARDS = flags.DEFINE_string("train_shards", "", "Or a glob of the TFRecord "
+                                     "shards, whose classes have numbers or names.")
 _NO_LANDMARK_LIST = flags.DEFINE_string(
     "no_landmark_list", "", "Images of the index that show no landmark: a table with a column id, or one id "
     "a line.")

@@ -79,7 +79,7 @@ def _read_ids(path: str) -> list[str]:
 
 def _read_parts(path: str, task: str, known: set[str], test_csv: str) -> dict[str, dict[str, list]]:
     """The judged rows of a solution, by usage and test id."""
-    solution = read_solution(path, task)
+    solution = read_solution(path, task, like=0)
     ids = [*solution.ignored, *(image_id for part in solution.parts.values() for image_id in part)]
     if not ids:
         raise ValueError(f"Table {path} must have at least one row. Received: none.")

@@ -3,7 +3,7 @@
     id,landmarks,Usage      what each test image shows: "landmark landmark ...", blank: no landmark
     id,images,Usage         what each query should find: "id id ..."
 
-Usage is Public, Private or Ignored. Further columns are passed over.
+Usage is Public, Private or Ignored. Further columns are passed over. Landmarks of other sets may have names.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ class Solution(NamedTuple):
     """What is to be predicted, as a table says it."""
 
     task: str  # RECOGNITION or RETRIEVAL
-    parts: dict[str, dict[str, list]]  # usage -> test id -> landmarks, int, or index ids, str; all USAGES
+    parts: dict[str, dict[str, list]]  # usage -> test id -> landmarks, or index ids, str; all USAGES
     ignored: frozenset[str]  # test ids that are not judged
 
 
-def read_solution(path: str, task: str | None = None) -> Solution:
+def read_solution(path: str, task: str | None = None, like: int | str | None = None) -> Solution:
     """A solution table.
 
     Args:
         path: of the table.
         task: the solution that is wanted; None: whichever the table is of.
+        like: a landmark of the kind that is wanted, a number or a name; None: of the kind of the first.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -57,12 +58,36 @@ def read_solution(path: str, task: str | None = None) -> Solution:
             ignored.add(image)
         elif usage in parts:
             words = text.split()
-            parts[usage][image] = ([whole_number(word, path, line, "Landmarks") for word in words]
-                                   if tasks[0] == RECOGNITION else words)
+            if tasks[0] == RECOGNITION and words:
+                like = landmark_of(words[0], path, line, like)
+                words = [landmark_of(word, path, line, like) for word in words]
+            parts[usage][image] = words
         else:
             raise ValueError(f"`Usage` in {path}, line {line}, must be {', '.join(USAGES)} or {_IGNORED}. "
                              f"Received: {usage!r}.")
     return Solution(tasks[0], parts, frozenset(ignored))
+
+
+def landmark_of(word: str, path: str, line: int, like: int | str | None) -> int | str:
+    """The landmark that a word of a table means: a number, or a name where landmarks have names.
+
+    Args:
+        word: as it is written.
+        path: of the table.
+        line: of the word.
+        like: another landmark of the table or of its solution, of the same kind; None: not known.
+
+    Raises:
+        ValueError: naming file and line, if it must be a number and is none.
+    """
+    if isinstance(like, str):
+        return word
+    try:
+        return whole_number(word, path, line, "Landmarks")
+    except ValueError:
+        if like is None:
+            return word
+        raise
 
 
 def check_once(path: str, lines: dict[str, int], image: str, line: int) -> None:

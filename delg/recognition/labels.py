@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ def read_landmarks(index_ids: Sequence[str], train_csv: str = "", train_clean_cs
             column id, or one id a line.
 
     Returns:
-        int64, [N]; NO_LANDMARK for images of the list.
+        [N], int64, or objects where landmarks have names; NO_LANDMARK for images of the list.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -49,7 +48,7 @@ def read_landmarks(index_ids: Sequence[str], train_csv: str = "", train_clean_cs
                          f"{table[table.duplicated()][0]!r} again.")
     rows = table.get_indexer(index_ids)
     known = rows >= 0
-    found = np.full(len(rows), NO_LANDMARK, np.int64)
+    found = np.full(len(rows), NO_LANDMARK, landmarks.dtype)
     found[known] = landmarks[rows[known]]
     if no_landmark_list:
         without = _listed(index_ids, no_landmark_list)
@@ -78,15 +77,9 @@ def _of_shards(pattern: str) -> tuple[list[str], np.ndarray]:
     ids, names = record_labels.read_landmarks(pattern)
     if not ids:
         raise ValueError(f"Shards of {pattern} must hold labelled images. Received: none.")
-    return ids, np.array([_whole_number(name, pattern) for name in names], np.int64)
-
-
-def _whole_number(name: Any, pattern: str) -> int:
-    try:
-        return int(name)
-    except ValueError:
-        raise ValueError(f"Landmarks of {pattern} must be whole numbers, as in Google Landmarks. "
-                         f"Received: {name!r}.") from None
+    if all(str(name).isdecimal() and str(int(name)) == str(name) for name in names):  # 007 is a name
+        return ids, np.array(names, np.int64)
+    return ids, np.array([str(name) for name in names], object)
 
 
 def _listed(index_ids: Sequence[str], path: str) -> np.ndarray:

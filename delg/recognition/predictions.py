@@ -15,13 +15,13 @@ from delg.settings.recognition import NUM_RESULTS, VoteConfig
 
 
 def recognize(ranking: Ranking, landmarks: np.ndarray,
-              config: VoteConfig) -> dict[str, tuple[int, float] | None]:
+              config: VoteConfig) -> dict[str, tuple[int | str, float] | None]:
     """Landmark and confidence of every query; None where no landmark is recognised.
 
     Args:
         ranking: test images against training images. Inliers below its floor count as none; where it was not
             verified, similarity alone counts.
-        landmarks: int64, [N]; what each index image of the ranking shows, NO_LANDMARK: none.
+        landmarks: [N]; what each index image of the ranking shows, numbers or names, NO_LANDMARK: none.
         config: how the neighbours vote.
     """
     if ranking.ranks.shape[1] < config.num_voters:
@@ -29,8 +29,8 @@ def recognize(ranking: Ranking, landmarks: np.ndarray,
                         config.num_voters, ranking.ranks.shape[1])
     scores = votes.neighbor_scores(ranking.similarities, ranking.num_inliers, ranking.floor, config)
     found = votes.vote(landmarks[ranking.ranks], scores, config.num_voters)
-    return {image: None if landmark == NO_LANDMARK else (int(landmark), float(confidence))
-            for image, landmark, confidence in zip(ranking.query_ids, *found)}
+    return {image: None if landmark == NO_LANDMARK else (landmark, confidence)
+            for image, landmark, confidence in zip(ranking.query_ids, *(part.tolist() for part in found))}
 
 
 def first_results(ranking: Ranking, num_results: int = NUM_RESULTS) -> dict[str, list[str]]:

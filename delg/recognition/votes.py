@@ -21,7 +21,7 @@ NO_LANDMARK = -1
 class Recognition(NamedTuple):
     """A landmark for every test image."""
 
-    landmarks: np.ndarray  # int64 [Q]; NO_LANDMARK: none is recognised
+    landmarks: np.ndarray  # [Q], numbers or names; NO_LANDMARK: none is recognised
     confidences: np.ndarray  # float64 [Q], comparable between test images; of no meaning where there is none
 
 
@@ -51,7 +51,7 @@ def vote(landmarks: np.ndarray, scores: np.ndarray, num_voters: int) -> Recognit
     is recognised. Two landmarks with equal sums: the one of the better neighbour.
 
     Args:
-        landmarks: int64, [Q, K]; what each neighbour shows, NO_LANDMARK: none.
+        landmarks: [Q, K], numbers or names; what each neighbour shows, NO_LANDMARK: none.
         scores: float, [Q, K], not negative; of the neighbours, in any order.
         num_voters: at least 1.
     """

@@ -16,8 +16,8 @@ def _require_known(ids: Iterable[str], solution: Mapping[str, Collection]) -> No
         raise ValueError(f"Every predicted image must be in the solution. Received: {unknown!r}.")
 
 
-def micro_average_precision(predictions: Mapping[str, tuple[int, float]],
-                            solution: Mapping[str, Collection[int]],
+def micro_average_precision(predictions: Mapping[str, tuple[int | str, float]],
+                            solution: Mapping[str, Collection[int | str]],
                             ignore_without_landmark: bool = False) -> float:
     """µAP (also GAP) of landmark recognition: one list of all predictions, surest first.
 
@@ -47,8 +47,8 @@ def micro_average_precision(predictions: Mapping[str, tuple[int, float]],
     return float(precision[correct].sum() / num_with_landmark)
 
 
-def top_1_accuracy(predictions: Mapping[str, tuple[int, float]],
-                   solution: Mapping[str, Collection[int]]) -> float:
+def top_1_accuracy(predictions: Mapping[str, tuple[int | str, float]],
+                   solution: Mapping[str, Collection[int | str]]) -> float:
     """Share of the images with a landmark whose predicted landmark is right; NaN when there are none."""
     _require_known(predictions, solution)
     with_landmark = [image for image, landmarks in solution.items() if landmarks]

@@ -37,13 +37,14 @@ def score_predictions(solution_path: str, predictions_path: str) -> dict[str, Sc
     solution = tables.read_solution(solution_path, table.task)
     lines = {**table.empty, **{image: cell.line for image, cell in table.cells.items()}}
     _check_known(solution, solution_path, lines, predictions_path)
+    like = next((landmark for truth in solution.parts.values() for shown in truth.values()
+                 for landmark in shown), 0)
     result = {}
     for usage, truth in solution.parts.items():
         cells = {image: cell for image, cell in table.cells.items() if image in truth}
         if solution.task == RECOGNITION:
-            result[usage] = _recognition(
-                {image: tables.parse_recognition(cell, table.path) for image, cell in cells.items()},
-                truth)
+            result[usage] = _recognition({image: tables.parse_recognition(cell, table.path, like)
+                                          for image, cell in cells.items()}, truth)
         else:
             result[usage] = _retrieval({image: cell.text.split() for image, cell in cells.items()}, truth)
     return result
@@ -104,7 +105,8 @@ def _check_known(solution: tables.Solution, solution_path: str, lines: Mapping[s
                          f"{'' if line is None else f' in line {line}'} ({len(unknown)} of {len(lines)}).")
 
 
-def _recognition(predictions: Mapping[str, tuple[int, float]], truth: Mapping[str, frozenset]) -> Scores:
+def _recognition(predictions: Mapping[str, tuple[int | str, float]],
+                 truth: Mapping[str, frozenset]) -> Scores:
     return {"µAP": percent(metrics.micro_average_precision(predictions, truth)),
             "µAP, images with a landmark only": percent(metrics.micro_average_precision(
                 predictions, truth, ignore_without_landmark=True)),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from data_prep.records import manifest
 from data_prep.sources import gldv2_solutions
-from data_prep.sources.formats.tables import read_records, whole_number
+from data_prep.sources.formats.tables import read_records
 from data_prep.sources.gldv2_solutions import COLUMNS, RECOGNITION, RETRIEVAL
 from data_prep.stage import files
 
@@ -25,7 +25,7 @@ class Solution(NamedTuple):
     """What is to be predicted."""
 
     task: str  # RECOGNITION or RETRIEVAL
-    parts: dict[str, dict[str, frozenset]]  # usage -> test id -> landmarks, int, or index ids, str
+    parts: dict[str, dict[str, frozenset]]  # usage -> test id -> landmarks, or index ids, str
     ignored: frozenset[str] | None  # test ids that are not judged; None: all that are in no part
 
 
@@ -99,24 +99,29 @@ def read_predictions(path: str) -> Predictions:
     return Predictions(path, tasks[0] if len(tasks) == 1 else None, cells, empty)
 
 
-def parse_recognition(cell: Cell, path: str) -> tuple[int, float]:
-    """Landmark and score of a cell "landmark score".
+def parse_recognition(cell: Cell, path: str, like: int | str = 0) -> tuple[int | str, float]:
+    """Landmark and score of a cell "landmark score"; names of landmarks may have blanks in them.
+
+    Args:
+        cell: of the table.
+        path: of the table.
+        like: a landmark of the solution: a name, or a number where all are numbers.
 
     Raises:
         ValueError: naming file and line, if the cell is anything else, or the score not finite.
     """
-    words = cell.text.split()
+    words = cell.text.rsplit(maxsplit=1)
     try:
         score = float(words[1]) if len(words) == 2 else math.nan
     except ValueError:
         score = math.nan
     if not math.isfinite(score):
-        raise ValueError(f"The prediction in {path}, line {cell.line}, must be \"landmark score\", a whole "
-                         f"number and a finite one. Received: {cell.text!r}.")
-    return whole_number(words[0], path, cell.line, "The landmark"), score
+        raise ValueError(f"The prediction in {path}, line {cell.line}, must be \"landmark score\", the "
+                         f"score a finite number. Received: {cell.text!r}.")
+    return gldv2_solutions.landmark_of(words[0], path, cell.line, like), score
 
 
-def write_recognition(path: str, predictions: Mapping[str, tuple[int, float] | None]) -> None:
+def write_recognition(path: str, predictions: Mapping[str, tuple[int | str, float] | None]) -> None:
     """Writes `id,landmarks`: test id -> (landmark, score), None: no prediction; in the order given."""
     _write(path, RECOGNITION, {image: f"{answer[0]} {answer[1]:.9g}" if answer else ""
                                for image, answer in predictions.items()})

@@ -148,6 +148,12 @@ class RecognizeTest(unittest.TestCase):
         self.assertEqual({image: landmark for image, (landmark, _) in found.items()}, {"a": 2, "b": 2})
         self.assertAlmostEqual(found["a"][1], 0.8 + 40 / 70)
 
+    def test_landmarks_may_have_names(self):
+        for second, expected in (("Big Ben", ("Big Ben", 1.7)), (-1, None)):
+            found = predictions.recognize(self.ranking, np.array(["arch", second, "Big Ben"], object),
+                                          VoteConfig(num_voters=2))
+            self.assertEqual(found["b"] and (found["b"][0], round(found["b"][1], 6)), expected)
+
     def test_rejected_image_has_no_prediction(self):
         found = predictions.recognize(self.ranking, np.array([1, -1, 3]), VoteConfig(num_voters=2))
         self.assertEqual(found, {"a": None, "b": None})

@@ -48,6 +48,11 @@ class PredictionsTest(ScoresTest):
                                             "top-1 accuracy": 100})
         self.assertEqual(result["Private"]["µAP"], 0)
 
+    def test_recognition_of_landmarks_with_names(self):
+        solution = "id,landmarks,Usage\na,arch,Public\nb,007 dome,Public\n"
+        result = self.score(solution, "id,landmarks\na,arch 0.5\nb,7 0.9\n")
+        self.assertEqual(result["Public"]["top-1 accuracy"], 50)
+
     def test_retrieval_by_hand(self):  # (1 + 2/3) / 2
         result = self.score(RETRIEVAL, "id,images\na,x q y\n")
         self.assertAlmostEqual(result["Public"]["mAP@100"], 100 * 5 / 6)

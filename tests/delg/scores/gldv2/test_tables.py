@@ -60,7 +60,8 @@ class SolutionTest(TablesTest):
                 ("id,Usage\na,Public\n", "solution.csv must have the columns .*Received: id, usage"),
                 ("id,images\na,x\n", "must have the columns `id`, `Usage` and either"),
                 ("id,images,Usage\na,x,Secret\n", "solution.csv, line 2, must be Public, .*'Secret'"),
-                ("id,landmarks,Usage\na,x1,Public\n", "solution.csv, line 2, must be whole numbers.*'x1'"),
+                ("id,landmarks,Usage\na,1,Public\nb,x1,Public\n",
+                 "solution.csv, line 3, must be whole numbers.*'x1'"),
                 ("id,images,Usage\na,x,Public\na,x,Public\n", "'a' in lines 2 and 3"),
                 ("a,x,Public\n", "solution.csv must have the columns id, each once. Received: a, x, public"),
                 ("", "must have the columns id, each once. Received: no rows")):
@@ -111,11 +112,15 @@ class ParseRecognitionTest(unittest.TestCase):
         for text, expected in (("12 0.5", (12, 0.5)), ("12.0  -1e-3", (12, -1e-3)), ("12\t1", (12, 1.0))):
             self.assertEqual(tables.parse_recognition(Cell(2, text), "mine.csv"), expected)
 
+    def test_landmarks_with_names(self):
+        for text, expected in (("Big Ben 0.5", ("Big Ben", 0.5)), ("007 1", ("007", 1.0))):
+            self.assertEqual(tables.parse_recognition(Cell(2, text), "mine.csv", "tower"), expected)
+
     def test_anything_else_is_refused(self):
-        for text in ("12", "12 0.5 13 0.4", "12 high", "12 nan", "12 inf"):
+        for text in ("12", "12 high", "12 nan", "12 inf"):
             with self.subTest(text), self.assertRaisesRegex(ValueError, "mine.csv, line 7, must be \"land"):
                 tables.parse_recognition(Cell(7, text), "mine.csv")
-        for text in ("tower 0.5", "1.5 0.5", "inf 0.5"):
+        for text in ("tower 0.5", "1.5 0.5", "inf 0.5", "12 0.5 13 0.4"):
             with self.subTest(text), self.assertRaisesRegex(ValueError, "mine.csv, line 7, must be whole"):
                 tables.parse_recognition(Cell(7, text), "mine.csv")
 
