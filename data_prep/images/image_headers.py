@@ -63,16 +63,6 @@ class _Structure(NamedTuple):
     decoded_pixels: int = 0  # where decoding takes more than height * width
 
 
-def read_header(encoded: bytes) -> ImageHeader:
-    """The header of an image file of one of FORMATS.
-
-    Raises:
-        ValueError: with the reason, if the bytes are none of these, or the header is cut off or makes no
-            sense.
-    """
-    return _read(encoded).header
-
-
 def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """The header of an image file that may be decoded: of bearable size, and not truncated.
 

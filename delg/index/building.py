@@ -9,14 +9,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from delg.index import global_index
 from delg.index.admission import Admission
 from delg.index.files import IndexFiles, IndexWriter, changing, read_description
 from delg.index.kind import Index, kind_of, stems_of_all
-from delg.index.searching import ExactIndex
-from delg.index.store import DescriptorStore
 from delg.settings.index import IndexConfig, read_config
-from delg.settings.kinds import GLOBAL_DESCRIPTORS, INDEX_KINDS
+from delg.settings.kinds import INDEX_KINDS
 
 _SHARED_FACTS = ("dimension", "fingerprint", "features")
 
@@ -42,24 +39,6 @@ def build_index(features: str, index_dir: str, config: IndexConfig | None = None
     with changing(index_dir), IndexWriter(index_dir, stems_of_all()) as writer:
         kind.build(features, writer, config)
     return load_index(index_dir)
-
-
-def save_index(index: ExactIndex, index_dir: str, config: IndexConfig | None = None) -> None:
-    """Writes the descriptors and ids of an index to a folder, as an index of the configured type.
-
-    Raises:
-        OSError: if another process is changing the index in this folder.
-        ValueError: if there are no images, or the type does not rank by global descriptors.
-    """
-    config = config or IndexConfig(index_type="exact")
-    if kind_of(config).ranked_by != GLOBAL_DESCRIPTORS:
-        raise ValueError("Descriptors can be saved as an index of global descriptors alone. "
-                         f"Received: index_type={config.index_type!r}.")
-    features = {"fingerprint": index.fingerprint}
-    blocks = DescriptorStore([np.asarray(index.descriptors)]).blocks(2**16)
-    pieces = ((index.ids[first:first + len(block)], block, features) for first, block in blocks)
-    with changing(index_dir), IndexWriter(index_dir, stems_of_all()) as writer:
-        global_index.write_index(pieces, writer, config)
 
 
 def update_index(index_dir: str, add_features: str = "",

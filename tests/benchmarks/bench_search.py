@@ -29,8 +29,10 @@ import rich.table
 from absl import app, flags
 
 from delg.index import building
+from delg.index.searching import ExactIndex
 from delg.settings.index import IndexConfig
 from delg.settings.kinds import INDEX_KINDS
+from tests.fixtures.saved_index import save_index
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 100_000, "Index images.", lower_bound=1000)
 _DIMENSION = flags.DEFINE_integer("dimension", 2048, "Of the descriptors.", lower_bound=16)
@@ -101,8 +103,8 @@ def _in_process(function, *arguments):
 
 
 def _build(folder: str, config: IndexConfig) -> tuple[float, float]:
-    images = building.ExactIndex(*_read(folder)[:2])
-    seconds = _seconds(lambda: building.save_index(images, os.path.join(folder, config.index_type), config))
+    images = ExactIndex(*_read(folder)[:2])
+    seconds = _seconds(lambda: save_index(images, os.path.join(folder, config.index_type), config))
     return seconds, _peak_gigabytes()
 
 
@@ -130,7 +132,7 @@ def _peers(folder: str, rounds: int) -> dict[str, np.ndarray]:
     for first in range(0, len(images), _BLOCK):
         flat.add(np.ascontiguousarray(images[first:first + _BLOCK]))
     held = faiss.rev_swig_ptr(flat.get_xb(), images.size).reshape(images.shape)  # one copy serves all
-    exact = building.ExactIndex(held, ids)
+    exact = ExactIndex(held, ids)
     ways = {"exact index": lambda: exact.search(queries, _KEPT),
             "faiss flat": lambda: flat.search(queries, _KEPT),
             "numpy by blocks": lambda: _blocked(queries, held)}

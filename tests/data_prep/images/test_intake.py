@@ -54,7 +54,7 @@ class TakeImageTest(unittest.TestCase):
         for options in ({}, {"lossless": True}):
             taken = take_image(photographs.encode(photographs.pixels(48, 64), "WEBP", **options))
             self.assertEqual(taken[1:], ("JPEG", 48, 64, 1))
-            self.assertEqual(image_headers.read_header(taken.encoded).format, "JPEG")
+            self.assertEqual(image_headers.check_image(taken.encoded).format, "JPEG")
 
     def test_of_an_animation_the_first_frame_is_taken(self):
         first, second = (Image.fromarray(photographs.pixels(seed=seed)).convert("L") for seed in (1, 2))
@@ -75,7 +75,7 @@ class TakeImageTest(unittest.TestCase):
                 self.assertEqual((taken.height, taken.width), expected.shape[:2])
                 self.assertEqual(taken.orientation, orientation)
                 self.assertLess(np.abs(decoded(taken.encoded) - expected).mean(), 3)
-                self.assertEqual(image_headers.read_header(taken.encoded).orientation, 1)
+                self.assertEqual(image_headers.check_image(taken.encoded).orientation, 1)
 
     def test_images_stay_as_stored_where_asked(self):
         for image_format in ("JPEG", "PNG", "WEBP", "TIFF"):

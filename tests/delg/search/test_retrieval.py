@@ -12,11 +12,13 @@ import numpy as np
 from delg.features.reader import FeatureReader
 from delg.geometry import pairs
 from delg.index import building
+from delg.index.searching import ExactIndex
 from delg.search import retrieval
 from delg.search.rerankers import stack
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
 from tests.fixtures import planar_world
+from tests.fixtures.saved_index import save_index
 
 CONFIG = SearchConfig(num_rerank=12, min_inliers=12)
 
@@ -34,8 +36,8 @@ class SearchTest(unittest.TestCase):
     @staticmethod
     def build(images, index_dir):
         with FeatureReader(images) as features:
-            building.save_index(building.ExactIndex(features.global_descriptors, features.ids,
-                                              features.config["fingerprint"]), index_dir)
+            save_index(ExactIndex(features.global_descriptors, features.ids,
+                                  features.config["fingerprint"]), index_dir)
 
     def search(self, config=CONFIG, output="ranking.h5", **changes):
         arguments = {"query_features": self.queries, "index_features": self.images,
@@ -169,8 +171,8 @@ class SearchTest(unittest.TestCase):
         with FeatureReader(self.images) as images:
             rows = np.array([11, 0, 10, 6, 7, 3])  # both views of scenes 2 and 0, and two others
             ids = [images.ids[row] for row in rows]
-            index = building.ExactIndex(images.global_descriptors[rows], ids, "model-a")
-            building.save_index(index, index_dir)
+            index = ExactIndex(images.global_descriptors[rows], ids, "model-a")
+            save_index(index, index_dir)
         ranking = self.search(output="some.h5", index_dir=index_dir)
         self.assertEqual(ranking.index_ids, ids)
         self.assertEqual([set(ranking.ranks[query, :2]) for query in (0, 2)], [{3, 4}, {0, 2}])

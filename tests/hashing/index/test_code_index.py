@@ -6,12 +6,14 @@ from unittest import mock
 import numpy as np
 
 from delg.index.files import IndexFiles, read_description
+from delg.index.searching import ExactIndex
 from hashing.codes import codes
 from hashing.index.code_index import CodeIndex
 from hashing.index.config import CODE_INDEX_KINDS, CodeIndexConfig
 from hashing.index.flat import FlatFinder
 from hashing.index.inverted_lists import ListFinder
 from tests.fixtures import scripts
+from tests.fixtures.saved_index import save_index
 
 
 def _codes(num_codes, seed=0):
@@ -156,9 +158,8 @@ class CodeIndexTest(unittest.TestCase):
                 call()
 
     def test_refuses_an_index_of_descriptors(self):
-        from delg.index import building as index
         with tempfile.TemporaryDirectory() as folder:
-            index.save_index(index.ExactIndex(np.eye(4, dtype=np.float32), list("abcd")), folder)
+            save_index(ExactIndex(np.eye(4, dtype=np.float32), list("abcd")), folder)
             with self.assertRaisesRegex(ValueError, "index of binary codes. Received: .* of type 'exact'"):
                 CodeIndex.load(folder)
 
