@@ -133,15 +133,25 @@ def _checked_entry(entry: Any, query: str, num_index: int, path: str) -> dict[st
 def _read_mat(path: str) -> dict[str, Any]:
     stored = matlab_file.read_variables(path, ("imlist", "qimlist", "gnd"))
     try:
-        gnd = [{"bbx": np.ravel(entry["bbx"]), **{level: np.ravel(entry[level]).astype(np.int64) - 1
-                                                  for level in LEVELS}}
-               for entry in stored["gnd"]]
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        entries = [entry[0] if isinstance(entry, list) and len(entry) == 1 else entry  # a cell of one struct
+                   for entry in stored["gnd"]]
+        gnd = [{"bbx": np.ravel(entry["bbx"]),
+                **{level: _from_zero(entry[level]) for level in LEVELS}}
+               for entry in entries]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"gnd of {path} must be structs with bbx, {', '.join(LEVELS)}. "
                          f"Received: {type(error).__name__}: {error}.") from error
     imlist, qimlist = ([names] if isinstance(names := stored[key], str) else list(names)
                        for key in ("imlist", "qimlist"))
     return {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
+
+
+def _from_zero(values: Any) -> list[Any]:
+    """Places that a .mat counts from one; what is no number at all is left for `_checked_entry` to refuse."""
+    places = [place - 1 for place in np.ravel(values).tolist()]
+    if -1 in places:
+        raise ValueError("place 0, where a .mat counts from 1")
+    return places
 
 
 def _read(config: Any) -> ImageCollection:

@@ -20,8 +20,11 @@ from typing import Any
 import numpy as np
 
 MAX_BYTES = 2**32  # of one variable; 6322 descriptors of 2048 dimensions take 2**26
+_MAX_RATIO = 200  # of plain to compressed bytes; names reach 26, labels class by class 164; chosen
+_SLACK = 8 << 20  # plain bytes that any variable may have, which is a million cells at most
 _MAX_DEPTH = 8  # of cells and structs within each other; chosen, published files have 2
 _HEADER_BYTES = 128
+_HDF5_VERSIONS = (b"\0\2IM", b"\2\0MI")  # at the end of the header
 _MATRIX, _COMPRESSED = 14, 15  # types of elements
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
@@ -49,6 +52,8 @@ def read_variables(path: str, names: tuple[str, ...]) -> dict[str, Any]:
             if os.fstat(file.fileno()).st_size > 2 * MAX_BYTES:
                 raise ValueError(f"more than {2 * MAX_BYTES} bytes")
             content = memoryview(file.read())
+        if bytes(content[124:_HEADER_BYTES]) in _HDF5_VERSIONS or bytes(content[:4]) == b"\x89HDF":
+            raise ValueError("one of -v7.3, which is HDF5; save it by -v7, or by scipy.io.savemat")
         byte_order = {b"IM": "<", b"MI": ">"}.get(bytes(content[126:_HEADER_BYTES]))
         if byte_order is None:
             raise ValueError("another kind of file")
@@ -78,9 +83,10 @@ _NOTHING = _Element(0, memoryview(b""))
 
 def _decompressed(content: memoryview) -> memoryview:
     stream = zlib.decompressobj()
-    plain = stream.decompress(content, MAX_BYTES + 1024)
+    limit = min(MAX_BYTES, _SLACK + _MAX_RATIO * len(content))
+    plain = stream.decompress(content, limit)
     if stream.unconsumed_tail or not stream.eof:
-        raise ValueError(f"a variable of more than {MAX_BYTES} bytes, or cut off")
+        raise ValueError(f"a variable of more than {limit} bytes, or cut off")
     return memoryview(plain)
 
 
@@ -145,10 +151,14 @@ class _Variable:
         return np.frombuffer(stored.content, stored_dtype).astype(dtype).reshape(self._shape, order="F")
 
     def _inner(self, count: int) -> list[Any]:
-        elements = list(itertools.islice(self._parts, min(count, MAX_BYTES) + 1))
-        if len(elements) != count or any(element.kind != _MATRIX for element in elements):
-            raise ValueError(f"{self.name!r} with {len(elements)} values where there should be {count}")
-        return [_Variable(element.content, self._byte_order, self._depth + 1).value() for element in elements]
+        values = []
+        for element in itertools.islice(self._parts, min(count, MAX_BYTES) + 1):
+            if element.kind != _MATRIX:
+                raise ValueError(f"{self.name!r} with an element of type {element.kind} among its values")
+            values.append(_Variable(element.content, self._byte_order, self._depth + 1).value())
+        if len(values) != count:
+            raise ValueError(f"{self.name!r} with {len(values)} values where there should be {count}")
+        return values
 
     def _keys(self) -> list[str]:
         length, keys = next(self._parts, _NOTHING), next(self._parts, _NOTHING)

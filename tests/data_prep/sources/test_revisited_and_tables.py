@@ -155,6 +155,27 @@ class RevisitedTest(FilesTest):
                                           "qimlist": np.array(["p", "q"], object)})
         self.assertEqual(revisited.read_ground_truth(self.path("gnd.mat")), self.EXPECTED)
 
+    def save_list(self, **changes):
+        """As `savemat` writes the list of a .pkl: a cell of structs."""
+        gnd = [{key: np.array(values) + (key != "bbx") for key, values in entry.items()}
+               for entry in self.EXPECTED["gnd"]]
+        gnd[1].update(changes)
+        path = self.path("list.mat")
+        io.savemat(path, {"imlist": ["a", "b", "c"], "qimlist": np.array(["p", "q"], object), "gnd": gnd})
+        return path
+
+    def test_mat_of_a_list_of_dicts(self):
+        self.assertEqual(revisited.read_ground_truth(self.save_list()), self.EXPECTED)
+
+    def test_mat_refuses_places_that_are_no_whole_numbers_from_one(self):
+        for places, message in (([2.5], "easy holds 1.5, which is not whole"), ("12", "TypeError"),
+                                ([float("nan")], "easy holds nan"),
+                                ([0], "place 0, where a .mat counts from 1"),
+                                (np.zeros(1, np.uint8), "place 0"), ([{"a": 1}], "TypeError"),
+                                ([4], "must point into the 3 names of imlist. Received: 3")):
+            with self.subTest(message), self.assertRaisesRegex(ValueError, f"list.mat.*{message}"):
+                revisited.read_ground_truth(self.save_list(easy=places))
+
     def test_malicious_pickle_is_not_run(self):
         marker = self.path("was_run")
 

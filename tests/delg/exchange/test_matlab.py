@@ -74,8 +74,8 @@ class MatlabFeaturesTest(unittest.TestCase):
     def test_refuses_other_files(self):
         self.store(b"")
         self.assert_refused("another kind of file")
-        self.store(b"MATLAB 7.3 MAT-file".ljust(126) + b"\0\0" * 100)
-        self.assert_refused("another kind of file")
+        self.store(b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM")
+        self.assert_refused("one of -v7.3, which is HDF5; save it by -v7")
         os.remove(self.path)
         with self.assertRaisesRegex(FileNotFoundError, "features.mat.*no such file"):
             matlab.read_descriptors(self.path)

@@ -1,7 +1,9 @@
+import os
 import random
 import struct
 import unittest
 
+import h5py
 import numpy as np
 from scipy import io
 
@@ -75,9 +77,27 @@ class MatlabFileTest(FilesTest):
         for _ in range(9):
             deep = cell(deep)
         self.assert_refused("more than 8 deep", x=deep)
-        for content in (b"", b"text", b"MATLAB 7.3 MAT-file".ljust(126) + b"\0\0" * 100):
+        for content in (b"", b"text", b"MATLAB 5 MAT-file".ljust(126) + b"\0\0" * 100):
             with self.assertRaisesRegex(ValueError, "a.mat must be a MATLAB 5 file with x. .*another kind"):
                 matlab_file.read_variables(self.write("a.mat", content), ("x",))
+
+    def test_v73_is_named_with_the_way_out(self):
+        with h5py.File(self.path("a.mat"), "w") as file:
+            file["x"] = np.eye(2)
+        with open(self.path("a.mat"), "rb") as file:
+            hdf5 = file.read()
+        for order in (b"\0\2IM", b"\2\0MI"):
+            head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + order
+            for content in (hdf5, head.ljust(512, b"\0") + hdf5):
+                with self.assertRaisesRegex(ValueError, "a.mat .* one of -v7.3, which is HDF5; save it by "
+                                                        "-v7, or by scipy.io.savemat"):
+                    matlab_file.read_variables(self.write("a.mat", content), ("x",))
+
+    def test_small_files_that_unpack_to_much_are_refused(self):
+        io.savemat(self.path("a.mat"), {"x": np.zeros((1, 10**7))}, do_compression=True)
+        self.assertLess(os.path.getsize(self.path("a.mat")), 100_000)
+        with self.assertRaisesRegex(ValueError, "a variable of more than [0-9]{8} bytes"):
+            matlab_file.read_variables(self.path("a.mat"), ("x",))
 
     def test_refuses_a_file_without_the_variable(self):
         io.savemat(self.path("a.mat"), {"x": 1})
