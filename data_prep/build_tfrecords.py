@@ -42,8 +42,9 @@ def main(_: list[str]) -> None:
         classes = f" of {split.num_classes} classes" if split.label_range else ""
         print(f"{name}: {split.num_examples} images{classes} in {len(split.shards)} shards")
     folder, has_training = config.output_dir, "train" in manifest.splits
+    passed_over = f", passed over: {len(manifest.passed_over)} files or folders" * bool(manifest.passed_over)
     command_line.finish(
-        f"left out: {len(manifest.left_out)} images; see {manifest.path}",
+        f"left out: {len(manifest.left_out)} images{passed_over}; see {manifest.path}",
         f"python -m delg.train --train_pattern='{folder}/train-*' --model_dir=MODEL" if has_training else
         "python -m delg.extract_features --saved_model=SAVED_MODEL "
         f"--pattern='{folder}/{next(iter(manifest.splits), '')}-*' --output_dir=FEATURES")

@@ -147,13 +147,16 @@ def _describe(config: BuildConfig, plan: BuildPlan, results: dict[str, dict[str,
         dropped[split.name] = {entry["id"] for entry in bad}
         parts = tuple(Shard(**result["shard"]) for result in found)
         splits[split.name] = Split(sum(shard.num_examples for shard in parts),
-                                   _count_classes(split, bad, plan.num_classes), split.label_range, parts)
+                                   _count_classes(split, bad, plan), split.label_range, parts)
     ground_truth = plan.ground_truth
     if ground_truth is not None and "gnd" in ground_truth:
         ground_truth = drop_images(ground_truth, dropped.get("index", ()), dropped.get("query", ()))
     unlisted = find_unlisted(config, plan.collection, plan.num_images - len(left_out))
     if left_out:
         logging.warning("Left out %d of %d images; dataset.json lists them.", len(left_out), plan.num_images)
+    passed_over = {printable(path): reason for path, reason in plan.collection.passed_over.items()}
+    if passed_over:
+        logging.warning("Passed over %s; dataset.json lists all.", _some(passed_over))
     if unlisted["count"]:
         logging.warning("%d images below %s are in no table, such as %s.", unlisted["count"],
                         config.images_dir, printable(unlisted["examples"][0]))
@@ -163,17 +166,27 @@ def _describe(config: BuildConfig, plan: BuildPlan, results: dict[str, dict[str,
         path="", dataset=config.dataset, seed=config.seed, num_classes=plan.num_classes,
         labels=tuple(plan.labels), splits=splits, ground_truth=ground_truth, sources=plan.sources,
         left_out=tuple(left_out),
-        settings=settings, unlisted=unlisted), config.output_dir)
+        settings=settings, unlisted=unlisted, passed_over=passed_over), config.output_dir)
 
 
-def _count_classes(split: PlannedSplit, bad: list[dict[str, Any]], num_classes: int) -> int:
+def _some(reasons: dict[str, str]) -> str:
+    """The paths of each reason, up to three by name."""
+    parts = []
+    for reason in sorted(set(reasons.values())):
+        paths = [path for path in reasons if reasons[path] == reason]
+        parts.append(f"{', '.join(paths[:3])}{f' and {len(paths) - 3} more' if paths[3:] else ''} ({reason})")
+    return "; ".join(parts)
+
+
+def _count_classes(split: PlannedSplit, bad: list[dict[str, Any]], plan: BuildPlan) -> int:
     """Classes of which a split holds an image; warns of those that training will miss."""
     if split.labels is None:
         return 0
     counts = np.bincount(split.labels)
     np.subtract.at(counts, [entry["label"] for entry in bad], 1)
     found = int(np.count_nonzero(counts))
-    if split.name == "train" and found < num_classes:
-        logging.warning("%d of %d classes have no readable image to train on.", num_classes - found,
-                        num_classes)
+    if split.name == "train" and found < plan.num_classes:
+        lost = [str(label) for label, count in zip(plan.labels[:plan.num_classes], counts) if not count]
+        logging.warning("%d of %d classes have no readable image to train on: %s.",
+                        plan.num_classes - found, plan.num_classes, ", ".join(lost[:10]))
     return found

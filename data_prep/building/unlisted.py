@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from absl import logging
+
 from data_prep.building.config import BuildConfig
 from data_prep.sources.collection import ImageCollection
 from data_prep.sources.formats.image_names import find_images
@@ -26,7 +28,12 @@ def find_unlisted(config: BuildConfig, collection: ImageCollection, num_found: i
     nothing = {"count": 0, "examples": []}
     if not SOURCES[config.dataset].lists_all or config.from_tars:
         return nothing
-    if sum(1 for _ in find_images(config.images_dir)) <= num_found:
+    try:
+        num_there = sum(1 for _ in find_images(config.images_dir))
+    except ValueError as error:  # links in a loop
+        logging.warning("Images that no table lists were not looked for: %s", error)
+        return nothing
+    if num_there <= num_found:
         return nothing
     listed = {os.path.normpath(collection.path_of(image_id))
               for split in collection.splits for image_id in split.ids}

@@ -10,7 +10,8 @@
      "sources": {flag: {"path", "sha256"}},
      "settings": {flag: value},     of data_prep.build_tfrecords, to build it again
      "unlisted": {"count", "examples"},  images on the disk that no table lists
-     "left_out": [{"split", "id", "image", "reason"}, ...]}
+     "left_out": [{"split", "id", "image", "reason"}, ...],
+     "passed_over": {path: reason}}  files of formats that are not read, and folders without an image
 
 It is written last: shards without it are of a build that did not finish.
 """
@@ -64,6 +65,7 @@ class Manifest:
     left_out: tuple[dict[str, str], ...] = ()
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     unlisted: dict[str, Any] = dataclasses.field(default_factory=dict)
+    passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def select(self, paths: Sequence[str]) -> Split:
         """The given shard files as one split; `label_range` covers those of all splits they belong to.
@@ -119,7 +121,7 @@ def load_manifest(path: str) -> Manifest:
                         num_classes=stored["num_classes"], labels=tuple(stored["labels"]), splits=splits,
                         ground_truth=stored["ground_truth"], sources=stored["sources"],
                         left_out=tuple(stored["left_out"]), settings=stored.get("settings", {}),
-                        unlisted=stored.get("unlisted", {}))
+                        unlisted=stored.get("unlisted", {}), passed_over=stored.get("passed_over", {}))
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} must describe a dataset as data_prep.build_tfrecords writes it. "
                          f"Received: a file with {type(error).__name__}: {error}.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,3 +30,4 @@ class ImageCollection(NamedTuple):
     path_of: Callable[[str], str]  # id -> path of the image file, relative to the folder of images
     fixed_splits: bool = False
     ground_truth: dict[str, Any] | None = None
+    passed_over: Mapping[str, str] = {}  # path -> reason, of files and folders that no image comes of

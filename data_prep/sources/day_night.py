@@ -61,11 +61,12 @@ def read_collection(images_dir: str, validation_fraction: float, test_fraction: 
     """
     if not os.path.isdir(images_dir):
         raise FileNotFoundError(f"`images_dir` must be a folder. Received: images_dir={images_dir}.")
+    passed_over: dict[str, str] = {}
     table = os.path.join(images_dir, TABLE)
     if os.path.isfile(table):
         views, places, has_frames = _read_places(table)
     else:
-        views = read_views(find_images(images_dir), images_dir)
+        views = read_views(find_images(images_dir, passed_over), images_dir)
         places, has_frames = [view.sequence for view in views], pair_frames
         if not views:
             raise ValueError(f"`images_dir` must have images ({', '.join(SUFFIXES)}) in it or below. "
@@ -90,7 +91,7 @@ def read_collection(images_dir: str, validation_fraction: float, test_fraction: 
             splits.append(SplitImages(
                 name, ids[rows].tolist(), landmarks=landmarks[rows], domains=domains[rows].tolist(),
                 pairs=pairs[rows].tolist() if has_frames else None))
-    return ImageCollection(splits, path_of.__getitem__, fixed_splits=True)
+    return ImageCollection(splits, path_of.__getitem__, fixed_splits=True, passed_over=passed_over)
 
 
 def _read_places(path: str) -> tuple[list[View], list[str], bool]:

@@ -24,19 +24,21 @@ def read_collection(images_dir: str, image_list: str) -> ImageCollection:
     """
     inside = "jpg" if images_dir and os.path.isdir(os.path.join(images_dir, "jpg")) else ""
     folder = os.path.join(images_dir, inside)
+    passed_over: dict[str, str] = {}
     if image_list:
         paths, labels = read_entries(image_list, folder)
         if labels is not None:
             raise ValueError(f"Lines of {image_list} must hold a path and no label for dataset=distractors. "
                              f"Received: label {labels[0]!r}.")
     else:
-        paths = find_images(folder)
+        paths = find_images(folder, passed_over)
     path_of = ids_of_paths(paths, folder)
     if not path_of:
         raise ValueError(f"`images_dir` must have images ({', '.join(SUFFIXES)}) in it or below. "
                          f"Received: none in {images_dir}.")
     return ImageCollection([SplitImages("index", list(path_of))],
-                           lambda image_id: os.path.join(inside, path_of[image_id]))
+                           lambda image_id: os.path.join(inside, path_of[image_id]),
+                           passed_over=passed_over)
 
 
 def _check(config: Any) -> None:

@@ -33,7 +33,8 @@ def read_collection(images_dir: str, test_fraction: float, seed: int) -> ImageCo
     Raises:
         as `read_images`; ValueError if no class has an image to spare for the split `test`.
     """
-    images = read_images(images_dir)
+    passed_over: dict[str, str] = {}
+    images = read_images(images_dir, passed_over)
     _, labels = np.unique(images.landmarks, return_inverse=True)
     parts = split_images(labels, int(labels.max()) + 1, test_fraction, seed)
     if test_fraction and "validation" not in parts:
@@ -42,17 +43,27 @@ def read_collection(images_dir: str, test_fraction: float, seed: int) -> ImageCo
     names = {"train": "train", "validation": "test"}  # of the parts of the one and the other function
     return ImageCollection([SplitImages(names[part], [images.ids[row] for row in np.sort(rows)],
                                         landmarks=images.landmarks[np.sort(rows)])
-                            for part, rows in parts.items()], images.path_of)
+                            for part, rows in parts.items()], images.path_of, passed_over=passed_over)
 
 
-def read_images(images_dir: str) -> LabelledImages:
+def read_images(images_dir: str, passed_over: dict[str, str] | None = None) -> LabelledImages:
     """The images below the folders of `images_dir`; the first folder is the class, and ids are paths.
 
+    Args:
+        images_dir: folder of the classes' folders.
+        passed_over: is filled: path -> reason of images that are not read, and of folders without an image.
+
     Raises:
-        ValueError: if there is no folder with an image, or two images differ only in their suffix.
+        ValueError: if there is no folder with an image, two images differ only in their suffix, or links lead
+            to a folder twice.
         FileNotFoundError: if `images_dir` does not exist.
     """
-    paths = (path for path in find_images(images_dir) if os.sep in path)
+    passed_over = {} if passed_over is None else passed_over
+    paths = [path for path in find_images(images_dir, passed_over) if os.sep in path]
+    classes = {path.split(os.sep, 1)[0] for path in paths}
+    passed_over.update({f"{name}{os.sep}": "no image that is read in this folder" for name in
+                        sorted(os.listdir(images_dir)) if name not in classes and not name.startswith(".")
+                        and os.path.isdir(os.path.join(images_dir, name))})
     path_of = ids_of_paths(paths, images_dir)
     if not path_of:
         raise ValueError("`images_dir` must have a folder per class with images "

@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from data_prep.stage.repeats import first_repeated
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")  # in any case; other files are not looked at
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".jfif", ".jpe", ".bmp", ".tif", ".tiff", ".avif",
+            ".heic", ".heif")  # in any case; other files are not looked at
+_NOT_READ = {suffix: f"{kind} is not read" for kind, suffixes in {
+    "camera raw": ".3fr .arw .cr2 .cr3 .dng .erf .nef .nrw .orf .pef .raf .raw .rw2 .sr2 .srw .x3f",
+    "JPEG 2000": ".j2k .jp2 .jpf .jpx", "JPEG XL": ".jxl", "film": ".avi .m4v .mkv .mov .mp4 .mpg .webm .wmv",
+    "such an image": ".eps .exr .hdr .ico .pbm .pcx .pgm .pnm .ppm .psd .svg .tga .xcf"}.items()
+    for suffix in suffixes.split()}
 
 
 def check_names(names: Iterable[str], source: str) -> None:
@@ -60,21 +66,38 @@ def path_finder(images_dir: str) -> Callable[[str], str]:
     return find
 
 
-def find_images(images_dir: str) -> Iterator[str]:
+def find_images(images_dir: str, passed_over: dict[str, str] | None = None) -> Iterator[str]:
     """Paths of the images below a folder, relative to it, in order; hidden files and folders are passed by.
+
+    Folders that are symbolic links count.
+
+    Args:
+        images_dir: the folder.
+        passed_over: path -> reason of images and films of formats that are not read; filled on the way.
 
     Raises:
         FileNotFoundError: if `images_dir` is not a folder.
+        ValueError: if links make a folder occur twice, as a loop of them does.
         OSError: for a folder that cannot be read.
     """
     if not os.path.isdir(images_dir):
         raise FileNotFoundError(f"`images_dir` must be a folder. Received: images_dir={images_dir}.")
-    for folder, folders, names in os.walk(images_dir, onerror=_fail):
+    found: dict[str, str] = {}
+    for folder, folders, names in os.walk(images_dir, onerror=_fail, followlinks=True):
+        first = found.setdefault(os.path.realpath(folder), folder)
+        if first != folder:
+            raise ValueError("Symbolic links must not make a folder of images occur twice. "
+                             f"Received: {printable(first)} and {printable(folder)}.")
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         inside = os.path.relpath(folder, images_dir)
         for name in sorted(names):
+            path = name if inside == "." else os.path.join(inside, name)
             if not name.startswith(".") and name.lower().endswith(SUFFIXES):
-                yield name if inside == "." else os.path.join(inside, name)
+                yield path
+            elif passed_over is not None and not name.startswith("."):
+                reason = _NOT_READ.get(os.path.splitext(name)[1].lower())
+                if reason:
+                    passed_over[path] = reason
 
 
 def ids_of_paths(paths: Iterable[str], images_dir: str) -> dict[str, str]:

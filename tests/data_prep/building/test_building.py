@@ -71,6 +71,21 @@ class BuildTest(unittest.TestCase):
 
 
 class TrainingTest(BuildTest):
+    def test_says_what_it_passed_over_and_which_classes_it_lost(self):
+        self.write_classes()
+        self.write("raw/1.nef", b"raw")
+        self.write("phone/1.heic", photographs.heic_header(48, 64))
+        self.write("bitmaps/1.bmp", photographs.encode(photographs.pixels(), "BMP"))
+        logging.set_verbosity(logging.WARNING)
+        with self.assertLogs(level="WARNING") as logs:
+            manifest = self.build(max_bad_fraction=0.1, validation_fraction=0)
+        self.assertEqual(manifest.passed_over, {"raw/1.nef": "camera raw is not read",
+                                                "raw/": "no image that is read in this folder"})
+        self.assertEqual(manifest.splits["train"].num_examples, 25)
+        self.assertRegex("\n".join(logs.output), "Passed over raw/1.nef .camera raw is not read.; raw/ .no "
+                                                 "image that is read in this folder.; dataset.json lists all")
+        self.assertRegex("\n".join(logs.output), "1 of 6 classes have no readable image to train on: phone")
+
     def test_splits_hold_every_image_once_with_its_label_and_bytes(self):
         self.write_classes()
         manifest = self.build(validation_fraction=0.34, heldout_class_fraction=0.25)

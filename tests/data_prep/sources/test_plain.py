@@ -84,6 +84,39 @@ class FolderTest(FilesTest):
         self.assertEqual(self.splits(0.25)["test"].ids, found["test"].ids)
         self.assertNotEqual(self.splits(0.25, seed=1)["test"].ids, found["test"].ids)
 
+    def test_folders_that_are_links_count(self):
+        self.write("elsewhere/ash/1.jpg")
+        os.makedirs(self.path("mine"))
+        for name in ("ash", "oak"):
+            os.symlink(self.path("elsewhere/ash" if name == "ash" else name), self.path(f"mine/{name}"))
+        images = folder.read_images(self.path("mine"))
+        self.assertEqual(sorted(set(images.landmarks)), ["ash", "oak"])
+
+    def test_refuses_links_in_a_loop_and_two_to_one_folder(self):
+        for target, link in ((self.directory, "oak/up"), (self.path("oak"), "twin")):
+            os.symlink(target, self.path(link))
+            with self.assertRaisesRegex(ValueError, "links must not make a folder of images occur twice. "
+                                                    "Received: .* and .*"):
+                folder.read_images(self.directory)
+            os.remove(self.path(link))
+
+    def test_odd_names_are_names(self):
+        for name in ("Straße [1]/Bild [2].jpg", "東京/写真*.heic"):
+            self.write(name)
+        images = folder.read_images(self.directory)
+        self.assertLessEqual({"Straße [1]/Bild [2]", "東京/写真*"}, set(images.ids))
+
+    def test_tells_what_is_passed_over(self):
+        for name in ("old/a.JFIF", "old/b.bmp", "old/c.tiff", "raw/1.CR2", "raw/notes.txt", "oak/film.mov",
+                     "empty/.hidden.jpg"):
+            self.write(name)
+        collection = folder.read_collection(self.directory, 0.0, 0)
+        self.assertEqual(collection.splits[0].landmarks.tolist().count("old"), 3)
+        none = "no image that is read in this folder"
+        self.assertEqual(dict(collection.passed_over), {
+            "raw/1.CR2": "camera raw is not read", "oak/film.mov": "film is not read", "empty/": none,
+            "raw/": none})
+
     def test_refuses_a_fraction_that_takes_nothing(self):
         with self.assertRaisesRegex(ValueError, "`test_image_fraction` must take .*0.001, 13 images"):
             self.splits(0.001)
