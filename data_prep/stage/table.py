@@ -47,6 +47,17 @@ class Table(Mapping[str, Record], Generic[Record]):
         return [name for name in self if holds(self[name])]
 
 
+def settings_of(table: Table) -> list[type]:
+    """The settings classes that the records of a table name, but for those others extend, the last first.
+
+    To be the bases of one class of all settings: fields of the last base come first in it. A record without
+    settings of its own has None as its `settings`.
+    """
+    named = [record.settings for record in table.values() if record.settings is not None]
+    return [settings for settings in dict.fromkeys(reversed(named))
+            if not any(other is not settings and issubclass(other, settings) for other in named)]
+
+
 class OrNone(Iterable[str]):
     """The names of a table, then one of none of its records, for a setting that can do without: "none".
 

@@ -6,18 +6,12 @@ import dataclasses
 from typing import Any
 
 from data_prep.stage.stored_settings import from_stored
+from data_prep.stage.table import settings_of
 from delg.settings.kinds import INDEX_KINDS
 
 
-def _settings_of_types() -> list[type]:
-    """The settings classes of all records but those that others extend, the last record's first."""
-    found = dict.fromkeys(kind.settings for kind in reversed(list(INDEX_KINDS.values())))
-    return [settings for settings in found
-            if not any(other is not settings and issubclass(other, settings) for other in found)]
-
-
 @dataclasses.dataclass(frozen=True)
-class IndexConfig(*_settings_of_types()):
+class IndexConfig(*settings_of(INDEX_KINDS)):
     """How neighbours are found.
 
     Defaults are chosen on the clusters of tests.benchmarks.bench_search; those of asmk and binary_asmk are of

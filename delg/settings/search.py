@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, require, setting
-from data_prep.stage.table import OrNone
+from data_prep.stage.table import OrNone, settings_of
 from delg.settings.kinds import FINAL_ORDERS, MATCHERS, RERANKERS, TRANSFORMS, VERIFIERS
 
 
@@ -69,14 +69,9 @@ class VerificationConfig:
     seed: int = setting(0, help="seed of the samples that verifiers draw and of what is calibrated on")
 
 
-def _settings_of_rerankers() -> tuple[type, ...]:
-    found = [reranker.settings for reranker in RERANKERS.values() if reranker.settings is not None]
-    return tuple(dict.fromkeys(reversed(found)))
-
-
 # Of a dataclass with several bases, the fields of the last base come first.
 @dataclasses.dataclass(frozen=True)
-class SearchConfig(VerificationConfig, MatchingConfig, *_settings_of_rerankers(), GlobalSearchConfig):
+class SearchConfig(VerificationConfig, MatchingConfig, *settings_of(RERANKERS), GlobalSearchConfig):
     """Global search, then geometric verification of the first results."""
 
     def __post_init__(self):

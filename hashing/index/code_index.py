@@ -12,8 +12,9 @@ import numpy as np
 
 from data_prep.stage.stored_settings import from_stored
 from delg.index.files import IndexFiles, IndexWriter, read_description
-from hashing.index.config import CODE_INDEX_KINDS, CodeIndexConfig
+from hashing.index.config import CodeIndexConfig
 from hashing.index.finder import CodeFinder
+from hashing.index.kinds import CODE_INDEX_KINDS
 
 _IDS_AT_ONCE = 2**16
 

@@ -1,15 +1,34 @@
-"""What finds the nearest of many binary codes: one class for each type of index."""
+"""What finds the nearest of many binary codes: one class for each type of index, with its settings.
+
+Settings and flags of an index come from the modules of its types, so these never import
+`hashing.index.config`.
+"""
 
 from __future__ import annotations
 
 import abc
+import dataclasses
 from typing import ClassVar
 
 import faiss
 import numpy as np
 
+from data_prep.stage.settings import check_fields, setting
 from delg.index.files import IndexFiles, IndexWriter
-from hashing.index.config import CodeIndexConfig
+from hashing.index.kinds import CODE_INDEX_KINDS
+
+
+@dataclasses.dataclass(frozen=True)
+class CommonConfig:
+    """Settings of an index of any type; those of one type extend them."""
+
+    index_type: str = setting(
+        "flat", help="how neighbours are found; flat: every code is compared; ivf: those of the lists whose "
+        "centres are nearest; hash: those in the buckets of several substrings", choices=CODE_INDEX_KINDS)
+    seed: int = setting(0, help="seed of the clustering into lists", range="[0, inf)")
+
+    def __post_init__(self):
+        check_fields(self)
 
 
 class CodeFinder(abc.ABC):
@@ -17,13 +36,15 @@ class CodeFinder(abc.ABC):
 
     Attributes:
         stems: first parts of the names of its files.
+        settings: dataclass of what it is asked for, which becomes settings and flags of every index.
     """
 
     stems: ClassVar[tuple[str, ...]] = ()
+    settings: ClassVar[type[CommonConfig]] = CommonConfig
 
     @classmethod
     @abc.abstractmethod
-    def train(cls, codes: np.ndarray, config: CodeIndexConfig) -> CodeFinder:
+    def train(cls, codes: np.ndarray, config: CommonConfig) -> CodeFinder:
         """A finder without codes, prepared for such as uint8 [N, B].
 
         Raises:
@@ -44,7 +65,7 @@ class CodeFinder(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def load(cls, files: IndexFiles, codes: np.ndarray, config: CodeIndexConfig) -> CodeFinder:
+    def load(cls, files: IndexFiles, codes: np.ndarray, config: CommonConfig) -> CodeFinder:
         """The finder of these codes that was written.
 
         Raises:
@@ -66,7 +87,7 @@ class FaissFinder(CodeFinder):
         self.faiss_index = faiss_index
 
     @abc.abstractmethod
-    def set_effort(self, config: CodeIndexConfig) -> None:
+    def set_effort(self, config: CommonConfig) -> None:
         """Says how thoroughly FAISS searches, which its file does not."""
 
     def add(self, codes: np.ndarray, num_known: int) -> None:
@@ -80,7 +101,7 @@ class FaissFinder(CodeFinder):
         return {"faiss": writer.write_bytes("faiss", faiss.serialize_index_binary(self.faiss_index).data)}
 
     @classmethod
-    def load(cls, files: IndexFiles, codes: np.ndarray, config: CodeIndexConfig) -> FaissFinder:
+    def load(cls, files: IndexFiles, codes: np.ndarray, config: CommonConfig) -> FaissFinder:
         index = faiss.deserialize_index_binary(np.frombuffer(files.read_bytes("faiss"), np.uint8))
         found = (type(index).__name__, index.ntotal, index.d)
         expected = (cls.faiss_class.__name__, len(codes), 8 * codes.shape[1])

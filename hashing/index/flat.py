@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from delg.index.files import IndexFiles
-from hashing.index.config import CodeIndexConfig
-from hashing.index.finder import CodeFinder
+from hashing.index.finder import CodeFinder, CommonConfig
 from hashing.index.hamming_scan import HammingScan
 
 
@@ -21,7 +20,7 @@ class FlatFinder(CodeFinder):
         self._scan = HammingScan(codes)
 
     @classmethod
-    def train(cls, codes: np.ndarray, config: CodeIndexConfig) -> FlatFinder:
+    def train(cls, codes: np.ndarray, config: CommonConfig) -> FlatFinder:
         return cls(codes[:0])
 
     def add(self, codes: np.ndarray, num_known: int) -> None:
@@ -31,5 +30,5 @@ class FlatFinder(CodeFinder):
         return self._scan.search(queries, num_neighbors)
 
     @classmethod
-    def load(cls, files: IndexFiles, codes: np.ndarray, config: CodeIndexConfig) -> FlatFinder:
+    def load(cls, files: IndexFiles, codes: np.ndarray, config: CommonConfig) -> FlatFinder:
         return cls(codes)

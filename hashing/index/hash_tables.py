@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import faiss
 import numpy as np
 
-from hashing.index.config import CodeIndexConfig
-from hashing.index.finder import FaissFinder
+from data_prep.stage.settings import setting
+from hashing.index.finder import CommonConfig, FaissFinder
+
+
+@dataclasses.dataclass(frozen=True)
+class HashTableConfig(CommonConfig):
+    """Settings of hash tables."""
+
+    num_tables: int = setting(4, help="substrings of the code that hash looks up", range="[1, inf)")
+    num_flips: int = setting(2, help="bits of a substring that may differ in hash", range="[0, inf)")
 
 
 class HashTableFinder(FaissFinder):
@@ -16,10 +26,11 @@ class HashTableFinder(FaissFinder):
     2014 (here with a fixed number of flips, so that some neighbours are missed).
     """
 
+    settings = HashTableConfig
     faiss_class = faiss.IndexBinaryMultiHash
 
     @classmethod
-    def train(cls, codes: np.ndarray, config: CodeIndexConfig) -> HashTableFinder:
+    def train(cls, codes: np.ndarray, config: HashTableConfig) -> HashTableFinder:
         code_size = 8 * codes.shape[1]
         bits = code_size // config.num_tables
         if not 1 <= bits <= 32 or config.num_flips > bits:
@@ -30,5 +41,5 @@ class HashTableFinder(FaissFinder):
         finder.set_effort(config)
         return finder
 
-    def set_effort(self, config: CodeIndexConfig) -> None:
+    def set_effort(self, config: HashTableConfig) -> None:
         self.faiss_index.nflip = config.num_flips

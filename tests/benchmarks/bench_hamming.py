@@ -24,7 +24,8 @@ from absl import flags
 
 from data_prep.stage import command_line
 from hashing.index.code_index import CodeIndex
-from hashing.index.config import CODE_INDEX_KINDS, CodeIndexConfig
+from hashing.index.config import CodeIndexConfig
+from hashing.index.kinds import CODE_INDEX_KINDS
 
 _NUM_CODES = flags.DEFINE_integer("num_codes", 10_000_000, "Codes of the index.", lower_bound=1000)
 _NUM_QUERIES = flags.DEFINE_integer("num_queries", 256, "Codes searched for, in one batch.", lower_bound=1)

@@ -1,7 +1,8 @@
 import sys
+import types
 import unittest
 
-from data_prep.stage.table import OrNone, Table
+from data_prep.stage.table import OrNone, Table, settings_of
 
 SQUARE = "a square"  # record of the table below
 
@@ -26,6 +27,14 @@ class TableTest(unittest.TestCase):
             with self.subTest(name), self.assertRaises(error):
                 self.table[name]
         self.assertIsNone(self.table.get("cube"))
+
+    def test_settings_of_records_but_for_those_that_others_extend(self):
+        common = type("Common", (), {})
+        one, two = type("One", (common,), {}), type("Two", (common,), {})
+        named = [two, common, None, one, two]
+        table = {number: types.SimpleNamespace(settings=settings) for number, settings in enumerate(named)}
+        self.assertEqual(settings_of(table), [two, one])
+        self.assertEqual(settings_of({}), [])
 
     def test_a_setting_that_can_do_without_a_record(self):
         choices = OrNone(self.table)

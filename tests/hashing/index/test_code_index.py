@@ -1,3 +1,4 @@
+import importlib
 import os
 import tempfile
 import unittest
@@ -8,10 +9,13 @@ import numpy as np
 from delg.index.files import IndexFiles, read_description
 from delg.index.searching import ExactIndex
 from hashing.codes import codes
+from hashing.index import code_index
+from hashing.index import config as index_config
 from hashing.index.code_index import CodeIndex
-from hashing.index.config import CODE_INDEX_KINDS, CodeIndexConfig
+from hashing.index.config import CodeIndexConfig
 from hashing.index.flat import FlatFinder
 from hashing.index.inverted_lists import ListFinder
+from hashing.index.kinds import CODE_INDEX_KINDS
 from tests.fixtures import scripts
 from tests.fixtures.saved_index import save_index
 
@@ -81,15 +85,20 @@ class CodeIndexTest(unittest.TestCase):
 
     def test_a_made_up_type_takes_one_module_and_one_line(self):
         line = {"counting": "tests.fixtures.made_up_code_index:CountingFinder"}
-        with mock.patch.dict(CODE_INDEX_KINDS.places, line), tempfile.TemporaryDirectory() as folder:
+        self.addCleanup(setattr, index_config, "CodeIndexConfig", CodeIndexConfig)
+        with mock.patch.dict(CODE_INDEX_KINDS.places, line), tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(code_index, "CodeIndexConfig",
+                                  importlib.reload(index_config).CodeIndexConfig):  # made of the table anew
             text = " ".join(scripts.run("hashing.build_index", "--help").stdout.split())
             self.assertIn("--index_type: <flat|ivf|hash|counting>", text)
-            index = CodeIndex(self.codes, _names(500), 64, CodeIndexConfig("counting"))
+            self.assertIn("--added_bits: Bits that counting adds to every distance.", text)
+            config = index_config.CodeIndexConfig("counting", added_bits=3)
+            index = CodeIndex(self.codes, _names(500), 64, config)
             index.add(~self.codes[:3], _names(3, 500))
             index.save(folder)
             loaded = CodeIndex.load(folder)
             expected = CodeIndex(loaded.codes, _names(503), 64).search(self.queries, 9)[1]
-            np.testing.assert_array_equal(loaded.search(self.queries, 9)[1], expected)
+            np.testing.assert_array_equal(loaded.search(self.queries, 9)[1], expected + 3)
             self.assertEqual(loaded._finder.first.tolist(), [500])
             CodeIndex(self.codes, _names(500), 64).save(folder)
             self.assertEqual(len(os.listdir(folder)), 3)  # codes, ids, index.json
