@@ -3,12 +3,14 @@
     python -m delg.update_index --index_dir=build/demo/index --add_features='new/index-*.h5' \\
         --remove_ids=00ab,00cd
 
-Takes seconds, and reads of the index only what changes. The features to add must be of the same model and
-settings. Images are replaced by removing and adding them in one call. Removed descriptors keep their place
-on disk until the index is built again.
+Takes seconds; adding to an index that finds candidates reads all its descriptors once. The features to add
+must be of the same model and settings. Images are replaced by removing and adding them in one call. Removed
+descriptors keep their place on disk until the index is built again.
 """
 
 from __future__ import annotations
+
+import os
 
 from absl import flags
 
@@ -25,6 +27,9 @@ _REMOVE_IDS_FILE = flags.DEFINE_string("remove_ids_file", "",
 def main(_: list[str]) -> None:
     remove_ids = set(_REMOVE_IDS.value)
     if _REMOVE_IDS_FILE.value:
+        if not os.path.isfile(_REMOVE_IDS_FILE.value):
+            raise FileNotFoundError("`remove_ids_file` must be a file. "
+                                    f"Received: {_REMOVE_IDS_FILE.value!r}, which does not exist.")
         remove_ids.update(image for _, (image,) in read_list(_REMOVE_IDS_FILE.value, "id")[0])
     if not remove_ids and not _ADD_FEATURES.value:
         raise ValueError("One of `add_features`, `remove_ids` and `remove_ids_file` must be given. "
