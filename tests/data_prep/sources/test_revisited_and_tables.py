@@ -220,7 +220,7 @@ class RevisitedTest(FilesTest):
                 (b"\x80\x02Nr\x00\x00\x00\x08.", "without gnd"),  # a memo index of 2 GB
                 (b"\x80\x05\x96\x00\x00\x00\x00\x10\x00\x00\x00.", "must be a pickle"),  # 64 GB of bytes
                 (b"\x80\x04\x8f(\x90.", "the operation"),  # a set hashes too
-                (b"\x80\x02cnumpy\ndtype\n}b.", "a state for another value than an array"),
+                (b"\x80\x02cnumpy\ndtype\n}b.", "a state for a value that has none"),
                 (empty, "without gnd")):
             path = self.write("gnd.pkl", content)
             with self.subTest(message), self.assertRaisesRegex(ValueError, message):
