@@ -55,8 +55,8 @@ def fused_scores(similarities: np.ndarray, num_inliers: np.ndarray, min_inliers:
                  inlier_weight: float) -> np.ndarray:
     """similarity + weight * log(inliers / floor) above the floor: each doubling adds the same.
 
-    Chosen: on real photographs a sum that starts at the floor beats both the order by inliers and a sum of
-    log(1 + inliers).
+    Ours, see docs/decisions/0026-final-order.md: on real photographs a sum that starts at the floor beats
+    both the order by inliers and a sum of log(1 + inliers).
     """
     return similarities + inlier_weight * log_inlier_ratio(num_inliers, min_inliers)
 

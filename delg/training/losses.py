@@ -81,6 +81,8 @@ def _with_true_class(cosines, labels, change):
 class CosineSoftmaxLoss(keras.losses.Loss):
     """Cross-entropy over scaled cosines, the true class held back by a margin.
 
+    Source: that of each kind stands in the function of its logits, above.
+
     Args:
         kind: of GLOBAL_LOSSES, such as "arcface" (margin in radians), "cosface" (margin of cosine) or
             "softmax" (no margin).

@@ -46,7 +46,11 @@ def batch_all_triplet_loss(labels, codes, margin, active_only=True, mirrored=Tru
 
 
 def quantization_loss(codes):
-    """Mean squared distance of code values to the nearer of -1 and 1, what rounding to bits takes away."""
+    """Mean squared distance of code values to the nearer of -1 and 1, what rounding to bits takes away.
+
+    Source: Liu et al., "Deep Supervised Hashing for Fast Image Retrieval", CVPR 2016, whose regulariser takes
+    the absolute distance; the square is ours.
+    """
     return tf.reduce_mean(tf.square(tf.abs(tf.cast(codes, tf.float32)) - 1.0))
 
 

@@ -13,7 +13,7 @@ from hashing.training.triplets import positive_pairs
 
 
 def batch_all(labels: tf.Tensor, codes: tf.Tensor, margin: float, config: TrainConfig) -> tf.Tensor:
-    """All triplets, see `losses.batch_all_triplet_loss`."""
+    """All triplets, see `losses.batch_all_triplet_loss`, which names the source."""
     return losses.batch_all_triplet_loss(labels, codes, margin, config.active_only, config.mirrored,
                                          config.order_aware)
 

@@ -37,7 +37,7 @@ def order_aware_weights(distances, anchors, positives):
     """Weight of each triplet: by how much it matters that positive and negative change places in a ranking.
 
     Ranks count from 1 over the other images of the batch; the weight is |1 / rank(positive) -
-    1 / rank(negative)|, so that mistakes at the head of the ranking count most. Chosen.
+    1 / rank(negative)|, so that mistakes at the head of the ranking count most. Ours.
 
     Args:
         distances: float32, [B, B].

@@ -69,7 +69,8 @@ class DayNightRows:
             shared = sorted(known["day"] & known["night"])
             if not shared:
                 raise ValueError(f"`pairing` {pairing} needs images of one {pairing} in both domains. "
-                                 f"Received: {pattern!r}, which has none.")
+                                 f"Received: {pattern!r}, which has none. Take another pairing of "
+                                 f"{', '.join(PAIRINGS)}: a places.csv without frames tells places.")
             self._groups = {domain: _rows_of(keys, rows, shared) for domain, rows in numbers.items()}
 
     def length(self, domain: str) -> int:

@@ -14,6 +14,9 @@ NUM_SCALES = 2  # resolutions at which an image is judged; UNIT has 3
 def build_image_discriminator(width: float, name: str) -> keras.Model:
     """Judge of patches, at full and at half resolution.
 
+    Source: PatchGAN of https://arxiv.org/abs/1611.07004, section 3.2.2; several resolutions as in
+    https://arxiv.org/abs/1711.11585; sizes as UNIT's, see above.
+
     Args:
         width: channel multiplier; 1 has 64, 128 and 256 channels.
         name: of the model.
@@ -38,6 +41,8 @@ def build_image_discriminator(width: float, name: str) -> keras.Model:
 
 def build_domain_classifier(channels: int, grid: int, hidden: int = 64) -> keras.Model:
     """Judge of which domain a latent comes from, behind a reversed gradient: by its cells and its descriptor.
+
+    Source: DANN, https://arxiv.org/abs/1505.07818, section 4.2; the two inputs are chosen.
 
     Args:
         channels: of the latent.

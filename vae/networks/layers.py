@@ -42,7 +42,10 @@ class GradientReversal(keras.layers.Layer):
 
 def batch_normalization(name: str, initial_scale: str = "ones",
                         synchronized: bool = False) -> keras.layers.Layer:
-    """BatchNorm as in the original's framework, of the batch of a replica or, synchronized, of all."""
+    """BatchNorm as in the original's framework, of the batch of a replica or, synchronized, of all.
+
+    Source: https://arxiv.org/abs/1502.03167, algorithm 1.
+    """
     layer = BatchNormalization if synchronized else keras.layers.BatchNormalization
     return layer(epsilon=1e-5, momentum=0.9, gamma_initializer=initial_scale, name=name)
 
@@ -52,6 +55,7 @@ def instance_normalization(name: str, initial_scale: str = "ones",
     """Each channel of each image to mean 0 and variance 1, then learnt scale and offset; in float32.
 
     The scale starts as the initializer `initial_scale` says, the offset at zero.
+    Source: https://arxiv.org/abs/1607.08022.
 
     Replacement without tensorflow-addons: keras.layers.GroupNormalization with as many groups as channels.
     """
@@ -62,6 +66,8 @@ def instance_normalization(name: str, initial_scale: str = "ones",
 def layer_normalization(name: str, initial_scale: str = "ones",
                         synchronized: bool = False) -> keras.layers.Layer:
     """All channels of each image together to mean 0 and variance 1, then learnt scale and offset; in float32.
+
+    Source: https://arxiv.org/abs/1607.06450, with a scale and an offset per channel as in MUNIT.
 
     Replacement without tensorflow-addons: keras.layers.GroupNormalization with one group.
     """
@@ -75,7 +81,8 @@ class LatentCentring(keras.layers.Layer):
     mean of training.
 
     What all images of a domain have in common, such as a bright sky, then tells no image from another.
-    Domain-specific normalisation, https://arxiv.org/abs/1906.03950, of means alone and by position.
+    Source: domain-specific normalisation, https://arxiv.org/abs/1906.03950; of means alone and by position
+    is ours, see docs/decisions/0045-vae-centred-latents.md.
 
     Args:
         size: cells along each side of the latents in training; the means are resized to others.
@@ -116,7 +123,7 @@ class LatentCentring(keras.layers.Layer):
 class LatentPooling(keras.layers.Layer):
     """The descriptor of an image: means of its latent over a grid of equal parts, side by side, of unit norm.
 
-    A cell of the latent that lies in two parts counts in each by its share.
+    A cell of the latent that lies in two parts counts in each by its share. The grid is chosen.
 
     Args:
         grid: parts along each side.

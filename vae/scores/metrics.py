@@ -33,7 +33,7 @@ def search(queries: np.ndarray, query_places: np.ndarray, index: np.ndarray,
 
     The triplet loss is max(0, d(q, p) - d(q, n) + MARGIN), a hinge per triplet. Distances are divided by the
     mean distance between different places, so that neither scale nor dimensions decide it.
-    Source: recall at k as in NetVLAD, https://arxiv.org/abs/1511.07247, section 5.1; the hinge of FaceNet,
+    Source: recall at k as in NetVLAD, https://arxiv.org/abs/1511.07247, section 5; the hinge of FaceNet,
     https://arxiv.org/abs/1503.03832, section 3.1, which takes squared distances.
 
     Args:

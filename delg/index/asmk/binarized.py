@@ -16,6 +16,8 @@ _CODE_BYTES = 8  # codes are filled up with zeros to a multiple, as FAISS counts
 class SignKernel(MatchKernel):
     """Compares the signs of residuals: u = 1 - 2 h / d, h being the bits of d that differ.
 
+    Source: ASMK*, see `kernel`.
+
     Args:
         alpha, threshold: of `selectivity`.
         dimension: d, of residuals.

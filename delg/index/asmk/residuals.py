@@ -10,7 +10,7 @@ from delg.index.asmk.kind import AsmkKind
 
 
 class ResidualKernel(MatchKernel):
-    """Compares unit residuals by the selectivity of their cosine.
+    """Compares unit residuals by the selectivity of their cosine. Source: ASMK, see `kernel`.
 
     Args:
         alpha, threshold: of `selectivity`.
