@@ -38,8 +38,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
 
     Raises:
         FileNotFoundError: if an input is missing.
-        ValueError: if there are no queries, queries, index features and index are not of one model, or the
-            features lack an image of the index.
+        ValueError: there are no queries, not all is of one model, or features lack an image of the index.
     """
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
         index = load_index(index_dir)
