@@ -121,8 +121,9 @@ def _check_shards(manifest: Manifest, expected: dict[str, Expected],
                   job: jobs.JobConfig) -> dict[str, ShardContent]:
     folder = os.path.dirname(manifest.path)
     # A cluster's workers see the dataset's folder; the embedded ones work on a set that is read-only, too.
-    results_home = None if job.runner == jobs.EMBEDDED else folder
-    with tempfile.TemporaryDirectory(prefix=".validate.", dir=results_home) as results_dir:
+    scratch = (tempfile.TemporaryDirectory() if job.runner == jobs.EMBEDDED else
+               stage_files.temporary_beside(os.path.join(folder, "validation")))
+    with scratch as results_dir:
         results = jobs.run("Checking shards", functools.partial(shard_check.check_shard, folder, expected),
                            list(expected), results_dir, job,
                            sizes=[entry.shard.num_examples for entry in expected.values()])

@@ -22,24 +22,20 @@ _BLOCK = 1 << 22  # bytes read at a time
 _DISK_RESERVE = 64 << 20  # bytes left free
 _PROBE = 1 << 16  # bytes; a write that fails leaves less free
 _PAUSE = 0.05  # seconds between trials to lock a folder, which is locked alone for moments only
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp(\.weights\.h5)?")
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 _cleared: set[str] = set()  # folders this process has cleared, as it first wrote into them
 
 
 @contextlib.contextmanager
-def replacing(path: str, ending: str = "") -> Iterator[str]:
+def replacing(path: str) -> Iterator[str]:
     """Gives a temporary path in the folder of `path`; renames it to `path` when the block ends well.
 
     After an error or Ctrl-C in the block the temporary file is gone and `path` is as it was.
 
-    Args:
-        path: of the file.
-        ending: of the temporary path, for libraries that go by it.
-
     Raises:
         OSError: the disk is full, in whatever words the block's error says so; it names `path`.
     """
-    with temporary_beside(path, ending) as temporary, saying_when_full(path, temporary):
+    with temporary_beside(path) as temporary, saying_when_full(path, temporary):
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -71,21 +67,17 @@ def replacing_folder(path: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def temporary_beside(path: str, ending: str = "") -> Iterator[str]:
+def temporary_beside(path: str) -> Iterator[str]:
     """Gives a path in the folder of `path` for what is not finished; what lies there at the end is removed.
 
     Its name starts with a dot, so no shard pattern matches it, and occurs once. That of a process that is
     killed stays, until the next one that writes into the folder clears it.
-
-    Args:
-        path: that the name is made of.
-        ending: of the name.
     """
     directory, name = os.path.split(os.path.abspath(path))
     if directory not in _cleared:
         _cleared.add(directory)
         clear_temporaries(directory)
-    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.tmp{ending}")
+    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.tmp")
     with _folder_locked(directory, fcntl.LOCK_SH):
         try:
             yield temporary

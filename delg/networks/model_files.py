@@ -14,10 +14,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
+from keras.src.saving import saving_lib
 
-from data_prep.stage import files, stored_settings
+from data_prep.stage import files, hdf5_files, stored_settings
 
 CONFIG_FILE = "config.json"
 WEIGHT_FILES = {"best": "best.weights.h5", "last": "last.weights.h5"}
@@ -77,9 +79,22 @@ def weight_path(model_dir: str, weights: str) -> str:
 
 
 def save_weights(model: keras.Model, path: str) -> None:
-    """Writes `path` (*.weights.h5), whole or not at all."""
-    with files.replacing(path, ".weights.h5") as temporary:
-        model.save_weights(temporary)
+    """Writes `path` (*.weights.h5) as Keras does, whole or not at all.
+
+    Keras' own way ends the process with a segmentation fault where the disk fills.
+    """
+    with hdf5_files.writing(path, checksums=False) as writer:
+        saving_lib._save_state(model, _Store(writer.file), None, inner_path="", visited_trackables=set())
+
+
+class _Store:
+    """Groups for the variables of each object, as Keras' saving asks for them."""
+
+    def __init__(self, file: h5py.File):
+        self._file = file
+
+    def make(self, path: str) -> h5py.Group:
+        return self._file.create_group(f"{path}/vars" if path else "vars")
 
 
 def load_weights(model: keras.Model, path: str) -> None:

@@ -70,7 +70,7 @@ class ReplacingTest(unittest.TestCase):
 class ClearTest(unittest.TestCase):
     def test_what_a_killed_process_left_is_cleared_once_nobody_writes(self):
         with tempfile.TemporaryDirectory() as folder:
-            left = [".file.txt.99.tmp", ".last.weights.h5.0a1b2c3d.tmp.weights.h5", ".export.0a1b2c3d.tmp"]
+            left = [".file.txt.99.tmp", ".last.weights.h5.0a1b2c3d.tmp", ".export.0a1b2c3d.tmp"]
             kept = [".file.txt", "file.99.tmp", ".download.tar.part"]
             for name in [*left[:2], *kept]:
                 pathlib.Path(folder, name).touch()
