@@ -17,7 +17,7 @@ Source: https://colmap.github.io/database.html and COLMAP's scripts/python/datab
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sqlite3
 
 import numpy as np
@@ -75,19 +75,19 @@ class ColmapDatabaseWriter:
         self._images: dict[str, tuple[int, int]] = {}  # image id and number of keypoints
 
     def __enter__(self) -> ColmapDatabaseWriter:
-        self._replacing = files.replacing(self._path)
-        temporary = self._replacing.__enter__()
-        if os.path.exists(temporary):  # of a killed process with our number
-            os.remove(temporary)
-        self._connection = sqlite3.connect(temporary)
-        self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(files.replacing(self._path))
+            self._connection = stack.enter_context(contextlib.closing(sqlite3.connect(temporary)))
+            self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, error_type, error, traceback) -> None:
-        if error_type is None:
+        if error_type is not None:
+            self._open.__exit__(error_type, error, traceback)
+            return
+        with self._open:
             self._connection.commit()
-        self._connection.close()
-        self._replacing.__exit__(error_type, error, traceback)
 
     def add_image(self, image: DescribedImage) -> int:
         """Adds an image with its keypoints; returns its id in the database, from 1.

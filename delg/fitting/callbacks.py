@@ -29,6 +29,7 @@ class _EachStep(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._step += 1
+        self._ends_epoch = batch + 1 == self.params["steps"]
         self._on_step(logs)
 
     def _is_due(self, every: int) -> bool:
@@ -105,7 +106,9 @@ class HistoryTable(keras.callbacks.Callback):
 
 
 class Backup(_EachStep):
-    """Writes the checkpoint that a killed run resumes from, and at the end of each epoch `last.weights.h5`.
+    """At the end of each epoch writes `last.weights.h5`, then the checkpoint that a killed run resumes from.
+
+    So a run that is killed between the two does the epoch again, and all that happens at its end.
 
     Args:
         model: the whole DELG model.
@@ -120,9 +123,10 @@ class Backup(_EachStep):
         self.whole_model, self.manager, self.model_dir = model, manager, model_dir
 
     def _on_step(self, logs):
-        if self._is_due(self.backup_steps):
+        # A checkpoint of an epoch's last step says that the epoch is done; what it ends with comes before.
+        if self._is_due(self.backup_steps) and not self._ends_epoch:
             self.manager.save(checkpoint_number=self._step)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.manager.save(checkpoint_number=self._step)
         model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "last"))
+        self.manager.save(checkpoint_number=self._step)
