@@ -5,11 +5,8 @@ import json
 import multiprocessing
 import os
 import random
-import resource
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -115,28 +112,6 @@ class ShutOutTest(FaultsTest):
             pass  # a file in place of the folder: refused whoever asks, even root
         with self.assertRaisesRegex(OSError, "shards"):
             building.build(self.config())
-
-    def test_full_disk(self):
-        """A limit on the size of files stands in for it; in a process of its own, which keeps the limit."""
-        self.write_images(40)
-        code = ("import sys; from data_prep import build_tfrecords; from data_prep.stage import command_line;"
-                "command_line.run(build_tfrecords.main)")
-        size = sum(os.path.getsize(self.path("images", "class0", f"{number}.jpg")) for number in (0, 5, 10))
-
-        def limit() -> None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-        found = subprocess.run(
-            [sys.executable, "-c", code, "--dataset=folder", f"--images_dir={self.path('images')}",
-             f"--output_dir={self.path('shards')}", "--num_shards=1"],
-            preexec_fn=limit, capture_output=True, text=True, timeout=120)
-        self.assertEqual(found.returncode, 1)
-        self.assertRegex(found.stderr, "Error: .*File too large")
-        self.assertEqual(self.shards("shards"), [])
-        self.assertFalse(os.path.exists(self.path("shards", "dataset.json")))
-        building.build(self.config(num_shards=1))
-        self.assertEqual(self.shards("shards"), ["train-00000-of-00001", "validation-00000-of-00001"])
 
 
 class OddImagesTest(FaultsTest):
