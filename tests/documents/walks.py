@@ -11,9 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import tensorflow as tf
-
-from tests.fixtures import scripts
+from tests.fixtures import eager, scripts
 
 # Commands that do not run here, and why.
 NOT_RUN = {
@@ -106,11 +104,8 @@ def walk(text: str, server: str = "", replaced: Mapping[str, str] = {},
         added = ADDED.get(step.program, "").format(server=server).split()
         if step.program == "data_prep.download" and any(map(_PARTS.match, given)):
             added.append("--parts=1" if "--dataset=distractors" in given else "--parts=0")
-        tf.config.run_functions_eagerly(step.program.endswith(".train"))  # one step is not worth a graph
-        try:
-            finished = scripts.run(step.program, *given, *added)
-        finally:
-            tf.config.run_functions_eagerly(False)
+        run = eager.eagerly(scripts.run) if step.program.endswith(".train") else scripts.run
+        finished = run(step.program, *given, *added)
         if finished.returncode:
             raise AssertionError(f"{step}\n{finished.stderr[-3000:]}{finished.stdout[-1000:]}")
 

@@ -24,6 +24,7 @@ def setUpModule():
         validation_pattern=f"{_folder.name}/validation-*", image_size=16, width=1 / 32, batch_size=4,
         normalization="none", up_normalization="batch", descriptor_grid=2, num_steps=3, steps_per_epoch=2,
         plateau_epochs=1, plateau_factor=0.5, num_pictures=2, seed=3)
+    loop.train(_base)
 
 
 def tearDownModule():
@@ -31,10 +32,6 @@ def tearDownModule():
 
 
 class TrainTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        loop.train(_base)
-
     def test_files_of_a_finished_run(self):
         files = set(os.listdir(_base.model_dir))
         self.assertLessEqual({"config.json", "best.weights.h5", "last.weights.h5", "history.csv", "backup",
@@ -87,7 +84,6 @@ class TrainTest(unittest.TestCase):
 class KilledTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        loop.train(_base)  # left alone where it is finished
         cls.config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=1)
         model_dirs.kill_after_first_backup("vae.train", cls.config)
 
