@@ -27,8 +27,9 @@ _INPUT = flags.DEFINE_string("input", None, "File, folder, or glob of shards.", 
 _OUTPUT = flags.DEFINE_string("output", None, "File or folder to write.", required=True)
 _FORMAT = flags.DEFINE_enum("format", None, FORMATS, "Format to write.", required=True)
 _INPUT_FORMAT = flags.DEFINE_enum("input_format", "shards", INPUT_FORMATS, "Format to read.")
-_NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id, such as .jpg: hloc and COLMAP name "
-                                   "images by their files. To write shards it is taken off.")
+_NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id that has no suffix of an image, "
+                                   "such as .jpg: hloc and COLMAP name images by their files. To write "
+                                   "shards it is taken off.")
 _PAIRS = flags.DEFINE_string("pairs", None, "Lines of two ids; with colmap and hloc: pairs to match.")
 _MATCHES = flags.DEFINE_string("matches", None, "With hloc and --pairs: the file of matches to write.")
 _QUERY_INPUT = flags.DEFINE_string("query_input", None, "To write mat: glob of the queries' shards.")
@@ -57,7 +58,7 @@ def main(_: list[str]) -> None:
     from delg.features.reader import FeatureReader
 
     source, target, output, suffix = _INPUT.value, _FORMAT.value, _OUTPUT.value, _NAME_SUFFIX.value
-    named = hloc.read_pairs(_PAIRS.value, suffix) if _PAIRS.value else []
+    named = hloc.read_pairs(_PAIRS.value) if _PAIRS.value else []
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     config = {"fingerprint": _FINGERPRINT.value, "converted_from": _INPUT_FORMAT.value}
     rename = conversion.without_suffix if target == "shards" else conversion.with_suffix

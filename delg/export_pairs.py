@@ -19,7 +19,8 @@ _RANKING = flags.DEFINE_string("ranking", None, "File of delg.search_images.", r
 _OUTPUT = flags.DEFINE_string("output", None, "File of pairs to write.", required=True)
 _NUM_PAIRS = flags.DEFINE_integer("num_pairs", 20, "Results per query.")
 _VERIFIED_ONLY = flags.DEFINE_boolean("verified_only", False, "Pass over results without enough inliers.")
-_NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id, such as .jpg.")
+_NAME_SUFFIX = flags.DEFINE_string("name_suffix", "",
+                                   "Put after each id that has no suffix of an image, such as .jpg.")
 _FEATURES = flags.DEFINE_string("features", None, "Glob of the shards of queries and index images.")
 _MATCHES = flags.DEFINE_string("matches", None, "File of hloc matches to write: the inliers of each pair.")
 _DATABASE = flags.DEFINE_string("database", None, "COLMAP database to write: all images, and the pairs.")
@@ -29,16 +30,21 @@ def main(_: list[str]) -> None:
     if bool(_FEATURES.value) != bool(_MATCHES.value or _DATABASE.value):
         raise ValueError("`features` goes with `matches` or `database`. Received: "
                          f"features={_FEATURES.value}, matches={_MATCHES.value}, database={_DATABASE.value}.")
-    from delg.exchange import hloc, ranking_pairs  # after the flags: OpenCV takes its time to load
+    from delg.exchange import (  # after the flags: OpenCV takes its time to load
+        conversion,
+        hloc,
+        ranking_pairs,
+    )
     from delg.scores.ranking import read_ranking
 
     ranking, suffix = read_ranking(_RANKING.value), _NAME_SUFFIX.value
     named = ranking_pairs.pairs_of_ranking(ranking, _NUM_PAIRS.value, _VERIFIED_ONLY.value)
+    hloc.write_pairs(_OUTPUT.value, [tuple(conversion.file_name(name, suffix) for name in pair)
+                                     for pair in named])  # first: it refuses ids with blanks
     if _MATCHES.value:
         ranking_pairs.write_matches(_MATCHES.value, ranking, named, _FEATURES.value, suffix)
     if _DATABASE.value:
         ranking_pairs.write_database(_DATABASE.value, ranking, named, _FEATURES.value, suffix)
-    hloc.write_pairs(_OUTPUT.value, [(first + suffix, second + suffix) for first, second in named])
     command_line.finish(f"{len(named)} pairs in {_OUTPUT.value}.", "hand the files to hloc or COLMAP")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import glob
 import os
 import posixpath
 import tarfile
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from data_prep.stage import jobs
+from data_prep.stage import files, jobs
 
 _END_BYTES = 1024  # zeros that end a tar file; POSIX.1, pax interchange format
 
@@ -53,7 +52,7 @@ def find_members(pattern: str, results_dir: str, job: jobs.JobConfig) -> TarMemb
         FileNotFoundError: if no file matches.
         ValueError: if a file is no tar file, is truncated or compressed, or two files hold one name.
     """
-    tars = sorted(glob.glob(pattern))
+    tars = files.matching(pattern, inside="")
     if not tars:
         raise FileNotFoundError(f"`from_tars` must match a tar file. Received: from_tars={pattern}.")
     places = [f"{place:05d}" for place in range(len(tars))]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import glob
 import os
 from collections.abc import Iterator, Sequence
 from concurrent import futures
@@ -81,7 +80,7 @@ def _read_sources(config: BuildConfig, manifest: Manifest, bad: Sequence[str]) -
     listed += f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""
     needs = (f"Building shards again needs all that {manifest.path} was built from. "
              f"Bad are: {listed or 'no shards'}. ")
-    if config.from_tars and not glob.glob(config.from_tars):
+    if config.from_tars and not stage_files.matching(config.from_tars):
         raise OSError(f"{needs}Received: no file that matches from_tars={config.from_tars}.")
     if not config.from_tars and not os.path.isdir(config.images_dir):
         raise OSError(f"{needs}Received: images_dir={config.images_dir}, which does not exist.")

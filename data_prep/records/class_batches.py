@@ -37,8 +37,9 @@ class ClassBatches:
         records = records[np.searchsorted(labels[records], 0):]
         found, firsts = np.unique(labels[records], return_index=True)
         if len(found) < num_classes:
-            raise ValueError(f"A batch of {num_classes} classes must find as many in the shards. "
-                             f"Received: {len(found)} classes with images.")
+            raise ValueError("`batch_size` / `images_per_class`, the classes of a batch, must be at "
+                             f"most those of the shards. Received: {num_classes} against {len(found)} with "
+                             "images.")
         self._members = np.split(records, firsts[1:])
         self._num_classes, self._images_per_class, self._seed = num_classes, images_per_class, seed
         self._worker_index, self._num_workers = worker_index, num_workers

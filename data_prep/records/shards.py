@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import io
 import os
@@ -34,7 +33,7 @@ def find_shards(pattern: str) -> list[str]:
         FileNotFoundError: if no shard matches.
         ValueError: if shards of two numberings match, such as -of-00008 and -of-00016.
     """
-    paths = sorted(path for path in glob.glob(pattern) if is_shard_name(os.path.basename(path)))
+    paths = [path for path in files.matching(pattern, inside="") if is_shard_name(os.path.basename(path))]
     if not paths:
         raise FileNotFoundError(f"No shard <split>-<i>-of-<n> matches the pattern {pattern!r}.")
     counts: dict[str, set[str]] = {}

@@ -49,7 +49,20 @@ def read_ground_truth(path: str) -> dict[str, Any]:
         raise ValueError(f"Ground truth must be a {', '.join(readers)} file. Received: {path}.")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"Ground truth {path} does not exist.")
-    stored = readers[suffix](path)
+    return check_ground_truth(readers[suffix](path), path, first_place=int(suffix == ".mat"))
+
+
+def check_ground_truth(stored: Any, path: str, first_place: int = 0) -> dict[str, Any]:
+    """A ground truth as a file holds it, made of dicts, lists, strings and numbers only, places from 0.
+
+    Args:
+        stored: what the file holds.
+        path: of the file, for messages.
+        first_place: what the file calls the first image of imlist.
+
+    Raises:
+        ValueError: as of `read_ground_truth`; of one query's values it names the query.
+    """
     missing = {"imlist", "qimlist", "gnd"} - set(stored if isinstance(stored, dict) else ())
     if missing:
         raise ValueError(f"Ground truth {path} must have imlist, qimlist and gnd. "
@@ -60,7 +73,7 @@ def read_ground_truth(path: str) -> dict[str, Any]:
     if not qimlist or len(gnd) != len(qimlist):
         raise ValueError(f"Ground truth {path} must have at least one query and an entry of gnd for each. "
                          f"Received: {len(qimlist)} queries, {len(gnd)} entries.")
-    gnd = [_checked_entry(entry, query, len(imlist), path) for entry, query in zip(gnd, qimlist)]
+    gnd = [_checked_entry(entry, query, len(imlist), path, first_place) for entry, query in zip(gnd, qimlist)]
     return {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
 
 
@@ -113,11 +126,13 @@ def _whole(number: float, name: str) -> int:
     return int(number)
 
 
-def _checked_entry(entry: Any, query: str, num_index: int, path: str) -> dict[str, Any]:
+def _checked_entry(entry: Any, query: str, num_index: int, path: str,
+                   first_place: int) -> dict[str, Any]:
     try:
         box = [float(value) for value in _numbers(entry["bbx"], "bbx")]
-        places = {level: [_whole(row, level) for row in _numbers(entry[level], level)] for level in LEVELS}
-    except (KeyError, TypeError, ValueError) as error:
+        places = {level: [_whole(row, level) - first_place for row in _numbers(entry[level], level)]
+                  for level in LEVELS}
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The entry of query {query!r} in {path} must have bbx, easy, hard and junk, all "
                          f"numbers. Received: {type(error).__name__}: {error}.") from error
     if len(box) != 4 or not np.all(np.isfinite(box)):
@@ -126,7 +141,7 @@ def _checked_entry(entry: Any, query: str, num_index: int, path: str) -> dict[st
         outside = [row for row in rows if not 0 <= row < num_index]
         if outside:
             raise ValueError(f"{level} of query {query!r} in {path} must point into the {num_index} names of "
-                             f"imlist. Received: {outside[0]}.")
+                             f"imlist. Received: {outside[0] + first_place}.")
     return {"bbx": box, **places}
 
 
@@ -135,23 +150,13 @@ def _read_mat(path: str) -> dict[str, Any]:
     try:
         entries = [entry[0] if isinstance(entry, list) and len(entry) == 1 else entry  # a cell of one struct
                    for entry in stored["gnd"]]
-        gnd = [{"bbx": np.ravel(entry["bbx"]),
-                **{level: _from_zero(entry[level]) for level in LEVELS}}
-               for entry in entries]
+        gnd = [{name: np.ravel(entry[name]) for name in ("bbx", *LEVELS)} for entry in entries]
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"gnd of {path} must be structs with bbx, {', '.join(LEVELS)}. "
                          f"Received: {type(error).__name__}: {error}.") from error
     imlist, qimlist = ([names] if isinstance(names := stored[key], str) else list(names)
                        for key in ("imlist", "qimlist"))
     return {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
-
-
-def _from_zero(values: Any) -> list[Any]:
-    """Places that a .mat counts from one; what is no number at all is left for `_checked_entry` to refuse."""
-    places = [place - 1 for place in np.ravel(values).tolist()]
-    if -1 in places:
-        raise ValueError("place 0, where a .mat counts from 1")
-    return places
 
 
 def _read(config: Any) -> ImageCollection:

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import io
 import json
@@ -189,6 +190,19 @@ def write_json(path: str, value: Any) -> None:
             file.write("{\n" + ",\n".join(lines) + "\n}\n")
         else:
             json.dump(value, file, ensure_ascii=False)
+
+
+def matching(pattern: str, inside: str = "*") -> list[str]:
+    """Paths that match a glob, sorted; a file or a folder that is there is meant as it is written.
+
+    Args:
+        pattern: glob of files, or a folder; brackets in the name of a folder stand for themselves.
+        inside: glob of the files of a folder.
+    """
+    folder, name = (pattern, inside) if os.path.isdir(pattern) else os.path.split(pattern)
+    if os.path.isfile(pattern):
+        name = glob.escape(name)
+    return sorted(glob.glob(os.path.join(glob.escape(folder) if os.path.isdir(folder) else folder, name)))
 
 
 @contextlib.contextmanager

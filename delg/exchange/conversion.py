@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from data_prep.sources.formats.image_names import SUFFIXES
 from delg.exchange import colmap, delf, hloc, matlab
 from delg.features.reader import FeatureReader
 from delg.features.shards import DescribedImage, FeatureShardWriter, LocalFeatures, no_local_features
@@ -153,8 +154,13 @@ def _best_first(local: LocalFeatures, dim: int) -> LocalFeatures:
 
 
 def with_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[DescribedImage]:
-    """The images with `suffix` after their ids: hloc and COLMAP name images by their files, with `.jpg`."""
-    return (dataclasses.replace(image, id=image.id + suffix) for image in images)
+    """The images by the names of their files, see `file_name`."""
+    return (dataclasses.replace(image, id=file_name(image.id, suffix)) for image in images)
+
+
+def file_name(image_id: str, suffix: str) -> str:
+    """An id with `suffix` after it, unless it ends in that of an image file: hloc and COLMAP name files."""
+    return image_id if image_id.lower().endswith((*SUFFIXES, suffix or "\0")) else image_id + suffix
 
 
 def without_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[DescribedImage]:
@@ -171,15 +177,15 @@ def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config:
 
     Args:
         reader: the features of all the images.
-        named: pairs of ids.
+        named: pairs of ids or of `file_name`s.
         config: matcher, verifier and their settings; inliers fewer than its `min_inliers` count as none.
-        suffix: comes after the ids in what is returned, as by `with_suffix`.
+        suffix: of the names that are returned, as of `file_name`.
 
     Raises:
         ValueError: if an id is not among the features.
     """
-    rows = {image_id: row for row, image_id in enumerate(reader.ids)}
-    for first, second in named:
+    rows = {file_name(image_id, suffix): row for row, image_id in enumerate(reader.ids)}
+    for first, second in ((file_name(one, suffix), file_name(other, suffix)) for one, other in named):
         unknown = [name for name in (first, second) if name not in rows]
         if unknown:
             raise ValueError(f"Pairs must be of images in {reader.paths[0]} and its like. "
@@ -193,7 +199,7 @@ def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config:
         matches, inliers = (np.stack([chosen.query_rows, chosen.index_rows], axis=1)
                             for chosen in (found, verified))
         distances = np.linalg.norm(one.descriptors[inliers[:, 0]] - other.descriptors[inliers[:, 1]], axis=1)
-        yield PairMatches(first + suffix, second + suffix, len(one), matches, 1 - found.distances / 2,
+        yield PairMatches(first, second, len(one), matches, 1 - found.distances / 2,
                           inliers, 1 - distances / 2, verified.transform)
 
 

@@ -142,23 +142,19 @@ def write_pairs(path: str, pairs: Iterable[tuple[str, str]]) -> None:
             file.write(f"{pair[0]} {pair[1]}\n")
 
 
-def read_pairs(path: str, suffix: str = "") -> list[tuple[str, str]]:
-    """Pairs of ids, query first; empty lines are passed over.
-
-    Args:
-        path: of the file.
-        suffix: is taken off the names that end in it.
+def read_pairs(path: str) -> list[tuple[str, str]]:
+    """Pairs of names, query first; what names two images both ways or again is one pair, the first of them.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if a line has not two words.
     """
-    pairs = []
+    pairs = {}
     for line, words in read_rows(path, "\t "):
         if len(words) != 2 or not all(words):
             raise ValueError(f"Line {line} of {path} must be two ids. Received: {' '.join(words)[:80]!r}.")
-        pairs.append((words[0].removesuffix(suffix), words[1].removesuffix(suffix)))
-    return pairs
+        pairs.setdefault(frozenset(words), (words[0], words[1]))
+    return list(pairs.values())
 
 
 def _check_id(image_id: str, path: str) -> None:

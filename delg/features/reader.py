@@ -6,7 +6,6 @@ What one shard holds is written down in `shards`; here a set of shards is found 
 from __future__ import annotations
 
 import bisect
-import glob
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import re
 import h5py
 import numpy as np
 
-from data_prep.stage import hdf5_files
+from data_prep.stage import files, hdf5_files
 from data_prep.stage.repeats import first_repeated
 from delg.features import local_codes, shards
 from delg.features.shards import LocalFeatures
@@ -29,7 +28,7 @@ def find_feature_shards(pattern: str) -> list[str]:
     Raises:
         FileNotFoundError: if there are none, or a numbered set is not complete on disk.
     """
-    paths = sorted(glob.glob(os.path.join(pattern, "*.h5") if os.path.isdir(pattern) else pattern))
+    paths = files.matching(pattern, "*.h5")
     if not paths:
         raise FileNotFoundError(f"No feature shards match {pattern}.")
     for folder, split, count in sorted({

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 
 import tensorflow as tf
+from absl import logging
 
 from data_prep.stage import ending
 from data_prep.stage.settings import require_member
@@ -35,6 +36,7 @@ def mirrored() -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy(accelerators)
     # The collective operations of processors fail on the second strategy that a process makes.
     processors = [device.name for device in tf.config.list_logical_devices("CPU")]
+    logging.warning("`strategy=mirrored` finds no accelerator here and trains on the processor.")
     return tf.distribute.MirroredStrategy(processors, tf.distribute.ReductionToOneDevice())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -56,5 +55,5 @@ def settings_without(features: dict[str, Any], names: Sequence[str]) -> dict[str
 def each_shard(features: str) -> Iterator[FeatureReader]:
     """The feature shards of a folder or glob, one open at a time. Raises as `find_feature_shards`."""
     for path in find_feature_shards(features):
-        with FeatureReader(glob.escape(path)) as images:
+        with FeatureReader(path) as images:
             yield images

@@ -42,6 +42,7 @@ def load_ground_truth(path: str) -> GroundTruth:
         if "gnd" not in content:
             raise ValueError("`ground_truth` must be a dataset with a ground truth of revisited form. "
                              f"Received: {path!r} of Google Landmarks; give it as `solution`.")
+        content = revisited.check_ground_truth(content, path)
     else:
         content = revisited.read_ground_truth(path)
     return from_lists(content)

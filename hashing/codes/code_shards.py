@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import glob
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
 
-from data_prep.stage import hdf5_files
+from data_prep.stage import files, hdf5_files
 from data_prep.stage.stored_settings import differences
 
 DEFAULTS: dict[str, Any] = {"features": False}  # what a shard has had whose `config` lacks it
@@ -98,8 +96,7 @@ def read_codes(pattern: str) -> EncodedImages:
         FileNotFoundError: no shard matches.
         ValueError: a file is no code shard, shards are of different models, or an id occurs twice.
     """
-    found = os.path.join(glob.escape(pattern), "*.h5") if os.path.isdir(pattern) else pattern
-    paths = sorted(glob.glob(found))
+    paths = files.matching(pattern, "*.h5")
     if not paths:
         raise FileNotFoundError(f"There must be code shards, as hashing.encode_images writes them. "
                                 f"Received: {pattern!r}, which matches none.")

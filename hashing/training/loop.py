@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from data_prep.records.manifest import manifest_beside
+from data_prep.stage.settings import require
 from delg.fitting import heldout, resuming
 from delg.fitting.run import BestWeights, Run, training
 from hashing.codes import codes
@@ -16,7 +18,7 @@ from hashing.networks.model import build_hashing
 from hashing.scores import metrics
 from hashing.training import last_layers
 from hashing.training.batches import training_batches
-from hashing.training.config import TrainConfig
+from hashing.training.config import MININGS, TrainConfig
 from hashing.training.objective import compile_hashing, freeze, with_targets
 
 _MAX_VALIDATION_IMAGES = 5000  # chosen
@@ -40,7 +42,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
         ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
             stopped being a number.
     """
-    stored = _start_config(config, manifest_beside(config.train_pattern).num_classes)
+    num_classes = manifest_beside(config.train_pattern).num_classes
+    _check_classes(config, num_classes)
+    stored = _start_config(config, num_classes)
     with training(config, stored) as run:
         model = build_hashing(config.model_config(), "none" if run.is_begun else config.backbone_weights)
         freeze(model, config)
@@ -48,6 +52,19 @@ def train(config: TrainConfig) -> dict[str, Any]:
         run.restore(model, trained, kept=trained)
         _fit(run)
     return stored
+
+
+def _check_classes(config: TrainConfig, num_classes: int) -> None:
+    """Refuses batches of more classes than there are; warns of batches that seldom have two images of one."""
+    if config.images_per_class:
+        require(config.batch_size // config.images_per_class <= num_classes,
+                "`batch_size` / `images_per_class`, the classes of a batch, must be at most those of "
+                f"`train_pattern`, {num_classes}.",
+                batch_size=config.batch_size, images_per_class=config.images_per_class)
+    elif config.mining in MININGS and config.triplet_weight and config.batch_size**2 < 2 * num_classes:
+        logging.warning("Most batches of %d of images of %d classes hold no two of one class, so that no "
+                        "triplet is mined of them; `images_per_class` gives a batch its positives.",
+                        config.batch_size, num_classes)
 
 
 def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _record(make: Callable[..., keras.Model], name: str, **properties) -> Backbo
     def build_pretrained(batch_norm: type) -> keras.Model:
         try:
             network = make(weights="imagenet", include_top=False, input_shape=(None, None, 3))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # a plain one where there is no network
             raise OSError(f"The ImageNet weights of {name} could not be fetched by keras.applications; give "
                           f"`backbone_weights` a weight file, or none. Cause: {error}") from error
         return _with_batch_norm(network, batch_norm)

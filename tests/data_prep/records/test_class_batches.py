@@ -69,7 +69,7 @@ class ClassBatchesTest(unittest.TestCase):
                             [batch.numbers.tolist() for batch in other])
 
     def test_refuses_too_few_classes(self):
-        with self.assertRaisesRegex(ValueError, "A batch of 5 classes must .* Received: 4 classes"):
+        with self.assertRaisesRegex(ValueError, "classes of a batch, .* Received: 5 against 4 with"):
             ClassBatches(LABELS, 5, 2, 0)
 
 

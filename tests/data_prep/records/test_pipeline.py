@@ -156,7 +156,7 @@ class PipelineTest(unittest.TestCase):
                               {"images_per_class": 3}),
                              ("left alone when not training. Received: .*num_workers=2",
                               {"training": False, "num_workers": 2}),
-                             ("A batch of 10 classes .* Received: 7 classes",
+                             ("classes of a batch, .* Received: 10 against 7",
                               {"batch_size": 20, "images_per_class": 2}),
                              ("`worker_index` must be .* worker_index=3", {"worker_index": 3}),
                              ("one of paper, strong, none. Received: augmentation='flip'",

@@ -125,6 +125,7 @@ class ImageNamesTest(FilesTest):
 
 
 class RevisitedTest(FilesTest):
+    KEYS = ("bbx", "easy", "hard", "junk")
     EXPECTED = {"imlist": ["a", "b", "c"], "qimlist": ["p", "q"], "gnd": [
         {"bbx": [1.0, 2.0, 3.5, 4.0], "easy": [0], "hard": [1, 2], "junk": []},
         {"bbx": [0.0, 0.0, 9.0, 9.0], "easy": [], "hard": [], "junk": [2]}]}
@@ -168,13 +169,34 @@ class RevisitedTest(FilesTest):
         self.assertEqual(revisited.read_ground_truth(self.save_list()), self.EXPECTED)
 
     def test_mat_refuses_places_that_are_no_whole_numbers_from_one(self):
-        for places, message in (([2.5], "easy holds 1.5, which is not whole"), ("12", "TypeError"),
+        for places, message in (([2.5], "easy holds 2.5, which is not whole"), ("12", "TypeError"),
                                 ([float("nan")], "easy holds nan"),
-                                ([0], "place 0, where a .mat counts from 1"),
-                                (np.zeros(1, np.uint8), "place 0"), ([{"a": 1}], "TypeError"),
-                                ([4], "must point into the 3 names of imlist. Received: 3")):
-            with self.subTest(message), self.assertRaisesRegex(ValueError, f"list.mat.*{message}"):
+                                ([0], "names of imlist. Received: 0"),
+                                (np.zeros(1, np.uint8), "names of imlist. Received: 0"),
+                                ([{"a": 1}], "TypeError"),
+                                ([4], "must point into the 3 names of imlist. Received: 4")):
+            with self.subTest(message), self.assertRaisesRegex(
+                    ValueError, f"query 'q' in .*list.mat.*{message}"):
                 revisited.read_ground_truth(self.save_list(easy=places))
+
+    def test_every_value_of_a_mat_or_a_pickle_is_checked_too(self):
+        for name, write in (("gnd.mat", lambda path, stored: io.savemat(path, {**stored, "gnd": np.array(
+                [tuple(entry.values()) for entry in stored["gnd"]], [(key, object) for key in self.KEYS])})),
+                ("gnd.pkl", lambda path, stored: self.write("gnd.pkl", pickle.dumps(stored)))):
+            for changed, message in (({"easy": [1.5]}, "easy holds 1.5, which is not whole"),
+                                     ({"junk": [np.nan]}, "junk holds nan"),
+                                     ({"hard": [-1]}, "the 3 names of imlist"),
+                                     ({"hard": [9]}, "names of imlist. Received: 9"),
+                                     ({"easy": ["1"]}, "easy holds a value of type str"),
+                                     ({"bbx": [0, 0, 1, np.inf]}, "must be x1, y1, x2, y2"),
+                                     ({"bbx": [0, 0, 1]}, "must be x1, y1, x2, y2")):
+                whole = {"bbx": [0, 0, 9, 9], "easy": [1], "hard": [2], "junk": []}
+                stored = {**self.EXPECTED, "gnd": [whole, {**whole, **changed}]}
+                stored.update({key: np.array(stored[key], object) for key in ("imlist", "qimlist")})
+                write(self.path(name), stored)
+                with self.subTest(name, **changed), self.assertRaisesRegex(
+                        ValueError, f"query 'q' in .*{message}"):
+                    revisited.read_ground_truth(self.path(name))
 
     def test_malicious_pickle_is_not_run(self):
         marker = self.path("was_run")
@@ -239,7 +261,8 @@ class RevisitedTest(FilesTest):
         self.assertEqual(revisited.read_ground_truth(self.changed(easy=[1.0]))["gnd"][1]["easy"], [1])
 
     def test_refuses_boxes_that_are_no_numbers(self):
-        for box in ("1234", ["1", 2, 3, 4], [1, 2, 3, None], [1, 2, 3], [1, 2, 3, float("inf")]):
+        for box in ("1234", ["1", 2, 3, 4], [1, 2, 3, None], [1, 2, 3], [1, 2, 3, float("inf")],
+                    [1, 2, 3, 10**400]):
             with self.subTest(box), self.assertRaisesRegex(ValueError, "query 'q' in "):
                 revisited.read_ground_truth(self.changed(bbx=box))
 

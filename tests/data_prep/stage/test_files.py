@@ -9,6 +9,7 @@ import unittest
 from unittest import mock
 
 from data_prep.stage import files
+from tests.fixtures.temporary_files import FilesTest
 
 
 class ReplacingTest(unittest.TestCase):
@@ -97,6 +98,19 @@ with files.replacing(sys.argv[1]) as temporary:
     print(os.path.basename(temporary), flush=True)
     sys.stdin.read()
 """
+
+
+class MatchingTest(FilesTest):
+    def test_a_folder_with_brackets_is_meant_as_written(self):
+        paths = [self.write(f"set [1]/{name}") for name in ("a-[0].h5", "a-0.h5", "b.h5")]
+        self.write("set 1/a-0.h5")
+        folder = self.path("set [1]")
+        for pattern, found in ((folder, sorted(paths)), (f"{folder}/a-?.h5", paths[1:2]),
+                               (paths[0], paths[:1]), (f"{folder}/c*", []),
+                               (self.path("set [0-9]/*"), [self.path("set 1/a-0.h5")]),
+                               (self.path("*/b.h5"), paths[2:])):
+            with self.subTest(pattern):
+                self.assertEqual(files.matching(pattern, "*.h5"), found)
 
 
 if __name__ == "__main__":

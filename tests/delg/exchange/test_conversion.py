@@ -144,6 +144,18 @@ class ConversionTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "must end in `name_suffix` '.png'. Received: 'a.jpg'"):
             list(conversion.without_suffix(named, ".png"))
 
+    def test_names_get_a_suffix_once(self):
+        for image_id, name in (("a", "a.jpg"), ("a.jpg", "a.jpg"), ("a.JPG", "a.JPG"), ("a.png", "a.png"),
+                               ("a.b", "a.b.jpg"), ("IMG 1", "IMG 1.jpg")):
+            self.assertEqual(conversion.file_name(image_id, ".jpg"), name)
+            self.assertEqual(conversion.file_name(image_id, ""), image_id)
+
+    def test_pairs_name_images_by_id_or_by_file(self):
+        with FeatureReader(str(self.world / "index-*.h5")) as reader:
+            found = [(pair.first, pair.second) for pair in conversion.match_pairs(
+                reader, [(INDEX[0], f"{INDEX[1]}.jpg")], suffix=".jpg")]
+        self.assertEqual(found, [(f"{INDEX[0]}.jpg", f"{INDEX[1]}.jpg")])
+
     def test_pairs_of_unknown_images_are_refused(self):
         with FeatureReader(str(self.world / "index-*.h5")) as reader, \
                 self.assertRaisesRegex(ValueError, "index-00000-of-00001.h5 and its like. Received: 'z'"):

@@ -91,6 +91,13 @@ class ExportTest(unittest.TestCase):
                 turned = geometries[f"{index_id}.jpg", f"{query_id}.jpg"]
                 self.assertEqual(set(map(tuple, turned[:, ::-1])), set(map(tuple, rows)))
 
+    def test_names_with_blanks_are_refused_before_the_work(self):
+        done = self.run_script(ranking=self.path("search/ranking.h5"), output=self.path("no.txt"),
+                               name_suffix=" 1.jpg", features=self.features, database=self.path("no.db"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no.txt must be words without white space", done.stderr)
+        self.assertFalse({"no.txt", "no.db"} & set(os.listdir(self.folder)))
+
     def test_matches_lie_where_the_transform_says(self):
         ranking = read_ranking(self.path("search/ranking.h5"))
         pair = ("q0", f"i{self.positives[0][0]}")

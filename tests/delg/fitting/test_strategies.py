@@ -8,6 +8,8 @@ import time
 import unittest
 from unittest import mock
 
+import tensorflow as tf
+
 from data_prep.stage import ending
 from delg.fitting import strategies
 from tests.fixtures import forks
@@ -18,6 +20,14 @@ class ClusterTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "`strategy` must be one of one_device, mirrored, "
                                     "multi_worker, tpu. Received: strategy='two'."):
             strategies.build_strategy("two")
+
+    def test_mirrored_says_that_it_finds_no_accelerator(self):
+        with mock.patch.object(tf.config, "list_logical_devices",
+                               lambda kind: [] if kind == "GPU" else [mock.Mock(name=kind)]), \
+                mock.patch.object(tf.distribute, "MirroredStrategy"), \
+                self.assertLogs("absl", "WARNING") as logs:
+            strategies.build_strategy("mirrored")
+        self.assertIn("`strategy=mirrored` finds no accelerator here and trains on the proc", logs.output[0])
 
     def test_refuses_a_tf_config_that_names_no_cluster(self):
         workers = {"cluster": {"worker": ["a:1", "b:1"]}}

@@ -54,6 +54,11 @@ class ReceptiveFieldTest(unittest.TestCase):
             ends = (start - 1, start, start + size - 1, start + size)
             self.assertEqual(_sees(model, name, cell, columns, ends), [False, True, True, False])
 
+    def test_imagenet_weights_without_a_network_are_one_line_with_the_way_out(self):
+        with mock.patch.object(keras.utils, "get_file", side_effect=Exception("URL fetch failure")), \
+                self.assertRaisesRegex(OSError, "of resnet50 could not .* `backbone_weights` a .*, or none"):
+            backbone.build_network("resnet50", weights="imagenet")
+
     def test_resnet18(self):
         self._check("resnet18", width=0.125)
 

@@ -60,6 +60,13 @@ class LoadGroundTruthTest(unittest.TestCase):
         self.assert_content(ground_truth.load_ground_truth(self.path("dataset.json")))
         self.assert_content(ground_truth.load_ground_truth(self.folder))
 
+    def test_values_of_a_dataset_are_checked(self):
+        entries = [{**CONTENT["gnd"][0], "easy": [0.5]}, *CONTENT["gnd"][1:]]
+        save_manifest(Manifest(path="", dataset="x", seed=0, num_classes=0, labels=(), splits={},
+                               ground_truth={**CONTENT, "gnd": entries}), self.folder)
+        with self.assertRaisesRegex(ValueError, "query .* easy holds 0.5, which is not whole"):
+            ground_truth.load_ground_truth(self.folder)
+
     def test_dataset_without_ground_truth_is_refused(self):
         manifest = Manifest(path="", dataset="x", seed=0, num_classes=0, labels=(), splits={})
         save_manifest(manifest, self.folder)

@@ -57,6 +57,22 @@ class TrainTest(unittest.TestCase):
         model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir, ("last",))
         self.assertEqual(len(model_dirs.read_history(config.model_dir)), 3)
 
+    def test_batches_of_more_classes_than_there_are_are_refused_at_once(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/classes", batch_size=200,
+                                     images_per_class=2)
+        with self.assertRaisesRegex(ValueError, "`batch_size` / `images_per_class`, the classes of .*"
+                                                "batch_size=200, images_per_class=2"):
+            loop.train(config)
+        self.assertFalse(os.path.exists(config.model_dir))
+
+    def test_batches_without_positives_are_told_of(self):
+        config = dataclasses.replace(_base, batch_size=10, images_per_class=0, mining="semi_hard")
+        with self.assertLogs("absl", "WARNING") as logs:
+            loop._check_classes(config, 1000)
+        self.assertIn("`images_per_class` gives a batch its positives", logs.output[0])
+        with self.assertNoLogs("absl", "WARNING"):
+            loop._check_classes(config, 40)
+
     def test_other_settings_are_refused(self):
         with self.assertRaisesRegex(ValueError, "margin=0.0 then, 3.0 now"):
             loop.train(dataclasses.replace(_base, margin=3.0))
