@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,12 +21,13 @@ import h5py
 import numpy as np
 
 from data_prep.stage import files
+from data_prep.stage.hdf5_heaps import check_heaps
 
 # What HDF5 and NumPy raise where a file is not what it says.
-_FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
+FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
            MemoryError)
 _BYTES_PER_BYTE = 1100  # most that compression of HDF5 makes of a byte (deflate: 1032)
-_SMALL = 2**20  # bytes that any file may ask for
+_SMALL = 2**26  # bytes that any file may ask for
 _CHUNK_BYTES = 2**18  # read, and checked, at once; the library keeps four of them
 _CHUNK_ROWS = 1024  # at most
 
@@ -127,11 +129,11 @@ def writing(path: str, checksums: bool = True) -> Iterator[Hdf5Writer]:
         try:
             yield writer
             writer.file.close()
-        except _FAULTS:
+        except FAULTS:
             writer.check()  # of what follows a failure of the disk, that failure is the reason
             raise
         finally:
-            with contextlib.suppress(*_FAULTS):
+            with contextlib.suppress(*FAULTS):
                 writer.file.close()
         writer.check()
 
@@ -159,7 +161,10 @@ def opened(path: str, what: str) -> h5py.File:
         raise FileNotFoundError(f"{path} must be {what}. Received: no such file.")
     with refusing(path, what), contextlib.ExitStack() as stack:
         file = stack.enter_context(h5py.File(path, "r"))
-        _check_group(file, _SMALL + _BYTES_PER_BYTE * os.path.getsize(path), set())
+        if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
+            raise ValueError("a file of another kind of HDF5")
+        if _check_group(file, _SMALL + _BYTES_PER_BYTE * os.path.getsize(path), set()):
+            check_heaps(path)
         stack.pop_all()
     return file
 
@@ -169,7 +174,7 @@ def refusing(path: str, what: str) -> Iterator[None]:
     """Turns what HDF5 raises in the block into one ValueError that names the file."""
     try:
         yield
-    except _FAULTS as error:
+    except FAULTS as error:
         if path in str(error) and isinstance(error, ValueError) or isinstance(error, FileNotFoundError) \
                 or getattr(error, "errno", None) in files.DISK_FULL:
             raise
@@ -177,18 +182,28 @@ def refusing(path: str, what: str) -> Iterator[None]:
         raise ValueError(f"{path} must be {what}. {came}: {error}.") from error
 
 
-def _check_group(group: h5py.Group, most_bytes: int, seen: set[int]) -> None:
+def _check_group(group: h5py.Group, most_bytes: int, seen: set[int]) -> bool:
+    """Refuses what `reading` refuses; returns whether there are strings of any length."""
     address = h5py.h5o.get_info(group.id).addr
     if address in seen:  # a group may lie in itself
-        return
+        return False
     seen.add(address)
+    has_heap = _has_heap(group)
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{group.name}/{name}, a link".replace("//", "/"))
         entry = group[name]
         if isinstance(entry, h5py.Group):
-            _check_group(entry, most_bytes, seen)
-        elif entry.external or entry.is_virtual:
+            has_heap |= _check_group(entry, most_bytes, seen)
+            continue
+        if entry.external or entry.is_virtual:
             raise ValueError(f"{entry.name}, whose values lie in other files")
-        elif entry.nbytes > most_bytes:
-            raise ValueError(f"{entry.name} of {entry.nbytes} bytes, in a file of few")
+        for num_bytes in (entry.nbytes, math.prod(entry.chunks or (0,)) * entry.dtype.itemsize):
+            if num_bytes > most_bytes:
+                raise ValueError(f"{entry.name} of {num_bytes} bytes, in a file of few")
+        has_heap |= entry.dtype.hasobject or _has_heap(entry)
+    return has_heap
+
+
+def _has_heap(entry: h5py.Group | h5py.Dataset) -> bool:
+    return any(entry.attrs.get_id(name).dtype.hasobject for name in entry.attrs)

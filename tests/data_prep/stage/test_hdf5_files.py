@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -115,6 +116,43 @@ class ChecksumTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "without zero characters. Received: 'b.x00c'"), \
                 hdf5_files.writing(self.path) as writer:
             writer.write_texts("ids", ["a", "b\0c"])
+
+
+class HeapTest(unittest.TestCase):
+    """Strings of any length, as files of before and of others have them."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "a.h5")
+        with h5py.File(self.path, "w") as file:
+            file.create_dataset("ids", data=["a", "bc"], dtype=h5py.string_dtype())
+            file.attrs["config"] = "text"
+        self.content = pathlib.Path(self.path).read_bytes()
+        self.heap = self.content.index(b"GCOL")
+
+    def read(self) -> tuple:
+        with hdf5_files.reading(self.path, "a thing") as file:
+            return list(file["ids"].asstr()[:]), file.attrs["config"]
+
+    def change(self, place: int, content: bytes) -> None:
+        changed = bytearray(self.content)
+        changed[place:place + len(content)] = content
+        pathlib.Path(self.path).write_bytes(changed)
+
+    def test_are_read(self):
+        self.assertEqual(self.read(), (["a", "bc"], "text"))
+
+    def test_an_object_of_no_size_is_no_endless_loop(self):
+        self.change(self.heap + 16, bytes(16))
+        with self.assertRaisesRegex(ValueError, f"{self.path} must be a thing. .*storage is damaged"):
+            self.read()
+
+    def test_a_string_that_claims_gigabytes_is_refused_unread(self):
+        for reference in re.finditer(re.escape(self.heap.to_bytes(8, "little")), self.content):
+            self.change(reference.start() - 4, b"\xff\xff\xff\x7f")
+            with self.assertRaisesRegex(ValueError, "a string of 2147483647 bytes, in a file of"):
+                self.read()
 
 
 class ReadingTest(unittest.TestCase):

@@ -1,0 +1,1 @@
+"""Damaged files for every reader of a file that users exchange."""
