@@ -36,7 +36,7 @@ def main(_: list[str]) -> None:
 
     fitted = calibration.fit(_RANKING.value, _GROUND_TRUTH.value, _QUERY_FEATURES.value,
                              _INDEX_FEATURES.value)
-    files.write_json(_OUTPUT.value, fitted)
+    files.write_checked_json(_OUTPUT.value, fitted)
     validation, names = fitted["validation"], calibration.CHOSEN_SETTINGS
     table = rich.table.Table(*names, *calibration.PROTOCOLS, "",
                              title=f"{validation['num_queries']} queries, mAP, percent")

@@ -20,13 +20,13 @@ import h5py
 import numpy as np
 
 from data_prep.records import shard_stage
+from data_prep.stage import files
 from delg.exports import saving
 from delg.features import shards
 from delg.features.reader import FeatureReader
 from delg.features.whitening import read_whitening
 from delg.fitting import resuming
 from delg.index import building
-from delg.index.files import description_digest
 from delg.networks import model_files
 from delg.scores.ranking import read_ranking
 from delg.search import calibration, retrieval
@@ -77,7 +77,7 @@ class OldFilesTest(FilesTest):
             settings = settings[key]
         change(settings)
         if "sha256" in content:
-            content["sha256"] = description_digest(content)
+            content["sha256"] = files.json_digest(content)
         path.write_text(json.dumps(content))
 
     def change_attribute(self, name: str, change: Callable[[dict], None], *keys: str) -> None:

@@ -11,7 +11,8 @@
      "settings": {flag: value},     of data_prep.build_tfrecords, to build it again
      "unlisted": {"count", "examples"},  images on the disk that no table lists
      "left_out": [{"split", "id", "image", "reason"}, ...],
-     "passed_over": {path: reason}}  files of formats that are not read, and folders without an image
+     "passed_over": {path: reason},  files of formats that are not read, and folders without an image
+     "sha256": of all this}
 
 It is written last: shards without it are of a build that did not finish.
 """
@@ -19,7 +20,6 @@ It is written last: shards without it are of a build that did not finish.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -112,17 +112,20 @@ def load_manifest(path: str) -> Manifest:
         raise FileNotFoundError(f"{path} does not exist: build the shards with data_prep.build_tfrecords, "
                                 "or let an interrupted build finish.")
     try:
-        with open(path, encoding="utf-8") as file:
-            stored = json.load(file)
+        stored = files.read_checked_json(path)
         if stored["format"] != _FORMAT:
             raise ValueError(f"{path} must have format {_FORMAT}. Received: format={stored['format']!r}.")
+        _check_types(stored, {"dataset": str, "seed": int, "num_classes": int, "labels": list, "splits": dict,
+                              "sources": dict, "left_out": list})
+        _check_types({"settings": {}, "unlisted": {}, "passed_over": {}, **stored, "ground_truth": stored["ground_truth"] or {}},
+                     {"settings": dict, "unlisted": dict, "ground_truth": dict})
         splits = {name: _split_from_json(split) for name, split in stored["splits"].items()}
         return Manifest(path=path, dataset=stored["dataset"], seed=stored["seed"],
                         num_classes=stored["num_classes"], labels=tuple(stored["labels"]), splits=splits,
                         ground_truth=stored["ground_truth"], sources=stored["sources"],
                         left_out=tuple(stored["left_out"]), settings=stored.get("settings", {}),
                         unlisted=stored.get("unlisted", {}), passed_over=stored.get("passed_over", {}))
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} must describe a dataset as data_prep.build_tfrecords writes it. "
                          f"Received: a file with {type(error).__name__}: {error}.") from error
 
@@ -137,12 +140,26 @@ def save_manifest(manifest: Manifest, directory: str) -> Manifest:
     path = os.path.join(directory, FILE_NAME)
     stored = {"format": _FORMAT, **dataclasses.asdict(manifest)}
     del stored["path"]
-    files.write_json(path, stored)
+    files.write_checked_json(path, stored)
     return dataclasses.replace(manifest, path=path)
+
+
+def _check_types(stored: dict[str, Any], types: dict[str, type]) -> None:
+    """Raises a KeyError or TypeError unless the entries are there and of these very types."""
+    for name, expected in types.items():
+        if type(stored[name]) is not expected:
+            raise TypeError(f"{name} must be {expected.__name__}, not {type(stored[name]).__name__}")
 
 
 def _split_from_json(split: dict[str, Any]) -> Split:
     label_range = split["label_range"]
+    _check_types(split, {"num_examples": int, "num_classes": int, "shards": list})
+    for shard in split["shards"]:
+        _check_types(shard, {"file": str, "num_examples": int, "num_bytes": int, "sha256": str})
+        if os.path.basename(shard["file"]) != shard["file"] or shard["num_examples"] < 0:
+            raise TypeError(f"no shard: {shard}")
+    if label_range is not None:
+        _check_types(dict(enumerate(label_range)), {0: int, 1: int})
     return Split(num_examples=split["num_examples"], num_classes=split["num_classes"],
                  label_range=None if label_range is None else (label_range[0], label_range[1]),
                  shards=tuple(Shard(**shard) for shard in split["shards"]))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import zipfile
 from collections.abc import Sequence
 from concurrent import futures
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from data_prep.records.fields_without_image import read_light_features
 from data_prep.records.manifest import Shard
 from data_prep.records.record_file import TAIL_BYTES, masked_crc, record_spans
 from data_prep.stage import files as stage_files
+from data_prep.stage.numpy_files import reading_npz
 
 _DETAILS_DIR = ".details"
 _WORKERS = 8  # shards looked into at a time
@@ -92,16 +92,16 @@ def read_details(files: Sequence[str], shards: Sequence[Shard]) -> Details:
 def _details_of(path: str, shard: Shard) -> Details:
     kept = os.path.join(os.path.dirname(path), _DETAILS_DIR, f"{shard.file}.{shard.sha256[:16]}.npz")
     try:
-        with open(kept, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            details = Details(*(stored[name] for name in Details._fields))
+        with reading_npz(kept, "details of a shard") as stored:
+            details = Details(*map(stored.read, Details._fields))
         if {len(column) for column in details} == {shard.num_examples}:
             return details
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, TypeError):
         pass  # not there yet, or damaged
     rows = []
     with open(path, "rb", buffering=0) as file:
         for offset, length in _checked_spans(path, shard.num_examples):
-            features = read_light_features(file.fileno(), int(offset), int(length)).feature
+            features = read_light_features(file, int(offset), int(length)).feature
             label = features[LABEL].int64_list.value if LABEL in features else ()
             texts = (features[name].bytes_list.value if name in features else () for name in (DOMAIN, PAIR))
             rows.append((label[0] if label else NO_LABEL, *(text[0] if text else b"" for text in texts)))

@@ -268,6 +268,34 @@ def check_room(directory: str, needed: int, purpose: str) -> None:
                       f"{purpose}. Received: {free / 1e9:.2f} GB free.")
 
 
+def json_digest(value: dict[str, Any]) -> str:
+    """SHA-256, in hex, of all that a JSON object says but for its entry `sha256`, in whatever order."""
+    entries = json.loads(json.dumps({name: entry for name, entry in value.items() if name != "sha256"}))
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def write_checked_json(path: str, value: dict[str, Any]) -> None:
+    """Writes a JSON object with its digest as the last entry, `sha256`, whole or not at all."""
+    write_json(path, {**value, "sha256": json_digest(value)})
+
+
+def read_checked_json(path: str) -> dict[str, Any]:
+    """The JSON object that `write_checked_json` wrote, without its digest; it may have none.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a JSON object, or another than was written.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} must be a JSON object. Received: {type(value).__name__}.")
+    said = value.pop("sha256", None)
+    if said is not None and said != (digest := json_digest(value)):
+        raise ValueError(f"{path} must be as it was written: it is damaged or was changed since. Received: "
+                         f"SHA-256 {digest[:16]}...; whoever changed it on purpose takes out `sha256`.")
+    return value
+
+
 def sha256_of(path: str) -> str:
     """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -77,8 +76,8 @@ def read_export_config(export_dir: str) -> dict[str, Any] | None:
     path = os.path.join(export_dir, CONFIG_FILE)
     if not os.path.exists(path):
         return None
-    config = files.read_json(path)
-    if not isinstance(config, dict) or "fingerprint" not in config:
+    config = files.read_checked_json(path)
+    if "fingerprint" not in config:
         raise ValueError(f"{path} must hold an object with the key \"fingerprint\".")
     return config
 
@@ -109,9 +108,7 @@ def write_export(save: Callable[[str], Any], config: dict[str, Any], export_dir:
     with files.replacing_folder(export_dir) as temporary:
         with _quiet():
             save(temporary)
-        with open(os.path.join(temporary, CONFIG_FILE), "w", encoding="utf-8") as file:
-            json.dump(config, file, indent=2)
-            file.write("\n")
+        files.write_checked_json(os.path.join(temporary, CONFIG_FILE), config)
 
 
 @contextlib.contextmanager

@@ -29,12 +29,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from data_prep.stage import files
+from data_prep.stage.numpy_files import reading_npz
 from data_prep.stage.stored_settings import refuse_unknown
 from delg.features.reader import FeatureReader
 from delg.settings.whitening import WhiteningConfig
@@ -127,11 +127,11 @@ def read_whitening(path: str, model: str, dim: int) -> Whitening:
         ValueError: if it is damaged, or was learnt on features of another model or dimension.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            mean, projection = stored["mean"], stored["projection"]
-            whitening = Whitening(mean, projection, json.loads(stored["description"].item()))
+        with reading_npz(path, "a whitening (.npz)") as stored:
+            mean, projection, description = map(stored.read, ("mean", "projection", "description"))
+            whitening = Whitening(mean, projection, json.loads(description.item()))
         _check(whitening)
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("`whitening` must be a file of delg.fit_whitening. "
                          f"Received: {path!r}: {type(error).__name__}: {error}.") from error
     source, learnt_on = whitening.description["source"], whitening.description["model"]

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
@@ -28,6 +27,7 @@ import numpy as np
 
 from data_prep.stage import files as stage_files
 from data_prep.stage import lock
+from data_prep.stage.numpy_files import read_npy
 
 FORMAT = 2
 _DESCRIPTION = "index.json"
@@ -35,12 +35,6 @@ _NAME = re.compile(r"(?P<stem>[a-z_]+)-(?P<generation>\d+)(-\d+)?\.(npy|json|ind
 _COMMON_STEMS = ("ids", "kept", "groups")
 _ENTRIES = {"type": str, "dimension": int, "num_images": int, "fingerprint": str, "features": dict,
             "config": dict, "segments": list, "arrays": dict, "files": dict}
-
-
-def description_digest(description: dict[str, Any]) -> str:
-    """SHA-256 over all entries but `sha256` itself."""
-    entries = {name: value for name, value in description.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def content_digest(description: dict[str, Any]) -> str:
@@ -130,7 +124,7 @@ class IndexWriter:
         named = [*description["segments"], *description["arrays"].values()]
         files = {name: self._known[name] for name in named}
         whole = {**description, "format": FORMAT, "files": files}
-        stage_files.write_json(self.path(_DESCRIPTION), {**whole, "sha256": description_digest(whole)})
+        stage_files.write_checked_json(self.path(_DESCRIPTION), whole)
         self._remove_others(files)
 
     def _abandon(self) -> None:
@@ -162,8 +156,7 @@ def read_description(index_dir: str) -> dict[str, Any]:
         raise FileNotFoundError("`index_dir` must hold an index written by delg.build_index. "
                                 f"Received: {index_dir!r}, which has no index.json.")
     try:
-        with open(path, encoding="utf-8") as file:
-            description = json.load(file)
+        description = stage_files.read_checked_json(path)
         _check_description(description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} must be a whole description of format {FORMAT}: build the index again. "
@@ -175,8 +168,6 @@ def _check_description(description: dict[str, Any]) -> None:
     """Raises a ValueError, KeyError, TypeError or AttributeError unless a description is whole and sound."""
     if description["format"] != FORMAT:
         raise ValueError(f"format {description['format']}")
-    if description["sha256"] != description_digest(description):
-        raise ValueError("its SHA-256 differs")
     for name, expected in _ENTRIES.items():
         if not isinstance(description[name], expected):
             raise TypeError(f"{name} must be {expected.__name__}, not {type(description[name]).__name__}")
@@ -252,7 +243,11 @@ class IndexFiles:
         return content
 
     def read_array(self, stem: str) -> np.ndarray:
-        return np.load(io.BytesIO(self.read_bytes(stem)), allow_pickle=False)
+        try:
+            return read_npy(self.read_bytes(stem))
+        except ValueError as error:
+            raise ValueError(f"{self._path(self._arrays[stem])} must be an .npy file: build the index "
+                             f"again. Received: {error}.") from error
 
     def read_images(self, num_places: int) -> tuple[list[str], np.ndarray | None]:
         """Ids of the N images, and where each lies: places int64 [N], increasing; None: one after the other.

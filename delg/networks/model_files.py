@@ -1,7 +1,7 @@
 """A model on disk: a directory with `config.json` and weight files.
 
 `config.json` holds {"model": ModelConfig, "train": TrainConfig, "best": {"epoch", "step", score by its name}
-or null}, that of DELG "attention_threshold" too, number or null; weights are `best.weights.h5` and
+or null, "sha256"}, that of DELG "attention_threshold" too, number or null; weights are `best.weights.h5` and
 `last.weights.h5`, in the format of Keras.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -27,10 +26,7 @@ WEIGHT_FILES = {"best": "best.weights.h5", "last": "last.weights.h5"}
 
 def write_config(model_dir: str, config: dict[str, Any]) -> None:
     """Writes `config.json`, whole or not at all."""
-    path = os.path.join(model_dir, CONFIG_FILE)
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump(config, file, indent=2)
-        file.write("\n")
+    files.write_checked_json(os.path.join(model_dir, CONFIG_FILE), config)
 
 
 def read_config(model_dir: str) -> dict[str, Any]:
@@ -44,8 +40,8 @@ def read_config(model_dir: str) -> dict[str, Any]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"`model_dir` must hold {CONFIG_FILE}, written by training. "
                                 f"No such file: {path}.")
-    config = files.read_json(path)
-    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+    config = files.read_checked_json(path)
+    if not isinstance(config.get("model"), dict):
         raise ValueError(f"{path} must hold an object with the key \"model\".")
     return config
 
@@ -107,11 +103,22 @@ def load_weights(model: keras.Model, path: str) -> None:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"No weight file {path}.")
     try:
+        with hdf5_files.reading(path, "weights of Keras (HDF5)") as file:
+            _check_shapes(file, {(), *(tuple(weight.shape) for weight in model.variables)})
         model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+    except hdf5_files.FAULTS as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"Weight file {path} must hold the weights of the model in {CONFIG_FILE}. "
                          f"{reason}") from error
+
+
+def _check_shapes(file: h5py.File, shapes: set[tuple[int, ...]]) -> None:
+    """Refuses arrays that no weight, nor its moments in an optimizer, has room for."""
+    def check(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(entry, h5py.Dataset) and (entry.shape not in shapes or entry.dtype.kind not in "fiub"):
+            raise ValueError(f"{name} is {entry.dtype} {entry.shape}, as no weight of the model")
+
+    file.visititems(check)
 
 
 def load_model(model_dir: str, weights: str, config_class: type,

@@ -8,13 +8,13 @@ extraction that it holds for.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from absl import logging
 
+from data_prep.stage.files import read_checked_json
 from data_prep.stage.stored_settings import defaults_of, differences, refuse_unknown
 from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
@@ -139,16 +139,15 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
         ValueError: if the file is no calibration, was made for another model or other settings, or what it
             chooses is set by hand.
     """
-    with open(calibration, encoding="utf-8") as file:
-        try:
-            content = json.load(file)
-            chosen = {name: content[name] for name in CHOSEN_SETTINGS if name in content}
-            settings, features = content["settings"], content["features"]
-            if not chosen:
-                raise KeyError(*CHOSEN_SETTINGS)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError("`calibration` must be a file of delg.fit_verification. "
-                             f"Received: {calibration!r}: {error!r}.") from error
+    try:
+        content = read_checked_json(calibration)
+        chosen = {name: content[name] for name in CHOSEN_SETTINGS if name in content}
+        settings, features = dict(content["settings"]), dict(content["features"])
+        if not chosen:
+            raise KeyError(*CHOSEN_SETTINGS)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError("`calibration` must be a file of delg.fit_verification. "
+                         f"Received: {calibration!r}: {error!r}.") from error
     refuse_unknown((*CHOSEN_SETTINGS, "validation", "settings", "features"), content, calibration)
     defaults = SearchConfig()
     for name in ("final_order", *chosen):

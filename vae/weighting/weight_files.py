@@ -1,13 +1,13 @@
 """Channel weights on disk: one JSON file.
 
-`{"layers": {LAYER: [C numbers, not negative, mean square 1]}, "config": settings of the training}`;
+`{"layers": {LAYER: [C numbers, not negative, mean square 1]}, "config": settings of the training,
+"sha256": of this}`;
 the last layer is the latent.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,8 +20,8 @@ from vae.weighting.config import WeightTrainConfig
 
 def write_channel_weights(path: str, layers: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> None:
     """Writes the weights, float [C], of each layer."""
-    files.write_json(path, {"layers": {name: np.asarray(weights, np.float64).round(7).tolist()
-                                             for name, weights in layers.items()}, "config": dict(config)})
+    files.write_checked_json(path, {"layers": {name: np.asarray(weights, np.float64).round(7).tolist()
+                                               for name, weights in layers.items()}, "config": dict(config)})
 
 
 def read_channel_weights(path: str) -> dict[str, np.ndarray]:
@@ -31,15 +31,14 @@ def read_channel_weights(path: str) -> dict[str, np.ndarray]:
         FileNotFoundError: there is no such file.
         ValueError: it is not what `write_channel_weights` writes.
     """
-    with open(path, encoding="utf-8") as file:
-        try:
-            content = json.load(file)
-            layers = {name: np.array(weights, np.float32) for name, weights in content["layers"].items()}
-            refuse_unknown([field.name for field in dataclasses.fields(WeightTrainConfig)],
-                           content.get("config", {}), "its config")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError("`channel_weights` must be a file of vae.train_channel_weights. "
-                             f"Received: {path}: {error!r}.") from error
+    try:
+        content = files.read_checked_json(path)
+        layers = {name: np.array(weights, np.float32) for name, weights in content["layers"].items()}
+        refuse_unknown([field.name for field in dataclasses.fields(WeightTrainConfig)],
+                       content.get("config", {}), "its config")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError("`channel_weights` must be a file of vae.train_channel_weights. "
+                         f"Received: {path}: {error!r}.") from error
     for name, weights in layers.items():
         if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
             raise ValueError(f"Channel weights must be finite and not negative. Received: layer {name!r} of "

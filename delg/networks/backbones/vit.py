@@ -12,8 +12,10 @@ import numpy as np
 import scipy.ndimage
 import tensorflow as tf
 
+from data_prep.stage.numpy_files import NpzFile, reading_npz
 from delg.networks.backbone import Backbone
 
+_MAX_TOKENS = 2**16  # of position embeddings in a file; published ones have 577 at most
 _EPSILON = 1e-6  # of the layer normalisations of the published models
 
 
@@ -112,26 +114,29 @@ def load_vit_weights(model: keras.Model, path: str) -> None:
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"`backbone_weights` must be none or a file. No such file: {path}.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"Weight file {path} must be an .npz file. Received: {error}.") from error
     values = []
-    for layer in model.layers:
-        for weight, name in zip(layer.weights, _published_names(layer)):
-            if name not in arrays:
-                raise ValueError(f"Weight file {path} lacks the array {name} of a Vision Transformer. "
-                                 f"Found: {len(arrays)} arrays, such as {min(arrays, default='none')}.")
-            value = arrays[name]
-            if name.endswith("pos_embedding"):
-                value = _resized_positions(value, weight.shape[1])
-            if tuple(value.shape) != tuple(weight.shape):
-                raise ValueError(f"{name} in {path} must have shape {tuple(weight.shape)}. "
-                                 f"Received: {tuple(value.shape)}.")
-            values.append((weight, value))
+    with reading_npz(path, "a weight file (.npz)") as file:
+        for layer in model.layers:
+            for weight, name in zip(layer.weights, _published_names(layer)):
+                if name not in file.names:
+                    raise ValueError(f"Weight file {path} lacks the array {name} of a Vision Transformer. "
+                                     f"Found: {len(file.names)} arrays, such as "
+                                     f"{min(file.names, default='none')}.")
+                values.append((weight, _read_weight(file, name, tuple(weight.shape), path)))
     for weight, value in values:
         weight.assign(value)
+
+
+def _read_weight(file: NpzFile, name: str, shape: tuple[int, ...], path: str) -> np.ndarray:
+    """An array of this shape; position embeddings may be of another grid, and are resized."""
+    found = file.shape(name)
+    is_grid = name.endswith("pos_embedding") and len(found) == 3 and found[1] <= _MAX_TOKENS
+    if found != shape and not (is_grid and (found[0], found[2]) == (shape[0], shape[2])):
+        raise ValueError(f"{name} in {path} must have shape {shape}. Received: {found}.")
+    value = _resized_positions(file.read(name), shape[1]) if is_grid else file.read(name)
+    if value.shape != shape or value.dtype.kind != "f":
+        raise ValueError(f"{name} in {path} must have shape {shape}. Received: {value.dtype} {value.shape}.")
+    return value
 
 
 def _published_names(layer: keras.layers.Layer) -> list[str]:

@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 
+from data_prep.stage import hdf5_files
 from delg.settings.kinds import BACKBONES
 
 
@@ -41,23 +42,26 @@ def load_backbone_weights(model: keras.Model, path: str, read_safetensors: Calla
         if read_safetensors is None:
             raise ValueError(f"Weight file {path} is a safetensors file, which only "
                              f"{_others('read_safetensors')} accepts. Received: backbone {model.name}.")
-        stored = layers = read_safetensors(path, model)
-    else:
-        layers, in_order = _read_layers(path)
+        set_checked(model, read_safetensors(path, model), path)
+        return
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"Weight file {path} must be in HDF5 format. Found another format.")
+    with hdf5_files.reading(path, "a weight file of Keras (HDF5)") as file:
+        layers, in_order = _find_layers(file, path)
         stored = match_by_order(model, layers) if in_order else layers
         if in_order and not any(name.startswith("batch_normalization") for name in layers):
             stored = _unfolded(layers, model, path, unfold_batch_norm)
             weighted = [layer for layer in weighted if layer.name in stored]
-    set_checked(model, stored, path, weighted)
+        set_checked(model, stored, path, weighted)
 
 
-def set_checked(model: keras.Model, stored: dict[str, list[np.ndarray]], path: str,
-                weighted: list[keras.layers.Layer] | None = None) -> None:
-    """Sets the weights of a model from arrays by layer; on any mismatch nothing is changed.
+def set_checked(model: keras.Model, stored: dict[str, list[np.ndarray]] | dict[str, list[h5py.Dataset]],
+                path: str, weighted: list[keras.layers.Layer] | None = None) -> None:
+    """Sets the weights of a model from arrays by layer; on any mismatch nothing is read or changed.
 
     Args:
         model: backbone without preprocessing.
-        stored: arrays by layer name.
+        stored: arrays by layer name, or datasets, to be read once all shapes fit.
         path: where they come from, for messages.
         weighted: layers to set; None: all that have weights.
 
@@ -74,8 +78,9 @@ def set_checked(model: keras.Model, stored: dict[str, list[np.ndarray]], path: s
         if expected != found:
             raise ValueError(f"Weight file {path} does not fit layer {layer.name!r} of {model.name}. "
                              f"Expected shapes: {expected}. Found: {found}.")
-    for layer in weighted:
-        layer.set_weights(stored[layer.name])
+    read = [[np.asarray(value[()], np.float32) for value in stored[layer.name]] for layer in weighted]
+    for layer, values in zip(weighted, read):
+        layer.set_weights(values)
 
 
 def _others(reader: str) -> str:
@@ -83,27 +88,24 @@ def _others(reader: str) -> str:
     return ", ".join(BACKBONES.where(lambda backbone: getattr(backbone, reader) is not None))
 
 
-def _read_layers(path: str) -> tuple[dict[str, list[np.ndarray]], bool]:
-    """Arrays of each layer that has any, and whether layers are known by class and order only."""
-    if not h5py.is_hdf5(path):
-        raise ValueError(f"Weight file {path} must be in HDF5 format. Found another format.")
-    with h5py.File(path, "r") as file:
-        group = file.get("model_weights", file)
-        layers = {}
-        if "layer_names" in group.attrs:
-            for name in map(_as_text, group.attrs["layer_names"]):
-                names = [_as_text(weight) for weight in group[name].attrs["weight_names"]]
-                if names:
-                    layers[name] = [group[name][weight][()] for weight in names]
-        else:
-            group = group.get("layers", group)
-            for name, content in group.items():
-                arrays = content["vars"] if isinstance(content, h5py.Group) and "vars" in content else {}
-                if len(arrays):
-                    layers[name] = [arrays[str(i)][()] for i in range(len(arrays))]
-        if not layers:
-            raise ValueError(f"Weight file {path} must hold Keras layers. Found keys: {sorted(file)[:5]}.")
-        return layers, "layer_names" not in group.attrs
+def _find_layers(file: h5py.File, path: str) -> tuple[dict[str, list[h5py.Dataset]], bool]:
+    """Datasets of each layer that has any, and whether layers are known by class and order only."""
+    group = file.get("model_weights", file)
+    layers = {}
+    if "layer_names" in group.attrs:
+        for name in map(_as_text, group.attrs["layer_names"]):
+            names = [_as_text(weight) for weight in group[name].attrs["weight_names"]]
+            if names:
+                layers[name] = [group[name][weight] for weight in names]
+    else:
+        group = group.get("layers", group)
+        for name, content in group.items():
+            arrays = content["vars"] if isinstance(content, h5py.Group) and "vars" in content else {}
+            if len(arrays):
+                layers[name] = [arrays[str(i)] for i in range(len(arrays))]
+    if not layers:
+        raise ValueError(f"Weight file {path} must hold Keras layers. Found keys: {sorted(file)[:5]}.")
+    return layers, "layer_names" not in group.attrs
 
 
 def _as_text(name: str | bytes) -> str:
@@ -132,4 +134,10 @@ def _unfolded(layers, model, path, unfold_batch_norm):
     if any(len(arrays) != 2 for arrays in layers.values()):
         raise ValueError(f"Weight file {path} must hold a kernel and a bias per convolution. Found: "
                          f"{[[value.shape for value in arrays] for arrays in layers.values()][:3]}.")
-    return unfold_batch_norm(layers, model)
+    shapes = {tuple(weight.shape) for weight in model.weights}
+    strange = [value.shape for arrays in layers.values() for value in arrays if value.shape not in shapes]
+    if strange:
+        raise ValueError(f"Weight file {path} does not fit {model.name}. Found a shape that no layer has: "
+                         f"{strange[0]}.")
+    read = {name: [value[()] for value in arrays] for name, arrays in layers.items()}
+    return unfold_batch_norm(read, model)

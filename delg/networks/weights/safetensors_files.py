@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 _STATISTICS = ("weight", "bias", "running_mean", "running_var")  # gamma, beta, mean, variance of Keras
 
@@ -23,23 +22,36 @@ def read_resnet18_layers(path: str, model: keras.Model) -> dict[str, list[np.nda
     Raises:
         ValueError: the file is not whole, or lacks a tensor.
     """
-    try:
-        tensors = safetensors.numpy.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"Weight file {path} must be in safetensors format. Received: {error}.") from error
     layers = {}
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        name, kind = _published_name(layer.name)
-        wanted = ("weight",) if kind == "convolution" else _STATISTICS
-        missing = [f"{name}.{part}" for part in wanted if f"{name}.{part}" not in tensors]
-        if missing:
-            raise ValueError(f"Weight file {path} lacks the tensor {missing[0]} of a ResNet-18. "
-                             f"Found: {len(tensors)} tensors, such as {min(tensors, default='none')}.")
-        arrays = [tensors[f"{name}.{part}"].astype(np.float32) for part in wanted]
-        layers[layer.name] = [arrays[0].transpose(2, 3, 1, 0)] if kind == "convolution" else arrays
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
+            for layer in model.layers:
+                if not layer.weights:
+                    continue
+                name, kind = _published_name(layer.name)
+                parts = ("weight",) if kind == "convolution" else _STATISTICS
+                wanted = [f"{name}.{part}" for part in parts]
+                missing = [tensor for tensor in wanted if tensor not in names]
+                if missing:
+                    raise ValueError(f"Weight file {path} lacks the tensor {missing[0]} of a ResNet-18. "
+                                     f"Found: {len(names)} tensors, such as {min(names, default='none')}.")
+                layers[layer.name] = _read_layer(file, wanted, kind, layer, path)
+    except (safetensors.SafetensorError, OSError, TypeError, AttributeError) as error:
+        raise ValueError(f"Weight file {path} must be in safetensors format. Received: {error}.") from error
     return layers
+
+
+def _read_layer(file, wanted: list[str], kind: str, layer: keras.layers.Layer, path: str) -> list[np.ndarray]:
+    """The arrays of a layer, in Keras's axes; none is read whose shape is another."""
+    axes = (2, 3, 1, 0) if kind == "convolution" else (0,)
+    expected = [tuple(weight.shape) for weight in layer.weights]
+    stored = [tuple(file.get_slice(name).get_shape()) for name in wanted]
+    found = [tuple(shape[axis] for axis in axes) if len(shape) == len(axes) else shape for shape in stored]
+    if found != expected:
+        raise ValueError(f"Weight file {path} does not fit layer {layer.name!r}. "
+                         f"Expected shapes: {expected}. Found: {found}.")
+    return [file.get_tensor(name).astype(np.float32).transpose(axes) for name in wanted]
 
 
 def _published_name(name: str) -> tuple[str, str]:

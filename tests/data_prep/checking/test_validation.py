@@ -1,6 +1,5 @@
 """What only all shards together show is found, and a good dataset is let through."""
 
-import json
 import os
 import unittest
 from unittest import mock
@@ -8,7 +7,7 @@ from unittest import mock
 import numpy as np
 
 from data_prep.checking import shard_check, validation
-from data_prep.stage import jobs
+from data_prep.stage import files, jobs
 from tests.fixtures.datasets import DatasetTest, encode
 
 _RUN = jobs.run
@@ -165,12 +164,10 @@ class SetTest(DatasetTest):
 
     def test_shards_that_are_not_numbered_as_they_should_be(self):
         self.write()
-        with open(self.path("dataset.json")) as file:
-            stored = json.load(file)
+        stored = files.read_checked_json(self.path("dataset.json"))
         stored["splits"]["train"]["shards"].pop()
         stored["splits"]["train"]["num_examples"] = 3
-        with open(self.path("dataset.json"), "w") as file:
-            json.dump(stored, file)
+        files.write_checked_json(self.path("dataset.json"), stored)
         found = self.problems()
         self.assertEqual(found["dataset.json"], [
             "the shards of split 'train' are not numbered 0 to 0: train-00000-of-00002"])

@@ -113,5 +113,43 @@ class MatchingTest(FilesTest):
                 self.assertEqual(files.matching(pattern, "*.h5"), found)
 
 
+class CheckedJsonTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "a.json")
+
+    def test_comes_back_as_it_was(self):
+        value = {"b": [1, 2.5, None, "Zürich \udcff"], "a": {"x": {"z": 1, "y": 1e-9}}}
+        files.write_checked_json(self.path, {**value, "pair": (1, 2)})
+        self.assertEqual(files.read_checked_json(self.path), {**value, "pair": [1, 2]})
+
+    def test_no_byte_changes_unnoticed(self):
+        value = {"labels": ["a", "b"], "seed": 1234}
+        files.write_checked_json(self.path, value)
+        content = pathlib.Path(self.path).read_bytes()
+        for place in range(len(content)):
+            changed = bytearray(content)
+            changed[place] ^= 1
+            pathlib.Path(self.path).write_bytes(changed)
+            try:  # blanks may change, and the digest's name, after which there is none
+                found = files.read_checked_json(self.path)
+                self.assertEqual({name: found[name] for name in value}, value)
+            except ValueError as error:
+                self.assertIn(self.path, str(error))
+
+    def test_takes_what_has_no_digest(self):
+        files.write_json(self.path, {"seed": 1})
+        self.assertEqual(files.read_checked_json(self.path), {"seed": 1})
+
+    def test_refuses_what_was_changed(self):
+        files.write_json(self.path, {"seed": 1, "sha256": files.json_digest({"seed": 2})})
+        with self.assertRaisesRegex(ValueError, f"{self.path} must be as it was written.*takes out `sha256`"):
+            files.read_checked_json(self.path)
+        files.write_json(self.path, [1])
+        with self.assertRaisesRegex(ValueError, f"{self.path} must be a JSON object. Received: list"):
+            files.read_checked_json(self.path)
+
+
 if __name__ == "__main__":
     unittest.main()

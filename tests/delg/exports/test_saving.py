@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import os
 import tempfile
 import unittest
@@ -90,8 +89,6 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(exported, folded.count_params() - left)
 
     def test_config_beside_the_model(self):
-        with open(os.path.join(self.export_dir, "export_config.json"), encoding="utf-8") as file:
-            self.assertEqual(json.load(file), self.config)
         self.assertEqual(self.config, saving.read_export_config(self.export_dir))
         self.assertEqual(self.config["model"], dataclasses.asdict(MODEL))
         self.assertEqual(self.config["receptive_field"], [211, 16, 105])

@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 
+from data_prep.stage import files
 from delg.index import building, global_index
 from delg.index import files as index_files
 from delg.index.searching import ExactIndex
@@ -261,7 +262,7 @@ class IndexTest(unittest.TestCase):
                                 ({"files": {**whole["files"], "ids-00000.json": {"bytes": "1"}}},
                                  "bytes and SHA-256 of ids-00000.json")):
             changed = {**whole, **change}
-            changed["sha256"] = index_files.description_digest(changed)
+            changed["sha256"] = files.json_digest(changed)
             path.write_text(json.dumps(changed), encoding="utf-8")
             with self.assertRaisesRegex(ValueError, message):
                 building.load_index(self.index_dir)
@@ -280,7 +281,7 @@ class IndexTest(unittest.TestCase):
         self.build()
         path = self.folder / "index" / "index.json"
         changed = {**json.loads(path.read_text(encoding="utf-8")), "type": "codes_flat"}
-        changed["sha256"] = index_files.description_digest(changed)
+        changed["sha256"] = files.json_digest(changed)
         path.write_text(json.dumps(changed), encoding="utf-8")
         with self.assertRaisesRegex(ValueError, "of type exact, .*binary_asmk. Received: .*'codes_flat'"):
             building.load_index(self.index_dir)

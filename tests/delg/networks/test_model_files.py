@@ -4,6 +4,8 @@ import os
 import tempfile
 import unittest
 
+import h5py
+import keras
 import numpy as np
 
 from delg.networks import model_files
@@ -62,10 +64,23 @@ class ModelFilesTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "config.json must be JSON"):
             model_files.read_config(self.folder)
 
+    def test_weights_of_other_shapes_are_not_read(self):
+        model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+        path = os.path.join(self.folder, "best.weights.h5")
+        model_files.save_weights(model, path)
+        model_files.load_weights(model, path)
+        with h5py.File(path, "a") as file:
+            file["strange"] = np.zeros((5, 5))
+        with self.assertRaisesRegex(ValueError, "best.weights.h5 must hold the weights .*strange is float64 "
+                                    r"\(5, 5\), as no weight of the model"):
+            model_files.load_weights(model, path)
+
     def test_foreign_config(self):
-        self._write("config.json", "[1]")
-        with self.assertRaisesRegex(ValueError, 'config.json must hold an object with the key "model"'):
-            model_files.read_config(self.folder)
+        for content, message in (("[1]", "config.json must be a JSON object. Received: list"),
+                                 ("{}", 'config.json must hold an object with the key "model"')):
+            self._write("config.json", content)
+            with self.assertRaisesRegex(ValueError, message):
+                model_files.read_config(self.folder)
 
     def test_unknown_model_field(self):
         self._write("config.json", json.dumps({"model": {"num_classes": 3, "depth": 4}}))

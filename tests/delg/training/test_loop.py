@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from delg.fitting import strategies
+from delg.networks import model_files
 from delg.networks.delg import load_delg
 from delg.settings.training import TrainConfig
 from delg.training import loop
@@ -50,8 +51,7 @@ class TrainTest(unittest.TestCase):
         self.assertLessEqual({"config.json", "best.weights.h5", "last.weights.h5", "history.csv", "backup",
                               "events"}, files)
         self.assertEqual([name for name in files if "tmp" in name], [])
-        with open(os.path.join(_base.model_dir, "config.json"), encoding="utf-8") as file:
-            self.assertEqual(json.load(file), self.result)
+        self.assertEqual(model_files.read_config(_base.model_dir), self.result)
         self.assertEqual(self.result["model"]["num_classes"], tiny_shards.NUM_CLASSES)
         self.assertEqual(TrainConfig(**self.result["train"]), _base)
         self.assertGreater(self.result["attention_threshold"], 0.0)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from delg.fitting import strategies
+from delg.networks import model_files
 from hashing.networks import model_dir
 from hashing.networks.model import build_hashing
 from hashing.training import last_layers, loop
@@ -44,8 +45,7 @@ class TrainTest(unittest.TestCase):
         self.assertLess(float(history[-1]["loss"]), float(history[0]["loss"]))
         scores = [float(row["validation_map"]) for row in history]
         self.assertAlmostEqual(self.result["best"]["validation_map"], max(scores), places=6)
-        with open(os.path.join(_base.model_dir, "config.json"), encoding="utf-8") as file:
-            self.assertEqual(json.load(file), self.result)
+        self.assertEqual(model_files.read_config(_base.model_dir), self.result)
         self.assertEqual(TrainConfig(**self.result["train"]), _base)
 
     def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):

@@ -111,7 +111,7 @@ class VitTest(unittest.TestCase):
             vit.load_vit_weights(_model(), self.path)
         with open(self.path, "wb") as file:
             file.write(b"no archive")
-        with self.assertRaisesRegex(ValueError, "must be an .npz file"):
+        with self.assertRaisesRegex(ValueError, "must be a weight file \\(.npz\\)"):
             vit.load_vit_weights(_model(), self.path)
         with self.assertRaisesRegex(FileNotFoundError, "No such file: .*absent.npz"):
             vit.load_vit_weights(_model(), self.path.replace("vit.npz", "absent.npz"))

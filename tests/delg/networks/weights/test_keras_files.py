@@ -87,6 +87,26 @@ class LoadBackboneWeightsTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "has no batch normalisation, which only resnet18 accepts"):
             load_backbone_weights(other, self.path)
 
+    def test_reads_nothing_whose_shape_does_not_fit(self):
+        """A weight may claim gigabytes in a file of kilobytes, CVE-2026-0897, or lie in another file."""
+        model = build_resnet18(_WIDTH)
+        for name, message in (("large", "bytes, in a file of few"), ("other", r"does not fit layer 'conv1'"),
+                              ("outside", "values lie in other files"), ("link", "a link")):
+            model.save_weights(self.path)
+            with h5py.File(self.path, "a") as file, self.subTest(name):
+                weights = file["layers/conv2d/vars"]
+                del weights["0"]
+                if name == "large":
+                    weights.create_dataset("0", (7, 7, 3, 2**30), chunks=(7, 7, 3, 2**10), compression="gzip")
+                elif name == "other":
+                    weights.create_dataset("0", (7, 7, 3, 8))
+                elif name == "outside":
+                    weights.create_dataset("0", (7, 7, 3, 4), external=[("/dev/zero", 0, 2352)])
+                else:
+                    weights["0"] = h5py.ExternalLink("other.h5", "/x")
+            with self.assertRaisesRegex(ValueError, f"{self.path} .*{message}"):
+                load_weights(model, "resnet18", self.path)
+
     def test_refuses_missing_file(self):
         with self.assertRaisesRegex(FileNotFoundError, "package, none or a file. No such file: nowhere.h5"):
             load_weights(build_resnet18(_WIDTH), "resnet18", "nowhere.h5")
