@@ -90,7 +90,7 @@ def _read_shard(number: int, path: str) -> tuple[np.ndarray, Counter, Counter]:
     with open(path, "rb") as file:
         for start, length in record_file.record_spans(path):
             try:
-                features = read_light_features(file.fileno(), start, length).feature
+                features = read_light_features(file, start, length).feature
                 label = features[example.LABEL].int64_list.value if example.LABEL in features else ()
                 box = features[example.QUERY_BBOX].float_list.value if example.QUERY_BBOX in features else ()
                 rows.append((number, start, length, label[0] if label else example.NO_LABEL,

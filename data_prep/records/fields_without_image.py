@@ -6,6 +6,7 @@ be stepped over in the file.
 
 from __future__ import annotations
 
+import io
 import os
 
 import tensorflow as tf
@@ -19,18 +20,18 @@ _IMAGE_KEY = bytes([_ENTRY_TAG, len(example.ENCODED)]) + example.ENCODED.encode(
 _LONGEST_HEAD = 16 + len(_IMAGE_KEY)  # tag, length and key of an entry
 
 
-def read_light_features(descriptor: int, start: int, length: int) -> tf.train.Features:
+def read_light_features(file: io.FileIO, start: int, length: int) -> tf.train.Features:
     """The features of an example but for `image/encoded`.
 
     Args:
-        descriptor: of the open file.
+        file: open, by its path.
         start: offset of the record's data, bytes.
         length: of the data, bytes.
 
     Raises:
-        ValueError: if there is no example.
+        ValueError: if there is no example; it names the file.
     """
-    end = start + length
+    descriptor, end = file.fileno(), start + length
     window, window_start = os.pread(descriptor, min(length, _WINDOW), start), start
 
     def read(position: int, size: int) -> bytes:
@@ -45,7 +46,7 @@ def read_light_features(descriptor: int, start: int, length: int) -> tf.train.Fe
     position = part_end = start
     while position < end:
         head = read(position, _LONGEST_HEAD)
-        size, head_size = _read_head(head)
+        size, head_size = _read_head(head, file.name)
         if position == part_end:  # an example may come in parts, each with some of the entries
             position, part_end = position + head_size, position + head_size + size
             continue
@@ -55,11 +56,11 @@ def read_light_features(descriptor: int, start: int, length: int) -> tf.train.Fe
     try:
         return tf.train.Features.FromString(b"".join(entries))
     except message.DecodeError as error:
-        raise ValueError("A record must be a serialized example. "
+        raise ValueError(f"A record of {file.name} must be a serialized example. "
                          "Received: bytes that do not parse.") from error
 
 
-def _read_head(head: bytes) -> tuple[int, int]:
+def _read_head(head: bytes, path: str) -> tuple[int, int]:
     """Size of the message that follows a tag and a length, and how many bytes these two take."""
     size = 0
     if head[:1] == bytes([_ENTRY_TAG]):
@@ -67,4 +68,5 @@ def _read_head(head: bytes) -> tuple[int, int]:
             size |= (byte & 0x7F) << 7 * place
             if byte < 0x80:
                 return size, place + 2
-    raise ValueError("A record must be a serialized example. Received: one that starts differently.")
+    raise ValueError(f"A record of {path} must be a serialized example. "
+                     "Received: one that starts differently.")

@@ -41,8 +41,12 @@ def _read_shard(path: str) -> list[tuple[str, int]]:
     found = []
     with open(path, "rb", buffering=0) as file:
         for start, length in record_file.record_spans(path):
-            features = read_light_features(file.fileno(), start, length).feature
+            features = read_light_features(file, start, length).feature
             labels = features[example.LABEL].int64_list.value if example.LABEL in features else ()
             if labels and labels[0] >= 0:
-                found.append((features[example.ID].bytes_list.value[0].decode(), labels[0]))
+                try:
+                    found.append((features[example.ID].bytes_list.value[0].decode(), labels[0]))
+                except (IndexError, UnicodeDecodeError) as error:
+                    raise ValueError(f"Every record of {path} must have an id, as UTF-8. "
+                                     f"Received: {error}.") from error
     return found

@@ -64,8 +64,11 @@ def from_stored(config_class: type[_Config], stored: Mapping[str, Any], source: 
     values = with_defaults(config_class, stored, source)
     missing = [field.name for field in dataclasses.fields(config_class) if field.name not in values]
     require(not missing, f"{source} must have the settings {', '.join(missing)}.", found=sorted(stored))
-    return config_class(**{name: tuple(value) if isinstance(value, list) else value
-                           for name, value in values.items()})
+    try:
+        return config_class(**{name: tuple(value) if isinstance(value, list) else value
+                               for name, value in values.items()})
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{source} must hold settings in their ranges. {error}") from error
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any],

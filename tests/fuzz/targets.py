@@ -75,7 +75,8 @@ def _code_index(folder: str) -> list[Pair]:
     pairs = []
     for name in CODE_INDEX_KINDS:
         index_dir = os.path.join(folder, name)
-        CodeIndex(codes, [f"i{row}" for row in range(50)], 16, CodeIndexConfig(name, num_lists=2)).save(index_dir)
+        config = CodeIndexConfig(name, num_lists=2)
+        CodeIndex(codes, [f"i{row}" for row in range(50)], 16, config).save(index_dir)
         pairs += [(path, lambda index_dir=index_dir: CodeIndex.load(index_dir))
                   for path in _files_in(index_dir)]
     return pairs
@@ -145,7 +146,8 @@ def _tfrecord(folder: str) -> list[Pair]:
 
     for name in ("whole", "record"):
         os.makedirs(f"{folder}/{name}")
-    path, record = _dataset(f"{folder}/whole")[0], pathlib.Path(folder, "record", "train-00000-of-00001.record")
+    path = _dataset(f"{folder}/whole")[0]
+    record = pathlib.Path(folder, "record", "train-00000-of-00001.record")
     record.write_bytes(encode("a", 0))
     return [(path, lambda: read(path)), (path, lambda: check(path)),
             (str(record), lambda: read_record(str(record)))]

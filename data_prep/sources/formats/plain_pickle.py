@@ -22,7 +22,7 @@ import numpy as np
 
 _PLAIN_TYPE = re.compile(r"[biuf](1|2|4|8)|[SU][0-9]{1,6}|O8?")
 _VALUES_PER_BYTE = 100  # that it may stand for through references to what it holds once; chosen
-FAULTS = (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
+FAULTS = (pickle.UnpicklingError, struct.error, EOFError, TypeError, ValueError, AttributeError, LookupError,
            RecursionError, MemoryError, OverflowError)
 
 

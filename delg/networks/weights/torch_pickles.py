@@ -42,7 +42,7 @@ def read_torch_tensors(path: str) -> dict[str, np.ndarray]:
         if len(content) > _MOST_BYTES:
             raise pickle.UnpicklingError(f"more than {_MOST_BYTES} bytes")
         return _read(io.BytesIO(content))
-    except (*FAULTS, struct.error) as error:
+    except FAULTS as error:
         raise ValueError(f"{path} must hold a dict of tensors in torch's format of before version 1.6. "
                          f"Received: {error}.") from error
 

@@ -123,7 +123,7 @@ class LightFieldsTest(DatasetTest):
                 with open(path, "wb") as file:
                     file.write(b"before" + serialized + b"after")
                 with open(path, "rb") as file, mock.patch.object(os, "pread", wraps=os.pread) as pread:
-                    found = fields_without_image.read_light_features(file.fileno(), 6, len(serialized))
+                    found = fields_without_image.read_light_features(file, 6, len(serialized))
                 self.assertLess(sum(call.args[1] for call in pread.call_args_list), 20_000)
                 self.assertEqual(found, example.features)
 
@@ -134,7 +134,7 @@ class LightFieldsTest(DatasetTest):
             with open(path, "wb") as file:
                 file.write(content)
             with open(path, "rb") as file, self.assertRaisesRegex(ValueError, text):
-                fields_without_image.read_light_features(file.fileno(), 0, len(content))
+                fields_without_image.read_light_features(file, 0, len(content))
 
 
 class ViewsTest(InspectedTest):
