@@ -1,11 +1,11 @@
-# make demo | test | conformance | lint | docs | bench | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
+# make demo | test | conformance | lint | docs | bench | fuzz | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
 #      hashing-demo [DATA=DIR] [WEIGHTS=FILE]
 # Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
 
-.PHONY: demo smoke real vae-demo hashing-demo test conformance lint docs bench clean env
+.PHONY: demo smoke real vae-demo hashing-demo test conformance lint docs bench fuzz clean env
 
 env:
 	@.ci/make_environment
@@ -48,6 +48,10 @@ docs: env
 bench: env
 	@for file in tests/benchmarks/bench_*.py; do \
 	  echo "== $$file"; $(PY) -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
+
+# 2,000 damaged files of every kind that users exchange, in an hour; `make test` reads 25 of each.
+fuzz: env
+	$(PY) -m tests.fuzz.fuzz_readers --files=2000
 
 clean:
 	rm -rf build

@@ -115,7 +115,7 @@ def load_manifest(path: str) -> Manifest:
         stored = files.read_checked_json(path)
         if stored["format"] != _FORMAT:
             raise ValueError(f"{path} must have format {_FORMAT}. Received: format={stored['format']!r}.")
-        _check_types(stored, {"dataset": str, "seed": int, "num_classes": int, "labels": list, "splits": dict,
+        _check_types(stored, {"dataset": str, "splits": dict, "seed": int, "num_classes": int, "labels": list,
                               "sources": dict, "left_out": list})
         _check_types({"settings": {}, "unlisted": {}, "passed_over": {}, **stored, "ground_truth": stored["ground_truth"] or {}},
                      {"settings": dict, "unlisted": dict, "ground_truth": dict})

@@ -36,21 +36,21 @@ def read_resnet18_layers(path: str, model: keras.Model) -> dict[str, list[np.nda
                 if missing:
                     raise ValueError(f"Weight file {path} lacks the tensor {missing[0]} of a ResNet-18. "
                                      f"Found: {len(names)} tensors, such as {min(names, default='none')}.")
-                layers[layer.name] = _read_layer(file, wanted, kind, layer, path)
+                unfit = f"{path} does not fit layer {layer.name!r} of {model.name}"
+                layers[layer.name] = _read_layer(file, wanted, kind, layer, unfit)
     except (safetensors.SafetensorError, OSError, TypeError, AttributeError) as error:
         raise ValueError(f"Weight file {path} must be in safetensors format. Received: {error}.") from error
     return layers
 
 
-def _read_layer(file, wanted: list[str], kind: str, layer: keras.layers.Layer, path: str) -> list[np.ndarray]:
+def _read_layer(file, wanted: list[str], kind: str, layer: keras.layers.Layer, unfit: str) -> list[np.ndarray]:
     """The arrays of a layer, in Keras's axes; none is read whose shape is another."""
     axes = (2, 3, 1, 0) if kind == "convolution" else (0,)
     expected = [tuple(weight.shape) for weight in layer.weights]
     stored = [tuple(file.get_slice(name).get_shape()) for name in wanted]
     found = [tuple(shape[axis] for axis in axes) if len(shape) == len(axes) else shape for shape in stored]
     if found != expected:
-        raise ValueError(f"Weight file {path} does not fit layer {layer.name!r}. "
-                         f"Expected shapes: {expected}. Found: {found}.")
+        raise ValueError(f"Weight file {unfit}. Expected shapes: {expected}. Found: {found}.")
     return [file.get_tensor(name).astype(np.float32).transpose(axes) for name in wanted]
 
 

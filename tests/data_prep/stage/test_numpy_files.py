@@ -62,7 +62,8 @@ class NpzTest(unittest.TestCase):
                 file.write(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
             try:
                 found = self.read()
-                self.assertEqual([*found.values()], [*expected.values()])  # a name may be another
+                for array in found.values():  # its name may be another, or it may be lacking
+                    self.assertIn(array, expected.values())
             except ValueError as error:
                 self.assertIn(f"{self.path} must be a thing (.npz). Received: ", str(error))
 
