@@ -117,8 +117,9 @@ def load_manifest(path: str) -> Manifest:
             raise ValueError(f"{path} must have format {_FORMAT}. Received: format={stored['format']!r}.")
         _check_types(stored, {"dataset": str, "splits": dict, "seed": int, "num_classes": int, "labels": list,
                               "sources": dict, "left_out": list})
-        _check_types({"settings": {}, "unlisted": {}, "passed_over": {}, **stored, "ground_truth": stored["ground_truth"] or {}},
-                     {"settings": dict, "unlisted": dict, "ground_truth": dict})
+        later = {"settings": {}, "unlisted": {}, "passed_over": {}}  # that earlier versions did not write
+        _check_types({**later, **stored, "ground_truth": stored["ground_truth"] or {}},
+                     {**dict.fromkeys(later, dict), "ground_truth": dict})
         splits = {name: _split_from_json(split) for name, split in stored["splits"].items()}
         return Manifest(path=path, dataset=stored["dataset"], seed=stored["seed"],
                         num_classes=stored["num_classes"], labels=tuple(stored["labels"]), splits=splits,

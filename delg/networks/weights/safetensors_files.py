@@ -43,7 +43,7 @@ def read_resnet18_layers(path: str, model: keras.Model) -> dict[str, list[np.nda
     return layers
 
 
-def _read_layer(file, wanted: list[str], kind: str, layer: keras.layers.Layer, unfit: str) -> list[np.ndarray]:
+def _read_layer(file, wanted: list[str], kind: str, layer, unfit: str) -> list[np.ndarray]:
     """The arrays of a layer, in Keras's axes; none is read whose shape is another."""
     axes = (2, 3, 1, 0) if kind == "convolution" else (0,)
     expected = [tuple(weight.shape) for weight in layer.weights]
