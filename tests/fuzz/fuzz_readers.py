@@ -145,7 +145,8 @@ def run(names: list[str], numbers: range, seed: int, jobs: int) -> list[str]:
             lines += found
             cells = (name, *(str(counts.get(outcome, 0)) for outcome in OUTCOMES))
             print(f"| {' | '.join(cells)} |", flush=True)
-            print(*found, sep="\n", file=sys.stderr, flush=True)
+            if found:
+                print(*found, sep="\n", file=sys.stderr, flush=True)
     return lines
 
 
