@@ -136,7 +136,7 @@ def _encode(row: dict[str, Any], image: TakenImage) -> bytes:
         bbox = check_box(bbox, image.width, image.height, row["id"])
     return encode_example(image.encoded, row["id"], image.format, image.height, image.width,
                           label=row.get("label"), query_bbox=bbox, domain=row.get("domain"),
-                          pair=row.get("pair"))
+                          pair=row.get("pair"), orientation=image.orientation)
 
 
 def _look_at(config: BuildConfig, row: dict[str, Any]) -> list:

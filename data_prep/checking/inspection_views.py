@@ -100,14 +100,14 @@ def make_sections(manifest: Manifest, tables: Sequence[SplitTable], num_images: 
             rows = _query_rows(manifest, table, index, num_images, seed)
             note += "; each with images it should find: green is easy, orange hard, grey junk"
         else:
-            rows = [_class_row(table, row)
+            rows = [_class_row(manifest, table, row)
                     for row in inspection.choose_images(manifest, table, num_images, _PER_ROW, seed)]
         sections.append(contact_sheet.Section(table.name, note, rows))
     return sections
 
 
-def _class_row(table: SplitTable, row: ImageRow) -> contact_sheet.Row:
-    cells = [_cell(image, table.rows[number]) for image, number in
+def _class_row(manifest: Manifest, table: SplitTable, row: ImageRow) -> contact_sheet.Row:
+    cells = [_cell(manifest, image, table.rows[number]) for image, number in
              zip(inspection.read_images(table, row.rows), row.rows)]
     if row.label is None:
         return contact_sheet.Row("", cells)
@@ -121,7 +121,7 @@ def _query_rows(manifest: Manifest, queries: SplitTable, index: SplitTable, num_
     entry_of = dict(zip(truth["qimlist"], truth["gnd"]))
     rows = []
     for number, query in zip(sorted(chosen), inspection.read_images(queries, sorted(chosen))):
-        cells = [_cell(query, queries.rows[number])]
+        cells = [_cell(manifest, query, queries.rows[number])]
         entry = entry_of.get(query.id, {})
         wanted = [(level, truth["imlist"][place]) for level in _FRAMES for place in entry.get(level, ())]
         if len(wanted) >= _PER_ROW:  # some of each level
@@ -129,16 +129,17 @@ def _query_rows(manifest: Manifest, queries: SplitTable, index: SplitTable, num_
         for level, name in wanted:
             for row in inspection.find_ids(index, [name]):
                 image, = inspection.read_images(index, [row])
-                cells.append(_cell(image, index.rows[row])._replace(tag=level, frame=_FRAMES[level]))
+                cell = _cell(manifest, image, index.rows[row])
+                cells.append(cell._replace(tag=level, frame=_FRAMES[level]))
         counts = [f"{len(entry.get(level, ()))} {level}" for level in _FRAMES]
         rows.append(contact_sheet.Row(query.id, cells, ", ".join(counts)))
     return rows
 
 
-def _cell(image: inspection.StoredImage, row: np.ndarray) -> contact_sheet.Cell:
+def _cell(manifest: Manifest, image: inspection.StoredImage, row: np.ndarray) -> contact_sheet.Cell:
     pixels = None
     try:
-        image_headers.check_image(image.encoded)
+        image_headers.check_image(image.encoded, manifest.max_pixels)
         pixels = augment.decode_image(image.encoded).numpy()
     except (ValueError, tf.errors.OpError):
         pass  # the sheet says so

@@ -20,7 +20,6 @@ import numpy as np
 from data_prep.checking import ground_truth_check, shard_check
 from data_prep.checking.id_table import IdTable
 from data_prep.checking.shard_check import Expected, Problem, ShardContent
-from data_prep.images import image_headers
 from data_prep.records import example, shards
 from data_prep.records.manifest import Manifest, Shard, load_manifest
 from data_prep.stage import files as stage_files
@@ -110,10 +109,10 @@ def validate(dataset_dir: str, decode: bool = True, job: jobs.JobConfig | None =
 
 def _expected_shards(manifest: Manifest, decode: bool) -> dict[str, Expected]:
     """What each shard is to be like, by file name."""
-    max_pixels = max(manifest.settings.get("max_pixels", 0), image_headers.MAX_PIXELS)
     truth = manifest.ground_truth or {}
     has_boxes = bool(truth.get("gnd")) and all("bbx" in entry for entry in truth["gnd"])
-    return {shard.file: Expected(shard, split.label_range, has_boxes and name == "query", max_pixels, decode)
+    return {shard.file: Expected(shard, split.label_range, has_boxes and name == "query",
+                                manifest.max_pixels, decode)
             for name, split in manifest.splits.items() for shard in split.shards}
 
 

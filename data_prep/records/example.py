@@ -1,8 +1,9 @@
 """The TFRecord example that every shard is made of: its keys, and how to write and read one.
 
 The keys and their spelling are those of the reference implementation of DELG, so that shards of either
-serve the other; `image/query/bbox`, `image/domain` and `image/pair` are ours. `image/encoded` holds a JPEG
-or PNG file of any number of channels, as it was found where possible; whoever decodes it asks for three.
+serve the other; `image/query/bbox`, `image/domain`, `image/pair` and `image/orientation` are ours.
+`image/encoded` holds a JPEG or PNG file of any number of channels, as it was found where possible; whoever
+decodes it asks for three.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ LABEL = "image/class/label"
 QUERY_BBOX = "image/query/bbox"
 DOMAIN = "image/domain"
 PAIR = "image/pair"
+ORIENTATION = "image/orientation"
 
 _FIRST_FIELD, _SECOND_FIELD = b"\x0a", b"\x12"  # tags of the fields 1 and 2, length-delimited
 
@@ -43,7 +45,7 @@ _FEATURES = {
 
 def encode_example(encoded: bytes, image_id: str, image_format: str, height: int, width: int,
                    label: int | None = None, query_bbox: Sequence[float] | None = None,
-                   domain: str | None = None, pair: str | None = None) -> bytes:
+                   domain: str | None = None, pair: str | None = None, orientation: int = 1) -> bytes:
     """One image as a serialized tf.train.Example; equal arguments give equal bytes.
 
     Args:
@@ -55,13 +57,15 @@ def encode_example(encoded: bytes, image_id: str, image_format: str, height: int
         query_bbox: x1, y1, x2, y2 in pixels; None for none.
         domain: such as "day" or "night"; None for none.
         pair: equal for the two images of a pair, which lie next to each other; None for none.
+        orientation: of EXIF, of the file that the image was turned from; 1: it was not turned.
     """
     if image_format not in FORMATS:
         raise ValueError(f"`image_format` must be one of {', '.join(FORMATS)}. "
                          f"Received: image_format={image_format!r} for image {image_id!r}.")
     example = tf.train.Example()
     feature = example.features.feature
-    for key, value in ((HEIGHT, height), (WIDTH, width), (CHANNELS, 3), (LABEL, label)):
+    for key, value in ((HEIGHT, height), (WIDTH, width), (CHANNELS, 3), (LABEL, label),
+                       (ORIENTATION, orientation if orientation != 1 else None)):
         if value is not None:
             feature[key].int64_list.value.append(value)
     for key, text in ((COLORSPACE, "RGB"), (FORMAT, image_format), (ID, image_id), (DOMAIN, domain),

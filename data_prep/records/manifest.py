@@ -24,6 +24,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from data_prep.images.image_headers import MAX_PIXELS
 from data_prep.stage import files
 
 FILE_NAME = "dataset.json"
@@ -66,6 +67,11 @@ class Manifest:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     unlisted: dict[str, Any] = dataclasses.field(default_factory=dict)
     passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def max_pixels(self) -> int:
+        """The most pixels that an image of the shards may have: what the build or else readers allow."""
+        return max(self.settings.get("max_pixels", 0), MAX_PIXELS)
 
     def select(self, paths: Sequence[str]) -> Split:
         """The given shard files as one split; `label_range` covers those of all splits they belong to.

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from data_prep.images import augment
 from data_prep.images.augmentations import AUGMENTATIONS
+from data_prep.images.image_headers import MAX_PIXELS
 from data_prep.records import shards
 from data_prep.records.class_batches import ClassBatches
 from data_prep.records.example import NO_LABEL, parse_example
@@ -40,6 +41,7 @@ class Example(NamedTuple):
     width: int
     query_bbox: np.ndarray | None  # float32 [4]: x1, y1, x2, y2 in pixels; None: no box
     domain: str
+    max_pixels: int = MAX_PIXELS  # that an image of its shards may have
 
 
 def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, training: bool,
@@ -153,12 +155,13 @@ def read_examples(pattern: str) -> tf.data.Dataset:
 
 def iterate_examples(pattern: str) -> Iterator[Example]:
     """Every example of the matching shards once, in order, as plain Python values."""
+    max_pixels = manifest_beside(pattern).max_pixels
     for fields in read_examples(pattern).as_numpy_iterator():
         has_box = fields["query_bbox"][2] >= 0
         yield Example(id=fields["id"].decode(), encoded=fields["encoded"], label=int(fields["label"]),
                       height=int(fields["height"]), width=int(fields["width"]),
                       query_bbox=fields["query_bbox"] if has_box else None,
-                      domain=fields["domain"].decode())
+                      domain=fields["domain"].decode(), max_pixels=max_pixels)
 
 
 def read_pairs(pattern: str) -> tf.data.Dataset:

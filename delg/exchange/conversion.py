@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from data_prep.images import orientation
 from data_prep.sources.formats.image_names import SUFFIXES
 from delg.exchange import colmap, delf, hloc, matlab
 from delg.features.reader import FeatureReader
@@ -51,6 +52,8 @@ class PairMatches:
 def read_images(path: str, input_format: str) -> Iterator[DescribedImage]:
     """The images of `path`, one at a time; any of INPUT_FORMATS but `mat`.
 
+    Sizes and keypoints are those of image files: photographs that our shards hold upright are turned back.
+
     Raises:
         FileNotFoundError: if there is nothing of the format.
         ValueError: if a file is damaged; the message names it.
@@ -59,12 +62,24 @@ def read_images(path: str, input_format: str) -> Iterator[DescribedImage]:
         with FeatureReader(path) as reader:
             for row, image_id in enumerate(reader.ids):
                 height, width = map(int, reader.image_sizes[row])
-                yield DescribedImage(image_id, reader.global_descriptors[row], (height, width),
-                                     reader.local_features(row))
+                yield _as_stored(DescribedImage(
+                    image_id, reader.global_descriptors[row], (height, width), reader.local_features(row),
+                    reader.orientations.get(image_id, 1)))
     elif input_format == "hloc":
         yield from hloc.read_features(path)
     else:
         yield from _read_folder(path, input_format)
+
+
+def _as_stored(image: DescribedImage) -> DescribedImage:
+    """An image as other systems see its file, which they do not turn."""
+    if image.orientation == 1:
+        return image
+    back = orientation.to_stored(image.orientation, image.image_size)
+    points_xy = image.local.keypoints_yx[:, ::-1] @ back[:2, :2].T + back[:2, 2]
+    return dataclasses.replace(
+        image, image_size=orientation.stored_size(image.orientation, image.image_size), orientation=1,
+        local=dataclasses.replace(image.local, keypoints_yx=points_xy[:, ::-1].astype(np.float32)))
 
 
 def _read_folder(folder: str, input_format: str) -> Iterator[DescribedImage]:
@@ -173,7 +188,7 @@ def without_suffix(images: Iterable[DescribedImage], suffix: str) -> Iterator[De
 
 def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config: SearchConfig = PAIR_CONFIG,
                 suffix: str = "") -> Iterator[PairMatches]:
-    """Matches and inliers of pairs of images, the first of each as the query.
+    """Matches and inliers of pairs of images, the first of each as the query; transforms are of their files.
 
     Args:
         reader: the features of all the images.
@@ -199,8 +214,10 @@ def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config:
         matches, inliers = (np.stack([chosen.query_rows, chosen.index_rows], axis=1)
                             for chosen in (found, verified))
         distances = np.linalg.norm(one.descriptors[inliers[:, 0]] - other.descriptors[inliers[:, 1]], axis=1)
+        backs = [orientation.to_stored(reader.orientations.get(name, 1), reader.image_sizes[rows[name]])
+                 for name in (first, second)]
         yield PairMatches(first, second, len(one), matches, 1 - found.distances / 2,
-                          inliers, 1 - distances / 2, verified.transform)
+                          inliers, 1 - distances / 2, backs[0] @ verified.transform @ np.linalg.inv(backs[1]))
 
 
 def write_hloc_matches(path: str, features: str, named: Iterable[tuple[str, str]],

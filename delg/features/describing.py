@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_prep.images.image_headers import MAX_PIXELS
 from delg.exports.loading import ExportedModel
 from delg.features.preparing import PreparedImage, decode, prepare_image
 from delg.features.shards import LocalFeatures, no_local_features
@@ -91,9 +92,11 @@ class ImageDescriber:
         """
         return self.describe_prepared([self.prepare(encoded, query_bbox)])[0]
 
-    def prepare(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> PreparedImage:
+    def prepare(self, encoded: bytes, query_bbox: np.ndarray | None = None,
+                max_pixels: int = MAX_PIXELS) -> PreparedImage:
         """The first half of `describe`: pixels for the model. Arguments and errors are the same."""
-        return prepare_image(decode(encoded), self._config.max_image_size, max(self._scales), query_bbox)
+        return prepare_image(decode(encoded, max_pixels), self._config.max_image_size, max(self._scales),
+                             query_bbox)
 
     def images_at_once(self, prepared: PreparedImage) -> int:
         """How many images of this size go through the model together: fewer, the larger they are."""

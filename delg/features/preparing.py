@@ -24,10 +24,10 @@ class PreparedImage(NamedTuple):
     image_size: tuple[int, int]  # height and width of the original
 
 
-def decode(encoded: bytes) -> np.ndarray:
-    """Pixels of an image file, uint8 [h, w, 3] RGB. Raises BadImageError where there are none."""
+def decode(encoded: bytes, max_pixels: int = image_headers.MAX_PIXELS) -> np.ndarray:
+    """Pixels of an image file, uint8 [h, w, 3] RGB. Raises BadImageError where there are none, or more."""
     try:
-        return intake.decode_pixels(encoded, image_headers.check_image(encoded).format)
+        return intake.decode_pixels(encoded, image_headers.check_image(encoded, max_pixels).format)
     except ValueError as error:
         raise BadImageError(" ".join(str(error).split())[:200]) from error
 

@@ -54,6 +54,7 @@ class FeatureReader:
         image_sizes: int32, [N, 2], height and width of the original images.
         num_local_features: int64, [N], local features each image has.
         config: settings of the extraction and the model's `fingerprint`.
+        orientations: id -> EXIF orientation of the file, of images that were turned upright.
 
     Raises:
         FileNotFoundError: if no shard matches, or a numbered set has holes.
@@ -72,6 +73,7 @@ class FeatureReader:
 
     def _read_images(self) -> None:
         self.ids: list[str] = []
+        self.orientations: dict[str, int] = {}
         global_descriptors, image_sizes, counts = [], [], []
         self._starts = []  # row of the first image of each shard
         self._offsets = []
@@ -86,6 +88,7 @@ class FeatureReader:
                 elif different := shards.differing_settings(config, self.config):
                     raise ValueError(f"Feature shards must come from one extraction. {path} and "
                                      f"{self.paths[0]} differ in: {', '.join(different)}.")
+                self.orientations.update(shards.orientations_of(path, file))
                 self._starts.append(len(self.ids))
                 self.ids.extend(file["ids"].asstr()[:])
                 global_descriptors.append(file["global_descriptors"][:])

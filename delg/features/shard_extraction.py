@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from absl import logging
 
 from data_prep.records import pipeline
+from data_prep.records.record_labels import read_orientations
 from data_prep.records.shard_stage import BadImageLimit
 from data_prep.stage.streams import mapped_in_order, same_sized
 from delg.features.describing import ImageDescriber, ImageFeatures
@@ -57,6 +58,8 @@ def extract_shard(describer: Any, source: str, output: str, source_sha256: str,
                 writer.append(image_id, result.global_descriptor, result.image_size, result.local)
             on_image()
         writer.notes.update(source_sha256=source_sha256, left_out=left_out)
+        if turned := read_orientations(source):
+            writer.notes["orientations"] = turned
     return left_out
 
 
@@ -70,7 +73,8 @@ def _described(describer: ImageDescriber, source: str) -> Iterator[tuple[str, Im
     def prepare(numbered: tuple[int, pipeline.Example]) -> _Item:
         number, example = numbered
         try:
-            return _Item(number, example.id, describer.prepare(example.encoded, example.query_bbox))
+            return _Item(number, example.id, describer.prepare(
+                example.encoded, example.query_bbox, example.max_pixels))
         except BadImageError as error:
             return _Item(number, example.id, error)
 

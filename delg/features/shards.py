@@ -15,8 +15,10 @@ A shard `<split>-<i:05d>-of-<n:05d>.h5` holds flat arrays, one HDF5 dataset each
 
 and the attributes `format` (int), `config` (JSON: the extraction's settings, and the `fingerprint` of the
 model; all shards of one set carry the same) and `notes` (JSON: what concerns this shard alone, such as its
-source and the images left out). HDF5 itself keeps checksums of all of it. Format 1, of which shards are still
-read, had float32 and float16 alone and no attribute `dimension`; shards without checksums are read too.
+source, the images left out, and `orientations`: id -> EXIF orientation of the file, of images that were
+turned upright, as all pixels here mean). HDF5 itself keeps checksums of all of it. Format 1, of which
+shards are still read, had float32 and float16 alone and no attribute `dimension`; shards without checksums
+are read too.
 """
 
 from __future__ import annotations
@@ -72,12 +74,14 @@ class DescribedImage:
         global_descriptor: float32, [D]; D is 0 where there is none.
         image_size: height and width of the original image, pixels.
         local: its local features; may be empty.
+        orientation: of EXIF, of the file that the image was turned from; 1: it lies as the file does.
     """
 
     id: str
     global_descriptor: np.ndarray
     image_size: tuple[int, int]
     local: LocalFeatures
+    orientation: int = 1
 
 
 def no_local_features(dim: int = 0) -> LocalFeatures:
@@ -212,6 +216,14 @@ def _check(path: str, file: h5py.File) -> None:
 def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """Names of settings in which the `config` of two shards differ; one that is lacking had its default."""
     return stored_settings.differences(first, second, stored_settings.defaults_of(ExtractConfig))
+
+
+def orientations_of(path: str, file: h5py.File) -> dict[str, int]:
+    """Id -> EXIF orientation of the file, of the images of an open shard that were turned upright."""
+    found = json.loads(file.attrs.get("notes", "{}")).get("orientations", {})
+    if not isinstance(found, dict) or not all(value in range(1, 9) for value in found.values()):
+        raise ValueError(f"`orientations` of {path} must be numbers from 1 to 8 by id.")
+    return found
 
 
 def local_dimension(file: h5py.File) -> int:

@@ -103,7 +103,7 @@ class DayNightDescriber:
             raise ValueError("Images must be by day or by night; build shards with --dataset=day_night. "
                              f"Received: domain={example.domain!r} of image {example.id}.")
         try:
-            image = preparing.decode(example.encoded)
+            image = preparing.decode(example.encoded, example.max_pixels)
         except BadImageError as error:
             return example.id, error
         return example.id, ImageFeatures(

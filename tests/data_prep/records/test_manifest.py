@@ -1,9 +1,11 @@
 """dataset.json comes back as it was written, and speaks up when the shards are not what it says."""
 
+import dataclasses
 import os
 import tempfile
 import unittest
 
+from data_prep.images.image_headers import MAX_PIXELS
 from data_prep.records import manifest
 
 
@@ -32,6 +34,12 @@ class ManifestTest(unittest.TestCase):
         self.assertEqual(manifest.load_manifest(self.folder), self.written)
         self.assertEqual(manifest.load_manifest(os.path.join(self.folder, "dataset.json")), self.written)
         self.assertEqual(manifest.manifest_beside(os.path.join(self.folder, "train*")), self.written)
+
+    def test_images_may_be_as_large_as_the_build_took_them(self):
+        for settings, expected in (({}, MAX_PIXELS), ({"max_pixels": 9}, MAX_PIXELS),
+                                   ({"max_pixels": 2 * MAX_PIXELS}, 2 * MAX_PIXELS)):
+            found = dataclasses.replace(self.written, settings=settings)
+            self.assertEqual(found.max_pixels, expected)
 
     def test_select_one_shard(self):
         split = self.written.select(self.paths("train-00001-of-00002"))

@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import tensorflow as tf
 
+from data_prep.images import image_headers
 from data_prep.records import manifest, pipeline, shards
 from data_prep.records.example import encode_example
 from tests.fixtures import photographs
@@ -136,6 +137,7 @@ class PipelineTest(unittest.TestCase):
 
     def test_examples_as_python_values(self):
         examples = list(pipeline.iterate_examples(self.pattern))
+        self.assertEqual(examples[0].max_pixels, image_headers.MAX_PIXELS)
         self.assertEqual([example.id for example in examples], [str(number) for number in range(23)])
         first = examples[0]
         self.assertEqual(first.encoded, photographs.encode(photographs.pixels(24, 32, seed=0)))

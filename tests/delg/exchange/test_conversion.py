@@ -9,6 +9,7 @@ import unittest
 
 import numpy as np
 
+from data_prep.images import orientation
 from delg.exchange import conversion, delf, hloc, matlab
 from delg.features.reader import FeatureReader
 from delg.features.shards import DescribedImage, no_local_features
@@ -123,6 +124,18 @@ class ConversionTest(unittest.TestCase):
         self.assertEqual(len(colmap_reader.read_keypoints(self.path("c.db"))), 15)
         inliers = colmap_reader.read_matches(self.path("c.db"), inliers=True)
         self.assertEqual(inliers[positive, "q0"].tolist(), found[0].inliers[:, ::-1].tolist())
+
+    def test_transforms_of_photos_stored_turned_are_of_their_files(self):
+        named = [("q0", INDEX[self.positives[0][0]])]
+        with FeatureReader(str(self.world / "*.h5")) as reader:
+            sizes = [reader.image_sizes[reader.ids.index(name)] for name in named[0]]
+            (upright,) = conversion.match_pairs(reader, named, SearchConfig())
+            reader.orientations = dict(zip(named[0], (6, 3)))
+            (stored,) = conversion.match_pairs(reader, named, SearchConfig())
+        first, second = (orientation.to_stored(number, size) for number, size in zip((6, 3), sizes))
+        expected, found = first @ upright.transform @ (9, 7, 1), stored.transform @ second @ (9, 7, 1)
+        np.testing.assert_allclose(found / found[2], expected / expected[2], rtol=1e-6)
+        np.testing.assert_array_equal(upright.inliers, stored.inliers)
 
     def test_inliers_below_the_least_number_are_no_geometry(self):
         named = [("q0", INDEX[self.positives[0][0]])]

@@ -12,12 +12,16 @@ import cv2
 import h5py
 import numpy as np
 
+from data_prep.building import building
+from data_prep.building.config import BuildConfig
 from data_prep.stage.jobs import JobConfig
+from delg.exchange import conversion
 from delg.exports.extraction_module import ExtractionModule
 from delg.features import extraction
 from delg.features import reader as features_reader
 from delg.features.describing import ImageDescriber
 from delg.settings.extraction import ExtractConfig
+from tests.fixtures import photographs
 from tests.fixtures.feature_shards import read_feature_shard
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model, write_records
 
@@ -94,6 +98,24 @@ class ExtractFeaturesTest(unittest.TestCase):
         with features_reader.FeatureReader(self.output_dir) as reader:
             np.testing.assert_array_equal(reader.local_features(0).keypoints_yx, [[49.5, 65.5]])
             np.testing.assert_array_equal(reader.image_sizes, [[96, 128]])
+
+    def test_photos_stored_turned_are_exported_as_they_lie_in_the_file(self):
+        stored = block_image(96, 128, (48, 52), (64, 68))
+        folder = os.path.join(self.records, "photos/class")
+        os.makedirs(folder)
+        for number in range(1, 9):
+            with open(os.path.join(folder, f"{number}.png"), "wb") as file:
+                file.write(photographs.oriented("PNG", number, stored))
+        building.build(BuildConfig("folder", os.path.dirname(folder), self.records, num_shards=1,
+                                   validation_fraction=0), JobConfig(num_workers=1))
+        path, = self.extract(os.path.join(self.records, "train-*"), ExtractConfig(
+            global_scales=(1.0,), local_scales=(1.0,)))
+        with features_reader.FeatureReader(path) as reader:
+            self.assertEqual(reader.orientations, {f"class/{number}": number for number in range(2, 9)})
+            self.assertEqual(reader.image_sizes[reader.ids.index("class/6")].tolist(), [128, 96])
+        for image in conversion.read_images(path, "shards"):
+            self.assertEqual(image.image_size, (96, 128), image.id)
+            np.testing.assert_allclose(image.local.keypoints_yx, [[49.5, 65.5]], atol=1e-4)
 
     def test_finished_shards_are_kept_and_missing_ones_made(self):
         pattern = write_records(self.records, self.images, num_shards=2)

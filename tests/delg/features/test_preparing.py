@@ -6,7 +6,16 @@ import cv2
 import numpy as np
 
 from delg.features.preparing import BadImageError, decode, prepare_image
+from tests.fixtures import photographs
 from tests.fixtures.tiny_extraction import block_image
+
+
+class LargeImageTest(unittest.TestCase):
+    def test_the_limit_is_that_of_the_shards(self):
+        encoded = photographs.encode(photographs.pixels(48, 64), "PNG")
+        self.assertEqual(decode(encoded, 48 * 64).shape, (48, 64, 3))
+        with self.assertRaisesRegex(BadImageError, "64 x 48 pixels, more than the limit of 3071"):
+            decode(encoded, 48 * 64 - 1)
 
 
 class PrepareImageTest(unittest.TestCase):
