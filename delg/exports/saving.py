@@ -43,12 +43,25 @@ def export(model_dir: str, export_dir: str) -> dict[str, Any]:
         ValueError: if `export_dir` holds anything else.
     """
     model, stored = load_delg(model_dir)
+    return export_built(model, stored["model"], stored.get("attention_threshold"), export_dir)
+
+
+def export_built(model: keras.Model, made_of: dict[str, Any], attention_threshold: float | None,
+                 export_dir: str, config_class: type = ModelConfig) -> dict[str, Any]:
+    """Writes the SavedModel of a model with the outputs of DELG; what is returned and raised: as `export`.
+
+    Args:
+        model: see `ExtractionModule`.
+        made_of: its settings, "backbone" and "local_stride" among them.
+        attention_threshold: least score of a feature; None: it has learnt none.
+        export_dir: folder to make.
+        config_class: settings class of `made_of`.
+    """
     config = {
-        "format": _FORMAT, "model": stored["model"], "attention_threshold": stored.get("attention_threshold"),
-        "receptive_field": list(receptive_field(
-            stored["model"]["backbone"], stored["model"]["local_stride"])),
+        "format": _FORMAT, "model": made_of, "attention_threshold": attention_threshold,
+        "receptive_field": list(receptive_field(made_of["backbone"], made_of["local_stride"])),
         "fingerprint": model_files.fingerprint(model)}
-    if not is_finished(export_dir, config):
+    if not is_finished(export_dir, config, config_class):
         write_saved_model(model, config, export_dir)
     return config
 

@@ -110,6 +110,17 @@ class L2Normalization(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="delg")
+class Norm(keras.layers.Layer):
+    """Euclidean norm of each vector along the last axis: [..., C] to [..., 1], float32."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, inputs):
+        return tf.norm(tf.cast(inputs, tf.float32), axis=-1, keepdims=True)
+
+
+@keras.saving.register_keras_serializable(package="delg")
 class GeMPooling(keras.layers.Layer):
     """Generalised mean of each channel over the map: (mean of x^p)^(1/p), computed in float32.
 

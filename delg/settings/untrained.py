@@ -1,0 +1,26 @@
+"""Settings of a model with nothing trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from data_prep.stage.settings import check_fields, like, require, setting
+from delg.settings.backbones import check_has_maps
+from delg.settings.kinds import BACKBONES
+from delg.settings.model import ModelConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class UntrainedConfig:
+    """What is made of a pretrained backbone without training."""
+
+    backbone: str = like(ModelConfig, "backbone", "efficientnet_lite2", choices=BACKBONES)
+    local_stride: int = like(ModelConfig, "local_stride")
+    gem_power: float = like(ModelConfig, "gem_power")
+    local_dim: int = setting(128, help="dimensions of the local descriptor", range="(0, inf)")
+
+    def __post_init__(self):
+        check_fields(self)
+        check_has_maps(self.backbone)
+        require(self.local_stride in (16, 32), "`local_stride` must be 16 or 32.",
+                local_stride=self.local_stride)

@@ -1,0 +1,48 @@
+"""Writes the SavedModel of DELG with nothing trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from delg.exports import saving
+from delg.networks.backbone import BACKBONES, build_network
+from delg.settings.untrained import UntrainedConfig
+from delg.untrained.heads import Heads, learn_heads, read_photographs, shipped_heads
+from delg.untrained.network import build_untrained
+
+
+def export_untrained(config: UntrainedConfig, backbone_weights: str, export_dir: str,
+                     photographs: str = "") -> dict[str, Any]:
+    """Writes a SavedModel that describes images by a pretrained backbone, whole or not at all.
+
+    A finished export of the same model is kept as it is.
+
+    Args:
+        config: what is made.
+        backbone_weights: imagenet, package or a weight file; see `build_backbone`.
+        export_dir: folder to make.
+        photographs: folder of images that the heads are learnt from; empty: those that come with the package.
+
+    Returns:
+        Contents of `export_config.json`, as `saving.export` writes it, its "model" an UntrainedConfig.
+
+    Raises:
+        FileNotFoundError: weights, heads or photographs are not there.
+        ValueError: `export_dir` holds anything else, or there are too few photographs.
+    """
+    heads = (heads_from_photographs(config, backbone_weights, photographs) if photographs
+             else shipped_heads(config))
+    model = build_untrained(config, backbone_weights)
+    model.get_layer("projection").set_weights([heads.kernel, heads.bias])
+    return saving.export_built(model, dataclasses.asdict(config), heads.attention_threshold, export_dir,
+                               UntrainedConfig)
+
+
+def heads_from_photographs(config: UntrainedConfig, backbone_weights: str, photographs: str) -> Heads:
+    """Heads that a folder of photographs gives; arguments and errors as of `export_untrained`."""
+    network = build_network(config.backbone, weights="none")
+    channels = network.get_layer(BACKBONES[config.backbone].maps.local).output.shape[-1]
+    whole = dataclasses.replace(config, local_dim=channels)
+    return learn_heads(build_untrained(whole, backbone_weights), config,
+                       read_photographs(photographs))

@@ -1,0 +1,141 @@
+"""Heads for local features, learnt without labels: a projection and an attention threshold.
+
+Both come from some photographs, whatever they show. The projection turns the directions of the features to
+their principal components and evens out their variances; the threshold leaves out the cells of sky and walls.
+Heads of a few backbones come with this package. They were learnt on the evaluation views of a procedural
+world (docs/decisions says how), so that they owe nothing to anybody's photographs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from data_prep.images.intake import take_image
+from data_prep.stage import files
+from delg.exports.extraction_module import ExtractionModule
+from delg.features.preparing import BadImageError, decode, prepare_image
+from delg.networks.backbone import receptive_field
+from delg.settings.untrained import UntrainedConfig
+from delg.vectors.principal_components import whitening_weights
+from delg.vectors.unit import unit_vectors
+
+SCALES = (2**-0.5, 1.0, 2**0.5)  # that the features are taken at; chosen, as for extraction
+MAX_IMAGE_SIZE = 512  # pixels; chosen
+_STRONGEST = 1000  # features of an image that may be learnt from; as many as extraction keeps
+_ROWS = 200  # of these, drawn at random; chosen
+_MIN_IMAGES = 2
+_EXPONENT = 0.5  # of the deviation that components are divided by; chosen, see docs/decisions
+_SHIPPED = pathlib.Path(__file__).parent / "shipped"
+
+
+@dataclasses.dataclass(frozen=True)
+class Heads:
+    """Learnt from photographs.
+
+    Attributes:
+        kernel: float32 [C, d], from unit features of C channels to local descriptors.
+        bias: float32 [d].
+        attention_threshold: least norm of the features of a cell that is kept.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    attention_threshold: float
+
+
+def learn_heads(model: keras.Model, config: UntrainedConfig, photographs: Iterable[bytes],
+                seed: int = 0) -> Heads:
+    """Heads for an untrained network.
+
+    Source of the projection: PCA-whitening of descriptors, Jegou and Chum, ECCV 2012, section 3.
+
+    Args:
+        model: of `build_untrained`, whose `local_dim` is all channels of the local map.
+        config: of the network to be made; its `local_dim` is that of the descriptors.
+        photographs: encoded images; bad ones are passed over.
+        seed: of the choice of features.
+
+    Raises:
+        ValueError: fewer than two images can be used, or `local_dim` is above the channels.
+    """
+    module = ExtractionModule(model, receptive_field(config.backbone, config.local_stride))
+    generator = np.random.default_rng(seed)
+    samples, medians = [], []
+    for encoded in photographs:
+        try:
+            prepared = prepare_image(decode(encoded), MAX_IMAGE_SIZE, max(SCALES))
+        except BadImageError:
+            continue
+        found = module.extract(prepared.image, np.float32(np.multiply(SCALES, prepared.limit)),
+                               tf.int32.max, 0.0, np.zeros(0, np.int32))
+        features = found["features"].numpy()[:_STRONGEST]  # the strongest come first
+        rows = generator.permutation(len(features))[:_ROWS]
+        samples.append(unit_vectors(features[np.sort(rows)]))
+        medians.append(np.median(found["scores"]))
+    if len(samples) < _MIN_IMAGES:
+        raise ValueError("Heads are learnt from two photographs at least, better a hundred. "
+                         f"Received: {len(samples)} that can be used.")
+    sample = np.concatenate(samples)
+    if config.local_dim > sample.shape[1]:
+        raise ValueError(f"`local_dim` must be at most the {sample.shape[1]} channels of the local map of "
+                         f"{config.backbone}. Received: local_dim={config.local_dim}.")
+    kernel, bias = whitening_weights(sample, config.local_dim, _EXPONENT)
+    return Heads(kernel, bias, float(np.median(medians)))
+
+
+def read_photographs(folder: str, count: int = 200, seed: int = 0) -> list[bytes]:
+    """Image files of a folder and of folders in it, so many drawn at random, as JPEG or PNG.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"`photographs` must be a folder. Received: {folder!r}.")
+    paths = sorted(str(path) for path in pathlib.Path(folder).rglob("*") if path.is_file())
+    taken = []
+    for number in np.random.default_rng(seed).permutation(len(paths)):
+        if len(taken) == count:
+            break
+        try:
+            with open(paths[number], "rb") as file:
+                taken.append(take_image(file.read()).encoded)
+        except ValueError:  # another kind of file
+            continue
+    return taken
+
+
+def shipped_heads(config: UntrainedConfig) -> Heads:
+    """Heads that come with this package.
+
+    Raises:
+        FileNotFoundError: there are none for this backbone, stride and dimension.
+    """
+    path = _path(config)
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in _SHIPPED.glob("*.npz")))
+        raise FileNotFoundError(
+            f"No heads come with this package for {path.stem} (backbone, stride, dimension), only for "
+            f"{known}: give `photographs`, a folder of any photographs to learn them from.")
+    with np.load(path, allow_pickle=False) as stored:
+        return Heads(stored["kernel"].astype(np.float32), stored["bias"].astype(np.float32),
+                     float(stored["attention_threshold"]))
+
+
+def ship_heads(config: UntrainedConfig, heads: Heads) -> str:
+    """Writes heads to where `shipped_heads` looks for them, in 16 bits; returns the path."""
+    path = str(_path(config))
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, kernel=heads.kernel.astype(np.float16), bias=heads.bias.astype(np.float16),
+                            attention_threshold=np.float32(heads.attention_threshold))
+    return path
+
+
+def _path(config: UntrainedConfig) -> pathlib.Path:
+    return _SHIPPED / f"{config.backbone}-{config.local_stride}-{config.local_dim}.npz"

@@ -1,0 +1,37 @@
+"""The network of DELG with nothing trained: maps of a pretrained backbone, used as they are."""
+
+from __future__ import annotations
+
+import keras
+
+from delg.networks import layers
+from delg.networks.backbone import build_backbone
+from delg.settings.untrained import UntrainedConfig
+
+
+def build_untrained(config: UntrainedConfig, backbone_weights: str) -> keras.Model:
+    """The outputs of DELG that an export gives, with heads that have learnt nothing from labels.
+
+    The global descriptor is the pooled map. The attention of a cell is the norm of its features, as in HOW,
+    section 3.3 (https://arxiv.org/abs/2007.13172); its descriptor is their direction, projected by the layer
+    `projection`, a Dense layer that starts as the identity of the first channels.
+
+    Args:
+        config: sizes of everything.
+        backbone_weights: as of `build_backbone`.
+
+    Returns:
+        Model from `images`, RGB [B, H, W, 3], 0..255, to a dict of float32 tensors: `global_descriptor`
+        [B, C], unit norm; `attention_scores` [B, h, w, 1], positive; `local_descriptors`
+        [B, h, w, local_dim], not normalised.
+    """
+    images = keras.Input((None, None, 3), name="images", dtype="float32")
+    maps = build_backbone(config.backbone, 1.0, backbone_weights, config.local_stride)(images)
+    pooled = layers.GeMPooling(config.gem_power, name="gem_pooling")(maps["global"])
+    directions = layers.L2Normalization(name="local_directions")(maps["local"])
+    projection = keras.layers.Dense(config.local_dim, kernel_initializer="identity", dtype="float32",
+                                   name="projection")
+    return keras.Model(images, {
+        "global_descriptor": layers.L2Normalization(name="global_descriptor")(pooled),
+        "attention_scores": layers.Norm(name="attention_scores")(maps["local"]),
+        "local_descriptors": projection(directions)}, name="delg_untrained")

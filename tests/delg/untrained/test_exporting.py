@@ -1,0 +1,116 @@
+import os
+import pathlib
+from unittest import mock
+
+import keras
+import numpy as np
+
+from delg.exports.loading import ExportedModel
+from delg.settings.untrained import UntrainedConfig
+from delg.untrained import heads
+from delg.untrained.exporting import export_untrained
+from delg.untrained.network import build_untrained
+from tests.fixtures import photographs, scripts, tiny_backbone
+from tests.fixtures.temporary_files import FilesTest
+
+setUpModule = tiny_backbone.use
+CONFIG = UntrainedConfig(backbone="resnet18", local_dim=8)
+
+
+def _picture(seed):
+    return photographs.encode(photographs.pixels(160, 240, seed), "PNG")
+
+
+class NetworkTest(FilesTest):
+    def test_pools_the_maps_as_they_are(self):
+        keras.utils.set_random_seed(0)
+        model = build_untrained(UntrainedConfig(backbone="resnet18", local_dim=128, gem_power=1), "none")
+        images = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+        maps = keras.Model(model.input, {"global": model.get_layer("gem_pooling").input,
+                                         "local": model.get_layer("local_directions").input})(images)
+        outputs = model(images)
+        pooled = np.mean(maps["global"], axis=(1, 2))
+        np.testing.assert_allclose(outputs["global_descriptor"],
+                                   pooled / np.linalg.norm(pooled, axis=1, keepdims=True), atol=1e-5)
+        norms = np.linalg.norm(maps["local"], axis=-1, keepdims=True)
+        np.testing.assert_allclose(outputs["attention_scores"], norms, rtol=1e-5)
+        np.testing.assert_allclose(outputs["local_descriptors"] * norms, maps["local"], atol=1e-4)
+
+
+class ExportTest(FilesTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.pictures = [_picture(seed) for seed in range(4)]
+
+    def _write_pictures(self, folder):
+        for number, encoded in enumerate(self.pictures):
+            os.makedirs(os.path.dirname(self.path(f"{folder}/{number}/x.png")), exist_ok=True)
+            with open(self.path(f"{folder}/{number}/x.png"), "wb") as file:
+                file.write(encoded)
+        self.write(f"{folder}/notes.txt", "no image")
+        return self.path(folder)
+
+    def test_learns_heads_from_a_folder_and_keeps_what_is_finished(self):
+        keras.utils.set_random_seed(0)
+        weights = self.path("resnet18.weights.h5")
+        tiny_backbone.build().save_weights(weights)
+        folder, export_dir = self._write_pictures("photos"), self.path("model")
+        config = export_untrained(CONFIG, weights, export_dir, folder)
+        self.assertEqual((config["model"]["backbone"], config["receptive_field"]), ("resnet18", [16, 16, 0]))
+        image = photographs.pixels(160, 240, 9)
+        [found] = ExportedModel(export_dir).extract_all([image], [1.0], [0], 1000,
+                                                        config["attention_threshold"])
+        self.assertEqual((found["global_descriptors"].shape, found["features"].shape[1]), ((1, 128), 8))
+        self.assertGreater(len(found["features"]), 20)
+        self.assertLess(len(found["features"]), 150)  # of 150 cells: the threshold leaves some out
+        written = os.stat(os.path.join(export_dir, "saved_model.pb")).st_mtime_ns
+        self.assertEqual(export_untrained(CONFIG, weights, export_dir, folder), config)
+        self.assertEqual(os.stat(os.path.join(export_dir, "saved_model.pb")).st_mtime_ns, written)
+
+    def test_projected_features_are_centred_and_even(self):
+        keras.utils.set_random_seed(0)
+        model = build_untrained(UntrainedConfig(backbone="resnet18", local_dim=128), "none")
+        learnt = heads.learn_heads(model, CONFIG, [*self.pictures, b"no image"])
+        self.assertEqual((learnt.kernel.shape, learnt.bias.shape), ((128, 8), (8,)))
+        same = heads.learn_heads(model, CONFIG, self.pictures)
+        np.testing.assert_array_equal(learnt.kernel, same.kernel)
+        local = keras.Model(model.input, model.get_layer("local_directions").output)
+        cells = np.concatenate([np.reshape(local(photographs.pixels(160, 240, seed)[np.newaxis]), (-1, 128))
+                                for seed in range(4)])
+        projected = cells @ learnt.kernel + learnt.bias
+        plain = np.linalg.svd(cells - cells.mean(0), full_matrices=False)[1][:8]
+        self.assertLess(np.ptp(np.log(projected.std(0))), np.ptp(np.log(plain)))
+
+    def test_shipped_heads_come_back_as_they_were_written(self):
+        generator = np.random.default_rng(0)
+        os.makedirs(self.path("heads"))
+        written = heads.Heads(*(generator.normal(size=size).astype(np.float16).astype(np.float32)
+                                for size in ((128, 8), 8)), 1.5)
+        with mock.patch.object(heads, "_SHIPPED", pathlib.Path(self.path("heads"))):
+            with self.assertRaisesRegex(FileNotFoundError, "for resnet18-16-8 .*: give `photographs`"):
+                heads.shipped_heads(CONFIG)
+            heads.ship_heads(CONFIG, written)
+            read = heads.shipped_heads(CONFIG)
+        np.testing.assert_array_equal(read.kernel, written.kernel)
+        np.testing.assert_array_equal(read.bias, written.bias)
+        self.assertEqual(read.attention_threshold, 1.5)
+
+    def test_refuses_too_few_photographs_and_too_many_dimensions(self):
+        model = build_untrained(UntrainedConfig(backbone="resnet18", local_dim=128), "none")
+        with self.assertRaisesRegex(ValueError, "from two photographs at least.* Received: 1 that"):
+            heads.learn_heads(model, CONFIG, self.pictures[:1])
+        with self.assertRaisesRegex(ValueError, "`local_dim` must be at most the 128 .* local_dim=129"):
+            heads.learn_heads(model, UntrainedConfig(backbone="resnet18", local_dim=129), self.pictures[:2])
+        with self.assertRaisesRegex(FileNotFoundError, "`photographs` must be a folder. Received: 'nowhere'"):
+            heads.read_photographs("nowhere")
+
+    def test_script(self):
+        folder = self._write_pictures("photos")
+        done = scripts.run("delg.export_model", backbone="resnet18", backbone_weights="none", local_dim=8,
+                           photographs=folder, export_dir=self.path("model"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("resnet18, attention threshold", done.stdout)
+        missing = scripts.run("delg.export_model", export_dir=self.path("other"))
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("Give `model_dir`, a trained model, or `backbone`", missing.stderr)
