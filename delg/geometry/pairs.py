@@ -53,8 +53,7 @@ def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig
     matches = matching.match_cosines(cosines, config.matcher, config.ratio, config.max_distance)
     if not verifier.is_one_way:
         matches = matching.one_to_one(matches)
-    pixels = 1 if verifier.in_raw_pixels else max(query_size) / THRESHOLD_IMAGE_SIZE
-    threshold = config.inlier_threshold * pixels
+    threshold = inlier_threshold(config, query_size)
     transform, inliers = verification.verify_matches(
         query.keypoints_yx[matches.query_rows], index.keypoints_yx[matches.index_rows], config.verifier,
         config.transform, threshold, config.max_iterations, config.seed,
@@ -67,3 +66,9 @@ def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig
         if len(guided) > len(query_rows):
             query_rows, index_rows = guided.query_rows, guided.index_rows
     return VerifiedPair(transform, query_rows, index_rows, matches)
+
+
+def inlier_threshold(config: SearchConfig, query_size: tuple[int, int]) -> float:
+    """The largest error of an inlier in pixels of a query of this height and width."""
+    raw = verification.verifier_of(config.verifier).in_raw_pixels
+    return config.inlier_threshold * (1 if raw else max(query_size) / THRESHOLD_IMAGE_SIZE)

@@ -21,12 +21,22 @@ _ENCODING_STEPS = ((82, 1.0), (70, 0.9), (60, 0.75), (55, 0.55), (50, 0.4), (40,
 _SUBPIXEL_BITS = 4  # OpenCV takes points in 1/16 pixel
 
 
-def jpeg_data_uri(image: np.ndarray, quality: int = 80) -> str:
-    """The image as `data:image/jpeg;base64,...`; `quality` in 1..100."""
+def encode_jpeg(image: np.ndarray, quality: int = 80) -> bytes:
+    """The image as a JPEG file; `quality` in 1..100."""
     done, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
                                  [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
     assert done, "OpenCV encodes any uint8 RGB image as JPEG"
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+    return encoded.tobytes()
+
+
+def data_uri(jpeg: bytes) -> str:
+    """A JPEG file as `data:image/jpeg;base64,...`."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def jpeg_data_uri(image: np.ndarray, quality: int = 80) -> str:
+    """The image as `data:image/jpeg;base64,...`; `quality` in 1..100."""
+    return data_uri(encode_jpeg(image, quality))
 
 
 def fit(image: np.ndarray, max_height: int, max_width: int) -> tuple[np.ndarray, float]:
@@ -73,27 +83,6 @@ def _subpixel(points_xy: np.ndarray) -> np.ndarray:
     return np.round(np.clip(points_xy, -limit, limit) * 2**_SUBPIXEL_BITS).astype(np.int32)
 
 
-def box_in_hit(box: np.ndarray, transform: np.ndarray) -> np.ndarray | None:
-    """Corners of the query's box as the transform places them in the hit, or None if that is no sane shape.
-
-    Args:
-        box: x1, y1, x2, y2, pixels of the query.
-        transform: float, [3, 3], maps (x, y, 1) of the hit to the query.
-
-    Returns:
-        float, [4, 2], (x, y) pixels of the hit.
-    """
-    x1, y1, x2, y2 = (float(value) for value in box)
-    if not np.all(np.isfinite(transform)) or abs(np.linalg.det(transform)) < 1e-12:
-        return None
-    corners = np.array([[x1, y1, 1], [x2, y1, 1], [x2, y2, 1], [x1, y2, 1]])
-    mapped = corners @ np.linalg.inv(np.asarray(transform, np.float64)).T
-    if np.any(np.abs(mapped[:, 2]) < 1e-9) or np.ptp(np.sign(mapped[:, 2])) > 0:  # crosses the horizon
-        return None
-    placed = mapped[:, :2] / mapped[:, 2:]
-    return placed if cv2.isContourConvex(placed.astype(np.float32)[:, None]) else None
-
-
 def draw_matches(query_image: np.ndarray, hit_image: np.ndarray, query_yx: np.ndarray, hit_yx: np.ndarray,
                  query_box: np.ndarray | None = None, hit_outline: np.ndarray | None = None,
                  max_height: int = 400, max_half_width: int = 600) -> np.ndarray:
@@ -105,7 +94,7 @@ def draw_matches(query_image: np.ndarray, hit_image: np.ndarray, query_yx: np.nd
         query_image, hit_image: uint8, [height, width, 3].
         query_yx, hit_yx: float, [k, 2], pixels of the two images; k may be 0.
         query_box: x1, y1, x2, y2, pixels of the query, framed if given.
-        hit_outline: float, [4, 2], (x, y) pixels of the hit, drawn if given.
+        hit_outline: float, [n, 2], (x, y) pixels of the hit, drawn if given.
         max_height, max_half_width: pixels.
 
     Returns:
@@ -120,9 +109,9 @@ def draw_matches(query_image: np.ndarray, hit_image: np.ndarray, query_yx: np.nd
     canvas[:, :query.shape[1]], canvas[:, hit_left:] = query, hit
     if query_box is not None:
         x1, y1, x2, y2 = np.asarray(query_box, np.float64) * query_scale
-        _draw_outline(canvas[:, :query.shape[1]], np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]))
+        draw_outline(canvas[:, :query.shape[1]], np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]))
     if hit_outline is not None:
-        _draw_outline(canvas[:, hit_left:], np.asarray(hit_outline) * hit_scale)
+        draw_outline(canvas[:, hit_left:], np.asarray(hit_outline) * hit_scale)
     starts = _subpixel(query_yx[:, ::-1] * query_scale)
     ends = _subpixel(hit_yx[:, ::-1] * hit_scale + (hit_left, 0))
     order = np.argsort(starts[:, 0], kind="stable")
@@ -146,7 +135,8 @@ def _at_height(image: np.ndarray, height: int) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
 
 
-def _draw_outline(half: np.ndarray, corners_xy: np.ndarray) -> None:
+def draw_outline(half: np.ndarray, corners_xy: np.ndarray) -> None:
+    """Draws a closed line through float [n, 2] (x, y) pixels on a uint8 picture, which is changed."""
     half_copy = np.ascontiguousarray(half)
     points = [_subpixel(corners_xy)[:, None]]
     cv2.polylines(half_copy, points, True, (20, 20, 20), 4, cv2.LINE_AA, _SUBPIXEL_BITS)

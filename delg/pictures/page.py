@@ -25,8 +25,12 @@ def _text(room: str, name: str) -> str:
 
 def write_page(output_dir: str, page: str) -> str:
     """Writes `<output_dir>/index.html` and returns its path."""
-    os.makedirs(output_dir, exist_ok=True)
-    path = os.path.join(output_dir, "index.html")
+    return write_page_file(os.path.join(output_dir, "index.html"), page)
+
+
+def write_page_file(path: str, page: str) -> str:
+    """Writes a page under any name, whole or not at all, and returns its path."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(page)
     logging.info("Wrote %s, %.1f MB.", path, os.path.getsize(path) / 1e6)

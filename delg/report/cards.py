@@ -10,7 +10,7 @@ import numpy as np
 
 from data_prep.records.pipeline import Example
 from delg.features.reader import FeatureReader
-from delg.geometry import pairs
+from delg.geometry import pairs, placing
 from delg.pictures import drawing
 from delg.report.queries import Hit, QueryOutcome
 from delg.scores.percent import percent
@@ -127,14 +127,14 @@ class CardMaker:
     def _draw_pair(self, outcome: QueryOutcome, hit: Hit, query_image: np.ndarray,
                    box: np.ndarray | None) -> np.ndarray:
         query_yx, hit_yx = self.matched_points(outcome.query_id, hit.image_id)
-        outline = None
+        hit_image, outline = self._index_image(hit), None
         if not self._is_below_floor(hit):
             height, width = query_image.shape[:2]
-            outline = drawing.box_in_hit(box if box is not None else (0, 0, width, height),
-                                                 self._ranking.transforms[outcome.row, hit.column])
+            threshold = pairs.inlier_threshold(self._ranking.search_config, (height, width))
+            outline = placing.place_box(box if box is not None else (0, 0, width, height), query_yx, hit_yx,
+                                        threshold, hit_image.shape[:2])
         max_height = _MATCHED_HEIGHT if len(query_yx) else _UNMATCHED_HEIGHT
-        return drawing.draw_matches(query_image, self._index_image(hit), query_yx, hit_yx, box,
-                                            outline, max_height)
+        return drawing.draw_matches(query_image, hit_image, query_yx, hit_yx, box, outline, max_height)
 
     def _attention_picture(self, part: str, image_id: str, image: np.ndarray) -> np.ndarray:
         if self._attention is not None:

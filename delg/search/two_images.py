@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.stage import files
 from delg.features import preparing
 from delg.features.describing import ImageDescriber
-from delg.geometry import pairs
+from delg.geometry import pairs, placing
 from delg.pictures import drawing
 from delg.settings.search import SearchConfig
 
@@ -29,6 +29,7 @@ class ImageMatch:
     first_yx: np.ndarray  # float32 [num_inliers, 2], pixels of the first photo
     second_yx: np.ndarray  # float32 [num_inliers, 2], pixels of the second photo
     transform: np.ndarray  # float64 [3, 3], second (x, y, 1) to first; NaN where none was found
+    outline_xy: np.ndarray | None  # float64 [n, 2], pixels of the second: the first's frame there
 
     @property
     def num_inliers(self) -> int:
@@ -52,10 +53,14 @@ def match_images(describer: ImageDescriber, first: bytes, second: bytes, config:
     """
     one, other = describer.describe(first), describer.describe(second)
     pair = pairs.verify_pair(one.local, other.local, config, one.image_size)
+    first_yx = one.local.keypoints_yx[pair.query_rows]
+    second_yx = other.local.keypoints_yx[pair.index_rows]
+    height, width = one.image_size
+    outline = placing.place_box((0, 0, width, height), first_yx, second_yx,
+                                pairs.inlier_threshold(config, one.image_size), other.image_size)
     return ImageMatch(float(one.global_descriptor @ other.global_descriptor),
-                      (len(one.local), len(other.local)), len(pair.matches),
-                      one.local.keypoints_yx[pair.query_rows], other.local.keypoints_yx[pair.index_rows],
-                      pair.transform)
+                      (len(one.local), len(other.local)), len(pair.matches), first_yx, second_yx,
+                      pair.transform, outline)
 
 
 def draw_match(first: bytes, second: bytes, match: ImageMatch) -> np.ndarray:
@@ -65,11 +70,9 @@ def draw_match(first: bytes, second: bytes, match: ImageMatch) -> np.ndarray:
         uint8, [h, w, 3], RGB.
     """
     first_image, second_image = preparing.decode(first), preparing.decode(second)
-    height, width = first_image.shape[:2]
-    outline = drawing.box_in_hit((0, 0, width, height), match.transform)
-    max_height = min(_HEIGHT, max(height, second_image.shape[0]))
+    max_height = min(_HEIGHT, max(first_image.shape[0], second_image.shape[0]))
     return drawing.draw_matches(first_image, second_image, match.first_yx, match.second_yx, None,
-                                        outline, max_height, _HALF_WIDTH)
+                                match.outline_xy, max_height, _HALF_WIDTH)
 
 
 def write_picture(path: str, picture: np.ndarray) -> None:

@@ -57,19 +57,6 @@ class QueryBoxTest(unittest.TestCase):
         np.testing.assert_array_equal(drawing.draw_query_box(image, None, 40, 40), image)
 
 
-class BoxInHitTest(unittest.TestCase):
-    def test_goes_back_through_the_transform(self):
-        transform = np.array([[2, 0, 10], [0, 2, 20], [0, 0, 1]])  # query = 2 * hit + (10, 20)
-        np.testing.assert_allclose(drawing.box_in_hit((10, 20, 30, 60), transform),
-                                   [[0, 0], [10, 0], [10, 20], [0, 20]], atol=1e-9)
-
-    def test_none_where_there_is_no_sane_shape(self):
-        self.assertIsNone(drawing.box_in_hit((0, 0, 9, 9), np.full((3, 3), np.nan)))
-        self.assertIsNone(drawing.box_in_hit((0, 0, 9, 9), np.zeros((3, 3))))
-        horizon = np.linalg.inv(np.array([[1, 0, 0], [0, 1, 0], [-0.2, 0, 1]]))
-        self.assertIsNone(drawing.box_in_hit((0, 0, 9, 9), horizon))
-
-
 class DrawMatchesTest(unittest.TestCase):
     def setUp(self):
         self.query = np.full((100, 80, 3), 60, np.uint8)
