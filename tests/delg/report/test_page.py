@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import html.parser
 import json
 import os
 import re
@@ -17,41 +16,7 @@ from delg.report import page as report_page
 from delg.scores.ranking import read_ranking, write_ranking
 from delg.settings.report import ReportConfig
 from tests.fixtures import scripts, tiny_search
-
-_VOID = {"meta", "img", "br", "link", "input"}
-
-
-class _Page(html.parser.HTMLParser):
-    """Elements of a page in order, with attributes and the text right inside; checks nesting."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self._open = [], []
-        self.feed(text)
-        assert not self._open, self._open
-
-    def handle_starttag(self, tag, attributes):
-        element = {"tag": tag, "text": "", "inside": [held["tag"] for held in self._open], **dict(attributes)}
-        self.elements.append(element)
-        if tag not in _VOID:
-            self._open.append(element)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in _VOID:
-            self._open.pop()
-
-    def handle_endtag(self, tag):
-        assert self._open and self._open[-1]["tag"] == tag, (tag, self._open[-1:], self.getpos())
-        self._open.pop()
-
-    def handle_data(self, data):
-        for element in self._open:
-            element["text"] += data
-
-    def find(self, tag, **attributes):
-        return [element for element in self.elements if element["tag"] == tag and all(
-            value in (element.get(name.rstrip("_")) or "").split() for name, value in attributes.items())]
+from tests.fixtures.html_page import HtmlPage
 
 
 def _config(folder, **changes):
@@ -79,13 +44,13 @@ class PageTest(unittest.TestCase):
                              title="Tiny <b>search</b>")
         cls.path = report_page.make_report(cls.config)
         cls.text = _read(cls.path)
-        cls.page = _Page(cls.text)
+        cls.page = HtmlPage(cls.text)
 
     def _article(self, query_id):
         """The card of a query as a page of its own."""
         (card,) = [part for part in re.findall(r"<article.*?</article>", self.text, re.DOTALL)
-                   if _Page(part).find("h3")[0]["text"] == query_id]
-        return _Page(card)
+                   if HtmlPage(part).find("h3")[0]["text"] == query_id]
+        return HtmlPage(card)
 
     def test_is_one_file(self):
         self.assertEqual(os.listdir(os.path.join(self.folder, "report")), ["index.html"])
@@ -186,7 +151,7 @@ class PageTest(unittest.TestCase):
         path = report_page.make_report(dataclasses.replace(
             self.config, output_dir=os.path.join(self.folder, "c"), num_queries=1, num_successes=0,
             num_hits=2))
-        page = _Page(_read(path))
+        page = HtmlPage(_read(path))
         self.assertEqual(len(page.find("article")), 1)
         self.assertEqual(len(page.find("figure", class_="hit")), 4)
 
@@ -194,7 +159,7 @@ class PageTest(unittest.TestCase):
         path = report_page.make_report(dataclasses.replace(
             self.config, output_dir=os.path.join(self.folder, "d"), num_queries=0, query_images="none",
             index_images="none"))
-        page = _Page(_read(path))
+        page = HtmlPage(_read(path))
         self.assertEqual(page.find("article"), [])
         self.assertIn(tiny_search.QUERY_A, {cell["text"] for cell in page.find("th")})
 
@@ -212,7 +177,7 @@ class UnverifiedTest(unittest.TestCase):
     def test_a_search_without_verification(self):
         with tempfile.TemporaryDirectory() as folder:
             tiny_search.make_search(folder, verifier="none")
-            page = _Page(_read(report_page.make_report(_config(folder))))
+            page = HtmlPage(_read(report_page.make_report(_config(folder))))
         text = page.find("body")[0]["text"]
         self.assertIn("nothing was verified geometrically", text)
         self.assertNotIn("After verification", text)

@@ -1,0 +1,113 @@
+"""Page of what was found for queries whose answers nobody knows: verdicts, hits, matches and boxes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from delg.pictures import drawing
+from delg.pictures import page as pictures_page
+from delg.pictures.page_pictures import PagePictures
+from delg.scores.found import ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImage
+
+_QUERY, _THUMBNAIL = (360, 480), (180, 240)  # height and width at most, pixels
+_WORDS = {SAME: "found", UNSURE: "perhaps found: look at the hits"}  # verdicts on queries; others as they are
+_CLASSES = {SAME: "same", UNSURE: "unsure", ONLY_ALIKE: "alike", None: ""}  # of the style sheet
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnMatch:
+    """What is drawn between a query and a hit.
+
+    Attributes:
+        query_yx, image_yx: float, [k, 2], pixels of the two images; row i matches row i.
+        outline_xy: float, [n, 2], pixels of the hit: where the query's box lies in it; None: not known.
+    """
+
+    query_yx: np.ndarray
+    image_yx: np.ndarray
+    outline_xy: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """Where the page takes pixels and matches from.
+
+    Attributes:
+        query: a query's pixels, uint8, [height, width, 3], RGB.
+        image: an image's pixels, as those of a query; called once for each hit shown.
+        match: what to draw between the two, or None where nothing was verified.
+    """
+
+    query: Callable[[FoundForQuery], np.ndarray]
+    image: Callable[[FoundImage], np.ndarray]
+    match: Callable[[FoundForQuery, FoundImage], DrawnMatch | None]
+
+
+def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = 3,
+                     title: str = "What was found", note: str = "", settings: Iterable[dict[str, Any]] = ()
+                     ) -> str:
+    """Writes the page, which loads nothing from elsewhere, and returns its path.
+
+    Pictures are inside the page; where they would take it beyond 15 MB, in a folder beside it.
+
+    Args:
+        path: the file to write, such as found.html.
+        found: the queries in the order they are shown, taken one by one.
+        views: pixels and matches.
+        num_large: hits of each query that are shown large, with match lines.
+        title: heading.
+        note: a sentence on where the hits were sought.
+        settings: groups {"name", "rows": [(name, value)]} for the end of the page.
+    """
+    pictures = PagePictures(path)
+    cards = [_card(number, query, views, num_large, pictures) for number, query in enumerate(found, 1)]
+    page = pictures_page.render("delg.report", "found.html.j2", title=title, note=note, cards=cards,
+                                summary=_summary(cards), settings=list(settings), source=pictures.source)
+    pictures_page.write_page_file(path, page)
+    pictures.remove_others()
+    return path
+
+
+def _card(number: int, found: FoundForQuery, views: Views, num_large: int,
+          pictures: PagePictures) -> dict[str, Any]:
+    query_image = views.query(found)
+    hits, large = [], []
+    for place, hit in enumerate(found.hits):
+        image = views.image(hit)
+        entry = {**dataclasses.asdict(hit), "kind": _CLASSES[hit.verdict],
+                 "picture": pictures.add(_thumbnail(image, hit.box))}
+        hits.append(entry)
+        match = views.match(found, hit) if place < num_large else None
+        if match is not None:
+            picture = drawing.draw_matches(query_image, image, match.query_yx, match.image_yx, found.box,
+                                           match.outline_xy)
+            large.append({**entry, "picture": pictures.add(picture),
+                          "has_outline": match.outline_xy is not None})
+    box = None if found.box is None else np.asarray(found.box)
+    return {"anchor": f"query-{number}", "query": found.query, "has_box": box is not None,
+            "verdict": _WORDS.get(found.verdict, found.verdict),
+            "picture": pictures.add(drawing.draw_query_box(query_image, box, *_QUERY)),
+            "num_same": sum(hit.verdict == SAME for hit in found.hits),
+            "is_judged": found.verdict is not None or any(hit.verdict for hit in found.hits),
+            "hits": hits, "large": large}
+
+
+def _thumbnail(image: np.ndarray, box: tuple[float, float, float, float] | None) -> np.ndarray:
+    picture, scale = drawing.fit(image, *_THUMBNAIL)
+    if box is not None:
+        x1, y1, x2, y2 = np.asarray(box) * scale
+        drawing.draw_outline(picture, np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]))
+    return picture
+
+
+def _summary(cards: list[dict[str, Any]]) -> str:
+    count = f"{len(cards):,} {'query' if len(cards) == 1 else 'queries'}"
+    if not any(card["is_judged"] for card in cards):
+        return f"{count}; nobody has judged the hits."
+    num_met = sum(card["num_same"] > 0 for card in cards)
+    return (f"{count}: for {num_met:,} of them the same thing was found, "
+            f"for {len(cards) - num_met:,} it was not.")
