@@ -17,11 +17,13 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 
 from data_prep.stage import files
 from data_prep.stage.hdf5_heaps import check_heaps
+from data_prep.stage.lazy_module import LazyModule
+
+h5py = LazyModule("h5py")
 
 # What HDF5 and NumPy raise where a file is not what it says.
 FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,

@@ -12,6 +12,10 @@ import mmap
 import re
 import struct
 
+from data_prep.stage.lazy_module import LazyModule
+
+h5py = LazyModule("h5py")
+
 _HEAP = re.compile(rb"GCOL\x01")
 _LEAST_BYTES = 4096  # of a heap; HDF5 refuses smaller ones
 _HEAD = 16  # bytes of a heap's head, and of an object's

@@ -10,13 +10,15 @@ import json
 import os
 import re
 
-import h5py
 import numpy as np
 
 from data_prep.stage import files, hdf5_files
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.repeats import first_repeated
 from delg.features import local_codes, shards
 from delg.features.shards import LocalFeatures
+
+h5py = LazyModule("h5py")
 
 _LOCAL = ("keypoints_yx", "descriptors", "scores", "scales")
 _SHARD_NAME = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.h5")

@@ -30,12 +30,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 
 from data_prep.stage import hdf5_files, stored_settings
+from data_prep.stage.lazy_module import LazyModule
 from delg.features import local_codes
 from delg.settings.extraction import ExtractConfig
+
+h5py = LazyModule("h5py")
 
 FORMAT = 2
 KIND = "a feature shard (HDF5)"  # for messages

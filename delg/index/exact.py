@@ -6,11 +6,13 @@ import concurrent.futures
 import contextlib
 from collections.abc import Iterator
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from delg.index.store import DescriptorStore
 from delg.vectors.sort_keys import from_sort_keys, sort_keys
+
+faiss = LazyModule("faiss")
 
 _MAX_SCANNED = 1024  # neighbours up to which a scan with selection wins over sorting all similarities
 _PRODUCT_QUERIES = 8  # from which on products of matrices win over comparing one by one

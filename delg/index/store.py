@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import faiss
 import numpy as np
+
+from data_prep.stage.lazy_module import LazyModule
+
+faiss = LazyModule("faiss")
 
 
 class DescriptorStore:

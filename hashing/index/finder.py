@@ -10,12 +10,14 @@ import abc
 import dataclasses
 from typing import ClassVar
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import check_fields, setting
 from delg.index.files import IndexFiles, IndexWriter
 from hashing.index.kinds import CODE_INDEX_KINDS
+
+faiss = LazyModule("faiss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ class FaissFinder(CodeFinder):
     """
 
     stems = ("faiss",)
-    faiss_class: ClassVar[type[faiss.IndexBinary]]
+    faiss_class: ClassVar[str]
 
     def __init__(self, faiss_index: faiss.IndexBinary):
         self.faiss_index = faiss_index
@@ -104,7 +106,7 @@ class FaissFinder(CodeFinder):
     def load(cls, files: IndexFiles, codes: np.ndarray, config: CommonConfig) -> FaissFinder:
         index = faiss.deserialize_index_binary(np.frombuffer(files.read_bytes("faiss"), np.uint8))
         found = (type(index).__name__, index.ntotal, index.d)
-        expected = (cls.faiss_class.__name__, len(codes), 8 * codes.shape[1])
+        expected = (cls.faiss_class, len(codes), 8 * codes.shape[1])
         if found != expected:
             raise ValueError("The FAISS index must be a {} of {} codes of {} bits. ".format(*expected)
                              + "Received: {} of {} codes of {} bits.".format(*found))

@@ -12,10 +12,12 @@ distance, and a nearer code never seems as far as a farther one.
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from delg.vectors import sign_bits
+
+faiss = LazyModule("faiss")
 
 _LARGEST_CODE_SIZE = 248  # bits: 62 numbers of four, see above
 _CODES_PER_BLOCK = 32  # codes in a register; 64 and 96 were slower

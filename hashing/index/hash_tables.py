@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import setting
 from hashing.index.finder import CommonConfig, FaissFinder
+
+faiss = LazyModule("faiss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,7 @@ class HashTableFinder(FaissFinder):
     """
 
     settings = HashTableConfig
-    faiss_class = faiss.IndexBinaryMultiHash
+    faiss_class = "IndexBinaryMultiHash"
 
     @classmethod
     def train(cls, codes: np.ndarray, config: HashTableConfig) -> HashTableFinder:

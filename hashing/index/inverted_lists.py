@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import setting
 from hashing.index.finder import CommonConfig, FaissFinder
+
+faiss = LazyModule("faiss")
 
 _TRAINING_CODES_PER_LIST = 50  # chosen; FAISS warns below 39
 
@@ -28,7 +30,7 @@ class ListFinder(FaissFinder):
     """Codes in `num_lists` lists by their nearest centre, of which `num_probes` are searched."""
 
     settings = ListConfig
-    faiss_class = faiss.IndexBinaryIVF
+    faiss_class = "IndexBinaryIVF"
 
     @classmethod
     def train(cls, codes: np.ndarray, config: ListConfig) -> ListFinder:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from delg.index.asmk.config import AsmkConfig
 from delg.index.asmk.kernel import MatchKernel, selectivity
 from delg.index.asmk.kind import AsmkKind
 from delg.vectors import sign_bits
+
+faiss = LazyModule("faiss")
 
 _CODE_BYTES = 8  # codes are filled up with zeros to a multiple, as FAISS counts whole words
 

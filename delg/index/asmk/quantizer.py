@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from delg.index.asmk.kernel import MatchKernel
+
+faiss = LazyModule("faiss")
 
 _ITERATIONS = 25  # of k-means; chosen
 

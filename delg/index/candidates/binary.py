@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from delg.index.candidates.kind import CandidateConfig, CandidateKind
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.searching import CandidateFinder
 from delg.index.store import DescriptorStore
 from delg.vectors import sign_bits
+
+faiss = LazyModule("faiss")
 
 _ROWS = 2**15  # descriptors turned into codes at once
 _CODE_BYTES = 8  # codes are filled up with zeros to a multiple

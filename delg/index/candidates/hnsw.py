@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import faiss
-
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import setting
 from delg.index.candidates.kind import CandidateKind
 from delg.index.candidates.reduced import ReducedConfig, ReducedIndex
 from delg.index.store import DescriptorStore
+
+faiss = LazyModule("faiss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class NeighborGraph(ReducedIndex):
     Navigable Small World Graphs", TPAMI 2018.
     """
 
-    faiss_class = faiss.IndexHNSW
+    faiss_class = "IndexHNSW"
 
     @classmethod
     def make_faiss_index(cls, dimension: int, num_training: int, config: HnswConfig) -> faiss.Index:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import faiss
-
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import setting
 from delg.index.candidates.kind import CandidateKind
 from delg.index.candidates.reduced import ReducedConfig, ReducedIndex
+
+faiss = LazyModule("faiss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class InvertedLists(ReducedIndex):
     IV (the lists; entries are 8-bit scalars here).
     """
 
-    faiss_class = faiss.IndexIVF
+    faiss_class = "IndexIVF"
 
     @classmethod
     def make_faiss_index(cls, dimension: int, num_training: int, config: IvfConfig) -> faiss.Index:

@@ -9,15 +9,17 @@ import abc
 import dataclasses
 from typing import ClassVar
 
-import faiss
 import numpy as np
 
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import setting
 from delg.index.candidates.kind import CandidateConfig
 from delg.index.files import IndexFiles, IndexWriter
 from delg.index.searching import CandidateFinder
 from delg.index.store import DescriptorStore
 from delg.vectors.principal_components import principal_directions
+
+faiss = LazyModule("faiss")
 
 _ROWS = 2**15  # descriptors projected at once
 _COMPONENT_ROWS = 50_000  # descriptors the principal components are taken from
@@ -40,7 +42,7 @@ class ReducedIndex(CandidateFinder):
         config: resolved settings.
     """
 
-    faiss_class: ClassVar[type[faiss.Index]]
+    faiss_class: ClassVar[str]
 
     def __init__(self, components: np.ndarray, faiss_index: faiss.Index, config: ReducedConfig):
         self.components, self.faiss_index, self.config = components, faiss_index, config
@@ -104,12 +106,11 @@ class ReducedIndex(CandidateFinder):
         Raises:
             ValueError: if they hold an index of another kind or dimension.
         """
-        expected = cls.faiss_class
         try:
             index = faiss.deserialize_index(content)
         except RuntimeError as error:
             raise ValueError(f"The FAISS index must be readable. Received: {error}.") from error
-        if not isinstance(index, expected) or index.d != components.shape[1]:
-            raise ValueError(f"The FAISS index must be a {expected.__name__} of {components.shape[1]} "
+        if not isinstance(index, getattr(faiss, cls.faiss_class)) or index.d != components.shape[1]:
+            raise ValueError(f"The FAISS index must be a {cls.faiss_class} of {components.shape[1]} "
                              f"dimensions. Received: {type(index).__name__} of {index.d}.")
         return cls(components, index, config)
