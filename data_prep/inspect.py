@@ -13,11 +13,11 @@ from absl import flags
 from rich import console
 
 from data_prep.records.manifest import load_manifest
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "Folder of shards and dataset.json.", required=True)
 _SPLIT = flags.DEFINE_list("split", [], "Splits to look at, separated by commas; by default all.")
-_OUTPUT = flags.DEFINE_string("output", "", "PNG file of the contact sheet; empty: none.")
+_OUTPUT = config_flags.define_output("output", "PNG file of the contact sheet; empty: none.", required=False)
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 40, "Images of each split on the contact sheet.",
                                    lower_bound=1, upper_bound=1000)
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 5, "Largest and smallest classes to list.", lower_bound=1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from data_prep.stage import command_line, files, jobs
-from data_prep.stage.config_flags import define_flags
+from data_prep.stage.config_flags import define_flags, define_output
 
 if TYPE_CHECKING:
     from data_prep.checking.validation import Report
@@ -27,7 +27,7 @@ _REBUILD_BAD_SHARDS = flags.DEFINE_bool(
     "images that do not decode, and check again.")
 _IMAGES_DIR = flags.DEFINE_string(
     "images_dir", "", "For --rebuild_bad_shards: where the images lie now, if not where they lay.")
-_OUTPUT = flags.DEFINE_string("output", "", "JSON file to write the full report to.")
+_OUTPUT = define_output("output", "JSON file to write the full report to.", required=False)
 _MAX_LINES = flags.DEFINE_integer("max_lines", 10, "Lines to print of each kind of problem.", lower_bound=1)
 _job_config = define_flags(jobs.JobConfig)
 

@@ -19,7 +19,7 @@ import os
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 from delg.settings.exchange import FORMATS, INPUT_FORMATS
 from delg.settings.extraction import LOCAL_DTYPES
 
@@ -31,7 +31,8 @@ _NAME_SUFFIX = flags.DEFINE_string("name_suffix", "", "Put after each id that ha
                                    "such as .jpg: hloc and COLMAP name images by their files. To write "
                                    "shards it is taken off.")
 _PAIRS = flags.DEFINE_string("pairs", None, "Lines of two ids; with colmap and hloc: pairs to match.")
-_MATCHES = flags.DEFINE_string("matches", None, "With hloc and --pairs: the file of matches to write.")
+_MATCHES = config_flags.define_output(
+    "matches", "With hloc and --pairs: the file of matches to write.", required=False)
 _QUERY_INPUT = flags.DEFINE_string("query_input", None, "To write mat: glob of the queries' shards.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "With mat: the file that names images in order.")
 _LOCAL_DTYPE = flags.DEFINE_enum("local_dtype", "float16", LOCAL_DTYPES, "In shards; floats alone in hloc.")

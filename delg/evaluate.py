@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line, files
+from data_prep.stage import command_line, config_flags, files
 
 _RANKING = flags.DEFINE_string("ranking", "", "File made by delg.search_images.")
 _GROUND_TRUTH = flags.DEFINE_string(
@@ -25,7 +25,7 @@ _SOLUTION = flags.DEFINE_string(
     "dataset.json of test shards that were built with it.")
 _PREDICTIONS = flags.DEFINE_string(
     "predictions", "", "CSV as the Google Landmarks competitions take it: id,landmarks or id,images.")
-_OUTPUT = flags.DEFINE_string("output", None, "The scores to write, metrics.json.", required=True)
+_OUTPUT = config_flags.define_output("output", "The scores to write, metrics.json.")
 
 
 def main(_: list[str]) -> None:

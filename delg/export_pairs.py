@@ -13,17 +13,19 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 
 _RANKING = flags.DEFINE_string("ranking", None, "File of delg.search_images.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "File of pairs to write.", required=True)
+_OUTPUT = config_flags.define_output("output", "File of pairs to write.")
 _NUM_PAIRS = flags.DEFINE_integer("num_pairs", 20, "Results per query.")
 _VERIFIED_ONLY = flags.DEFINE_boolean("verified_only", False, "Pass over results without enough inliers.")
 _NAME_SUFFIX = flags.DEFINE_string("name_suffix", "",
                                    "Put after each id that has no suffix of an image, such as .jpg.")
 _FEATURES = flags.DEFINE_string("features", None, "Glob of the shards of queries and index images.")
-_MATCHES = flags.DEFINE_string("matches", None, "File of hloc matches to write: the inliers of each pair.")
-_DATABASE = flags.DEFINE_string("database", None, "COLMAP database to write: all images, and the pairs.")
+_MATCHES = config_flags.define_output(
+    "matches", "File of hloc matches to write: the inliers of each pair.", required=False)
+_DATABASE = config_flags.define_output(
+    "database", "COLMAP database to write: all images, and the pairs.", required=False)
 
 
 def main(_: list[str]) -> None:

@@ -12,6 +12,8 @@ Published DELG and DELF models are opened too, in either SavedModel form; those 
 
 from __future__ import annotations
 
+import os
+
 from absl import flags
 
 from data_prep.stage import command_line
@@ -38,8 +40,9 @@ def main(_) -> None:
     from delg.features import extraction  # after the settings: TensorFlow takes seconds to load
 
     paths = extraction.extract_features(_SAVED_MODEL.value, _PATTERN.value, _OUTPUT_DIR.value, config, job)
+    split = os.path.basename(paths[0]).rsplit("-", 3)[0].replace("query", "index")
     command_line.finish(f"{len(paths)} feature shards in {_OUTPUT_DIR.value}.",
-                        f"python -m delg.build_index --features_dir='{_OUTPUT_DIR.value}/index-*' "
+                        f"python -m delg.build_index --features_dir='{_OUTPUT_DIR.value}/{split}-*' "
                         "--index_dir=INDEX")
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line, files
+from data_prep.stage import command_line, config_flags, files
 
 _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, verified.", required=True)
 _GROUND_TRUTH = flags.DEFINE_string(
@@ -25,7 +25,7 @@ _QUERY_FEATURES = flags.DEFINE_string(
     "query_features", None, "Glob or folder of the queries' feature shards.", required=True)
 _INDEX_FEATURES = flags.DEFINE_string(
     "index_features", None, "Glob or folder of the index images' feature shards.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The calibration to write, JSON.", required=True)
+_OUTPUT = config_flags.define_output("output", "The calibration to write, JSON.")
 
 
 def main(_: list[str]) -> None:

@@ -15,7 +15,7 @@ from data_prep.stage import command_line, config_flags
 from delg.settings.whitening import WhiteningConfig
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "File to write, NAME.npz.", required=True)
+_OUTPUT = config_flags.define_output("output", "File to write, NAME.npz.")
 _whitening_config = config_flags.define_flags(WhiteningConfig)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 from delg.settings.recognition import NUM_RESULTS
 
 _RANKING = flags.DEFINE_string("ranking", None, "File made by delg.search_images, test images against the "
@@ -21,7 +21,7 @@ _NUM_RESULTS = flags.DEFINE_integer("num_results", NUM_RESULTS, "Results listed 
                                     lower_bound=1)
 _TEST_CSV = flags.DEFINE_string("test_csv", "", "Table with a column id: all test images, in the order to "
                                 "write; those without features are left blank.")
-_OUTPUT = flags.DEFINE_string("output", None, "The results to write, CSV.", required=True)
+_OUTPUT = config_flags.define_output("output", "The results to write, CSV.")
 
 
 def main(_: list[str]) -> None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
-from data_prep.stage.config_flags import define_flags
+from data_prep.stage.config_flags import define_flags, define_output
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
 _CHANCE_INLIERS = 12  # photos of different scenes seldom have more, at 20 pixels
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.export_model.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The picture to write, .png or .jpg.", required=True)
+_OUTPUT = define_output("output", "The picture to write, .png or .jpg.")
 _VERIFIER = flags.DEFINE_enum(
     "verifier", SearchConfig.verifier, list(VERIFIERS), "How the transform is found.")
 _extract_config = define_flags(ExtractConfig, ("max_image_size", "max_num_features", "score_threshold"))

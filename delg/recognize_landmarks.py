@@ -31,7 +31,7 @@ _NO_LANDMARK_LIST = flags.DEFINE_string(
     "a line.")
 _TEST_CSV = flags.DEFINE_string("test_csv", "", "Table with a column id: all test images, in the order to "
                                 "write; those without features are left blank.")
-_OUTPUT = flags.DEFINE_string("output", None, "The predictions to write, CSV.", required=True)
+_OUTPUT = config_flags.define_output("output", "The predictions to write, CSV.")
 _vote_config = config_flags.define_flags(VoteConfig)
 
 

@@ -24,7 +24,7 @@ _QUERY_FEATURES = flags.DEFINE_string(
 _INDEX_FEATURES = flags.DEFINE_string(
     "index_features", None, "Glob or folder of the index images' feature shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_index.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The ranking to write, ranking.h5.", required=True)
+_OUTPUT = config_flags.define_output("output", "The ranking to write, ranking.h5.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
 _CALIBRATION = flags.DEFINE_string(

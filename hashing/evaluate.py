@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line, files
+from data_prep.stage import command_line, config_flags, files
 
 _QUERY_CODES = flags.DEFINE_string("query_codes", None, "Folder or glob of the queries' code shards.",
                                    required=True)
 _INDEX_CODES = flags.DEFINE_string("index_codes", None, "Folder or glob of the index's code shards.",
                                    required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The metrics to write, JSON.", required=True)
-_REPORT_DIR = flags.DEFINE_string("report_dir", "", "Folder of the report; empty: none.")
+_OUTPUT = config_flags.define_output("output", "The metrics to write, JSON.")
+_REPORT_DIR = config_flags.define_output(
+    "report_dir", "Folder of the report; empty: none.", required=False, folder=True)
 _NAME = flags.DEFINE_string("name", "codes", "What the report calls the method.")
 _NUM_CLASSES = flags.DEFINE_integer(
     "num_classes", 0, "Classes trained on, the labels below it; others are scored apart, as unseen. 0: all "

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 from data_prep.stage.settings import require
 
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder of hashing.build_index.", required=True)
@@ -21,8 +21,9 @@ _SAVED_MODEL = flags.DEFINE_string("saved_model", "", "Folder of hashing.export_
 _MODEL_DIR = flags.DEFINE_string("model_dir", "", "Folder of hashing.train, instead of `saved_model`.")
 _QUERY_CODES = flags.DEFINE_string("query_codes", "", "Folder or glob of code shards to search for.")
 _NUM_NEIGHBORS = flags.DEFINE_integer("num_neighbors", 10, "Images found per query.", lower_bound=1)
-_OUTPUT = flags.DEFINE_string("output", "", "Table to write, CSV; empty: it is printed.")
-_SHEET = flags.DEFINE_string("sheet", "", "Picture of the first queries and what was found, PNG.")
+_OUTPUT = config_flags.define_output("output", "Table to write, CSV; empty: it is printed.", required=False)
+_SHEET = config_flags.define_output(
+    "sheet", "Picture of the first queries and what was found, PNG.", required=False)
 _INDEX_IMAGES = flags.DEFINE_string("index_images", "", "sheet: glob of the index images' TFRecord shards.")
 _QUERY_IMAGES = flags.DEFINE_string("query_images", "", "sheet: the same of the queries of `query_codes`.")
 

@@ -22,7 +22,7 @@ _PATTERN = flags.DEFINE_string("pattern", None, "Glob of the shards of the repor
 _TRAIN_PATTERN = flags.DEFINE_string(
     "train_pattern", None, "Glob of the shards of other places, from which the domain probe learns.",
     required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The scores to write, metrics.json.", required=True)
+_OUTPUT = config_flags.define_output("output", "The scores to write, metrics.json.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Side of the images that methods see, pixels.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
 _methods_config = config_flags.define_flags(MethodsConfig)

@@ -77,7 +77,7 @@ def _parse(argv: list[str]) -> list[str]:
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        _leave(f"Error: {one_line(error)}; --help lists what there is.", 1)
+        _leave(f"Error: {one_line(error).rstrip('.')}; --help lists what there is.", 1)
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
@@ -48,6 +49,40 @@ def define_flags(config_class: type[_Config], names: Collection[str] = (),
         return config_class(**{**values, **given})
 
     return from_flags
+
+
+def define_output(name: str, help: str, required: bool = True, folder: bool = False) -> flags.FlagHolder:
+    """Defines the flag of a path to write, which is refused before any work where nothing can be written.
+
+    Args:
+        name: of the flag.
+        help: of the flag.
+        required: it must be given; else it is empty by default, for nothing to write.
+        folder: it is a folder of files rather than a file.
+    """
+    holder = flags.DEFINE_string(name, None if required else "", help, required=required)
+
+    def check(path: str | None) -> bool:
+        wrong = _why_not_written(path, folder) if path or (required and path is not None) else ""
+        if wrong:
+            raise flags.ValidationError(f"A {'folder' if folder else 'file'} must be possible there. "
+                                        f"Received: {path!r}, {wrong}.")
+        return True
+
+    flags.register_validator(name, check)
+    return holder
+
+
+def _why_not_written(path: str, folder: bool) -> str:
+    """Why no file, or no folder, of that path can be written; empty if it can."""
+    place = os.path.abspath(path)
+    if os.path.isdir(place) and not folder:
+        return "which is a folder"
+    while not os.path.isdir(place):
+        if folder and os.path.lexists(place):
+            return f"but {place} is no folder"
+        place, folder = os.path.dirname(place), True
+    return "" if os.access(place, os.W_OK | os.X_OK) else f"but {place} is read-only"
 
 
 def _define(field: dataclasses.Field, declared: Setting, default: Any) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import tempfile
 import unittest
 from unittest import mock
 
 from absl import flags
 
-from data_prep.stage.config_flags import define_flags
+from data_prep.stage.config_flags import define_flags, define_output
 from data_prep.stage.settings import setting
 from data_prep.stage.table import Table
 
@@ -119,3 +121,25 @@ class DefineFlagsTest(unittest.TestCase):
     def test_refuses_fields_that_say_nothing(self):
         with self.assertRaisesRegex(TypeError, "Field 'flag_test_silent' must be declared by `setting`"):
             define_flags(_SilentConfig)
+
+
+class DefineOutputTest(unittest.TestCase):
+    def test_refuses_before_any_work_what_cannot_be_written(self):
+        with mock.patch.dict(vars(flags.FLAGS), vars(flags.FlagValues())), \
+                tempfile.TemporaryDirectory() as folder:
+            plain = pathlib.Path(folder, "plain")
+            plain.write_text("")
+            define_output("flag_output_file", "a file")
+            define_output("flag_output_folder", "a folder", required=False, folder=True)
+            file, other = f"--flag_output_file={folder}/new/file", "--flag_output_folder="
+            for good in ([file], [file, other], [file, other + folder], [f"--flag_output_file={plain}"]):
+                flags.FLAGS(["test", *good])
+            for bad, why in (([f"--flag_output_file={folder}"], "which is a folder"),
+                             (["--flag_output_file="], "'', which is a folder"),
+                             ([f"--flag_output_file={plain}/x/y"], f"but {plain} is no folder"),
+                             ([file, f"{other}{plain}"], f"but {plain} is no folder")):
+                with self.assertRaisesRegex(flags.IllegalFlagValueError, f"possible there.*{why}"):
+                    flags.FLAGS(["test", *bad])
+            with mock.patch("os.access", return_value=False), \
+                    self.assertRaisesRegex(flags.IllegalFlagValueError, f"but {folder} is read-only"):
+                flags.FLAGS(["test", file])
