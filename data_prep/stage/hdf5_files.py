@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.stage import files
-from data_prep.stage.hdf5_heaps import check_heaps
+from data_prep.stage.hdf5_heaps import check_heaps, has_any_length
 from data_prep.stage.lazy_module import LazyModule
 
 h5py = LazyModule("h5py")
@@ -165,8 +165,10 @@ def opened(path: str, what: str) -> h5py.File:
         file = stack.enter_context(h5py.File(path, "r"))
         if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
             raise ValueError("a file of another kind of HDF5")
-        if _check_group(file, _SMALL + _BYTES_PER_BYTE * os.path.getsize(path), set()):
-            check_heaps(path)
+        holders: list[h5py.Group | h5py.Dataset] = []
+        _check_group(file, _SMALL + _BYTES_PER_BYTE * os.path.getsize(path), set(), holders)
+        if holders:
+            check_heaps(path, holders)
         stack.pop_all()
     return file
 
@@ -184,28 +186,30 @@ def refusing(path: str, what: str) -> Iterator[None]:
         raise ValueError(f"{path} must be {what}. {came}: {error}.") from error
 
 
-def _check_group(group: h5py.Group, most_bytes: int, seen: set[int]) -> bool:
-    """Refuses what `reading` refuses; returns whether there are strings of any length."""
+def _check_group(group: h5py.Group, most_bytes: int, seen: set[int],
+                 holders: list[h5py.Group | h5py.Dataset]) -> None:
+    """Refuses what `reading` refuses; appends what has values or attributes of any length to `holders`."""
     address = h5py.h5o.get_info(group.id).addr
     if address in seen:  # a group may lie in itself
-        return False
+        return
     seen.add(address)
-    has_heap = _has_heap(group)
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{group.name}/{name}, a link".replace("//", "/"))
         entry = group[name]
         if isinstance(entry, h5py.Group):
-            has_heap |= _check_group(entry, most_bytes, seen)
+            _check_group(entry, most_bytes, seen, holders)
             continue
         if entry.external or entry.is_virtual:
             raise ValueError(f"{entry.name}, whose values lie in other files")
         for num_bytes in (entry.nbytes, math.prod(entry.chunks or (0,)) * entry.dtype.itemsize):
             if num_bytes > most_bytes:
                 raise ValueError(f"{entry.name} of {num_bytes} bytes, in a file of few")
-        has_heap |= entry.dtype.hasobject or _has_heap(entry)
-    return has_heap
+        if entry.dtype.hasobject or _has_heap(entry):
+            holders.append(entry)
+    if _has_heap(group):
+        holders.append(group)
 
 
 def _has_heap(entry: h5py.Group | h5py.Dataset) -> bool:
-    return any(entry.attrs.get_id(name).dtype.hasobject for name in entry.attrs)
+    return any(has_any_length(entry, name) for name in entry.attrs)

@@ -125,8 +125,11 @@ class HeapTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = os.path.join(folder.name, "a.h5")
-        with h5py.File(self.path, "w") as file:
-            file.create_dataset("ids", data=["a", "bc"], dtype=h5py.string_dtype())
+        self.write()
+
+    def write(self, libver="earliest", **options):
+        with h5py.File(self.path, "w", libver=libver) as file:
+            file.create_dataset("ids", data=["a", "bc"], dtype=h5py.string_dtype(), **options)
             file.attrs["config"] = "text"
         self.content = pathlib.Path(self.path).read_bytes()
         self.heap = self.content.index(b"GCOL")
@@ -149,10 +152,21 @@ class HeapTest(unittest.TestCase):
             self.read()
 
     def test_a_string_that_claims_gigabytes_is_refused_unread(self):
-        for reference in re.finditer(re.escape(self.heap.to_bytes(8, "little")), self.content):
-            self.change(reference.start() - 4, b"\xff\xff\xff\x7f")
-            with self.assertRaisesRegex(ValueError, "a string of 2147483647 bytes, in a file of"):
-                self.read()
+        for options in ({}, {"libver": "v110"}, {"chunks": (1,), "libver": "v110"}, {"chunks": (2,)}):
+            self.write(**options)
+            places = [reference.start() - 4 for reference in
+                      re.finditer(re.escape(self.heap.to_bytes(8, "little")), self.content)]
+            self.assertEqual(len(places), 3)  # of two ids and a configuration
+            for place in places:
+                for damage in (b"\xff\xff\xff\x7f", b"\xff\xff\xff\x7f\1\2\3\4\5\6\7\x08"):  # and of no heap
+                    self.change(place, damage)
+                    with self.assertRaisesRegex(ValueError, "of 2147483647 bytes, in a file of|checksum"):
+                        self.read()
+
+    def test_strings_that_cannot_be_looked_at_are_refused(self):
+        self.write(compression="gzip")
+        with self.assertRaisesRegex(ValueError, "Received: /ids, values of any length that are no str"):
+            self.read()
 
 
 class ReadingTest(unittest.TestCase):
