@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.images.image_headers import MAX_PIXELS
 from delg.exports.loading import ExportedModel
-from delg.features.preparing import PreparedImage, decode, prepare_image
+from delg.features.preparing import Photograph, PreparedImage, decode, pixels_of, prepare_image
 from delg.features.shards import LocalFeatures, no_local_features
 from delg.features.whitening import read_whitening
 from delg.settings.extraction import ExtractConfig
@@ -36,7 +36,7 @@ class ImageDescriber:
     Args:
         saved_model: folder of a SavedModel that `exported_models` opens; one made elsewhere needs an
             explicit `score_threshold`.
-        config: how features are taken.
+        config: how features are taken; None: the defaults.
 
     Attributes:
         global_dim, local_dim: dimensions of the descriptors; 0 for what the model does not give.
@@ -50,7 +50,8 @@ class ImageDescriber:
             scales, or the whitening is of another model.
     """
 
-    def __init__(self, saved_model: str, config: ExtractConfig):
+    def __init__(self, saved_model: str, config: ExtractConfig | None = None):
+        config = config or ExtractConfig()
         self._model = ExportedModel(saved_model, config.precision)
         config = _for_model(config, self._model, saved_model)
         threshold = config.score_threshold
@@ -78,25 +79,32 @@ class ImageDescriber:
             self.settings["whitening"] = self._whitening.settings
             self.global_dim = self._whitening.projection.shape[1]
 
-    def describe(self, encoded: bytes, query_bbox: np.ndarray | None = None) -> ImageFeatures:
-        """Features of an encoded image, or of a box in it; keypoints are pixels of the whole image.
+    def describe(self, image: Photograph, query_bbox: np.ndarray | None = None) -> ImageFeatures:
+        """Features of a photograph, or of a box in it; keypoints are pixels of the whole upright image.
 
         An image below 32 pixels at scale 1 has no local features.
 
         Args:
-            encoded: JPEG or PNG.
+            image: path of an image file, its bytes, pixels uint8 [h, w, 3] RGB, or an image of Pillow.
             query_bbox: float, [4]; x1, y1, x2, y2 in pixels; None: the whole image.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: if the image cannot be used or the box lies outside it.
+        """
+        return self.describe_prepared([self._prepare_pixels(pixels_of(image), query_bbox)])[0]
+
+    def prepare(self, encoded: bytes, query_bbox: np.ndarray | None = None,
+                max_pixels: int = MAX_PIXELS) -> PreparedImage:
+        """Pixels for the model of a JPEG or PNG as shards hold it: upright, whatever its metadata says.
 
         Raises:
             BadImageError: if the image cannot be decoded or the box lies outside it.
         """
-        return self.describe_prepared([self.prepare(encoded, query_bbox)])[0]
+        return self._prepare_pixels(decode(encoded, max_pixels), query_bbox)
 
-    def prepare(self, encoded: bytes, query_bbox: np.ndarray | None = None,
-                max_pixels: int = MAX_PIXELS) -> PreparedImage:
-        """The first half of `describe`: pixels for the model. Arguments and errors are the same."""
-        return prepare_image(decode(encoded, max_pixels), self._config.max_image_size, max(self._scales),
-                             query_bbox)
+    def _prepare_pixels(self, pixels: np.ndarray, query_bbox: np.ndarray | None) -> PreparedImage:
+        return prepare_image(pixels, self._config.max_image_size, max(self._scales), query_bbox)
 
     def images_at_once(self, prepared: PreparedImage) -> int:
         """How many images of this size go through the model together: fewer, the larger they are."""
@@ -105,7 +113,7 @@ class ImageDescriber:
         return max(1, min(self._config.batch_size, int(_PIXELS_AT_ONCE / num_pixels)))
 
     def describe_prepared(self, images: Sequence[PreparedImage]) -> list[ImageFeatures]:
-        """The second half of `describe`, for images of one shape and limit together."""
+        """What `describe` does with pixels, for images of one shape and limit together."""
         config, prepared = self._config, images[0]
         too_small = min(prepared.image.shape[:2]) * prepared.limit < _MIN_SIDE
         local_scales = () if too_small else config.local_scales

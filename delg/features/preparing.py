@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import os
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 import cv2
 import numpy as np
 
 from data_prep.images import image_headers, intake
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+
+Photograph = Union[str, "os.PathLike[str]", bytes, np.ndarray, "PIL.Image.Image"]
 
 
 class BadImageError(ValueError):
@@ -30,6 +37,32 @@ def decode(encoded: bytes, max_pixels: int = image_headers.MAX_PIXELS) -> np.nda
         return intake.decode_pixels(encoded, image_headers.check_image(encoded, max_pixels).format)
     except ValueError as error:
         raise BadImageError(" ".join(str(error).split())[:200]) from error
+
+
+def pixels_of(image: Photograph) -> np.ndarray:
+    """Pixels of a photograph in any of its forms, turned upright: uint8 [h, w, 3], RGB.
+
+    Args:
+        image: path of an image file; its bytes; pixels uint8 [h, w, 3] RGB or [h, w]; or an image of Pillow.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: what it holds is no image that can be used.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return decode(intake.read_image(os.fspath(image)).encoded)
+    if isinstance(image, (bytes, bytearray)):
+        return decode(intake.take_image(bytes(image)).encoded)
+    if hasattr(image, "getexif"):  # of Pillow, which need not be imported for that
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image).convert("RGB")
+    pixels = np.asarray(image)
+    pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2) if pixels.ndim == 2 else pixels
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ValueError("An image must be a path, bytes, an image of Pillow, or pixels uint8 [h, w, 3] RGB "
+                         f"or [h, w]. Received: {type(image).__name__}, {pixels.dtype} {list(pixels.shape)}.")
+    return np.ascontiguousarray(pixels)
 
 
 def prepare_image(image: np.ndarray, max_image_size: int, largest_scale: float = 1.0,

@@ -30,8 +30,8 @@ class VerifiedPair:
         return len(self.query_rows)
 
 
-def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig,
-                query_size: tuple[int, int]) -> VerifiedPair:
+def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig | None = None,
+                query_size: tuple[int, int] = (THRESHOLD_IMAGE_SIZE, THRESHOLD_IMAGE_SIZE)) -> VerifiedPair:
     """The transform between two images and the matches that agree with it.
 
     A verifier with a recipe of its own runs that, whatever the other settings say; see `verifiers.paper`.
@@ -41,12 +41,13 @@ def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig
     Args:
         query: local features of the query.
         index: local features of the index image.
-        config: matcher, verifier and their settings.
-        query_size: height and width of the query image, pixels.
+        config: matcher, verifier and their settings; None: the defaults.
+        query_size: height and width of the query image, pixels, which the threshold of inliers goes by.
 
     Raises:
         ValueError: if `config` names no verifier.
     """
+    config = config or SearchConfig()
     verifier = verification.verifier_of(config.verifier)
     config = verifier.settle(config)
     cosines = matching.cosines_of(query.descriptors, index.descriptors)

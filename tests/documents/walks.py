@@ -7,6 +7,7 @@ process. What is not as the reader would run it stands in the tables below.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -50,14 +51,15 @@ _PARTS = re.compile(r"--dataset=(gldv2_(train|index|test)|distractors)$")  # of 
 _PRELUDE = r"""set -eu
 python() { shift; printf '%s\0' "$@" $'\n'; }
 make() { printf '%s\0' make "$@" $'\n'; }
+code() { printf '%s\0' code "$@" $'\n'; }
 """
-_BLOCK = re.compile(r"^```(?:bash)?\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```(bash|python)?\n(.*?)^```$", re.M | re.S)
 
 
 class Step(NamedTuple):
-    """One command of a page, as bash reads it."""
+    """One command of a page, as bash reads it, or one block of Python."""
 
-    program: str  # module after `python -m`, or "make"
+    program: str  # module after `python -m`, "make", or "code"
     arguments: tuple[str, ...]
 
     def __str__(self):
@@ -65,8 +67,9 @@ class Step(NamedTuple):
 
 
 def steps_of(text: str) -> list[Step]:
-    """The commands in the fenced blocks of a Markdown page, loops and variables resolved."""
-    script = _PRELUDE + "".join(_BLOCK.findall(text))
+    """The commands and the code in the fenced blocks of a Markdown page, loops and variables resolved."""
+    script = _PRELUDE + "".join(f"code {shlex.quote(block)}\n" if language == "python" else block
+                                for language, block in _BLOCK.findall(text))
     finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=20)
     if finished.returncode:
         raise AssertionError(f"Bash does not understand the commands: {finished.stderr}")
@@ -98,6 +101,9 @@ def walk(text: str, server: str = "", replaced: Mapping[str, str] = {},
         if any(re.search(pattern, str(step)) for pattern in NOT_RUN):
             continue
         waiting.pop(step.program, lambda: None)()
+        if step.program == "code":
+            exec(compile(step.arguments[0], "the page's code", "exec"), {})
+            continue
         given = [argument for shown in step.arguments
                  for argument in (before[step.program] if shown == "..." else [_replace(shown, replaced)])]
         before[step.program] = given

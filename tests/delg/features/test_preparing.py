@@ -1,12 +1,16 @@
 """delg.features.preparing: what of an image the model sees."""
 
+import io
+import pathlib
 import unittest
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from delg.features.preparing import BadImageError, decode, prepare_image
+from delg.features.preparing import BadImageError, decode, pixels_of, prepare_image
 from tests.fixtures import photographs
+from tests.fixtures.temporary_files import FilesTest
 from tests.fixtures.tiny_extraction import block_image
 
 
@@ -58,6 +62,30 @@ class PrepareImageTest(unittest.TestCase):
     def test_refuses_a_box_outside(self):
         with self.assertRaisesRegex(BadImageError, "box 40, 0, 50, 10 has no pixels of the 30 x 20"):
             prepare_image(np.zeros((20, 30, 3), np.uint8), 0, query_bbox=np.float32([40, 0, 50, 10]))
+
+
+class PixelsOfTest(FilesTest):
+    def test_every_form_gives_the_same_upright_pixels(self):
+        image = photographs.pixels(20, 30)
+        turned = photographs.oriented("PNG", 6, image)  # 6: stored on its left side
+        with open(self.path("photo.png"), "wb") as file:
+            file.write(turned)
+        upright = pixels_of(self.path("photo.png"))
+        self.assertEqual(upright.shape, (30, 20, 3))
+        for form in (pathlib.Path(self.path("photo.png")), turned, upright, Image.open(io.BytesIO(turned))):
+            np.testing.assert_array_equal(pixels_of(form), upright)
+
+    def test_grey_pixels_become_three_channels(self):
+        np.testing.assert_array_equal(pixels_of(np.full((5, 6), 77, np.uint8)), np.full((5, 6, 3), 77))
+
+    def test_refuses_what_is_no_image(self):
+        for form, message in ((np.zeros((5, 6, 3)), "uint8 .* Received: ndarray, float64 \\[5, 6, 3\\]"),
+                              (None, "Received: NoneType, object"), (b"%PDF-1.7", "none of JPEG"),
+                              (np.zeros((0, 6, 3), np.uint8), "Received: ndarray, uint8")):
+            with self.assertRaisesRegex(ValueError, message):
+                pixels_of(form)
+        with self.assertRaisesRegex(FileNotFoundError, "Received: 'nowhere.jpg', which does not exist"):
+            pixels_of("nowhere.jpg")
 
 
 class DecodeTest(unittest.TestCase):
