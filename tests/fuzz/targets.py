@@ -314,10 +314,10 @@ def _config_json(folder: str) -> list[Pair]:
                       for path in (weights, f"{old}/weights/channel_weights.json"))]
 
 
-TARGETS: dict[str, Callable[[str], list[Pair]]] = {
+TARGETS: dict[str, Callable[[str], list[Pair]]] = {  # the last five import TensorFlow
     "feature_shard": _feature_shard, "ranking": _ranking, "codes": _codes, "index": _index,
-    "code_index": _code_index, "dataset_json": _dataset_json, "tfrecord": _tfrecord, "mat": _mat, "pkl": _pkl,
+    "code_index": _code_index, "mat": _mat, "pkl": _pkl,
     "delg": _exchanged("delg", ".delg_global", ".delg_local"), "delf": _exchanged("delf", ".delf"),
-    "hloc": _exchanged("hloc", ".h5"), "colmap": _colmap, "safetensors": _safetensors,
-    "keras_weights": _keras_weights, "whitening": _whitening, "calibration": _calibration,
-    "config_json": _config_json}
+    "hloc": _exchanged("hloc", ".h5"), "colmap": _colmap, "whitening": _whitening,
+    "calibration": _calibration, "dataset_json": _dataset_json, "tfrecord": _tfrecord,
+    "config_json": _config_json, "safetensors": _safetensors, "keras_weights": _keras_weights}
