@@ -11,6 +11,7 @@ class ImageNormalization(keras.layers.Layer):
     """Turns RGB images in 0..255 into what a pretrained backbone was trained on.
 
     Works in float32 whatever the mixed precision policy, since bfloat16 has too few digits for 0..255.
+    Source: the preprocessing that each published network was trained with; the numbers stand with its record.
 
     Args:
         mean: 3 numbers, 0..255, in RGB order, subtracted first.
@@ -44,7 +45,7 @@ class PadToEven(keras.layers.Layer):
     """Adds a row of zeros below and a column to the right where a side is odd.
 
     A convolution of stride 2 with `same` padding pads an even side at its end only but an odd side at both
-    ends, which moves every cell by a pixel. After this layer all sides are even and cells stay put.
+    ends, which moves every cell by a pixel. After this layer all sides are even and cells stay put. Ours.
 
     Input shape:
         [B, H, W, C].
@@ -64,7 +65,9 @@ class PadToEven(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="delg")
 class Subsampling(keras.layers.Layer):
-    """Keeps every `step`-th cell of a map, the first included.
+    """Keeps every `step`-th cell of a map, the first included: stride 32, which the reference's training has.
+
+    Source: the stride of its feature map, tensorflow/models, research/delf, training.
 
     Args:
         step: cells, at least 1.
@@ -100,7 +103,10 @@ class StopGradient(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="delg")
 class L2Normalization(keras.layers.Layer):
-    """Divides each vector along the last axis by its Euclidean norm; zero stays zero. Any shape, float32."""
+    """Divides each vector along the last axis by its Euclidean norm; zero stays zero. Any shape, float32.
+
+    Source: DELG, section 3.1, https://arxiv.org/abs/2001.05027, for both kinds of descriptors.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -111,7 +117,10 @@ class L2Normalization(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="delg")
 class Norm(keras.layers.Layer):
-    """Euclidean norm of each vector along the last axis: [..., C] to [..., 1], float32."""
+    """Euclidean norm of each vector along the last axis: [..., C] to [..., 1], float32.
+
+    Source: HOW, section 3.3, https://arxiv.org/abs/2007.13172, whose attention of a cell it is.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})

@@ -91,6 +91,8 @@ def places_of(ranking: np.ndarray, num_index: int) -> np.ndarray:
 def ranks_without_junk(places: np.ndarray, positives: np.ndarray, junk: np.ndarray) -> np.ndarray:
     """Places of the positives that were met, as if the junk images were not in the ranking.
 
+    Source: Revisited Oxford and Paris, CVPR 2018, section 3.2, https://arxiv.org/abs/1803.11285.
+
     Args:
         places: int64, [N]; from `places_of`.
         positives: int, [num_positives]; rows of the index.
@@ -134,6 +136,7 @@ def score_queries(ranks: np.ndarray, num_index: int, easy: Sequence[np.ndarray],
 
     Every image is marked with its place once per query and the positives look theirs up, so no
     ranking is searched or sorted. A positive that a truncated ranking lacks was never found.
+    Source: Revisited Oxford and Paris, CVPR 2018, section 3.2, https://arxiv.org/abs/1803.11285.
 
     Args:
         ranks: int, [Q, K]; rows of the index, best first.

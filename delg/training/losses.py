@@ -135,6 +135,8 @@ class AttentionLoss(keras.losses.Loss):
 class MeanOutputLoss(keras.losses.Loss):
     """The output itself, for outputs that are errors already, such as the autoencoder's reconstruction error.
 
+    Source of that error as a loss: DELG, section 3.2, https://arxiv.org/abs/2001.05027.
+
     Call arguments:
         y_true: ignored.
         y_pred: float, [B] or [B, 1].

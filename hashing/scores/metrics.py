@@ -99,6 +99,8 @@ def precisions_within(counts: DistanceCounts, radius: int) -> np.ndarray:
 def precision_recall(counts: DistanceCounts) -> tuple[np.ndarray, np.ndarray]:
     """Mean precision and recall over queries when all images up to each distance are taken.
 
+    Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, 2008, section 8.3.
+
     Queries without a relevant image are left out; precision is the mean over the queries that find anything
     at that distance, NaN where none does. Both are NaN where no query has a relevant image.
 

@@ -14,7 +14,7 @@ from hashing.training.config import MININGS, TrainConfig
 
 
 class CodeLoss(keras.losses.Loss):
-    """Sum of the weighted losses on the codes of a batch, or of a replica's part of it.
+    """Sum of the weighted losses on the codes of a batch, or of a replica's part of it; each has its source.
 
     Args:
         config: weights and kinds.

@@ -123,7 +123,7 @@ class LatentCentring(keras.layers.Layer):
 class LatentPooling(keras.layers.Layer):
     """The descriptor of an image: means of its latent over a grid of equal parts, side by side, of unit norm.
 
-    A cell of the latent that lies in two parts counts in each by its share. The grid is chosen.
+    A cell of the latent that lies in two parts counts in each by its share. Ours; the grid is chosen.
 
     Args:
         grid: parts along each side.

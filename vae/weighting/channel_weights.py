@@ -20,7 +20,8 @@ class ChannelWeights(keras.layers.Layer):
     """Multiplies channels by learnt weights, not negative, whose mean square is 1.
 
     A free scale would let the hinge fall without any change of the ranking; the root of the mean square is
-    what a Euclidean distance grows with, so it is held. All weights are 1 at the start.
+    what a Euclidean distance grows with, so it is held. All weights are 1 at the start. Ours: see
+    docs/decisions/0047-vae-channel-weights.md.
 
     Input shape:
         [..., C].
@@ -49,7 +50,9 @@ class ChannelWeights(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vae")
 class TripletDistances(keras.layers.Layer):
-    """Distances from anchor to positive and to negative.
+    """Distances from anchor to positive and to negative, for the loss of FaceNet, section 3.1.
+
+    Source: https://arxiv.org/abs/1503.03832.
 
     Args:
         distance: one of `config.DISTANCES`.
