@@ -14,8 +14,10 @@ CALIBRATION_PAIRS = 1000  # chosen
 DEFAULT_MIN_INLIERS = 15  # where local features are too few to calibrate on; chosen
 _MAX_REPEATS = 100  # times that one pair is verified with other places
 _TAIL = 0.02  # of pairs out of place, those of most inliers, whose mean is the level of chance; chosen
-_TIMES_CHANCE = 2  # floor over level of chance; chosen on the demo and on half of some real photographs
-_SUSPICIOUS_SHARE = 0.05  # of pairs far down that reach the floor; chosen
+_NUM_SAMPLES = 100  # that the error of the floor is taken from
+_FAR_DOWN = 0.1  # of pairs far down, the share that may match, so that what it reaches is a level too; chosen
+_SUSPICIOUS_SHARE = 0.02  # of pairs far down that reach the floor: two of a hundred verified; chosen
+_TIMES_LEVEL = 2  # floor over the levels; chosen on the demo and on half of some real photographs
 
 
 def with_floor(config: SearchConfig, verify: VerifyRows, ranks: np.ndarray,
@@ -24,7 +26,8 @@ def with_floor(config: SearchConfig, verify: VerifyRows, ranks: np.ndarray,
 
     Pairs far down the rankings are verified with the places of the index image's features exchanged. No
     geometry can hold then, so what agrees does so by chance, even where all images show one scene. The same
-    pairs as they are tell how sure that is: many that reach the floor are reported.
+    pairs as they are tell what images of different scenes share where neighbouring features look alike, as
+    those of untrained backbones do; unless so many agree that they show one scene, which is reported.
 
     Args:
         config: settings.
@@ -42,14 +45,19 @@ def with_floor(config: SearchConfig, verify: VerifyRows, ranks: np.ndarray,
         logging.warning("Too few local features to calibrate the least number of inliers on; taking %d. Set "
                         "--min_inliers for another.", DEFAULT_MIN_INLIERS)
         return dataclasses.replace(config, min_inliers=DEFAULT_MIN_INLIERS)
-    floor, error = floor_over_chance(by_chance, config.seed)
-    logging.info("Fewer than %d inliers count as none, give or take %.1f: twice what chance brings to %d "
-                 "pairs with their keypoints out of place.", floor, error, len(by_chance))
     far_down = np.concatenate([counts for counts, _ in verify("Checking the floor", rows)])
+    generator = np.random.default_rng(config.seed)
+    error = np.std([floor_over(generator.choice(by_chance, by_chance.size),
+                               generator.choice(far_down, far_down.size)) for _ in range(_NUM_SAMPLES)])
+    floor = max(1, round(floor_over(by_chance, far_down)))
+    logging.info("Fewer than %d inliers count as none, give or take %.1f: twice what chance brings to %d "
+                 "pairs with their keypoints out of place, or what is usual in %d far down the rankings.",
+                 floor, error, len(by_chance), len(far_down))
     share = np.mean(far_down >= floor)
     if share > _SUSPICIOUS_SHARE:
         logging.warning("%.0f %% of %d pairs far down the rankings have %d inliers or more: they show one "
-                        "scene, or share a mark such as a frame or a caption, which counts as one. If they "
+                        "scene, or share a mark such as a frame or a caption, which counts as one, or many "
+                        "features look alike, and verified rankings may be worse than those before. If they "
                         "show different scenes, set --min_inliers.", 100 * share, len(far_down), floor)
     return dataclasses.replace(config, min_inliers=floor)
 
@@ -68,22 +76,17 @@ def pairs_far_down(ranks: np.ndarray, num_index: int, config: SearchConfig) -> l
     return chosen
 
 
-def floor_over_chance(inlier_counts: np.ndarray, seed: int = 0) -> tuple[int, float]:
-    """The floor over what chance brings, and its standard error.
+def floor_over(by_chance: np.ndarray, far_down: np.ndarray) -> float:
+    """The floor over inliers of pairs that do not match.
 
-    Twice the mean of the largest 2 % of the counts: pairs of different scenes reach a little more than pairs
-    out of place, as what repeats in both may lie alike.
+    Twice the mean of the largest 2 % that chance brings, as what repeats in two images may lie alike in
+    both; or twice what a tenth of the pairs far down reach, if that is more. Where they reach the former
+    floor, they match rather than look alike, and say nothing.
 
     Args:
-        inlier_counts: int, [num_pairs]; inliers of pairs whose keypoints are out of place.
-        seed: of the samples that the error is taken from.
-
-    Returns:
-        The floor, at least 1, and its standard error by bootstrap (Efron, Annals of Statistics 1979).
+        by_chance: int, [num_pairs]; inliers of pairs whose keypoints are out of place.
+        far_down: int, [num_pairs]; inliers of pairs far down the rankings as they are.
     """
-    def level(counts: np.ndarray) -> float:
-        return float(np.sort(counts)[-max(1, round(_TAIL * counts.size)):].mean())
-
-    counts = np.asarray(inlier_counts)
-    levels = [level(sample) for sample in np.random.default_rng(seed).choice(counts, (100, counts.size))]
-    return max(1, round(_TIMES_CHANCE * level(counts))), _TIMES_CHANCE * float(np.std(levels))
+    over_chance = _TIMES_LEVEL * float(np.sort(by_chance)[-max(1, round(_TAIL * len(by_chance))):].mean())
+    usual = float(np.quantile(far_down, 1 - _FAR_DOWN))
+    return over_chance if usual >= over_chance else max(over_chance, _TIMES_LEVEL * usual)

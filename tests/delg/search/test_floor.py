@@ -10,12 +10,17 @@ from delg.settings.search import SearchConfig
 
 
 class FloorTest(unittest.TestCase):
-    def test_floor_is_twice_the_mean_of_the_largest(self):
-        floor_, error = floor.floor_over_chance(np.r_[np.zeros(900), np.full(90, 5), np.full(10, 9)])
-        self.assertEqual(floor_, 14)  # 2 * (10 * 9 + 10 * 5) / 20
-        self.assertTrue(0.3 < error < 2)
-        self.assertEqual(floor.floor_over_chance(np.full(7, 3)), (6, 0))
-        self.assertEqual(floor.floor_over_chance(np.zeros(500))[0], 1)
+    def test_floor_is_twice_the_mean_of_the_largest_by_chance(self):
+        by_chance = np.r_[np.zeros(900), np.full(90, 5), np.full(10, 9)]
+        self.assertEqual(floor.floor_over(by_chance, np.zeros(9)), 14)  # 2 * (10 * 9 + 10 * 5) / 20
+        self.assertEqual(floor.floor_over(np.full(7, 3), np.zeros(9)), 6)
+
+    def test_pairs_far_down_that_look_alike_raise_it_and_those_that_match_do_not(self):
+        for far_down, expected in ((4, 10), (7, 14), (9, 18), (10, 10), (300, 10)):  # chance brings 5
+            with self.subTest(far_down):
+                pairs = np.r_[np.zeros(80), np.full(20, far_down)]
+                self.assertEqual(floor.floor_over(np.full(100, 5), pairs), expected)
+        self.assertEqual(floor.floor_over(np.full(100, 5), np.r_[np.zeros(92), np.full(8, 9)]), 10)
 
     def found(self, as_they_are, out_of_place, num_index=40):
         """The floor where pairs have these inliers; and the lines that were logged."""
@@ -38,6 +43,11 @@ class FloorTest(unittest.TestCase):
             self.assertEqual("100 % of 40 pairs far down the rankings have 10 inliers" in said,
                              as_they_are == [300, 500])
         self.assertEqual(self.calls, [("Calibrating", True, 1000), ("Checking the floor", False, 40)])
+
+    def test_alike_neighbours_raise_the_floor_without_a_warning(self):
+        found, said = self.found([6, 8], [0, 5])
+        self.assertEqual(found, 16)
+        self.assertNotIn("show one scene", said)
 
     def test_one_image_is_enough_and_no_features_are_named(self):
         self.assertEqual(self.found([0], [4], num_index=1)[0], 8)
