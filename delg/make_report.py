@@ -9,6 +9,9 @@
 
 Writes report/index.html, below 15 MB: scores, precision-recall curves, the failures first and a few successes
 with ranked lists, matched keypoints and attention maps. Some 10 s, most of it loading TensorFlow.
+
+Without --ground_truth the page shows what was found for the first queries: ranked lists, matched keypoints
+and where the query, or its box, lies in each hit.
 """
 
 from __future__ import annotations

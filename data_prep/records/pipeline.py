@@ -155,8 +155,9 @@ def read_examples(pattern: str) -> tf.data.Dataset:
 
 def iterate_examples(pattern: str) -> Iterator[Example]:
     """Every example of the matching shards once, in order, as plain Python values."""
+    examples = read_examples(pattern)  # says first whether there are shards at all
     max_pixels = manifest_beside(pattern).max_pixels
-    for fields in read_examples(pattern).as_numpy_iterator():
+    for fields in examples.as_numpy_iterator():
         has_box = fields["query_bbox"][2] >= 0
         yield Example(id=fields["id"].decode(), encoded=fields["encoded"], label=int(fields["label"]),
                       height=int(fields["height"]), width=int(fields["width"]),

@@ -39,7 +39,7 @@ class Views:
     Attributes:
         query: a query's pixels, uint8, [height, width, 3], RGB.
         image: an image's pixels, as those of a query; called once for each hit shown.
-        match: what to draw between the two, or None where nothing was verified.
+        match: what to draw between the two, or None where nothing was verified; without points nothing is.
     """
 
     query: Callable[[FoundForQuery], np.ndarray]
@@ -82,7 +82,7 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int,
                  "picture": pictures.add(_thumbnail(image, hit.box))}
         hits.append(entry)
         match = views.match(found, hit) if place < num_large else None
-        if match is not None:
+        if match is not None and len(match.query_yx):
             picture = drawing.draw_matches(query_image, image, match.query_yx, match.image_yx, found.box,
                                            match.outline_xy)
             large.append({**entry, "picture": pictures.add(picture),

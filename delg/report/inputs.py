@@ -1,7 +1,8 @@
-"""Inputs of the report besides features and ranking: metrics.json, attention maps of a SavedModel."""
+"""What a report is made from: whether it belongs together, metrics.json, settings, a model's attention."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from typing import Any
@@ -11,8 +12,12 @@ import numpy as np
 from data_prep.stage import files
 from delg.exports import saving
 from delg.exports.loading import ExportedModel
+from delg.features.ranked import refuse_other_images
+from delg.features.reader import FeatureReader
 from delg.pictures import drawing
 from delg.scores import metrics
+from delg.scores.ranking import Ranking
+from delg.settings.report import ReportConfig
 
 _MAX_CELLS = 1_000_000  # more than any image has
 
@@ -37,6 +42,44 @@ def read_scores(path: str, flag: str) -> dict[str, Any]:
 def finite(value: Any) -> float | None:
     """A score as a number, or None where there is none (null, NaN or missing)."""
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def check_features(config: ReportConfig, ranking: Ranking, query: FeatureReader,
+                   index: FeatureReader) -> None:
+    """Raises ValueError unless the ranking was made from these features, and they hold all its images."""
+    searched = ranking.config.get("fingerprint")
+    for flag, reader, ids in (("query_features", query, ranking.query_ids),
+                              ("index_features", index, ranking.index_ids)):
+        own = reader.config.get("fingerprint")
+        if searched and own and own != searched:
+            raise ValueError(f"`{flag}` must be of the model that was searched with, {searched[:12]}. "
+                             f"{getattr(config, flag)}: of {own[:12]}.")
+        lacking = set(ids) - set(reader.ids)
+        if lacking:
+            raise ValueError(f"`{flag}` must hold every image of the ranking. {getattr(config, flag)}: lacks "
+                             f"{len(lacking)}, the first is {min(lacking)!r}.")
+    refuse_other_images(ranking, query, index)
+
+
+def settings_shown(config: ReportConfig, ranking: Ranking, features: FeatureReader) -> list[dict[str, Any]]:
+    """Groups {"name", "rows": [(name, value)]} of the settings that a ranking came from, for a page."""
+    files = {name: value for name, value in dataclasses.asdict(config).items()
+             if isinstance(value, str) and value and name not in ("title", "baseline_name", "output_dir")}
+    search = {name: value for name, value in ranking.config.items() if name not in ("requested", "inputs")}
+    groups = (("Search and verification", search), ("Feature extraction", features.config),
+              ("Files", files))
+    return [{"name": name, "rows": [(key, _shown(value)) for key, value in sorted(held.items())]}
+            for name, held in groups]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_shown(held)}" for key, held in value.items())
+    return "–" if value is None or value == "" else str(value)
 
 
 class AttentionModel:

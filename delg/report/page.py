@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
 from data_prep.records.pipeline import read_examples_of
 from data_prep.stage import progress
-from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
-from delg.report import inputs, queries
+from delg.report import inputs, queries, unjudged
 from delg.report.cards import CardMaker, shown_hits
 from delg.report.queries import QueryOutcome
 from delg.scores import evaluation, metrics
@@ -33,12 +31,17 @@ _TOLERANCE = 0.01  # percent; scores of one ranking agree far better
 def make_report(config: ReportConfig) -> str:
     """Writes `<output_dir>/index.html`, a page that needs no other file, and returns its path.
 
+    Without ground truth it shows what was found, of which nobody knows whether it is right.
+
     Raises:
         FileNotFoundError: if an input is missing.
         ValueError: if inputs contradict each other: features of another model than the ranking's, scores
             of another ranking, images that the shards lack.
     """
-    scores = inputs.read_scores(config.metrics, "metrics")
+    if not config.ground_truth:
+        return unjudged.make_page(config)
+    scores = (inputs.read_scores(config.metrics, "metrics") if config.metrics
+              else evaluation.evaluate(config.ranking, config.ground_truth))
     baseline = (inputs.read_scores(config.baseline_metrics, "baseline_metrics")
                 if config.baseline_metrics else None)
     ranking = read_ranking(config.ranking)
@@ -50,9 +53,9 @@ def make_report(config: ReportConfig) -> str:
     anchors = {outcome.row: f"query-{outcome.row}" for outcome in failures + successes}
     with FeatureReader(config.query_features) as query_features, \
             FeatureReader(config.index_features) as index_features:
-        _check_features(config, ranking, query_features, index_features)
+        inputs.check_features(config, ranking, query_features, index_features)
         cards = _cards(config, ranking, query_features, index_features, failures + successes, anchors)
-        settings = _settings(config, ranking, query_features)
+        settings = inputs.settings_shown(config, ranking, query_features)
     page = pictures_page.render(
         "delg.report", "report.html.j2", title=config.title,
         summary=_summary(config, scores, baseline, ranking, outcomes),
@@ -83,22 +86,6 @@ def _check_scores(config: ReportConfig, scores: dict[str, Any], outcomes: list[Q
         if (given is None) != np.isnan(own) or (given is not None and abs(given - own) > _TOLERANCE):
             raise ValueError(f"`metrics` must be of this ranking. {config.metrics}: Medium mAP {given} "
                              f"({stage}), where {config.ranking} gives {own:.2f}.")
-
-
-def _check_features(config: ReportConfig, ranking: Ranking, query: FeatureReader,
-                    index: FeatureReader) -> None:
-    searched = ranking.config.get("fingerprint")
-    for flag, reader, ids in (("query_features", query, ranking.query_ids),
-                              ("index_features", index, ranking.index_ids)):
-        own = reader.config.get("fingerprint")
-        if searched and own and own != searched:
-            raise ValueError(f"`{flag}` must be of the model that was searched with, {searched[:12]}. "
-                             f"{getattr(config, flag)}: of {own[:12]}.")
-        lacking = set(ids) - set(reader.ids)
-        if lacking:
-            raise ValueError(f"`{flag}` must hold every image of the ranking. {getattr(config, flag)}: lacks "
-                             f"{len(lacking)}, the first is {min(lacking)!r}.")
-    refuse_other_images(ranking, query, index)
 
 
 def _cards(config: ReportConfig, ranking: Ranking, query_features: FeatureReader,
@@ -192,23 +179,3 @@ def _summary(config: ReportConfig, scores: dict[str, Any], baseline: dict[str, A
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
-
-
-def _settings(config: ReportConfig, ranking: Ranking, features: FeatureReader) -> list[dict[str, Any]]:
-    files = {name: value for name, value in dataclasses.asdict(config).items()
-             if isinstance(value, str) and value and name not in ("title", "baseline_name", "output_dir")}
-    search = {name: value for name, value in ranking.config.items() if name not in ("requested", "inputs")}
-    groups = (("Search and verification", search), ("Feature extraction", features.config),
-              ("Files", files))
-    return [{"name": name, "rows": [(key, _shown(value)) for key, value in sorted(held.items())]}
-            for name, held in groups]
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_shown, value))
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_shown(held)}" for key, held in value.items())
-    return "–" if value is None or value == "" else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from data_prep.stage.settings import check_fields, setting
+from data_prep.stage.settings import check_fields, require, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,13 +12,15 @@ class ReportConfig:
     """One report."""
 
     ranking: str = setting(help="ranking.h5 of delg.search_images")
-    ground_truth: str = setting(help="answers of the queries: .mat, .pkl, .json or dataset.json")
-    metrics: str = setting(help="metrics.json of delg.evaluate for this ranking")
     query_features: str = setting(help="glob of the queries' feature shards")
     index_features: str = setting(help="glob of the index images' feature shards")
     query_images: str = setting(help="glob of the queries' TFRecord shards")
     index_images: str = setting(help="glob of the index images' TFRecord shards")
     output_dir: str = setting(help="folder that the report is written to")
+    ground_truth: str = setting(
+        "", help="answers of the queries: .mat, .pkl, .json or dataset.json; empty: nobody knows them, the "
+        "page shows what was found")
+    metrics: str = setting("", help="metrics.json of delg.evaluate for this ranking; empty: scored anew")
     baseline_metrics: str = setting(
         "", help="metrics.json to compare with, such as that of the untrained model; empty: none")
     baseline_name: str = setting("untrained", help="what the baseline is called on the page")
@@ -32,3 +34,6 @@ class ReportConfig:
 
     def __post_init__(self):
         check_fields(self)
+        for name in ("metrics", "baseline_metrics"):
+            require(not getattr(self, name) or bool(self.ground_truth), f"`{name}` goes with `ground_truth`.",
+                    **{name: getattr(self, name), "ground_truth": self.ground_truth})

@@ -20,12 +20,7 @@ from tests.fixtures.html_page import HtmlPage
 
 
 def _config(folder, **changes):
-    paths = {name: os.path.join(folder, file) for name, file in (
-        ("ranking", "ranking.h5"), ("ground_truth", "gnd.json"), ("metrics", "metrics.json"),
-        ("query_features", "query-*.h5"), ("index_features", "index-*.h5"),
-        ("query_images", "query-*-of-00001"), ("index_images", "index-*-of-00001"),
-        ("output_dir", "report"))}
-    return ReportConfig(**{**paths, **changes})
+    return ReportConfig(**{**tiny_search.report_paths(folder), **changes})
 
 
 def _read(path):
@@ -147,6 +142,11 @@ class PageTest(unittest.TestCase):
                                               ranking.index_ids[ranking.ranks[row, column]])
                 self.assertEqual([len(part) for part in points], [ranking.num_inliers[row, column]] * 2)
 
+    def test_scores_itself_without_metrics(self):
+        again = report_page.make_report(dataclasses.replace(
+            self.config, metrics="", output_dir=os.path.join(self.folder, "e")))
+        self.assertEqual(HtmlPage(_read(again)).find("table")[0]["text"], self.page.find("table")[0]["text"])
+
     def test_fewer_queries_and_hits_on_request(self):
         path = report_page.make_report(dataclasses.replace(
             self.config, output_dir=os.path.join(self.folder, "c"), num_queries=1, num_successes=0,
@@ -237,6 +237,11 @@ class RefusalTest(unittest.TestCase):
     def test_shards_without_an_image_shown(self):
         self._refuses(ValueError, "in the shards of `index_images`.*lacks 6",
                       index_images=os.path.join(self.folder, "query-*-of-00001"))
+
+    def test_scores_without_ground_truth(self):
+        for name in ("metrics", "baseline_metrics"):
+            with self.assertRaisesRegex(ValueError, f"`{name}` goes with `ground_truth`. .*{name}='x.json'"):
+                _config(self.folder, **{"metrics": "", name: "x.json", "ground_truth": ""})
 
     def test_settings_out_of_range(self):
         for name, rule in (("num_queries", "not be negative"), ("num_successes", "not be negative"),

@@ -1,0 +1,62 @@
+"""delg.report.unjudged: a report on a ranking whose answers nobody knows."""
+
+import os
+import tempfile
+import unittest
+
+from delg.report import page as report_page
+from delg.settings.report import ReportConfig
+from tests.fixtures import tiny_search
+from tests.fixtures.html_page import HtmlPage
+
+
+def _report(folder, **changes):
+    paths = {**tiny_search.report_paths(folder), "ground_truth": "", "metrics": "", **changes}
+    with open(report_page.make_report(ReportConfig(**paths)), encoding="utf-8") as file:
+        return HtmlPage(file.read())
+
+
+def _texts(page, tag, **attributes):
+    return [" ".join(element["text"].split()) for element in page.find(tag, **attributes)]
+
+
+class UnjudgedTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def test_hits_matches_and_boxes_of_every_query(self):
+        tiny_search.make_search(self.folder)
+        page = _report(self.folder, title="Mine")
+        self.assertEqual(_texts(page, "h1"), ["Mine"])
+        self.assertEqual([name for name in _texts(page, "h3") if name in tiny_search.QUERY_IDS],
+                         tiny_search.QUERY_IDS)
+        hits = _texts(page, "figure", class_="hit")
+        self.assertEqual(len(hits), 3 * 6)
+        self.assertEqual(hits[0], "#1 40 inliers similarity 0.889 near")
+        self.assertEqual(hits[5], "#6 not verified similarity 0.000 plain")
+        alts = [picture["alt"] for picture in page.find("img")]
+        self.assertIn(f"Query {tiny_search.QUERY_A}, its box framed", alts)
+        self.assertEqual(sum("near, 40 inliers joined by lines, the place of the query framed" in alt
+                             for alt in alts), 1)
+        self.assertIn("Sought among 6 images.", _texts(page, "p", class_="note"))
+        self.assertEqual(os.listdir(os.path.join(self.folder, "report")), ["index.html"])
+
+    def test_fewer_queries_and_hits_on_request(self):
+        tiny_search.make_search(self.folder, verifier="none")
+        page = _report(self.folder, num_queries=1, num_hits=2)
+        self.assertEqual(len(page.find("article")), 1)
+        self.assertEqual(len(page.find("figure", class_="hit")), 2)
+        self.assertIn("Sought among 6 images. The first 1 of 3 queries are shown.",
+                      _texts(page, "p", class_="note"))
+        self.assertEqual(page.find("figure", class_="wide"), [])
+
+    def test_features_of_another_set_are_refused(self):
+        tiny_search.make_search(self.folder)
+        with self.assertRaisesRegex(ValueError, "`index_features` must hold every image .*lacks 6"):
+            _report(self.folder, index_features=os.path.join(self.folder, "query-*.h5"))
+
+
+if __name__ == "__main__":
+    unittest.main()
