@@ -1,4 +1,4 @@
-"""Feature extraction as a stage: TFRecord shards of images in, feature shards out, one for one.
+"""Feature extraction as a stage: TFRecord shards in, feature shards out, one for one; or a folder of images.
 
 A feature shard that is finished is not made again; one that was made from other images, by another model or
 with other settings is refused. Shards are independent: several processes may share a job by giving each
@@ -17,12 +17,13 @@ from typing import Any
 from data_prep.records import shards
 from data_prep.records.manifest import Shard
 from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left_out
-from data_prep.stage import jobs
+from data_prep.stage import files, jobs
 from data_prep.stage.jobs import JobConfig
 from data_prep.stage.stored_settings import defaults_of
 from delg.features import shards as feature_shards
 from delg.features.describing import ImageDescriber
-from delg.features.shard_extraction import extract_shard
+from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
+from delg.features.shard_extraction import describe_shard, extract_shard, notes_on
 from delg.settings.extraction import ExtractConfig
 
 
@@ -56,7 +57,8 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
         todo, limit = plan.todo, plan.limit(config.max_bad_fraction)
         if job is None:
             plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
-                describer, source, output, sha256, limit, on_image))
+                describer, describe_shard(describer, source), output, notes_on(source, sha256), limit,
+                on_image))
         elif todo:
             found = dataclasses.replace(config, precision=describer.settings["precision"])
             work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(todo[0][0]), output_dir,
@@ -64,6 +66,27 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
             _run_job(work, describer, [entry for *_, entry in todo], limit, job)
         write_left_out(plan.outputs, feature_shards.read_shard_attributes)
     return plan.outputs
+
+
+def extract_folder(saved_model: str, images_dir: str, output_dir: str,
+                   config: ExtractConfig) -> DescribedFolder:
+    """Brings the features of a folder of image files up to date; `photos.left_out.json` lists the left out.
+
+    Args:
+        saved_model: folder made by `export.export`.
+        images_dir: folder of image files, in folders of any depth.
+        output_dir: of the features; see `folder_features`.
+        config: how features are taken.
+
+    Raises:
+        as `folder_features.describe_folder`; FileNotFoundError also if the model is not there.
+    """
+    find_image_files(images_dir)  # before the model is loaded
+    described = describe_folder(ImageDescriber(saved_model, config), images_dir, output_dir,
+                                config.max_bad_fraction)
+    files.write_json(os.path.join(output_dir, "photos.left_out.json"), [
+        {"image": image_id, "reason": reason} for image_id, reason in described.left_out.items()])
+    return described
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +136,8 @@ def _extract_item(work: _ShardWork, sha256: dict[str, str], name: str) -> list[d
     if describer.settings != work.settings:
         raise ValueError("Every worker must see the same model. Received: another one in "
                          f"{work.saved_model} than the driver's.")
-    return extract_shard(describer, os.path.join(work.source_dir, name),
-                         os.path.join(work.output_dir, f"{name}.h5"), sha256[name],
+    source = os.path.join(work.source_dir, name)
+    return extract_shard(describer, describe_shard(describer, source),
+                         os.path.join(work.output_dir, f"{name}.h5"), notes_on(source, sha256[name]),
                          BadImageLimit(work.config.max_bad_fraction, work.num_images, work.num_bad),
                          lambda: jobs.check_not_stopped(work.results_dir))

@@ -1,17 +1,19 @@
-"""Feature extraction of one shard: TFRecord examples in, a feature shard out, in the same order.
+"""Feature extraction of one shard: images in, a feature shard out, in the same order.
 
-Images are decoded ahead of the model by threads of their own. Those that come to one size wait for each
-other and go through the model together, as many as `ImageDescriber.images_at_once` says; a few wait at a
+Images are read and decoded ahead of the model by threads of their own. Those that come to one size wait for
+each other and go through the model together, as many as `ImageDescriber.images_at_once` says; a few wait at a
 time, so that memory does not grow with the shard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 from absl import logging
 
+from data_prep.images.image_headers import MAX_PIXELS
 from data_prep.records import pipeline
 from data_prep.records.record_labels import read_orientations
 from data_prep.records.shard_stage import BadImageLimit
@@ -22,23 +24,37 @@ from delg.features.shards import FeatureShardWriter
 
 _SAME_LIMIT = 6  # decimals
 
-# From a describer and a TFRecord shard to id and features, or the reason why not, of every image, in order.
-Described = Callable[[Any, str], Iterator[tuple[str, ImageFeatures | BadImageError]]]
+
+class UnreadImage(NamedTuple):
+    """An image to be described.
+
+    Attributes:
+        id: as in the feature shard.
+        read: gives the encoded image, called by another thread; a BadImageError leaves the image out.
+        query_bbox: float, [4]; x1, y1, x2, y2 in pixels; None: the whole image.
+        max_pixels: that it may have.
+    """
+
+    id: str
+    read: Callable[[], bytes]
+    query_bbox: np.ndarray | None = None
+    max_pixels: int = MAX_PIXELS
 
 
-def extract_shard(describer: Any, source: str, output: str, source_sha256: str,
-                  limit: BadImageLimit, on_image: Callable[[], None],
-                  described: Described | None = None) -> list[dict[str, str]]:
-    """Writes the feature shard of a TFRecord shard, whole or not at all.
+Described = Iterator[tuple[str, "ImageFeatures | BadImageError"]]  # id and features, or the reason why not
+
+
+def extract_shard(describer: Any, images: Described, output: str, notes: Callable[[], dict[str, Any]],
+                  limit: BadImageLimit, on_image: Callable[[], None]) -> list[dict[str, str]]:
+    """Writes a feature shard, whole or not at all.
 
     Args:
         describer: says how images are described: `settings`, `global_dim` and `local_dim`.
-        source: path of the TFRecord shard.
+        images: what it found, image by image.
         output: path of the feature shard.
-        source_sha256: of the TFRecord shard, to be noted down.
+        notes: gives what is noted down beside the images left out, once all images are described.
         limit: told of each bad image.
         on_image: called after each image; an error it raises ends the work.
-        described: how any other describer than an ImageDescriber describes a TFRecord shard.
 
     Returns:
         The images left out: dicts of `image`, its id, and `reason`.
@@ -49,7 +65,7 @@ def extract_shard(describer: Any, source: str, output: str, source_sha256: str,
     left_out = []
     with FeatureShardWriter(output, describer.settings, describer.global_dim, describer.local_dim,
                             describer.settings.get("local_dtype", "float16")) as writer:
-        for image_id, result in (described or _described)(describer, source):
+        for image_id, result in images:
             if isinstance(result, BadImageError):
                 left_out.append({"image": image_id, "reason": str(result)})
                 logging.warning("Left out image %s: %s.", image_id, result)
@@ -57,26 +73,42 @@ def extract_shard(describer: Any, source: str, output: str, source_sha256: str,
             else:
                 writer.append(image_id, result.global_descriptor, result.image_size, result.local)
             on_image()
-        writer.notes.update(source_sha256=source_sha256, left_out=left_out)
-        if turned := read_orientations(source):
-            writer.notes["orientations"] = turned
+        writer.notes.update(notes(), left_out=left_out)
     return left_out
 
 
+def notes_on(source: str, sha256: str) -> Callable[[], dict[str, Any]]:
+    """What a feature shard notes down of its TFRecord shard: its SHA-256, and how turned files lie."""
+    def notes() -> dict[str, Any]:
+        turned = read_orientations(source)
+        return {"source_sha256": sha256, **({"orientations": turned} if turned else {})}
+
+    return notes
+
+
+def describe_shard(describer: ImageDescriber, source: str) -> Described:
+    """Describes the images of a TFRecord shard; of examples with a query box only the box."""
+    return describe_images(describer, (
+        UnreadImage(example.id, lambda encoded=example.encoded: encoded, example.query_bbox,
+                    example.max_pixels)
+        for example in pipeline.iterate_examples(source)))
+
+
 class _Item(NamedTuple):
-    number: int  # place in the shard
+    number: int  # place among the images
     id: str
     prepared: PreparedImage | BadImageError
 
 
-def _described(describer: ImageDescriber, source: str) -> Iterator[tuple[str, ImageFeatures | BadImageError]]:
-    def prepare(numbered: tuple[int, pipeline.Example]) -> _Item:
-        number, example = numbered
+def describe_images(describer: ImageDescriber, images: Iterable[UnreadImage]) -> Described:
+    """Describes images, in their order."""
+    def prepare(numbered: tuple[int, UnreadImage]) -> _Item:
+        number, image = numbered
         try:
-            return _Item(number, example.id, describer.prepare(
-                example.encoded, example.query_bbox, example.max_pixels))
+            prepared = describer.prepare(image.read(), image.query_bbox, image.max_pixels)
+            return _Item(number, image.id, prepared)
         except BadImageError as error:
-            return _Item(number, example.id, error)
+            return _Item(number, image.id, error)
 
     def size(item: _Item) -> tuple[Hashable, int]:
         if isinstance(item.prepared, BadImageError):
@@ -89,7 +121,7 @@ def _described(describer: ImageDescriber, source: str) -> Iterator[tuple[str, Im
             return [item.prepared for item in items]
         return describer.describe_prepared([item.prepared for item in items])
 
-    items = mapped_in_order(prepare, enumerate(pipeline.iterate_examples(source)))
+    items = mapped_in_order(prepare, enumerate(images))
     finished: dict[int, tuple[str, ImageFeatures | BadImageError]] = {}
     number = 0
     for batch, results in mapped_in_order(lambda batch: (batch, describe(batch)), same_sized(items, size)):

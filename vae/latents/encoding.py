@@ -19,7 +19,7 @@ from delg.features import preparing
 from delg.features import shards as feature_shards
 from delg.features.describing import ImageFeatures
 from delg.features.preparing import BadImageError
-from delg.features.shard_extraction import extract_shard
+from delg.features.shard_extraction import extract_shard, notes_on
 from delg.features.shards import no_local_features
 from vae.networks.config import DOMAINS, ModelConfig
 
@@ -52,7 +52,8 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
                      {}) as plan:
         limit = plan.limit(max_bad_fraction)
         plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
-            describer, source, output, sha256, limit, on_image, _described))
+            describer, _described(describer, source), output, notes_on(source, sha256), limit,
+            on_image))
         write_left_out(plan.outputs, feature_shards.read_shard_attributes)
     return plan.outputs
 

@@ -199,10 +199,10 @@ class ExtractFeaturesTest(unittest.TestCase):
         shutil.rmtree(self.output_dir)
         whole = extraction.extract_shard
 
-        def fail_second(describer, source, *arguments):
-            if "-00001-of-" in source:
+        def fail_second(describer, images, output, *arguments):
+            if "-00001-of-" in output:
                 raise OSError("disk full")
-            return whole(describer, source, *arguments)
+            return whole(describer, images, output, *arguments)
 
         with mock.patch.object(extraction, "extract_shard", fail_second), \
                 self.assertRaisesRegex(OSError, "disk full"):
