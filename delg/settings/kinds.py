@@ -53,6 +53,11 @@ STRATEGIES = Table("strategy", {  # functions that make a tf.distribute strategy
     "multi_worker": "delg.fitting.strategies:multi_worker",
     "tpu": "delg.fitting.strategies:tpu",
 })
+FOUND_FILES = Table("suffix of a file of what was found", {  # functions of the path and what was found
+    ".html": "delg.photos.found_page:write_html",
+    ".csv": "delg.photos.found_files:write_csv",
+    ".json": "delg.photos.found_files:write_json",
+})
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",
     "scale": "delg.geometry.verifiers.scale:SCALE",

@@ -17,8 +17,10 @@ import numpy as np
 from scipy import io as matlab
 
 from delg.exchange import conversion
+from delg.exports.extraction_module import ExtractionModule
 from delg.features.reader import FeatureReader
 from tests.fixtures import planar_world, published_sets, scripts
+from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, tiny_model
 
 LANDMARKS = ("arch", "dome", "gate", "tower")
 _VIEWS = 4
@@ -43,6 +45,12 @@ def photographs() -> None:
     write({f"photos/{name}/{number}.jpg": view(place, number)
            for place, name in enumerate(LANDMARKS) for number in range(_VIEWS)})
     write({f"{name}.jpg": view(0, number) for number, name in enumerate("AB")})
+
+
+def photographs_and_model() -> None:
+    """`photographs`, and a small model where `delg.find_images` makes one with nothing trained."""
+    photographs()
+    ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=0.0).save("photos.found/model")
 
 
 def day_night() -> None:

@@ -27,8 +27,8 @@ class _Page(NamedTuple):
 
 
 _NEEDS = {
-    "readme": _Page(given.photographs),
-    "photos": _Page(given.photographs, {
+    "readme": _Page(given.photographs_and_model),
+    "photos": _Page(given.photographs_and_model, {
         "val.h5": "ranking.h5", "val/dataset.json": "gnd.json", "val/query-*": "features/*",
         "val/index-*": "features/*", "--remove_ids=a,b": "--remove_ids=tower/1"},
         {"delg.update_index": given.features_of_others, "delg.evaluate": given.truth_of_features}),

@@ -1,0 +1,62 @@
+"""Find the photographs of a folder that show what a photograph shows.
+
+    python -m delg.find_images --images_dir=photos --query=photo.jpg --output=found.html
+
+Needs neither shards nor labels. The first call describes the folder, some photographs a second, and keeps the
+features and an index in `photos.found`; later calls describe only what is new or changed and take seconds.
+Prints for each query the hits with a verdict, same, unsure or only alike, and writes a page, a table (.csv)
+or .json. A query is not its own hit. `--box=x1,y1,x2,y2` searches for a part of the query. Without `--query`
+every photograph is compared with all others.
+"""
+
+from __future__ import annotations
+
+import os
+
+from data_prep.stage import command_line
+from data_prep.stage.config_flags import define_flags, define_output
+from data_prep.stage.settings import require
+from delg.settings.extraction import ExtractConfig
+from delg.settings.kinds import FOUND_FILES
+from delg.settings.photos import FindConfig, photo_extraction
+from delg.settings.search import SearchConfig
+
+_TABLES = 10  # printed at most
+_OUTPUT = define_output("output", f"File to write what was found to: {', '.join(FOUND_FILES)}.",
+                        required=False)
+_config = define_flags(FindConfig)
+_extract_config = define_flags(ExtractConfig, ("max_image_size", "max_num_features", "score_threshold"),
+                               max_image_size=photo_extraction().max_image_size)
+_search_config = define_flags(SearchConfig, ("num_rerank", "min_inliers"))
+
+
+def main(_: list[str]) -> None:
+    config, output = _config(), _OUTPUT.value
+    suffix = os.path.splitext(output)[1].lower()
+    require(not output or suffix in FOUND_FILES, f"`output` must end in {', '.join(FOUND_FILES)}.",
+            output=output)
+    extraction = _extract_config(**vars(photo_extraction()))
+    search = _search_config()
+    from delg.photos import collection, finding, found_files  # after the settings: TensorFlow is slow
+
+    finding.check_queries(config.query, config.box)
+    with collection.opened(config.images_dir, config.found_dir, config.saved_model, extraction) as photos, \
+            finding.find_images(photos, config.query, config.box, config.num_hits, search) as findings:
+        if output:
+            FOUND_FILES[suffix](output, findings)
+    found_files.print_found(findings.found, config.images_dir, _TABLES)
+    _print_left_out(photos.folder.left_out)
+    command_line.finish(f"{len(findings.found)} queries in {len(photos.folder.path_of)} photographs of "
+                        f"{config.images_dir}{', in ' if output else ''}{output}.",
+                        f"look at {output}" if output else "")
+
+
+def _print_left_out(left_out: dict[str, str]) -> None:
+    if left_out:
+        print(f"Left out {len(left_out)}: " + "; ".join(
+            f"{image_id} ({reason})" for image_id, reason in list(left_out.items())[:_TABLES])
+            + ("; ..." if len(left_out) > _TABLES else "."))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,135 @@
+"""A folder of photographs with its work folder: the model, features and index, kept up to date.
+
+The work folder holds `model/` (a SavedModel, where none is named), `features/` (see
+`delg.features.folder_features`), `index/` and `collection.json`: the folder of photographs, the feature
+shards that the index is of, and the least number of inliers that counts, with the number of images it was
+found on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from data_prep.stage import files, lock
+from delg.features.describing import ImageDescriber
+from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
+from delg.index import building
+from delg.settings.extraction import ExtractConfig
+from delg.settings.untrained import UntrainedConfig
+from delg.untrained.exporting import export_untrained
+
+_STATE = "collection.json"
+
+
+class Collection(NamedTuple):
+    """Photographs that can be searched.
+
+    Attributes:
+        images_dir: where they are.
+        work_dir: where what is known of them is kept.
+        describer: describes more photographs as these.
+        folder: which of them are described.
+    """
+
+    images_dir: str
+    work_dir: str
+    describer: ImageDescriber
+    folder: DescribedFolder
+
+    @property
+    def features_dir(self) -> str:
+        """Folder of the feature shards."""
+        return os.path.join(self.work_dir, "features")
+
+    @property
+    def index_dir(self) -> str:
+        """Folder of the index."""
+        return os.path.join(self.work_dir, "index")
+
+    def path_of(self, image_id: str) -> str:
+        """Path of the file of a photograph."""
+        return os.path.join(self.images_dir, self.folder.path_of[image_id])
+
+    @property
+    def min_inliers(self) -> int:
+        """The floor on inliers that an earlier search found among at least half as many photographs; or 0."""
+        state = _read_state(self.work_dir)
+        enough = 2 * state.get("num_calibrated", 0) >= len(self.folder.path_of)
+        return state.get("min_inliers", 0) if enough else 0
+
+    def keep_min_inliers(self, min_inliers: int) -> None:
+        """Keeps the floor on inliers that a search has found, for later ones."""
+        _write_state(self.work_dir, {**_read_state(self.work_dir), "min_inliers": min_inliers,
+                                     "num_calibrated": len(self.folder.path_of)})
+
+
+@contextlib.contextmanager
+def opened(images_dir: str, work_dir: str, saved_model: str, config: ExtractConfig) -> Iterator[Collection]:
+    """The photographs of a folder, described and indexed as they are now; for this process alone.
+
+    Args:
+        images_dir: folder of photographs.
+        work_dir: made where it does not exist.
+        saved_model: folder of the model; empty: one with nothing trained, in `work_dir`.
+        config: how photographs are described.
+
+    Raises:
+        FileNotFoundError: if `images_dir` or the model is not there.
+        ValueError: if no image can be used, or `work_dir` is of other photographs, another model or other
+            settings.
+        OSError: if another process is at work in `work_dir`.
+    """
+    find_image_files(images_dir)  # before anything is made
+    os.makedirs(work_dir, exist_ok=True)
+    with lock.alone_in(work_dir, "work_dir", "used"):
+        _check_same_photographs(images_dir, work_dir)
+        describer = ImageDescriber(saved_model or _default_model(work_dir), config)
+        folder = describe_folder(describer, images_dir, os.path.join(work_dir, "features"),
+                                 config.max_bad_fraction)
+        if not folder.path_of:
+            image_id, reason = next(iter(folder.left_out.items()))
+            raise ValueError("`images_dir` must hold an image that can be used. Received: "
+                             f"{images_dir!r}, {len(folder.left_out)} that cannot, such as {image_id}: "
+                             f"{reason}.")
+        collection = Collection(images_dir, work_dir, describer, folder)
+        _index(collection)
+        yield collection
+
+
+def _default_model(work_dir: str) -> str:
+    """Folder of the model with nothing trained, made if it is not there."""
+    path = os.path.join(work_dir, "model")
+    if not os.path.exists(path):
+        export_untrained(UntrainedConfig(), "package", path)
+    return path
+
+
+def _index(collection: Collection) -> None:
+    """Builds the index anew unless it is of these very shards, whose names say what is in them."""
+    names = [os.path.basename(path) for path in collection.folder.shards]
+    state = _read_state(collection.work_dir)
+    if state.get("indexed") != names:
+        building.build_index(collection.features_dir, collection.index_dir)
+    now = {**state, "images_dir": os.path.abspath(collection.images_dir), "indexed": names}
+    if now != state:
+        _write_state(collection.work_dir, now)
+
+
+def _check_same_photographs(images_dir: str, work_dir: str) -> None:
+    """Raises ValueError if a work folder is of another folder that is still there."""
+    before, now = _read_state(work_dir).get("images_dir", ""), os.path.abspath(images_dir)
+    if before and os.path.isdir(before) and not os.path.samefile(before, now):
+        raise ValueError("`work_dir` must be of the photographs of `images_dir`. Received: "
+                         f"{work_dir!r}, which is of {before!r}, for {now!r}.")
+
+
+def _read_state(work_dir: str) -> dict[str, Any]:
+    path = os.path.join(work_dir, _STATE)
+    return files.read_checked_json(path) if os.path.exists(path) else {}
+
+
+def _write_state(work_dir: str, state: dict[str, Any]) -> None:
+    files.write_checked_json(os.path.join(work_dir, _STATE), state)

@@ -1,0 +1,174 @@
+"""Photographs of a folder found by one command, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+import unittest
+from unittest import mock
+
+import numpy as np
+
+from delg.exports.extraction_module import ExtractionModule
+from delg.features import folder_features
+from tests.fixtures import photographs, scripts
+from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
+
+SHIFT_YX = (8, 12)  # pixels, of the second photograph of a wall
+FIELDS = ["image", "rank", "similarity", "num_inliers", "probability", "verdict", "box"]
+
+
+def wall(seed: int, shift_yx=(0, 0)) -> np.ndarray:
+    """A window of 80 by 96 pixels on a wall of coloured blocks."""
+    blocks = np.random.default_rng(seed).integers(40, 255, (40, 40, 3), dtype=np.uint8)
+    y, x = shift_yx
+    return np.repeat(np.repeat(blocks, 4, axis=0), 4, axis=1)[y:80 + y, x:96 + x]
+
+
+class FindImagesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.given = pathlib.Path(folder.name)
+        cls.saved_model = cls.given / "saved_model"
+        ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=0.0).save(str(cls.saved_model))
+        photos = cls.given / "photos"
+        (photos / "trip").mkdir(parents=True)
+        for seed in range(4):
+            (photos / f"trip/wall{seed}.png").write_bytes(as_png(wall(seed)))
+        (photos / "again.png").write_bytes(as_png(wall(0, SHIFT_YX)))
+        (photos / "bad.jpg").write_bytes(b"no image")
+        done = cls.call(cls, photos, query=photos / "trip/wall0.png")
+        assert done.returncode == 0, done.stderr
+
+    def call(self, photos, *, query=(), **settings):
+        return scripts.run("delg.find_images", images_dir=photos, query=query, saved_model=self.saved_model,
+                           **{"score_threshold": 0, "max_num_features": 300, "min_inliers": 30, **settings})
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.photos = self.folder / "photos"
+        shutil.copytree(self.given / "photos", self.photos)
+        shutil.copytree(self.given / "photos.found", self.folder / "photos.found")
+        state = json.loads((self.folder / "photos.found/collection.json").read_text())
+        del state["sha256"], state["images_dir"]  # as of this copy
+        (self.folder / "photos.found/collection.json").write_text(json.dumps(state))
+
+    def find(self, **settings):
+        """What the JSON file says."""
+        done = self.call(self.photos, output=self.folder / "found.json", **settings)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads((self.folder / "found.json").read_text())
+
+    def fails(self, pattern, photos=None, **settings):
+        done = self.call(photos or self.photos, **settings)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, pattern)
+
+    def test_the_other_photograph_of_the_wall_is_the_first_hit(self):
+        query = str(self.photos / "trip/wall0.png")
+        found = self.find(query=query)
+        self.assertEqual(list(found), ["queries"])
+        (answer,) = found["queries"]
+        self.assertEqual(list(answer), ["query", "verdict", "hits"])
+        self.assertEqual(answer["query"], query)
+        self.assertEqual([list(hit) for hit in answer["hits"]], [FIELDS] * 4)
+        first = answer["hits"][0]
+        self.assertEqual((first["image"], first["rank"]), (str(self.photos / "again.png"), 1))
+        self.assertGreater(first["num_inliers"], 60)
+        y, x = SHIFT_YX
+        np.testing.assert_allclose(first["box"], [0, 0, 96 - x, 80 - y], atol=2)
+        self.assertIn(first["verdict"], ("same", "unsure", "only alike"))
+        self.assertIsNone(answer["hits"][-1]["box"])
+
+    def test_the_terminal_shows_a_table_and_what_was_left_out(self):
+        done = self.call(self.photos, query=self.photos / "trip/wall0.png")
+        for words in ("rank", "verdict", "probability", "inliers", "again.png",
+                      "Left out 1: bad.jpg (", "1 queries in 5 photographs of"):
+            self.assertIn(words, done.stdout)
+
+    def test_a_copy_of_the_query_is_not_its_own_hit_nor_is_a_link_to_it(self):
+        copy = self.folder / "copy.png"
+        shutil.copy(self.photos / "trip/wall0.png", copy)
+        hits = self.find(query=copy)["queries"][0]["hits"]
+        self.assertNotIn(str(self.photos / "trip/wall0.png"), [hit["image"] for hit in hits])
+
+    def test_a_box_is_searched_for_and_placed_in_the_hit(self):
+        box = (32, 24, 80, 72)
+        found = self.find(query=self.photos / "trip/wall0.png", box=",".join(map(str, box)))
+        hits = found["queries"][0]["hits"]
+        self.assertEqual(os.path.basename(hits[0]["image"]), "again.png")
+        y, x = SHIFT_YX
+        np.testing.assert_allclose(hits[0]["box"], np.subtract(box, (x, y, x, y)), atol=3)
+
+    def test_without_a_query_every_photograph_is_compared_with_all_others(self):
+        found = {os.path.basename(answer["query"]): answer["hits"] for answer in self.find()["queries"]}
+        self.assertEqual(sorted(found), ["again.png", *(f"wall{seed}.png" for seed in range(4))])
+        self.assertEqual(os.path.basename(found["again.png"][0]["image"]), "wall0.png")
+        for name, hits in found.items():
+            self.assertNotIn(name, [os.path.basename(hit["image"]) for hit in hits])
+
+    def test_a_table_has_a_row_for_each_hit(self):
+        output = self.folder / "found.csv"
+        queries = [self.photos / "trip/wall0.png", self.photos / "again.png"]
+        self.assertEqual(self.call(self.photos, query=queries, num_hits=2, output=output).returncode, 0)
+        rows = list(csv.DictReader(output.read_text().splitlines()))
+        self.assertEqual([row["rank"] for row in rows], ["1", "2"] * 2)
+        self.assertEqual(os.path.basename(rows[2]["image"]), "wall0.png")
+        self.assertTrue(float(rows[2]["x1"]) < float(rows[2]["x2"]))
+
+    def test_a_page_shows_query_hits_and_matches(self):
+        output = self.folder / "found.html"
+        self.assertEqual(self.call(self.photos, query=self.photos / "trip/wall0.png",
+                                   output=output).returncode, 0)
+        page = output.read_text()
+        for words in ("again.png", "wall3.png", "data:image/jpeg"):
+            self.assertIn(words, page)
+
+    def test_only_what_is_new_or_changed_is_described(self):
+        described, describe = [], folder_features.extract_shard
+
+        def noted(describer, images, *arguments):
+            images = list(images)
+            described.extend(image_id for image_id, _ in images)
+            return describe(describer, iter(images), *arguments)
+
+        (self.photos / "new.png").write_bytes(as_png(wall(5)))
+        (self.photos / "trip/wall1.png").write_bytes(as_png(wall(6)))
+        (self.photos / "trip/wall2.png").unlink()
+        with mock.patch.object(folder_features, "extract_shard", noted):
+            hits = self.find(query=self.photos / "trip/wall0.png")["queries"][0]["hits"]
+        self.assertEqual(described, ["new.png", "trip/wall1.png"])
+        self.assertEqual(sorted(os.path.basename(hit["image"]) for hit in hits),
+                         ["again.png", "new.png", "wall1.png", "wall3.png"])
+
+    def test_the_floor_is_found_once(self):
+        query = self.photos / "trip/wall0.png"
+        first = self.find(query=query, min_inliers=0)
+        with mock.patch("delg.search.floor.pairs_far_down", side_effect=AssertionError):
+            self.assertEqual(self.find(query=query, min_inliers=0), first)
+
+    def test_errors_at_the_door(self):
+        query = self.photos / "trip/wall0.png"
+        self.fails("`output` must end in .html, .csv, .json.*found.txt", query=query, output="found.txt")
+        self.fails("`box` must come with one `query`", box="1,2,3,4")
+        self.fails("`box` must be x1,y1,x2,y2", query=query, box="5,5,5,9")
+        self.fails("`box` must have pixels of the query, of 96 x 80", query=query, box="100,0,200,50")
+        self.fails("An image must be a file.*nowhere.jpg", query="nowhere.jpg")
+        self.fails("bad.jpg must be an image that can be decoded", query=self.photos / "bad.jpg")
+        self.fails("same model and settings.*max_image_size", query=query, max_image_size=64)
+        other = self.folder / "other"
+        other.mkdir()
+        self.fails("`images_dir` must hold images", photos=other, query=query)
+        self.fails("`images_dir` must be a folder", photos=self.folder / "nowhere", query=query)
+        (other / "photo.jpg").write_bytes(photographs.jpeg())
+        self.assertEqual(self.call(self.photos, query=query).returncode, 0)
+        self.fails("`work_dir` must be of the photographs of `images_dir`", photos=other, query=query,
+                   work_dir=self.folder / "photos.found")
