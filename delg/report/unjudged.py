@@ -1,17 +1,17 @@
-"""Report on a ranking without ground truth: the first hits of the first queries, their matches and boxes."""
+"""Report on a ranking without ground truth: first hits of first queries, with verdict, matches and box."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+
+import numpy as np
 
 from data_prep.records.pipeline import Example, read_examples_of
 from data_prep.stage import progress
 from delg.features.reader import FeatureReader
-from delg.geometry import pairs, placing
+from delg.geometry import pairs, placing, verdict
 from delg.pictures import drawing
 from delg.report import found_page, inputs
-from delg.report.cards import CardMaker
 from delg.scores.found import FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking, read_ranking
 from delg.settings.report import ReportConfig
@@ -35,8 +35,7 @@ def make_page(config: ReportConfig) -> str:
         images = read_examples_of(
             config.index_images, {ranking.index_ids[ranking.ranks[row, column]]
                                   for row in rows for column in columns}, "index_images")
-        maker = CardMaker(ranking, query_features, index_features, queries, images)
-        found = _Findings(ranking, maker, queries, images)
+        found = _Findings(ranking, query_features, index_features, queries, images)
         views = found_page.Views(lambda query: drawing.decode(queries[query.query]),
                                  lambda hit: drawing.decode(images[hit.image]), found.match)
         shown = progress.track((found.of_query(row, columns) for row in rows), "Drawing queries", len(rows),
@@ -50,36 +49,45 @@ def make_page(config: ReportConfig) -> str:
 class _Findings:
     """What a ranking holds for its queries; matches of hits as the search saw them."""
 
-    def __init__(self, ranking: Ranking, maker: CardMaker, queries: dict[str, Example],
-                 images: dict[str, Example]):
-        self._ranking, self._maker, self._queries, self._images = ranking, maker, queries, images
+    def __init__(self, ranking: Ranking, query_features: FeatureReader, index_features: FeatureReader,
+                 queries: dict[str, Example], images: dict[str, Example]):
+        self._ranking, self._queries, self._images = ranking, queries, images
+        self._features = query_features, index_features
+        self._rows = [{image_id: row for row, image_id in enumerate(reader.ids)} for reader in self._features]
         self._matches: dict[tuple[str, str], found_page.DrawnMatch] = {}
 
     def of_query(self, row: int, columns: range) -> FoundForQuery:
         query = self._queries[self._ranking.query_ids[row]]
         box = None if query.query_bbox is None else tuple(map(float, query.query_bbox))
-        return FoundForQuery(query.id, tuple(self._hits(row, columns, query)), box=box)
+        hits = tuple(self._hit(row, column, query) for column in columns)
+        words = [hit.verdict for hit in hits if hit.verdict]
+        return FoundForQuery(query.id, hits, verdict.query_word(words) if words else None, box)
 
     def match(self, query: FoundForQuery, hit: FoundImage) -> found_page.DrawnMatch | None:
         return self._matches.get((query.query, hit.image))
 
-    def _hits(self, row: int, columns: range, query: Example) -> Iterator[FoundImage]:
-        for column in columns:
-            image = self._images[self._ranking.index_ids[self._ranking.ranks[row, column]]]
-            num_inliers = int(self._ranking.num_inliers[row, column])
-            outline = None
-            if num_inliers > 0:
-                query_yx, image_yx = self._maker.matched_points(query.id, image.id)
-                if num_inliers >= self._ranking.floor:
-                    size = (query.height, query.width)
-                    sought = query.query_bbox if query.query_bbox is not None else (0, 0, *size[::-1])
-                    outline = placing.place_box(
-                        sought, query_yx, image_yx, pairs.inlier_threshold(self._ranking.search_config, size),
-                        (image.height, image.width))
-                self._matches[query.id, image.id] = found_page.DrawnMatch(query_yx, image_yx, outline)
-            box = None if outline is None else placing.bounds(outline)
-            yield FoundImage(image.id, column + 1, float(self._ranking.similarities[row, column]),
-                             num_inliers, box=box)
+    def _hit(self, row: int, column: int, query: Example) -> FoundImage:
+        image = self._images[self._ranking.index_ids[self._ranking.ranks[row, column]]]
+        num_inliers = int(self._ranking.num_inliers[row, column])
+        known = image.id, column + 1, float(self._ranking.similarities[row, column]), num_inliers
+        if num_inliers < 0:
+            return FoundImage(*known)
+        rows = self._rows[0][query.id], self._rows[1][image.id]
+        one, other = (reader.local_features(place) for reader, place in zip(self._features, rows))
+        size, config = (query.height, query.width), self._ranking.search_config
+        pair = pairs.verify_pair(one, other, config, size)
+        similarity = float(np.dot(*(reader.global_descriptors[place]
+                                    for reader, place in zip(self._features, rows))))
+        (probability,), (word,) = verdict.load_verdict().judge(verdict.pair_evidence(similarity, pair)[None])
+        query_yx, image_yx = one.keypoints_yx[pair.query_rows], other.keypoints_yx[pair.index_rows]
+        outline = None
+        if num_inliers >= self._ranking.floor:
+            sought = query.query_bbox if query.query_bbox is not None else (0, 0, *size[::-1])
+            outline = placing.place_box(sought, query_yx, image_yx, pairs.inlier_threshold(config, size),
+                                        (image.height, image.width))
+        self._matches[query.id, image.id] = found_page.DrawnMatch(query_yx, image_yx, outline)
+        return FoundImage(*known, float(probability), word,
+                          None if outline is None else placing.bounds(outline))
 
 
 def _note(ranking: Ranking, num_shown: int) -> str:

@@ -34,8 +34,10 @@ class UnjudgedTest(unittest.TestCase):
                          tiny_search.QUERY_IDS)
         hits = _texts(page, "figure", class_="hit")
         self.assertEqual(len(hits), 3 * 6)
-        self.assertEqual(hits[0], "#1 40 inliers similarity 0.889 near")
+        self.assertRegex(hits[0],
+                         r"^✓ same #1 probability (over 99|\d\d) % 40 inliers similarity 0.889 near$")
         self.assertEqual(hits[5], "#6 not verified similarity 0.000 plain")
+        self.assertEqual(_texts(page, "p", class_="scores")[0], "found")
         alts = [picture["alt"] for picture in page.find("img")]
         self.assertIn(f"Query {tiny_search.QUERY_A}, its box framed", alts)
         self.assertEqual(sum("near, 40 inliers joined by lines, the place of the query framed" in alt
