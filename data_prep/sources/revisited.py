@@ -67,6 +67,9 @@ def check_ground_truth(stored: Any, path: str, first_place: int = 0) -> dict[str
     if missing:
         raise ValueError(f"Ground truth {path} must have imlist, qimlist and gnd. "
                          f"Received: one without {', '.join(sorted(missing))}.")
+    for key in ("imlist", "qimlist", "gnd"):
+        if not isinstance(stored[key], (list, tuple, np.ndarray)):
+            raise ValueError(f"{key} of {path} must be a list. Received: {type(stored[key]).__name__}.")
     imlist, qimlist, gnd = (list(stored[key]) for key in ("imlist", "qimlist", "gnd"))
     check_names(imlist, f"imlist of {path}")
     check_names(qimlist, f"qimlist of {path}")
@@ -154,7 +157,7 @@ def _read_mat(path: str) -> dict[str, Any]:
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"gnd of {path} must be structs with bbx, {', '.join(LEVELS)}. "
                          f"Received: {type(error).__name__}: {error}.") from error
-    imlist, qimlist = ([names] if isinstance(names := stored[key], str) else list(names)
+    imlist, qimlist = ([names] if isinstance(names := stored[key], str) else names
                        for key in ("imlist", "qimlist"))
     return {"imlist": imlist, "qimlist": qimlist, "gnd": gnd}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ def by_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    sys.warnoptions.append("ignore:resource_tracker")  # of multiprocessing: it clears up, and tells of it
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     handler = signal.signal(signal.SIGTERM, _raise_terminated)
@@ -52,6 +55,7 @@ def keep() -> None:
 
 def _raise_terminated(*_: Any) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off what the first began
+    logging.getLogger("tensorflow").setLevel(logging.CRITICAL)  # its replicas log what ends them as a fault
     raise Terminated
 
 

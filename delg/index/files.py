@@ -153,7 +153,7 @@ def read_description(index_dir: str) -> dict[str, Any]:
     """
     path = os.path.join(index_dir, _DESCRIPTION)
     if not os.path.exists(path):
-        raise FileNotFoundError("`index_dir` must hold an index written by delg.build_index. "
+        raise FileNotFoundError("`index_dir` must hold an index, written by build_index. "
                                 f"Received: {index_dir!r}, which has no index.json.")
     try:
         description = stage_files.read_checked_json(path)

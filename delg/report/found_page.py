@@ -88,9 +88,11 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int,
             large.append({**entry, "picture": pictures.add(picture),
                           "has_outline": match.outline_xy is not None})
     box = None if found.box is None else np.asarray(found.box)
+    words = [found.verdict] if found.verdict else [hit.verdict for hit in found.hits]
     return {"anchor": f"query-{number}", "query": found.query, "has_box": box is not None,
             "verdict": _WORDS.get(found.verdict, found.verdict),
             "picture": pictures.add(drawing.draw_query_box(query_image, box, *_QUERY)),
+            "outcome": next((word for word in (SAME, UNSURE) if word in words), None),
             "num_same": sum(hit.verdict == SAME for hit in found.hits),
             "is_judged": found.verdict is not None or any(hit.verdict for hit in found.hits),
             "hits": hits, "large": large}
@@ -108,6 +110,6 @@ def _summary(cards: list[dict[str, Any]]) -> str:
     count = f"{len(cards):,} {'query' if len(cards) == 1 else 'queries'}"
     if not any(card["is_judged"] for card in cards):
         return f"{count}; nobody has judged the hits."
-    num_met = sum(card["num_same"] > 0 for card in cards)
-    return (f"{count}: for {num_met:,} of them the same thing was found, "
-            f"for {len(cards) - num_met:,} it was not.")
+    met = {word: sum(card["outcome"] == word for card in cards) for word in (SAME, UNSURE)}
+    return (f"{count}: {met[SAME]:,} found, {met[UNSURE]:,} perhaps found, "
+            f"{len(cards) - sum(met.values()):,} not found.")

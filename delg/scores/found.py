@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 SAME, UNSURE, ONLY_ALIKE = "same", "unsure", "only alike"  # verdicts on an image that was found
+NOT_HERE = "not in this collection"  # verdict on a query; else the best of those on its images
 
 
 @dataclasses.dataclass(frozen=True)

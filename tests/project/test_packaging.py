@@ -70,6 +70,8 @@ class WheelTest(FilesTest):
                                  "'report.html.j2', title='Ten codes', summary='', pictures=[], groups=[], "
                                  "settings=[], text=str))")
         self.assertIn("<h1>Ten codes</h1>", page)
+        self.assertIn("VerdictModel", self.python("-c", "from delg.geometry import verdict; "
+                                                  "print(verdict.load_verdict())"))
         self.assertEqual(templates(pathlib.Path(installed)), templates(ROOT))
 
     def python(self, *arguments: str) -> str:

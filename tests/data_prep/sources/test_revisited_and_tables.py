@@ -296,6 +296,13 @@ class RevisitedTest(FilesTest):
         with self.assertRaisesRegex(ValueError, "one without qimlist"):
             revisited.read_ground_truth(path)
 
+    def test_refuses_what_is_no_list(self):
+        for key, value in (("imlist", "abc"), ("qimlist", None), ("gnd", None), ("gnd", {"0": {}})):
+            stored = {"imlist": ["a"], "qimlist": ["p"], "gnd": [{}], key: value}
+            path = self.write("gnd.json", json.dumps(stored))
+            with self.assertRaisesRegex(ValueError, f"{key} of .* must be a list. Received: "):
+                revisited.read_ground_truth(path)
+
     def test_places_are_counted_anew_without_bad_images(self):
         left = revisited.drop_images(self.EXPECTED, {"b"}, {"q"})
         self.assertEqual(left, {"imlist": ["a", "c"], "qimlist": ["p"], "gnd": [

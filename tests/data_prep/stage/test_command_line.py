@@ -52,7 +52,12 @@ class RunTest(unittest.TestCase):
     def test_sigterm_becomes_one_line_even_if_the_main_thread_does_not_return(self):
         never = ("while True:\n        try:\n            time.sleep(60)\n"
                  "        except BaseException:\n            pass")
-        for body, message in (("time.sleep(60)", r"\AEnded by SIGTERM; [^\n]*\n\Z"), (never, r"\A\Z")):
+        pool = ("import multiprocessing; lock = multiprocessing.get_context('spawn').Lock()\n"
+                "    time.sleep(60)")
+        replicas = ("import logging\n    try:\n        time.sleep(60)\n    finally:\n"
+                    "        logging.getLogger('tensorflow').error('Reported to Coordinator')")
+        line = r"\AEnded by SIGTERM; [^\n]*\n\Z"
+        for body, message in (("time.sleep(60)", line), (pool, line), (replicas, line), (never, r"\A\Z")):
             body = f"import time; from data_prep.stage import ending; ending._SECONDS = 1\n" \
                    f"    print('on', flush=True)\n    {body}"
             with self.subTest(body), subprocess.Popen(

@@ -63,7 +63,7 @@ class FoundPageTest(unittest.TestCase):
 
     def test_summary_counts_queries(self):
         self.assertEqual(self._text("p", class_="lead"), [
-            "2 queries: for 1 of them the same thing was found, for 1 it was not."])
+            "2 queries: 1 found, 0 perhaps found, 1 not found."])
 
     def test_loads_nothing_and_names_every_picture(self):
         for element in self.page.elements:
