@@ -15,10 +15,9 @@ from data_prep.stage import files
 from data_prep.stage.settings import require
 from delg.features.reader import FeatureReader
 from delg.features.shard_extraction import UnreadImage, describe_images, extract_shard
-from delg.geometry import pairs, placing
+from delg.geometry.verdict import query_word
 from delg.photos.collection import Collection
-from delg.photos.judging import judge, query_word
-from delg.report.found_page import DrawnMatch
+from delg.report.judging import judge_hit
 from delg.scores.found import FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking
 from delg.search import retrieval
@@ -111,44 +110,12 @@ def _judged(collection: Collection, ranking: Ranking, asked: FeatureReader, imag
         hits = []
         for rank, column in enumerate(columns, 1):
             image_id = ranking.index_ids[ranking.ranks[query, column]]
-            num_inliers = int(ranking.num_inliers[query, column])
             hit = FoundImage(collection.path_of(image_id), rank, float(ranking.similarities[query, column]),
-                             num_inliers)
-            if num_inliers >= 0:
-                match = match_of(asked, query, images, row_of[image_id], box, ranking)
-                probability, verdict = judge(num_inliers, ranking.floor)
-                hit = dataclasses.replace(
-                    hit, probability=probability, verdict=verdict,
-                    box=None if match.outline_xy is None else tuple(
-                        round(value, 1) for value in placing.bounds(match.outline_xy)))
-            hits.append(hit)
-        yield FoundForQuery(path, tuple(hits), query_word([hit.verdict for hit in hits]),
+                             int(ranking.num_inliers[query, column]))
+            hits.append(judge_hit(hit, ranking, asked, query, images, row_of[image_id], box or None)[0])
+        words = [hit.verdict for hit in hits if hit.verdict]
+        yield FoundForQuery(path, tuple(hits), query_word(words),
                             tuple(map(float, box)) or None)
-
-
-def match_of(asked: FeatureReader, query: int, images: FeatureReader, row: int, box: Box,
-             ranking: Ranking) -> DrawnMatch:
-    """The inliers of a pair, found again as the search did, and where the box lies if they are enough.
-
-    Args:
-        asked: features of the queries.
-        query: row in these.
-        images: features of the photographs.
-        row: row in these.
-        box: x1, y1, x2, y2 in pixels of the query; empty: all of it.
-        ranking: of the search.
-    """
-    config = ranking.search_config
-    features, image = asked.local_features(query), images.local_features(row)
-    height, width = map(int, asked.image_sizes[query])
-    pair = pairs.verify_pair(features, image, config, (height, width))
-    query_yx, image_yx = features.keypoints_yx[pair.query_rows], image.keypoints_yx[pair.index_rows]
-    outline = None
-    if pair.num_inliers >= ranking.floor:
-        outline = placing.place_box(
-            np.asarray(box if len(box) else (0, 0, width, height)), query_yx, image_yx,
-            pairs.inlier_threshold(config, (height, width)), tuple(map(int, images.image_sizes[row])))
-    return DrawnMatch(query_yx, image_yx, outline)
 
 
 def _is_same_file(collection: Collection, image_id: str, path: str, sha256: str) -> bool:

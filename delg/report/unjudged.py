@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-
 from data_prep.records.pipeline import Example, read_examples_of
 from data_prep.stage import progress
 from delg.features.reader import FeatureReader
-from delg.geometry import pairs, placing, verdict
+from delg.geometry import verdict
 from delg.pictures import drawing
 from delg.report import found_page, inputs
+from delg.report.judging import judge_hit
 from delg.scores.found import FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking, read_ranking
 from delg.settings.report import ReportConfig
@@ -70,24 +69,12 @@ class _Findings:
         image = self._images[self._ranking.index_ids[self._ranking.ranks[row, column]]]
         num_inliers = int(self._ranking.num_inliers[row, column])
         known = image.id, column + 1, float(self._ranking.similarities[row, column]), num_inliers
-        if num_inliers < 0:
-            return FoundImage(*known)
-        rows = self._rows[0][query.id], self._rows[1][image.id]
-        one, other = (reader.local_features(place) for reader, place in zip(self._features, rows))
-        size, config = (query.height, query.width), self._ranking.search_config
-        pair = pairs.verify_pair(one, other, config, size)
-        similarity = float(np.dot(*(reader.global_descriptors[place]
-                                    for reader, place in zip(self._features, rows))))
-        (probability,), (word,) = verdict.load_verdict().judge(verdict.pair_evidence(similarity, pair)[None])
-        query_yx, image_yx = one.keypoints_yx[pair.query_rows], other.keypoints_yx[pair.index_rows]
-        outline = None
-        if num_inliers >= self._ranking.floor:
-            sought = query.query_bbox if query.query_bbox is not None else (0, 0, *size[::-1])
-            outline = placing.place_box(sought, query_yx, image_yx, pairs.inlier_threshold(config, size),
-                                        (image.height, image.width))
-        self._matches[query.id, image.id] = found_page.DrawnMatch(query_yx, image_yx, outline)
-        return FoundImage(*known, float(probability), word,
-                          None if outline is None else placing.bounds(outline))
+        hit, match = judge_hit(FoundImage(*known), self._ranking, self._features[0],
+                               self._rows[0][query.id], self._features[1], self._rows[1][image.id],
+                               query.query_bbox)
+        if match is not None:
+            self._matches[query.id, image.id] = match
+        return hit
 
 
 def _note(ranking: Ranking, num_shown: int) -> str:
