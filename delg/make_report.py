@@ -11,7 +11,7 @@ Writes report/index.html, below 15 MB: scores, precision-recall curves, the fail
 with ranked lists, matched keypoints and attention maps. Some 10 s, most of it loading TensorFlow.
 
 Without --ground_truth the page shows what was found for the first queries: ranked lists, matched keypoints
-and where the query, or its box, lies in each hit.
+and where the query, or its box, lies in each hit; pictures beyond 15 MB are put in a folder beside it.
 """
 
 from __future__ import annotations
