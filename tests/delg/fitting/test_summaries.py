@@ -75,6 +75,7 @@ class StopOnBadLossTest(unittest.TestCase):
     def test_checks_every_twenty_steps_and_before_a_backup(self):
         events = callbacks.StopOnBadLoss(learning_rate=0.5, backup_steps=3)
         events.set_model(_Logged(step=0))
+        events.set_params({"steps": 4})
         events.on_train_begin()
         for batch in range(2):
             events.on_train_batch_end(batch, {"loss": float("nan")})
