@@ -72,9 +72,12 @@ class SmallModelTest(unittest.TestCase):
     def test_outputs_are_encoders_and_decoders_joined(self):
         outputs = self.model(self.images)
         maps = model.encode(self.model, self.images["night"] / np.float32(255), "night", training=False)
-        np.testing.assert_allclose(maps["latent"], outputs["night_latent"], atol=1e-5)
+        # Kernels add up in an order of their own, and normalisation over 4 x 6 cells widens what they round;
+        # the latents of other images differ by more than 0.01.
+        np.testing.assert_allclose(maps["latent"], outputs["night_latent"], atol=1e-4)
         np.testing.assert_allclose(model.decode(self.model, maps["latent"], "day", training=False),
-                                   outputs["night_to_day"], atol=1e-5)
+                                   outputs["night_to_day"], atol=1e-4)
+        self.assertGreater(np.abs(outputs["night_latent"] - outputs["day_latent"]).max(), 0.01)
         self.assertEqual(set(maps), {*model.SHARED_LAYERS, "log_variance"})
 
     def test_variance_is_one_at_the_start(self):
