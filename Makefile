@@ -30,7 +30,7 @@ hashing-demo: env
 	  --output_dir=build/hashing --seed=$(SEED)
 
 test: env
-	$(PY) -m pytest -n 2 --dist=loadfile --durations=25
+	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=25
 
 # The promises that `make test` keeps on small networks, on DELG and hashing with every backbone too.
 conformance: env

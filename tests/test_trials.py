@@ -1,6 +1,8 @@
 """Every stage is killed while it writes, finds the disk full, and is run twice at once: nothing is lost.
 
-The stages make a chain: what one has made by two runs at once feeds those that come after it.
+The stages make a chain: what one has made, with another run of it in its midst, feeds those that come after
+it. What is on the disk in that moment is what a kill would leave then; processes that are truly killed are in
+the tests of trainings, builds, locks and jobs.
 """
 
 from __future__ import annotations
@@ -11,20 +13,19 @@ import os
 import pathlib
 import re
 import resource
-import signal
+import shutil
 import subprocess
 import tempfile
 import unittest
 from typing import NamedTuple
 from unittest import mock
 
-import tensorflow as tf
-
 from data_prep.stage import files
 from delg.index import building
 from delg.search import retrieval
 from delg.settings.search import SearchConfig
 from tests.fixtures import (
+    eager,
     forks,
     photographs,
     planar_world,
@@ -48,7 +49,8 @@ class Trial(NamedTuple):
         module: the script.
         flags: "{given}" stands for the folder of what is there before, "{out}" for that of what it makes.
         varies: whether two runs of it make files that differ in bytes.
-        kill_at: which of the files that it gives their names, counted from 1, it is killed at.
+        kill_at: at which of the files that it gives their names, counted from 1, it is killed and another one
+            begins.
     """
 
     module: str
@@ -130,13 +132,14 @@ TRIALS = {trial.module: trial for trial in (
         "output_dir": "{out}/vae_features"}),
 )}
 _given: dict[str, str] = {}  # folder of what trials start from, of this process
-_done: set[str] = set()  # trials that have been run twice at once
+_killed: dict[str, str] = {}  # by script, the folder of what a kill leaves of it; those that have been run
 
 
 def setUpModule():
     folder = tempfile.TemporaryDirectory()
     unittest.addModuleCleanup(folder.cleanup)
-    unittest.addModuleCleanup(_done.clear)
+    unittest.addModuleCleanup(_killed.clear)
+    tiny_backbone.use()
     _given["folder"] = folder.name
     tiny_search.make_search(folder.name)
     planar = pathlib.Path(folder.name, "planar")
@@ -157,46 +160,58 @@ def setUpModule():
 
 class TrialsTest(unittest.TestCase):
     def make(self, trial: Trial) -> None:
-        """Two runs at once, and those that it starts from."""
+        """Runs it, and those that it starts from, each with another run in its midst."""
         for before in TRIALS.values():
-            if before.module not in _done:
-                given = _given["folder"]
-                runs = [_start(before, given) for _ in range(2)]
-                ends = [self.end_of(run) for run in runs]
-                whole = [end for end in ends if end["status"] == 0]
-                self.assertTrue(whole, ends)
-                for end in ends:
-                    if end["status"]:
-                        self.assertRegex(end["errors"], _ONE_AT_A_TIME)
-                _done.add(before.module)
+            if before.module not in _killed:
+                self.run_twice(before)
             if before is trial:
                 break
 
-    def end_of(self, run) -> dict:
-        process, log = run
-        process.join(200)
-        self.assertEqual(process.exitcode, 0)
-        return self.read(log)[-1]
+    def run_twice(self, trial: Trial) -> None:
+        given = _given["folder"]
+        with tempfile.TemporaryDirectory() as out:
+            killed, second = tempfile.mkdtemp(dir=given, prefix=".killed"), []
+            num_replaced, replace = 0, os.replace
 
-    def read(self, log: str) -> list[dict]:
-        with open(log, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            def counted(source: str, target: str) -> None:
+                nonlocal num_replaced
+                num_replaced += 1
+                if num_replaced == trial.kill_at:
+                    # By another process: one that opens a lock of its own anew lets go of it.
+                    subprocess.run(["cp", "-a", f"{out}/.", killed], check=True)
+                    second.append(_run_in_a_fork(trial, out))
+                replace(source, target)
+
+            with mock.patch.object(os, "replace", counted):
+                ends = [_run(trial, out), *second]
+            self.assertEqual(len(ends), 2)
+            self.assertTrue(any(end.returncode == 0 for end in ends), ends)
+            for end in ends:
+                if end.returncode:
+                    self.assertRegex(end.stderr, _ONE_AT_A_TIME)
+            for name in _made(trial):
+                os.rename(os.path.join(out, name), os.path.join(given, name))
+            _killed[trial.module] = killed
 
     def check(self, trial: Trial) -> None:
         self.make(trial)
+        expected = {name: digest for name, digest in _contents(_given["folder"]).items()
+                    if name.split("/")[0] in _made(trial)}
         with tempfile.TemporaryDirectory() as out:
-            expected = {name: digest for name, digest in _contents(_given["folder"]).items()
-                        if name.split("/")[0] in _made(trial)}
-            process, log = _start(trial, out, _half_of_largest(trial), trial.kill_at)
-            process.join(200)
-            full, = self.read(log)
-            self.assertEqual(full["status"], 1, full["errors"])
-            self.assertRegex(full["errors"], _FULL)
-            self.assertNotIn("Traceback", full["errors"])
-            self.assertEqual(process.exitcode, -signal.SIGKILL)
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (_half_of_largest(trial), before[1]))
+            try:
+                full = _run(trial, out)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            self.assertEqual(full.returncode, 1, full.stderr)
+            self.assertRegex(full.stderr, _FULL)
+            self.assertNotIn("Traceback", full.stderr)
             self.check_names(trial, out, expected)
-            again = self.end_of(_start(trial, out))
-            self.assertEqual(again["status"], 0, again["errors"])
+            self.check_names(trial, _killed[trial.module], expected)
+            shutil.copytree(_killed[trial.module], out, dirs_exist_ok=True)
+            again = _run(trial, out)
+            self.assertEqual(again.returncode, 0, again.stderr)
             self.check_names(trial, out, expected)
             self.assertEqual(set(_contents(out)), set(expected))
             self.assertEqual([name for _, folders, names in os.walk(out) for name in (*folders, *names)
@@ -243,46 +258,30 @@ def _half_of_largest(trial: Trial) -> int:
     return max(path.stat().st_size for path in paths if path.is_file()) // 2
 
 
-def _start(trial: Trial, out: str, limit: int = 0, kill_at: int = 0):
-    """Runs a script in a process of its own; gives the process and the file that tells of each run's end.
-
-    Args:
-        trial: the script.
-        out: folder that it writes to.
-        limit: bytes that files may have in a first run; 0: there is no such run.
-        kill_at: see Trial; 0: it is not killed.
-    """
+def _run(trial: Trial, out: str) -> subprocess.CompletedProcess:
+    """Runs a script that writes to a folder, as a process that has not written there before."""
     flags = {name: value.format(given=_given["folder"], out=out) if isinstance(value, str) else value
              for name, value in trial.flags.items()}
-    descriptor, log = tempfile.mkstemp(suffix=".json", dir=_given["folder"], prefix=".log")
-    os.close(descriptor)
-    return forks.start(_run, log, trial.module, flags, limit, kill_at), log
+    run = eager.eagerly(scripts.run) if "train" in trial.module else scripts.run
+    with mock.patch.object(files, "_cleared", set()):
+        return run(trial.module, **flags)
 
 
-def _run(log: str, module: str, flags: dict[str, object], limit: int, kill_at: int) -> None:
+def _run_in_a_fork(trial: Trial, out: str) -> subprocess.CompletedProcess:
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "log.json")
+        process = forks.start(_note_run, log, _given["folder"], trial.module, out)
+        process.join(200)
+        with open(log, encoding="utf-8") as file:
+            return subprocess.CompletedProcess(trial.module, **json.load(file))
+
+
+def _note_run(log: str, given: str, module: str, out: str) -> None:
     tiny_backbone.in_place_of_resnet18().start()
-    tf.config.run_functions_eagerly("train" in module)
-    if limit:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        done = scripts.run(module, **flags)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        _note(log, done)
-    num_replaced, replace = 0, os.replace
-
-    def counted(source: str, target: str) -> None:
-        nonlocal num_replaced
-        num_replaced += 1
-        if num_replaced == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        replace(source, target)
-
-    with mock.patch.object(os, "replace", counted):
-        _note(log, scripts.run(module, **flags))
-
-
-def _note(log: str, done: subprocess.CompletedProcess) -> None:
-    with open(log, "a", encoding="utf-8") as file:
-        file.write(json.dumps({"status": done.returncode, "errors": done.stderr}) + "\n")
+    _given["folder"] = given
+    done = _run(TRIALS[module], out)
+    with open(log, "w", encoding="utf-8") as file:
+        json.dump({"returncode": done.returncode, "stderr": done.stderr}, file)
 
 
 if __name__ == "__main__":
