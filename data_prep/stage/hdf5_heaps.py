@@ -92,7 +92,7 @@ def _of_attributes(content: mmap.mmap,
 def has_any_length(entry: h5py.Group | h5py.Dataset, attribute: str) -> bool:
     """Whether an attribute is of strings, or other values, of any length."""
     found = entry.attrs.get_id(attribute)
-    return found.dtype.hasobject and found.get_storage_size() > 0
+    return found.dtype.hasobject and found.get_space().get_simple_extent_npoints() > 0
 
 
 def _check_objects(content: mmap.mmap, start: int) -> None:

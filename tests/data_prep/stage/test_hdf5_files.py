@@ -146,6 +146,17 @@ class HeapTest(unittest.TestCase):
     def test_are_read(self):
         self.assertEqual(self.read(), (["a", "bc"], "text"))
 
+    def test_attributes_of_all_shapes_and_versions_are_found(self):
+        for libver in ("earliest", "v108", "v110", "latest"):
+            with h5py.File(self.path, "w", libver=libver) as file:
+                file.attrs.update({"backend": b"tensorflow", "empty": "", "ü" * 9: "ö", "many": ["a"] * 200})
+                file.attrs["none"] = h5py.Empty(h5py.string_dtype())
+                group = file.create_group("group")
+                group.attrs.update({"many": np.arange(3), **{f"a{number}": "x" for number in range(20)}})
+                group.create_dataset("unwritten", (9,), h5py.string_dtype()).attrs["many"] = "text"
+            with hdf5_files.reading(self.path, "a thing") as file:
+                self.assertEqual((file.attrs["backend"], len(file.attrs["many"])), ("tensorflow", 200))
+
     def test_an_object_of_no_size_is_no_endless_loop(self):
         self.change(self.heap + 16, bytes(16))
         with self.assertRaisesRegex(ValueError, f"{self.path} must be a thing. .*storage is damaged"):
