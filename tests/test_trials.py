@@ -83,6 +83,10 @@ TRIALS = {trial.module: trial for trial in (
     Trial("delg.extract_features", {
         "saved_model": "{given}/delg_saved", "pattern": "{given}/tiny_shards/heldout-*",
         "output_dir": "{out}/delg_features"}),
+    Trial("delg.find_images", {
+        "saved_model": "{given}/delg_saved", "images_dir": "{given}/photos", "min_inliers": 15,
+        "query": "{given}/photos/class0/0.jpg", "work_dir": "{out}/photos_work",
+        "output": "{out}/photos.json"}, kill_at=2),
     Trial("delg.fit_whitening", {"features": "{given}/index-*.h5", "output": "{out}/whitening.npz",
                                  "dimension": 2}),
     Trial("delg.rewrite_features", {"features": "{given}/index-*.h5", "output_dir": "{out}/rewritten",
