@@ -9,6 +9,8 @@ found on.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import glob
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 from data_prep.stage import files, lock
 from delg.features.describing import ImageDescriber
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
+from delg.features.shards import read_shard_attributes
 from delg.index import building
 from delg.settings.extraction import ExtractConfig
 from delg.settings.untrained import UntrainedConfig
@@ -86,9 +89,10 @@ def opened(images_dir: str, work_dir: str, saved_model: str, config: ExtractConf
     os.makedirs(work_dir, exist_ok=True)
     with lock.alone_in(work_dir, "work_dir", "used"):
         _check_same_photographs(images_dir, work_dir)
-        describer = ImageDescriber(saved_model or _default_model(work_dir), config)
-        folder = describe_folder(describer, images_dir, os.path.join(work_dir, "features"),
-                                 config.max_bad_fraction)
+        features_dir = os.path.join(work_dir, "features")
+        describer = ImageDescriber(saved_model or _default_model(work_dir),
+                                   _in_precision_of(features_dir, config))
+        folder = describe_folder(describer, images_dir, features_dir, config.max_bad_fraction)
         if not folder.path_of:
             image_id, reason = next(iter(folder.left_out.items()))
             raise ValueError("`images_dir` must hold an image that can be used. Received: "
@@ -105,6 +109,14 @@ def _default_model(work_dir: str) -> str:
     if not os.path.exists(path):
         export_untrained(UntrainedConfig(), "package", path)
     return path
+
+
+def _in_precision_of(features_dir: str, config: ExtractConfig) -> ExtractConfig:
+    """The settings in the precision that features were computed in: to try both again takes a second."""
+    paths = glob.glob(os.path.join(glob.escape(features_dir), "*.h5"))
+    if not paths:
+        return config
+    return dataclasses.replace(config, precision=read_shard_attributes(paths[0])[0]["precision"])
 
 
 def _index(collection: Collection) -> None:
