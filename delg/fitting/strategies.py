@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 
 import tensorflow as tf
@@ -69,8 +70,12 @@ def _check_cluster(tf_config: str) -> None:
         content = json.loads(tf_config)
         cluster, task = content["cluster"], content["task"]
         addresses, index = cluster[task["type"]], task["index"]
-        is_whole = all(isinstance(address, str) for address in addresses) and 0 <= index < len(addresses)
-    except (ValueError, KeyError, TypeError):
+        every = [address for known in cluster.values() for address in known]
+        is_whole = (all(isinstance(known, list) for known in cluster.values())
+                    and len(set(every)) == len(every)
+                    and all(re.fullmatch(r"\S+:[0-9]+", address) for address in every)
+                    and type(index) is int and 0 <= index < len(addresses))
+    except (ValueError, KeyError, TypeError, AttributeError):
         is_whole = False
     if not is_whole:
         raise ValueError("`strategy=multi_worker` needs the environment variable TF_CONFIG with the "

@@ -36,7 +36,10 @@ class ClusterTest(unittest.TestCase):
                         json.dumps({**workers, "task": {"type": "chief", "index": 0}}),
                         json.dumps({**workers, "task": {"type": "worker", "index": 2}}),
                         json.dumps({**workers, "task": {"type": "worker", "index": "0"}}),
-                        json.dumps({"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}})):
+                        json.dumps({**workers, "task": {"type": "worker", "index": True}}),
+                        *(json.dumps({"cluster": {"worker": worker}, "task": {"type": "worker", "index": 0}})
+                          for worker in ([1], "a:1", ["a:1", "a:1"], ["a"], [""], None)),
+                        json.dumps({"cluster": ["a:1"], "task": {"type": "worker", "index": 0}})):
             with self.subTest(content), mock.patch.dict(os.environ, TF_CONFIG=content), \
                     self.assertRaisesRegex(ValueError, "strategy=multi_worker.* TF_CONFIG .*Received"):
                 strategies.build_strategy("multi_worker")
