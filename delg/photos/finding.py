@@ -18,7 +18,7 @@ from delg.features.shard_extraction import UnreadImage, describe_images, extract
 from delg.geometry.verdict import query_word
 from delg.photos.collection import Collection
 from delg.report.judging import judge_hit
-from delg.scores.found import FoundForQuery, FoundImage
+from delg.scores.found import ONLY_ALIKE, FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking
 from delg.search import retrieval
 from delg.settings.search import SearchConfig
@@ -111,10 +111,9 @@ def _judged(collection: Collection, ranking: Ranking, asked: FeatureReader, imag
         for rank, column in enumerate(columns, 1):
             image_id = ranking.index_ids[ranking.ranks[query, column]]
             hit = FoundImage(collection.path_of(image_id), rank, float(ranking.similarities[query, column]),
-                             int(ranking.num_inliers[query, column]))
+                             int(ranking.num_inliers[query, column]), verdict=ONLY_ALIKE)
             hits.append(judge_hit(hit, ranking, asked, query, images, row_of[image_id], box or None)[0])
-        words = [hit.verdict for hit in hits if hit.verdict]
-        yield FoundForQuery(path, tuple(hits), query_word(words),
+        yield FoundForQuery(path, tuple(hits), query_word([hit.verdict for hit in hits]),
                             tuple(map(float, box)) or None)
 
 

@@ -150,6 +150,15 @@ class FindImagesTest(unittest.TestCase):
         self.assertEqual(sorted(os.path.basename(hit["image"]) for hit in hits),
                          ["again.png", "new.png", "wall1.png", "wall3.png"])
 
+    def test_what_cannot_be_verified_is_only_alike(self):
+        small = self.folder / "small.png"
+        small.write_bytes(as_png(wall(0)[:20, :20]))  # too small for local features
+        (answer,) = self.find(query=small)["queries"]
+        self.assertEqual(answer["verdict"], "not in this collection")
+        for hit in answer["hits"]:
+            self.assertEqual((hit["num_inliers"], hit["probability"], hit["verdict"]),
+                             (-1, None, "only alike"))
+
     def test_the_floor_is_found_once(self):
         query = self.photos / "trip/wall0.png"
         first = self.find(query=query, min_inliers=0)
