@@ -58,6 +58,10 @@ FOUND_FILES = Table("suffix of a file of what was found", {  # functions of the 
     ".csv": "delg.photos.found_files:write_csv",
     ".json": "delg.photos.found_files:write_json",
 })
+GROUP_FILES = Table("suffix of a file of groups", {  # functions of the path and the groups
+    ".csv": "delg.photos.groups:write_csv",
+    ".json": "delg.photos.groups:write_json",
+})
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",
     "scale": "delg.geometry.verifiers.scale:SCALE",

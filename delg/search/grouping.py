@@ -1,0 +1,136 @@
+"""Images of one thing brought together: components of the graph of pairs that are judged the same.
+
+One wrong pair would join two places. So a pair counts if both images, each as the query, say so, and an edge
+that alone holds two groups together is cut unless it is certain.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
+
+from data_prep.stage import progress
+from delg.features.reader import FeatureReader
+from delg.geometry.pairs import verify_pair
+from delg.geometry.transforms import project
+from delg.geometry.verdict import VerdictModel, pair_evidence
+from delg.index.kind import Index
+from delg.settings.search import SearchConfig
+
+NUM_NEIGHBORS = 20  # of an image that are compared with it; chosen
+_SAME_PICTURE = 0.95  # least similarity of two files of one picture; chosen
+_LARGEST_SHIFT = 0.02  # of its corners, as a share of its size; chosen
+_CACHED_IMAGES = 1024  # whose local features are kept, about 0.3 MB each
+_CERTAIN = 0.99  # least probability of an edge that alone holds groups together; chosen
+
+
+@dataclasses.dataclass(frozen=True)
+class SamePairs:
+    """Pairs of rows that show one thing.
+
+    Attributes:
+        rows: int64, [E, 2], the lower row first.
+        probabilities: float64, [E]; the lesser of the two ways round.
+        same_picture: bool, [E]; whether one is the other at another size or in another encoding.
+    """
+
+    rows: np.ndarray
+    probabilities: np.ndarray
+    same_picture: np.ndarray
+
+
+def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config: SearchConfig,
+               num_neighbors: int = NUM_NEIGHBORS) -> SamePairs:
+    """The pairs judged the same, of each image and its nearest by global descriptor.
+
+    Args:
+        images: features of all images.
+        index: of the same images, in the same order, ranked by global descriptors.
+        model: says how probable it is.
+        config: how pairs are verified.
+        num_neighbors: candidates per image.
+
+    Raises:
+        ValueError: if index and features are of other images.
+    """
+    if list(index.ids) != list(images.ids):
+        raise ValueError("`index` must be of the images of the features, in their order. "
+                         f"Received: {len(index.ids)} and {len(images.ids)} images.")
+    nearest, _ = index.search(images.global_descriptors, num_neighbors + 1)
+    pairs = np.stack([np.repeat(np.arange(len(images)), nearest.shape[1]), nearest.ravel()], axis=1)
+    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    probabilities, same_picture = np.ones(len(pairs)), np.zeros(len(pairs), bool)
+    local_features = functools.lru_cache(_CACHED_IMAGES)(images.local_features)
+    for place, (one, other) in enumerate(progress.track(pairs, "Verifying", len(pairs), "pairs")):
+        similarity = float(images.global_descriptors[one] @ images.global_descriptors[other])
+        for first, second in ((int(one), int(other)), (int(other), int(one))):
+            sizes = images.image_sizes[first], images.image_sizes[second]
+            pair = verify_pair(local_features(first), local_features(second), config, sizes[0])
+            [said] = model.probabilities(pair_evidence(similarity, pair)[None])
+            probabilities[place] = min(said, probabilities[place])
+            if said < model.same:
+                break
+            same_picture[place] = similarity >= _SAME_PICTURE and is_whole_picture(pair.transform, *sizes)
+    is_same = probabilities >= model.same
+    return SamePairs(pairs[is_same], probabilities[is_same], same_picture[is_same])
+
+
+def is_whole_picture(transform: np.ndarray, query_size: tuple[int, int], index_size: tuple[int, int]) -> bool:
+    """Whether a transform puts the corners of the index image on those of the query.
+
+    Args:
+        transform: float, [3, 3], from index pixels (x, y, 1) to query pixels.
+        query_size: height and width, pixels.
+        index_size: so of the index image.
+    """
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+    mapped = project(transform, corners * index_size[::-1]) / query_size[::-1]
+    return bool(np.abs(mapped - corners).max() <= _LARGEST_SHIFT)
+
+
+def components(num_images: int, pairs: SamePairs) -> np.ndarray:
+    """Which group each image is in: int64 [num_images], groups numbered by their first image.
+
+    Bridges, edges without which a group falls in two, are cut where both parts have two images or more,
+    unless they are certain.
+    """
+    edges, kept = pairs.rows, np.ones(len(pairs.rows), bool)
+    graph = _graph(num_images, edges)
+    in_triangle = np.ravel(((graph @ graph).multiply(graph) > 0)[tuple(edges.T)]) if kept.size else kept
+    for edge in np.flatnonzero((pairs.probabilities < _CERTAIN) & ~in_triangle):
+        kept[edge] = False
+        groups = _components(num_images, edges[kept])
+        one, other = groups[edges[edge]]
+        sizes = [np.count_nonzero(groups == group) for group in (one, other)]
+        kept[edge] = one == other or min(sizes) < 2
+    return _components(num_images, pairs.rows[kept])
+
+
+def _components(num_images: int, edges: np.ndarray) -> np.ndarray:
+    _, labels = scipy.sparse.csgraph.connected_components(_graph(num_images, edges), directed=False)
+    _, first, places = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[places]
+
+
+def _graph(num_images: int, edges: np.ndarray) -> scipy.sparse.csr_matrix:
+    """Both directions of each edge."""
+    both = np.concatenate([edges, edges[:, ::-1]])
+    return scipy.sparse.csr_matrix((np.ones(len(both)), both.T), shape=(num_images, num_images))
+
+
+def medoids(groups: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
+    """The row of each group that is most like all of it: int64 [num_groups].
+
+    Args:
+        groups: int, [N], from 0 on without holes.
+        descriptors: float32, [N, D], unit norm.
+    """
+    chosen = np.zeros(groups.max(initial=-1) + 1, np.int64)
+    for group in range(len(chosen)):
+        rows = np.flatnonzero(groups == group)
+        chosen[group] = rows[(descriptors[rows] @ descriptors[rows].sum(axis=0)).argmax()]
+    return chosen

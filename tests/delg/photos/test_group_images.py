@@ -1,0 +1,62 @@
+"""Photographs of a folder brought together by one command, as a user types it."""
+
+import csv
+import json
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+import numpy as np
+
+from delg.exports.extraction_module import ExtractionModule
+from delg.geometry.verdict import INPUTS, VerdictModel
+from tests.delg.photos.test_find_images import SHIFT_YX, wall
+from tests.fixtures import scripts
+from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
+
+# Same from 30 inliers on: log(2) * 20 - 12 > 0.
+MODEL = VerdictModel(np.eye(len(INPUTS))[INPUTS.index("inliers")] * 20, -12.0, 0.5, 0.4)
+
+
+class GroupImagesTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.saved_model = self.folder / "saved_model"
+        ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=0.0).save(str(self.saved_model))
+        (self.folder / "photos").mkdir()
+        for name, pixels in (("a", wall(0)), ("again", wall(0, SHIFT_YX)), ("copy", wall(0)), ("z", wall(1))):
+            (self.folder / f"photos/{name}.png").write_bytes(as_png(pixels))
+
+    def call(self, output):
+        with mock.patch("delg.photos.groups.load_verdict", lambda: MODEL):
+            return scripts.run("delg.group_images", images_dir=self.folder / "photos",
+                               saved_model=self.saved_model, output=output, score_threshold=0,
+                               max_num_features=300)
+
+    def test_two_views_and_a_copy_are_one_group(self):
+        done = self.call(self.folder / "groups.csv")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("1 groups of 3 photographs, 1 alone", done.stdout)
+        with open(self.folder / "groups.csv", encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+        self.assertEqual(rows[0], ["image", "group"])
+        self.assertEqual([(pathlib.Path(image).name, group) for image, group in rows[1:]],
+                         [("a.png", "0"), ("again.png", "0"), ("copy.png", "0"), ("z.png", "1")])
+        done = self.call(self.folder / "groups.json")
+        first, second = json.loads((self.folder / "groups.json").read_text())["groups"]
+        self.assertEqual([pathlib.Path(path).name for path in first["same_file"][0]], ["a.png", "copy.png"])
+        self.assertEqual((len(first["same_file"]), first["same_picture"], second["same_file"]), (1, [], []))
+        self.assertIn(first["medoid"], first["images"])
+        self.assertEqual(second["images"], [second["medoid"]])
+
+    def test_refuses_another_suffix_before_the_work(self):
+        done = self.call(self.folder / "groups.txt")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("`output` must end in .csv, .json.", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
