@@ -49,7 +49,7 @@ class FindConfig(PhotosConfig):
     num_hits: int = setting(20, help="photographs shown for each query, at most", range="[1, inf)")
 
     def __post_init__(self):
-        super().__post_init__()
+        check_fields(self)
         require(not self.box or len(self.query) == 1, "`box` must come with one `query`.", box=self.box,
                 query=self.query)
         require(not self.box or len(self.box) == 4 and self.box[0] < self.box[2]

@@ -38,6 +38,7 @@ ADDED = {
     "delg.extract_features": "--max_image_size=64 --global_scales=1 --local_scales=1 --max_num_features=40 "
                              "--precision=float32",
     "delg.find_images": "--max_image_size=64 --max_num_features=40",
+    "delg.group_images": "--max_image_size=64 --max_num_features=40",
     "delg.search_images": "--num_workers=1",
     "hashing.train": "--backbone_weights=none --width=0.125 --image_size=32 --batch_size=4 "
                      "--images_per_class=2 --head_steps=0 --warmup_steps=0 --num_steps=1 "
