@@ -87,6 +87,9 @@ TRIALS = {trial.module: trial for trial in (
         "saved_model": "{given}/delg_saved", "images_dir": "{given}/photos", "min_inliers": 15,
         "query": "{given}/photos/class0/0.jpg", "work_dir": "{out}/photos_work",
         "output": "{out}/photos.json"}, kill_at=2),
+    Trial("delg.group_images", {
+        "saved_model": "{given}/delg_saved", "images_dir": "{given}/photos", "work_dir": "{out}/group_work",
+        "output": "{out}/groups.csv"}, kill_at=2),
     Trial("delg.fit_whitening", {"features": "{given}/index-*.h5", "output": "{out}/whitening.npz",
                                  "dimension": 2}),
     Trial("delg.rewrite_features", {"features": "{given}/index-*.h5", "output_dir": "{out}/rewritten",
