@@ -35,6 +35,7 @@ ADDED = {
     "data_prep.make_world": "--image_size=48 --num_landmarks=1 --views_per_landmark=2 --num_eval_landmarks=1 "
                             "--num_distractors=1 --num_workers=1",
     "delg.train": _TINY_DELG,
+    "delg.export_model": "--backbone=resnet18 --backbone_weights=none --local_dim=8 --photographs=photos",
     "delg.extract_features": "--max_image_size=64 --global_scales=1 --local_scales=1 --max_num_features=40 "
                              "--precision=float32",
     "delg.find_images": "--max_image_size=64 --max_num_features=40",
