@@ -4,7 +4,7 @@
 
 Prints a table: a row per kind of file. A file is read ok, or refused by one line that names it; a traceback,
 a crash, more than 10 seconds or more than 1 GiB is a fault, and the exit status is 1. Faults are listed with
-the number by which `--targets=KIND --first=NUMBER --files=1` makes the file again. An hour on two cores.
+the number by which `--targets=KIND --first=NUMBER --files=1` makes the file again. Half an hour on two cores.
 """
 
 from __future__ import annotations
