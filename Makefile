@@ -1,11 +1,12 @@
-# make demo | test | conformance | lint | docs | bench | fuzz | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
+# make demo | test | chains | conformance | lint | docs | bench | fuzz | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
 #      hashing-demo [DATA=DIR] [WEIGHTS=FILE]
 # Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
+CHAINS := tests/documents/test_walks.py tests/test_trials.py
 
-.PHONY: demo smoke real vae-demo hashing-demo test conformance lint docs bench fuzz clean env
+.PHONY: demo smoke real vae-demo hashing-demo test chains conformance lint docs bench fuzz clean env
 
 env:
 	@.ci/make_environment
@@ -30,7 +31,12 @@ hashing-demo: env
 	  --output_dir=build/hashing --seed=$(SEED)
 
 test: env
-	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=25
+	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=25 $(CHAINS:%=--ignore=%)
+
+# Whole scripts, one after another: every command of the documents in its order, every stage killed, on a full
+# disk and twice at once.
+chains: env
+	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=10 $(CHAINS)
 
 # The promises that `make test` keeps on small networks, on DELG and hashing with every backbone too.
 conformance: env

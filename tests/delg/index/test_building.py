@@ -144,22 +144,22 @@ class IndexTest(unittest.TestCase):
         names = [f"i{number}" for number in others]
         for index_type in GLOBAL_TYPES:
             with self.subTest(index_type):
-                self.write_equal("index-00001-of-00002.h5", range(1000, 5000), num_nearly=100)
+                self.write_equal("index-00001-of-00002.h5", range(1000, 2000), num_nearly=100)
                 write_features(self.folder / "index-00000-of-00002.h5", range(150))
                 self.build(index_type, search_breadth=60)
-                self.write_equal("more.h5", range(5000, 7000))
+                self.write_equal("more.h5", range(2000, 2500))
                 building.update_index(self.index_dir, str(self.folder / "more.h5"), ["i1000", "i1101"])
                 write_features(self.folder / "more.h5", range(150, 300))
                 building.update_index(self.index_dir, str(self.folder / "more.h5"))
                 index = building.load_index(self.index_dir, check_descriptors=True)
                 self.assertEqual(self.found(index, others), names)
                 rows, similarities = index.search(descriptors_of([10**5]), 40)
-                self.assertTrue({int(index.ids[row][1:]) for row in rows[0]} <= set(range(1001, 7000)))
+                self.assertTrue({int(index.ids[row][1:]) for row in rows[0]} <= set(range(1001, 2500)))
                 np.testing.assert_allclose(similarities, 1, atol=1e-5)
                 if index_type != "exact":  # of all that are nearly equal the finder has a few
                     self.assertLess(index.finder.num_places, 350)
                     self.assertEqual(len(np.unique(index.groups)), index.finder.num_places)
-                building.update_index(self.index_dir, remove_ids=[f"i{n}" for n in range(1001, 7000)
+                building.update_index(self.index_dir, remove_ids=[f"i{n}" for n in range(1001, 2500)
                                                                   if n != 1101])
                 self.assertEqual(self.found(building.load_index(self.index_dir), others), names)
 
