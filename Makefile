@@ -4,7 +4,8 @@
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
-CHAINS := tests/documents/test_walks.py tests/test_trials.py
+CHAINS := tests/documents/test_walks.py tests/test_trials.py tests/test_conformance.py tests/fuzz \
+  tests/delg/experiments tests/hashing/experiments tests/vae/experiments
 
 .PHONY: demo smoke real vae-demo hashing-demo test chains conformance lint docs bench fuzz clean env
 
@@ -33,8 +34,8 @@ hashing-demo: env
 test: env
 	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=25 $(CHAINS:%=--ignore=%)
 
-# Whole scripts, one after another: every command of the documents in its order, every stage killed, on a full
-# disk and twice at once.
+# What takes whole scripts and models: every command of the documents in its order, the experiments, every stage
+# killed, on a full disk and twice at once, damaged files of every kind, the promises of every model.
 chains: env
 	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=10 $(CHAINS)
 
