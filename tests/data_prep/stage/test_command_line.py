@@ -50,16 +50,17 @@ class RunTest(unittest.TestCase):
         self.assertRegex(done.stderr, r"\AInterrupted; [^\n]*\n\Z")
 
     def test_sigterm_becomes_one_line_even_if_the_main_thread_does_not_return(self):
-        never = ("while True:\n        try:\n            time.sleep(60)\n"
+        on = "print('on', flush=True)"
+        never = (f"while True:\n        try:\n            {on}\n            time.sleep(60)\n"
                  "        except BaseException:\n            pass")
         pool = ("import multiprocessing; lock = multiprocessing.get_context('spawn').Lock()\n"
                 "    time.sleep(60)")
         replicas = ("import logging\n    try:\n        time.sleep(60)\n    finally:\n"
                     "        logging.getLogger('tensorflow').error('Reported to Coordinator')")
         line = r"\AEnded by SIGTERM; [^\n]*\n\Z"
-        for body, message in (("time.sleep(60)", line), (pool, line), (replicas, line), (never, r"\A\Z")):
-            body = f"import time; from data_prep.stage import ending; ending._SECONDS = 1\n" \
-                   f"    print('on', flush=True)\n    {body}"
+        for body, message in ((f"{on}\n    time.sleep(60)", line), (f"{on}\n    {pool}", line),
+                              (f"{on}\n    {replicas}", line), (never, r"\A\Z")):
+            body = f"import time; from data_prep.stage import ending; ending._SECONDS = 1\n    {body}"
             with self.subTest(body), subprocess.Popen(
                     [sys.executable, "-c", source_of(body)], text=True, stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE) as script:
