@@ -5,7 +5,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
 CHAINS := tests/documents/test_walks.py tests/test_trials.py tests/test_conformance.py tests/fuzz \
-  tests/delg/experiments tests/hashing/experiments tests/vae/experiments
+  tests/delg/experiments tests/hashing/experiments tests/vae/experiments tests/vae/networks/test_stems.py
 
 .PHONY: demo smoke real vae-demo hashing-demo test chains conformance lint docs bench fuzz clean env
 
