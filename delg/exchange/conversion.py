@@ -214,8 +214,8 @@ def match_pairs(reader: FeatureReader, named: Iterable[tuple[str, str]], config:
         matches, inliers = (np.stack([chosen.query_rows, chosen.index_rows], axis=1)
                             for chosen in (found, verified))
         distances = np.linalg.norm(one.descriptors[inliers[:, 0]] - other.descriptors[inliers[:, 1]], axis=1)
-        backs = [orientation.to_stored(reader.orientations.get(name, 1), reader.image_sizes[rows[name]])
-                 for name in (first, second)]
+        backs = [orientation.to_stored(reader.orientations.get(reader.ids[row], 1), reader.image_sizes[row])
+                 for row in (rows[first], rows[second])]
         yield PairMatches(first, second, len(one), matches, 1 - found.distances / 2,
                           inliers, 1 - distances / 2, backs[0] @ verified.transform @ np.linalg.inv(backs[1]))
 
