@@ -258,15 +258,14 @@ def write_mat(path: str, index_features: str, query_features: str, ground_truth:
     matrices = []
     for pattern, ids in ((index_features, truth.index_ids), (query_features, truth.query_ids)):
         with FeatureReader(pattern) as reader:
-            rows = {image_id: row for row, image_id in enumerate(reader.ids)}
-            missing = [image_id for image_id in ids if image_id not in rows]
+            missing = [image_id for image_id in ids if image_id not in reader.row_of]
             if missing:
                 raise ValueError(f"{pattern} must have features of every image of {ground_truth}. "
                                  f"Received: none of {missing[0]!r} and {len(missing) - 1} more.")
             if not reader.global_descriptors.size:
                 raise ValueError(f"{pattern} must have global descriptors to be written as {path}. "
                                  "Received: local features alone.")
-            matrices.append(reader.global_descriptors[[rows[image_id] for image_id in ids]])
+            matrices.append(reader.global_descriptors[[reader.row_of[image_id] for image_id in ids]])
     matlab.write_descriptors(path, *matrices)
     return sum(map(len, matrices))
 

@@ -27,14 +27,13 @@ def refuse_other_images(ranking: Ranking, queries: FeatureReader, images: Featur
     if "inputs" not in config or config.get("rerankers") or not ranking.ranks.shape[1] or (
             config.get("ranked_by", GLOBAL_DESCRIPTORS) != GLOBAL_DESCRIPTORS):
         return
-    rows = [{image_id: row for row, image_id in enumerate(reader.ids)} for reader in (queries, images)]
     place = np.arange(len(ranking.ranks)) % ranking.ranks.shape[1]  # another one for each query
     for query, column in enumerate(place):
         ids = ranking.query_ids[query], ranking.index_ids[ranking.ranks[query, column]]
-        if ids[0] not in rows[0] or ids[1] not in rows[1]:
+        if ids[0] not in queries.row_of or ids[1] not in images.row_of:
             continue
-        one, other = (reader.global_descriptors[row_of[image_id]]
-                      for reader, row_of, image_id in zip((queries, images), rows, ids))
+        one, other = (reader.global_descriptors[reader.row_of[image_id]]
+                      for reader, image_id in zip((queries, images), ids))
         similarity = float(ranking.similarities[query, column])
         scale = max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)
         cosine = float(one @ other) / scale if one.shape == other.shape else np.nan

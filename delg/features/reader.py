@@ -6,6 +6,7 @@ What one shard holds is written down in `shards`; here a set of shards is found 
 from __future__ import annotations
 
 import bisect
+import functools
 import json
 import os
 import re
@@ -109,6 +110,11 @@ class FeatureReader:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @functools.cached_property
+    def row_of(self) -> dict[str, int]:
+        """Id -> row."""
+        return {image_id: row for row, image_id in enumerate(self.ids)}
 
     def local_features(self, row: int) -> LocalFeatures:
         """Local features of image `row`, best first; unit float32 descriptors whatever the file holds."""

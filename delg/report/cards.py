@@ -60,8 +60,6 @@ class CardMaker:
                  attention: Callable[[np.ndarray], np.ndarray] | None = None):
         self._ranking = ranking
         self._features = {"query": query_features, "index": index_features}
-        self._rows = {part: {image_id: row for row, image_id in enumerate(reader.ids)}
-                      for part, reader in self._features.items()}
         self._examples = {"query": query_examples, "index": index_examples}
         self._attention = attention
 
@@ -111,10 +109,10 @@ class CardMaker:
         Returns:
             float32, [num_inliers, 2] each: pixels (y, x) of the query and of the index image.
         """
-        query_row, index_row = self._rows["query"][query_id], self._rows["index"][image_id]
-        query = self._features["query"].local_features(query_row)
-        index = self._features["index"].local_features(index_row)
-        height, width = map(int, self._features["query"].image_sizes[query_row])
+        queries, images = self._features["query"], self._features["index"]
+        query_row, index_row = queries.row_of[query_id], images.row_of[image_id]
+        query, index = queries.local_features(query_row), images.local_features(index_row)
+        height, width = map(int, queries.image_sizes[query_row])
         pair = pairs.verify_pair(query, index, self._ranking.search_config, (height, width))
         return query.keypoints_yx[pair.query_rows], index.keypoints_yx[pair.index_rows]
 
@@ -140,12 +138,13 @@ class CardMaker:
         if self._attention is not None:
             heat = self._attention(image)
         else:
-            local = self._features[part].local_features(self._rows[part][image_id])
+            features = self._features[part]
+            local = features.local_features(features.row_of[image_id])
             heat = drawing.heat_of_keypoints(local.keypoints_yx, local.scores, *image.shape[:2])
         return drawing.overlay_heat(image, heat, *_MAP)
 
     def _sentences(self, outcome: QueryOutcome) -> list[str]:
-        row = self._rows["query"][outcome.query_id]
+        row = self._features["query"].row_of[outcome.query_id]
         sentences = [f"In the index: {outcome.num_easy} easy and {outcome.num_hard} hard positives, "
                      f"{outcome.num_junk} junk. Local features on the query: "
                      f"{self._features['query'].num_local_features[row]}."]

@@ -170,14 +170,13 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 def _descriptors(features: FeatureReader, ids: list[str], ranking: Ranking, flag: str) -> np.ndarray:
     """float32 [N, D]: the global descriptors of these images."""
-    rows = {image_id: row for row, image_id in enumerate(features.ids)}
-    missing = [image_id for image_id in ids if image_id not in rows]
+    missing = [image_id for image_id in ids if image_id not in features.row_of]
     fingerprint = features.config.get("fingerprint", "")
     if missing or fingerprint != ranking.config["fingerprint"]:
         raise ValueError(f"`{flag}` must be those that `ranking` was made from, of model "
                          f"{ranking.config['fingerprint']!r}. Received: model {fingerprint!r}, "
                          f"{len(missing)} of {len(ids)} images missing.")
-    return features.global_descriptors[[rows[image_id] for image_id in ids]]
+    return features.global_descriptors[[features.row_of[image_id] for image_id in ids]]
 
 
 def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,

@@ -90,15 +90,14 @@ def _first_other(indexed: DescriptorStore, descriptors: np.ndarray, feature_rows
     return None
 
 
-def rows_of(index_ids: list[str], feature_ids: list[str], index_features: str) -> np.ndarray:
+def rows_of(index_ids: list[str], images: FeatureReader, index_features: str) -> np.ndarray:
     """Row in the features of every image of the index; features may hold more, in another order."""
-    row_of = {image_id: row for row, image_id in enumerate(feature_ids)}
-    missing = [image_id for image_id in index_ids if image_id not in row_of]
+    missing = [image_id for image_id in index_ids if image_id not in images.row_of]
     if missing:
         raise ValueError("`index_features` must hold every image of the index. Received: "
                          f"{index_features!r}, which lacks {len(missing)} of {len(index_ids)}: "
                          f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}.")
-    return np.array([row_of[image_id] for image_id in index_ids], np.int64)
+    return np.array([images.row_of[image_id] for image_id in index_ids], np.int64)
 
 
 def digest(queries: FeatureReader, images: FeatureReader, index_dir: str) -> str:

@@ -43,7 +43,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
         index = load_index(index_dir)
         inputs.check_inputs(queries, query_features, images, index_features, index, index_dir)
-        feature_rows = inputs.rows_of(index.ids, images.ids, index_features)
+        feature_rows = inputs.rows_of(index.ids, images, index_features)
         inputs.check_content(images, feature_rows, index_features, index, index_dir)
         digest = inputs.digest(queries, images, index_dir)
         requested = dataclasses.asdict(config)

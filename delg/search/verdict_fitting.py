@@ -107,11 +107,11 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
 def _query_pairs(ranking: Ranking, truth: GroundTruth, queries: FeatureReader,
                  images: FeatureReader) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Evidence [v, len(verdict.COLUMNS)] and labels [v] of one query's verified results after the other."""
-    rows = [{image_id: row for row, image_id in enumerate(reader.ids)} for reader in (queries, images)]
     for query, query_id in enumerate(ranking.query_ids):
         found = [rank for rank in ranking.ranks[query, :ranking.num_verified]
                  if rank not in truth.junk[query]][:_HITS]
-        evidence = [verdict.row_evidence(queries, rows[0][query_id], images, rows[1][ranking.index_ids[rank]],
-                                         ranking.search_config) for rank in found]
+        evidence = [verdict.row_evidence(queries, queries.row_of[query_id], images,
+                                         images.row_of[ranking.index_ids[rank]], ranking.search_config)
+                    for rank in found]
         yield (np.array(evidence).reshape(-1, len(verdict.COLUMNS)),
                np.isin(found, np.concatenate([truth.easy[query], truth.hard[query]])))
