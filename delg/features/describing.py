@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from data_prep.images.image_headers import MAX_PIXELS
 from delg.exports.loading import ExportedModel
 from delg.features.preparing import Photograph, PreparedImage, decode, pixels_of, prepare_image
-from delg.features.shards import LocalFeatures, no_local_features
+from delg.features.shards import ImageFeatures, LocalFeatures, no_local_features
 from delg.features.whitening import read_whitening
 from delg.settings.extraction import ExtractConfig
 from delg.vectors.unit import unit_vectors
@@ -20,14 +19,6 @@ from delg.vectors.unit import unit_vectors
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
 _PIXELS_AT_ONCE = 2_000_000  # of a batch at its largest scale; chosen: large images gain nothing in one
 _SAME_SCALE = 1e-4  # relative; 0.7071 on a command line is 2**-0.5
-
-
-class ImageFeatures(NamedTuple):
-    """What is known of an image in the end."""
-
-    global_descriptor: np.ndarray  # float32 [D], unit norm; D is 0 without global scales
-    local: LocalFeatures
-    image_size: tuple[int, int]  # height and width of the original, pixels
 
 
 class ImageDescriber:

@@ -17,7 +17,7 @@ from data_prep.stage import files, hdf5_files
 from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.repeats import first_repeated
 from delg.features import local_codes, shards
-from delg.features.shards import LocalFeatures
+from delg.features.shards import ImageFeatures, LocalFeatures
 
 h5py = LazyModule("h5py")
 
@@ -127,6 +127,11 @@ class FeatureReader:
         with hdf5_files.refusing(self.paths[shard], shards.KIND):
             keypoints_yx, descriptors, scores, scales = (array[start:end] for array in arrays)
             return LocalFeatures(keypoints_yx, local_codes.decode(descriptors, dimension), scores, scales)
+
+    def image(self, row: int) -> ImageFeatures:
+        """All features of image `row`."""
+        height, width = map(int, self.image_sizes[row])
+        return ImageFeatures(self.global_descriptors[row], self.local_features(row), (height, width))
 
     def close(self) -> None:
         """Closes the files; local features can no longer be read."""

@@ -18,9 +18,9 @@ from data_prep.records import pipeline
 from data_prep.records.record_labels import read_orientations
 from data_prep.records.shard_stage import BadImageLimit
 from data_prep.stage.streams import mapped_in_order, same_sized
-from delg.features.describing import ImageDescriber, ImageFeatures
+from delg.features.describing import ImageDescriber
 from delg.features.preparing import BadImageError, PreparedImage
-from delg.features.shards import FeatureShardWriter
+from delg.features.shards import FeatureShardWriter, ImageFeatures
 
 _SAME_LIMIT = 6  # decimals
 

@@ -28,7 +28,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,6 +65,14 @@ class LocalFeatures:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+
+class ImageFeatures(NamedTuple):
+    """What features say of one image."""
+
+    global_descriptor: np.ndarray  # float32 [D], unit norm; D is 0 without global scales
+    local: LocalFeatures
+    image_size: tuple[int, int]  # height and width of the original, pixels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,10 +20,8 @@ import numpy as np
 
 from data_prep.stage import files
 from data_prep.stage.stored_settings import refuse_unknown
-from delg.features.reader import FeatureReader
-from delg.geometry.pairs import VerifiedPair, verify_pair
+from delg.geometry.pairs import VerifiedPair
 from delg.scores.found import NOT_HERE, ONLY_ALIKE, SAME, UNSURE
-from delg.settings.search import SearchConfig
 from delg.vectors import logistic_regression
 
 COLUMNS = ("similarity", "inliers", "matches", "mutual")  # of evidence
@@ -87,15 +85,6 @@ def pair_evidence(similarity: float, pair: VerifiedPair) -> np.ndarray:
     inliers = zip(pair.query_rows.tolist(), pair.index_rows.tolist())
     mutual = len(putative.intersection(inliers))
     return np.array([similarity, pair.num_inliers, len(pair.matches), mutual], np.float64)
-
-
-def row_evidence(queries: FeatureReader, query_row: int, images: FeatureReader, index_row: int,
-                 config: SearchConfig) -> np.ndarray:
-    """`pair_evidence` of one image of each of two sets, once they are verified."""
-    similarity = queries.global_descriptors[query_row] @ images.global_descriptors[index_row]
-    return pair_evidence(float(similarity), verify_pair(
-        queries.local_features(query_row), images.local_features(index_row), config,
-        queries.image_sizes[query_row]))
 
 
 def inputs_of(evidence: np.ndarray) -> np.ndarray:

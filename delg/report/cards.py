@@ -10,7 +10,7 @@ import numpy as np
 
 from data_prep.records.pipeline import Example
 from delg.features.reader import FeatureReader
-from delg.geometry import pairs, placing
+from delg.geometry.comparing import Comparison, compare
 from delg.pictures import drawing
 from delg.report.queries import Hit, QueryOutcome
 from delg.scores.percent import percent
@@ -109,12 +109,13 @@ class CardMaker:
         Returns:
             float32, [num_inliers, 2] each: pixels (y, x) of the query and of the index image.
         """
+        found = self._compare(query_id, image_id)
+        return found.query_yx, found.index_yx
+
+    def _compare(self, query_id: str, image_id: str) -> Comparison:
         queries, images = self._features["query"], self._features["index"]
-        query_row, index_row = queries.row_of[query_id], images.row_of[image_id]
-        query, index = queries.local_features(query_row), images.local_features(index_row)
-        height, width = map(int, queries.image_sizes[query_row])
-        pair = pairs.verify_pair(query, index, self._ranking.search_config, (height, width))
-        return query.keypoints_yx[pair.query_rows], index.keypoints_yx[pair.index_rows]
+        return compare(queries.image(queries.row_of[query_id]), images.image(images.row_of[image_id]),
+                       self._ranking.search_config)
 
     def _is_below_floor(self, hit: Hit) -> bool:
         return hit.num_inliers < self._ranking.floor
@@ -124,15 +125,11 @@ class CardMaker:
 
     def _draw_pair(self, outcome: QueryOutcome, hit: Hit, query_image: np.ndarray,
                    box: np.ndarray | None) -> np.ndarray:
-        query_yx, hit_yx = self.matched_points(outcome.query_id, hit.image_id)
-        hit_image, outline = self._index_image(hit), None
-        if not self._is_below_floor(hit):
-            height, width = query_image.shape[:2]
-            threshold = pairs.inlier_threshold(self._ranking.search_config, (height, width))
-            outline = placing.place_box(box if box is not None else (0, 0, width, height), query_yx, hit_yx,
-                                        threshold, hit_image.shape[:2])
-        max_height = _MATCHED_HEIGHT if len(query_yx) else _UNMATCHED_HEIGHT
-        return drawing.draw_matches(query_image, hit_image, query_yx, hit_yx, box, outline, max_height)
+        found = self._compare(outcome.query_id, hit.image_id)
+        outline = None if self._is_below_floor(hit) else found.outline_of(box)
+        max_height = _MATCHED_HEIGHT if found.pair.num_inliers else _UNMATCHED_HEIGHT
+        return drawing.draw_matches(query_image, self._index_image(hit), found.query_yx, found.index_yx, box,
+                                    outline, max_height)
 
     def _attention_picture(self, part: str, image_id: str, image: np.ndarray) -> np.ndarray:
         if self._attention is not None:

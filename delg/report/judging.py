@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-
 from delg.features.reader import FeatureReader
-from delg.geometry import pairs, placing, verdict
+from delg.geometry import placing, verdict
+from delg.geometry.comparing import compare
 from delg.report.found_page import DrawnMatch
 from delg.scores.found import FoundImage
 from delg.scores.ranking import Ranking
@@ -33,18 +32,10 @@ def judge_hit(hit: FoundImage, ranking: Ranking, queries: FeatureReader, query_r
     """
     if hit.num_inliers < 0:
         return hit, None
-    query, image = queries.local_features(query_row), images.local_features(image_row)
-    height, width = map(int, queries.image_sizes[query_row])
-    config = ranking.search_config
-    pair = pairs.verify_pair(query, image, config, (height, width))
-    similarity = float(queries.global_descriptors[query_row] @ images.global_descriptors[image_row])
-    (probability,), (word,) = verdict.load_verdict().judge(verdict.pair_evidence(similarity, pair)[None])
-    query_yx, image_yx = query.keypoints_yx[pair.query_rows], image.keypoints_yx[pair.index_rows]
-    outline = None
-    if hit.num_inliers >= ranking.floor:
-        outline = placing.place_box(
-            np.asarray((0, 0, width, height) if box is None else box), query_yx, image_yx,
-            pairs.inlier_threshold(config, (height, width)), tuple(map(int, images.image_sizes[image_row])))
+    found = compare(queries.image(query_row), images.image(image_row), ranking.search_config)
+    evidence = verdict.pair_evidence(found.similarity, found.pair)
+    (probability,), (word,) = verdict.load_verdict().judge(evidence[None])
+    outline = found.outline_of(box) if hit.num_inliers >= ranking.floor else None
     judged = dataclasses.replace(hit, probability=float(probability), verdict=word,
                                  box=None if outline is None else placing.bounds(outline))
-    return judged, DrawnMatch(query_yx, image_yx, outline)
+    return judged, DrawnMatch(found.query_yx, found.index_yx, outline)

@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.stage import files
 from delg.features import preparing
 from delg.features.describing import ImageDescriber
-from delg.geometry import pairs, placing
+from delg.geometry.comparing import compare
 from delg.pictures import drawing
 from delg.settings.search import SearchConfig
 
@@ -52,15 +52,9 @@ def match_images(describer: ImageDescriber, first: bytes, second: bytes, config:
         config: matcher, verifier and their settings.
     """
     one, other = describer.describe(first), describer.describe(second)
-    pair = pairs.verify_pair(one.local, other.local, config, one.image_size)
-    first_yx = one.local.keypoints_yx[pair.query_rows]
-    second_yx = other.local.keypoints_yx[pair.index_rows]
-    height, width = one.image_size
-    outline = placing.place_box((0, 0, width, height), first_yx, second_yx,
-                                pairs.inlier_threshold(config, one.image_size), other.image_size)
-    return ImageMatch(float(one.global_descriptor @ other.global_descriptor),
-                      (len(one.local), len(other.local)), len(pair.matches), first_yx, second_yx,
-                      pair.transform, outline)
+    found = compare(one, other, config)
+    return ImageMatch(found.similarity, (len(one.local), len(other.local)), len(found.pair.matches),
+                      found.query_yx, found.index_yx, found.pair.transform, found.outline_of(None))
 
 
 def draw_match(first: bytes, second: bytes, match: ImageMatch) -> np.ndarray:

@@ -11,6 +11,7 @@ from data_prep.stage import progress
 from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
 from delg.geometry import verdict
+from delg.geometry.comparing import compare
 from delg.scores import evaluation
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.scores.ranking import Ranking, read_ranking
@@ -110,8 +111,9 @@ def _query_pairs(ranking: Ranking, truth: GroundTruth, queries: FeatureReader,
     for query, query_id in enumerate(ranking.query_ids):
         found = [rank for rank in ranking.ranks[query, :ranking.num_verified]
                  if rank not in truth.junk[query]][:_HITS]
-        evidence = [verdict.row_evidence(queries, queries.row_of[query_id], images,
-                                         images.row_of[ranking.index_ids[rank]], ranking.search_config)
-                    for rank in found]
+        asked = queries.image(queries.row_of[query_id])
+        results = (images.image(images.row_of[ranking.index_ids[rank]]) for rank in found)
+        compared = [compare(asked, image, ranking.search_config) for image in results]
+        evidence = [verdict.pair_evidence(each.similarity, each.pair) for each in compared]
         yield (np.array(evidence).reshape(-1, len(verdict.COLUMNS)),
                np.isin(found, np.concatenate([truth.easy[query], truth.hard[query]])))

@@ -17,10 +17,9 @@ from data_prep.stage.streams import mapped_in_order
 from delg.exports.saving import CONFIG_FILE, read_export_config
 from delg.features import preparing
 from delg.features import shards as feature_shards
-from delg.features.describing import ImageFeatures
 from delg.features.preparing import BadImageError
 from delg.features.shard_extraction import extract_shard, notes_on
-from delg.features.shards import no_local_features
+from delg.features.shards import ImageFeatures, no_local_features
 from vae.networks.config import DOMAINS, ModelConfig
 
 
