@@ -40,8 +40,8 @@ def main(_: list[str]) -> None:
     from delg.photos import collection, finding, found_files  # after the settings: TensorFlow is slow
 
     finding.check_queries(config.query, config.box)
-    with collection.opened(config.images_dir, config.found_dir, config.saved_model, extraction) as photos, \
-            finding.find_images(photos, config.query, config.box, config.num_hits, search) as findings:
+    with collection.opened(config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
+        findings = finding.find_images(photos, config.query, config.box, config.num_hits, search)
         if output:
             FOUND_FILES[suffix](output, findings)
     found_files.print_found(findings.found, config.images_dir, _TABLES)

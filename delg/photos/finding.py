@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,11 +14,10 @@ from data_prep.stage import files
 from data_prep.stage.settings import require
 from delg.features.reader import FeatureReader
 from delg.features.shard_extraction import UnreadImage, describe_images, extract_shard
-from delg.geometry.verdict import query_word
 from delg.photos.collection import Collection
-from delg.report.judging import judge_hit
-from delg.scores.found import ONLY_ALIKE, FoundForQuery, FoundImage
-from delg.scores.ranking import Ranking
+from delg.report.found_page import DrawnMatch
+from delg.report.judging import Judge
+from delg.scores.found import ONLY_ALIKE, FoundForQuery
 from delg.search import retrieval
 from delg.settings.search import SearchConfig
 
@@ -42,26 +40,21 @@ def check_queries(queries: Sequence[str], box: Box = ()) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What was found, and the features it was found by, while these are open.
+    """What was found.
 
     Attributes:
         found: queries in their order.
-        ranking: of all queries against all photographs.
-        asked, images: features of the queries and of the photographs.
-        query_rows, image_rows: path -> row in these.
+        matches: by paths of query and hit, what is drawn between them; of the first hits.
+        num_images: photographs that were searched.
     """
 
     found: list[FoundForQuery]
-    ranking: Ranking
-    asked: FeatureReader
-    images: FeatureReader
-    query_rows: dict[str, int]
-    image_rows: dict[str, int]
+    matches: dict[tuple[str, str], DrawnMatch]
+    num_images: int
 
 
-@contextlib.contextmanager
 def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hits: int,
-                config: SearchConfig) -> Iterator[Findings]:
+                config: SearchConfig) -> Findings:
     """The photographs of a collection that are most like each query, the likeliest first.
 
     A query is not its own hit, whether by its path or by what is in it.
@@ -86,10 +79,15 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         if not config.min_inliers and ranking.num_verified:
             collection.keep_min_inliers(ranking.floor)
         with FeatureReader(features) as asked, FeatureReader(collection.features_dir) as images:
-            found = list(_judged(collection, ranking, asked, images, box, num_hits, bool(queries)))
-            yield Findings(found, ranking, asked, images,
-                           {query.query: row for row, query in enumerate(found)},
-                           {collection.path_of(image_id): row for row, image_id in enumerate(images.ids)})
+            judge = Judge(ranking, asked, images, collection.path_of)
+            found = []
+            for row, query_id in enumerate(ranking.query_ids):
+                path = query_id if queries else collection.path_of(query_id)
+                sha256 = files.sha256_of(path) if queries else collection.folder.sha256[query_id]
+                columns = [column for column, image in enumerate(ranking.ranks[row])
+                           if not _is_same_file(collection, ranking.index_ids[image], path, sha256)]
+                found.append(judge.query(row, columns[:num_hits], path, box or None, unverified=ONLY_ALIKE))
+            return Findings(found, judge.matches, len(images))
 
 
 def _describe(collection: Collection, queries: Sequence[str], box: Box, output: str) -> None:
@@ -97,24 +95,6 @@ def _describe(collection: Collection, queries: Sequence[str], box: Box, output: 
         UnreadImage(path, lambda path=path: intake.read_image(path).encoded,
                     np.asarray(box, np.float32) if len(box) else None)
         for path in dict.fromkeys(queries))), output, dict, BadImageLimit(0.0, len(queries)), lambda: None)
-
-
-def _judged(collection: Collection, ranking: Ranking, asked: FeatureReader, images: FeatureReader, box: Box,
-            num_hits: int, is_file: bool) -> Iterator[FoundForQuery]:
-    row_of = {image_id: row for row, image_id in enumerate(images.ids)}
-    for query, query_id in enumerate(ranking.query_ids):
-        path = query_id if is_file else collection.path_of(query_id)
-        sha256 = files.sha256_of(path) if is_file else collection.folder.sha256[query_id]
-        columns = [column for column, row in enumerate(ranking.ranks[query])
-                   if not _is_same_file(collection, ranking.index_ids[row], path, sha256)][:num_hits]
-        hits = []
-        for rank, column in enumerate(columns, 1):
-            image_id = ranking.index_ids[ranking.ranks[query, column]]
-            hit = FoundImage(collection.path_of(image_id), rank, float(ranking.similarities[query, column]),
-                             int(ranking.num_inliers[query, column]), verdict=ONLY_ALIKE)
-            hits.append(judge_hit(hit, ranking, asked, query, images, row_of[image_id], box or None)[0])
-        yield FoundForQuery(path, tuple(hits), query_word([hit.verdict for hit in hits]),
-                            tuple(map(float, box)) or None)
 
 
 def _is_same_file(collection: Collection, image_id: str, path: str, sha256: str) -> bool:

@@ -13,6 +13,7 @@ from delg.pictures import page as pictures_page
 from delg.pictures.page_pictures import PagePictures
 from delg.scores.found import ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImage
 
+NUM_LARGE = 3  # hits of a query that are shown with match lines; chosen
 _QUERY, _THUMBNAIL = (360, 480), (180, 240)  # height and width at most, pixels
 _WORDS = {SAME: "found", UNSURE: "perhaps found: look at the hits"}  # verdicts on queries; others as they are
 _CLASSES = {SAME: "same", UNSURE: "unsure", ONLY_ALIKE: "alike", None: ""}  # of the style sheet
@@ -47,7 +48,7 @@ class Views:
     match: Callable[[FoundForQuery, FoundImage], DrawnMatch | None]
 
 
-def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = 3,
+def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = NUM_LARGE,
                      title: str = "What was found", note: str = "", settings: Iterable[dict[str, Any]] = ()
                      ) -> str:
     """Writes the page, which loads nothing from elsewhere, and returns its path.

@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
 
 from delg.features.reader import FeatureReader
 from delg.geometry import placing, verdict
 from delg.geometry.comparing import compare
-from delg.report.found_page import DrawnMatch
-from delg.scores.found import FoundImage
+from delg.report.found_page import NUM_LARGE, DrawnMatch
+from delg.scores.found import FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking
 
 
-def judge_hit(hit: FoundImage, ranking: Ranking, queries: FeatureReader, query_row: int,
-              images: FeatureReader, image_row: int,
-              box: Sequence[float] | None) -> tuple[FoundImage, DrawnMatch | None]:
-    """A hit with what its pair, verified again with the settings and seed of the search, says of it.
+class Judge:
+    """Judges the hits of one ranking.
 
     Args:
-        hit: as the ranking has it.
-        ranking: of the search.
-        queries: features of the queries.
-        query_row: of the query in these.
-        images: features of the images.
-        image_row: of the hit in these.
-        box: x1, y1, x2, y2, pixels of the query, of what was searched for; None: all of it.
+        ranking: of a search.
+        queries, images: features that it was made from.
+        path_of: from the id of an image to what a hit is called.
 
-    Returns:
-        The hit and what is drawn between the two; as it was, and None, where nothing was verified.
+    Attributes:
+        matches: by what query and hit are called, what is drawn between them; of hits shown large.
     """
-    if hit.num_inliers < 0:
-        return hit, None
-    found = compare(queries.image(query_row), images.image(image_row), ranking.search_config)
-    evidence = verdict.pair_evidence(found.similarity, found.pair)
-    (probability,), (word,) = verdict.load_verdict().judge(evidence[None])
-    outline = found.outline_of(box) if hit.num_inliers >= ranking.floor else None
-    judged = dataclasses.replace(hit, probability=float(probability), verdict=word,
-                                 box=None if outline is None else placing.bounds(outline))
-    return judged, DrawnMatch(found.query_yx, found.index_yx, outline)
+
+    def __init__(self, ranking: Ranking, queries: FeatureReader, images: FeatureReader,
+                 path_of: Callable[[str], str] = str):
+        self._ranking, self._queries, self._images, self._path_of = ranking, queries, images, path_of
+        self.matches: dict[tuple[str, str], DrawnMatch] = {}
+
+    def query(self, row: int, columns: Iterable[int], name: str, box: Sequence[float] | np.ndarray | None,
+              unverified: str | None = None) -> FoundForQuery:
+        """Some hits of a query, in their order, and the word for it.
+
+        Args:
+            row: of the query in the ranking.
+            columns: places of the hits in the ranking.
+            name: what the query is called.
+            box: x1, y1, x2, y2, pixels of what was searched for; None: all of it.
+            unverified: verdict on hits that were not verified.
+        """
+        box = None if box is None else tuple(map(float, box))
+        hits = tuple(self._hit(row, column, rank, name, box, unverified)
+                     for rank, column in enumerate(columns, 1))
+        words = [hit.verdict for hit in hits if hit.verdict]
+        return FoundForQuery(name, hits, verdict.query_word(words) if words or unverified else None, box)
+
+    def _hit(self, row: int, column: int, rank: int, query: str, box: Sequence[float] | None,
+             unverified: str | None) -> FoundImage:
+        """A hit with what its pair, verified again with the settings and seed of the search, says of it."""
+        ranking = self._ranking
+        image_id = ranking.index_ids[ranking.ranks[row, column]]
+        num_inliers = int(ranking.num_inliers[row, column])
+        hit = FoundImage(self._path_of(image_id), rank, float(ranking.similarities[row, column]), num_inliers,
+                         verdict=unverified)
+        if num_inliers < 0:
+            return hit
+        found = compare(self._queries.image(self._queries.row_of[ranking.query_ids[row]]),
+                        self._images.image(self._images.row_of[image_id]), ranking.search_config)
+        evidence = verdict.pair_evidence(found.similarity, found.pair)
+        (probability,), (word,) = verdict.load_verdict().judge(evidence[None])
+        outline = found.outline_of(box) if num_inliers >= ranking.floor else None
+        if rank <= NUM_LARGE:
+            self.matches[query, hit.image] = DrawnMatch(found.query_yx, found.index_yx, outline)
+        return dataclasses.replace(hit, probability=float(probability), verdict=word,
+                                   box=None if outline is None else placing.bounds(outline))
