@@ -44,15 +44,16 @@ def check_weights(name: str, weights: str, setting: str) -> None:
                    f"{PUBLISHERS[weights]} has weights of {', '.join(others)}.", **{setting: weights})
 
 
-def check_has_maps(name: str) -> None:
-    """Checks that a backbone gives feature maps, which the heads of DELG stand on.
+def check_has_maps(name: str, local_stride: int) -> None:
+    """Checks that a backbone gives feature maps, which the heads of DELG stand on, and one of that stride.
 
     Raises:
-        ValueError: it gives one vector per image.
+        ValueError: it gives one vector per image, or the stride is neither 16 nor 32.
     """
     if BACKBONES[name].maps is None:
         others = ", ".join(BACKBONES.where(lambda backbone: backbone.maps is not None))
         require(False, f"`backbone` must be one with feature maps: one of {others}.", backbone=name)
+    require(local_stride in (16, 32), "`local_stride` must be 16 or 32.", local_stride=local_stride)
 
 
 def check_stem(name: str, width: float) -> None:

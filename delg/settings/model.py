@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from data_prep.stage.settings import check_fields, require, setting
+from data_prep.stage.settings import check_fields, setting
 from delg.settings.backbones import check_has_maps, check_width
 from delg.settings.kinds import BACKBONES
 
@@ -39,7 +39,5 @@ class ModelConfig:
 
     def __post_init__(self):
         check_fields(self)
-        check_has_maps(self.backbone)
+        check_has_maps(self.backbone, self.local_stride)
         check_width(self.width, self.backbone)
-        require(self.local_stride in (16, 32), "`local_stride` must be 16 or 32.",
-                local_stride=self.local_stride)

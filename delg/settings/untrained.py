@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from data_prep.stage.settings import check_fields, like, require, setting
+from data_prep.stage.settings import check_fields, like, setting
 from delg.settings.backbones import check_has_maps
 from delg.settings.kinds import BACKBONES
 from delg.settings.model import ModelConfig
@@ -21,6 +21,4 @@ class UntrainedConfig:
 
     def __post_init__(self):
         check_fields(self)
-        check_has_maps(self.backbone)
-        require(self.local_stride in (16, 32), "`local_stride` must be 16 or 32.",
-                local_stride=self.local_stride)
+        check_has_maps(self.backbone, self.local_stride)

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 from delg.exports import saving
-from delg.networks.backbone import BACKBONES, build_network
 from delg.settings.untrained import UntrainedConfig
 from delg.untrained.heads import Heads, learn_heads, read_photographs, shipped_heads
 from delg.untrained.network import build_untrained
@@ -41,8 +40,5 @@ def export_untrained(config: UntrainedConfig, backbone_weights: str, export_dir:
 
 def heads_from_photographs(config: UntrainedConfig, backbone_weights: str, photographs: str) -> Heads:
     """Heads that a folder of photographs gives; arguments and errors as of `export_untrained`."""
-    network = build_network(config.backbone, weights="none")
-    channels = network.get_layer(BACKBONES[config.backbone].maps.local).output.shape[-1]
-    whole = dataclasses.replace(config, local_dim=channels)
-    return learn_heads(build_untrained(whole, backbone_weights), config,
-                       read_photographs(photographs))
+    unprojected = build_untrained(config, backbone_weights, projected=False)
+    return learn_heads(unprojected, config, read_photographs(photographs))

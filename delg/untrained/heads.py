@@ -8,6 +8,7 @@ world (docs/decisions says how), so that they owe nothing to anybody's photograp
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -17,7 +18,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from data_prep.images.intake import take_image
+from data_prep.images.intake import read_image
+from data_prep.sources.formats.image_names import find_images
 from data_prep.stage import files
 from delg.exports.extraction_module import ExtractionModule
 from delg.features.preparing import BadImageError, decode, prepare_image
@@ -57,7 +59,7 @@ def learn_heads(model: keras.Model, config: UntrainedConfig, photographs: Iterab
     Source of the projection: PCA-whitening of descriptors, Jegou and Chum, ECCV 2012, section 3.
 
     Args:
-        model: of `build_untrained`, whose `local_dim` is all channels of the local map.
+        model: of `build_untrained`, not projected.
         config: of the network to be made; its `local_dim` is that of the descriptors.
         photographs: encoded images; bad ones are passed over.
         seed: of the choice of features.
@@ -98,16 +100,13 @@ def read_photographs(folder: str, count: int = 200, seed: int = 0) -> list[bytes
     """
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"`photographs` must be a folder. Received: {folder!r}.")
-    paths = sorted(str(path) for path in pathlib.Path(folder).rglob("*") if path.is_file())
+    paths = sorted(find_images(folder))
     taken = []
     for number in np.random.default_rng(seed).permutation(len(paths)):
         if len(taken) == count:
             break
-        try:
-            with open(paths[number], "rb") as file:
-                taken.append(take_image(file.read()).encoded)
-        except ValueError:  # another kind of file
-            continue
+        with contextlib.suppress(ValueError):  # a damaged one
+            taken.append(read_image(os.path.join(folder, paths[number])).encoded)
     return taken
 
 

@@ -9,7 +9,7 @@ from delg.networks.backbone import build_backbone
 from delg.settings.untrained import UntrainedConfig
 
 
-def build_untrained(config: UntrainedConfig, backbone_weights: str) -> keras.Model:
+def build_untrained(config: UntrainedConfig, backbone_weights: str, projected: bool = True) -> keras.Model:
     """The outputs of DELG that an export gives, with heads that have learnt nothing from labels.
 
     The global descriptor is the pooled map. The attention of a cell is the norm of its features, as in HOW,
@@ -19,6 +19,7 @@ def build_untrained(config: UntrainedConfig, backbone_weights: str) -> keras.Mod
     Args:
         config: sizes of everything.
         backbone_weights: as of `build_backbone`.
+        projected: whether there is a projection; else a local descriptor has all channels of the map.
 
     Returns:
         Model from `images`, RGB [B, H, W, 3], 0..255, to a dict of float32 tensors: `global_descriptor`
@@ -29,9 +30,9 @@ def build_untrained(config: UntrainedConfig, backbone_weights: str) -> keras.Mod
     maps = build_backbone(config.backbone, 1.0, backbone_weights, config.local_stride)(images)
     pooled = layers.GeMPooling(config.gem_power, name="gem_pooling")(maps["global"])
     directions = layers.L2Normalization(name="local_directions")(maps["local"])
-    projection = keras.layers.Dense(config.local_dim, kernel_initializer="identity", dtype="float32",
-                                   name="projection")
+    described = directions if not projected else keras.layers.Dense(
+        config.local_dim, kernel_initializer="identity", dtype="float32", name="projection")(directions)
     return keras.Model(images, {
         "global_descriptor": layers.L2Normalization(name="global_descriptor")(pooled),
         "attention_scores": layers.Norm(name="attention_scores")(maps["local"]),
-        "local_descriptors": projection(directions)}, name="delg_untrained")
+        "local_descriptors": described}, name="delg_untrained")
