@@ -11,11 +11,9 @@ every photograph is compared with all others.
 
 from __future__ import annotations
 
-import os
-
 from data_prep.stage import command_line
 from data_prep.stage.config_flags import define_flags, define_output
-from data_prep.stage.settings import require
+from data_prep.stage.settings import require_suffix
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import FOUND_FILES
 from delg.settings.photos import FindConfig, photo_extraction
@@ -32,9 +30,7 @@ _search_config = define_flags(SearchConfig, ("num_rerank", "min_inliers"))
 
 def main(_: list[str]) -> None:
     config, output = _config(), _OUTPUT.value
-    suffix = os.path.splitext(output)[1].lower()
-    require(not output or suffix in FOUND_FILES, f"`output` must end in {', '.join(FOUND_FILES)}.",
-            output=output)
+    suffix = require_suffix("output", output, FOUND_FILES) if output else ""
     extraction = _extract_config(**vars(photo_extraction()))
     search = _search_config()
     from delg.photos import collection, finding, found_files  # after the settings: TensorFlow is slow

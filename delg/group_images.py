@@ -10,11 +10,9 @@ hundred a second.
 
 from __future__ import annotations
 
-import os
-
 from data_prep.stage import command_line
 from data_prep.stage.config_flags import define_flags, define_output
-from data_prep.stage.settings import require
+from data_prep.stage.settings import require_suffix
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import GROUP_FILES
 from delg.settings.photos import GroupConfig, photo_extraction
@@ -28,8 +26,7 @@ _extract_config = define_flags(ExtractConfig, ("max_image_size", "max_num_featur
 
 def main(_: list[str]) -> None:
     config, output = _config(), _OUTPUT.value
-    suffix = os.path.splitext(output)[1].lower()
-    require(suffix in GROUP_FILES, f"`output` must end in {', '.join(GROUP_FILES)}.", output=output)
+    suffix = require_suffix("output", output, GROUP_FILES)
     extraction = _extract_config(**vars(photo_extraction()))
     from delg.photos import collection, groups  # after the settings: TensorFlow is slow
 

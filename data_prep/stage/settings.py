@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -124,6 +125,13 @@ def require(holds: bool, rule: str, **received: Any) -> None:
     if not holds:
         values = ", ".join(f"{name}={value!r}" for name, value in received.items())
         raise ValueError(f"{rule} Received: {values}.")
+
+
+def require_suffix(name: str, path: str, known: Iterable[str]) -> str:
+    """The suffix of a path, in lower case; a ValueError of the field `name` unless it is one of the known."""
+    suffix, suffixes = os.path.splitext(path)[1].lower(), tuple(known)
+    require(suffix in suffixes, f"`{name}` must end in {', '.join(suffixes)}.", **{name: path})
+    return suffix
 
 
 def require_member(name: str, value: str, allowed: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from data_prep.stage import files
+from data_prep.stage.settings import require_suffix
 from delg.features import preparing
 from delg.features.describing import ImageDescriber
 from delg.geometry.comparing import compare
@@ -39,8 +40,7 @@ class ImageMatch:
 
 def check_picture_path(path: str) -> None:
     """Raises ValueError unless `path` ends as a picture that can be written."""
-    if os.path.splitext(path)[1].lower() not in PICTURE_SUFFIXES:
-        raise ValueError(f"`output` must end in {', '.join(PICTURE_SUFFIXES)}. Received: output={path!r}.")
+    require_suffix("output", path, PICTURE_SUFFIXES)
 
 
 def match_images(describer: ImageDescriber, first: bytes, second: bytes, config: SearchConfig) -> ImageMatch:
