@@ -40,6 +40,7 @@ _FEATURES = {
     QUERY_BBOX: tf.io.FixedLenFeature([4], tf.float32, NO_BBOX),
     DOMAIN: tf.io.FixedLenFeature([], tf.string, ""),
     PAIR: tf.io.FixedLenFeature([], tf.string, ""),
+    ORIENTATION: tf.io.FixedLenFeature([], tf.int64, 1),
 }
 
 
@@ -112,9 +113,9 @@ def parse_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     Returns:
         `encoded` string [], `id` string [], `label` int64 [] (-1: none), `height` and `width` int64 [] in
         pixels, `query_bbox` float32 [4] as x1, y1, x2, y2 in pixels (all -1: none), `domain` and `pair`
-        string [] (empty: none).
+        string [] (empty: none), `orientation` int64 [] of EXIF, of the file (1: it was not turned).
     """
     fields = tf.io.parse_example(serialized, _FEATURES)
     return {"encoded": fields[ENCODED], "id": fields[ID], "label": fields[LABEL], "height": fields[HEIGHT],
             "width": fields[WIDTH], "query_bbox": fields[QUERY_BBOX], "domain": fields[DOMAIN],
-            "pair": fields[PAIR]}
+            "pair": fields[PAIR], "orientation": fields[ORIENTATION]}

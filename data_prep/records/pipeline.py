@@ -42,6 +42,7 @@ class Example(NamedTuple):
     query_bbox: np.ndarray | None  # float32 [4]: x1, y1, x2, y2 in pixels; None: no box
     domain: str
     max_pixels: int = MAX_PIXELS  # that an image of its shards may have
+    orientation: int = 1  # of EXIF, of the file that it was turned from; 1: it was not turned
 
 
 def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, training: bool,
@@ -162,7 +163,8 @@ def iterate_examples(pattern: str) -> Iterator[Example]:
         yield Example(id=fields["id"].decode(), encoded=fields["encoded"], label=int(fields["label"]),
                       height=int(fields["height"]), width=int(fields["width"]),
                       query_bbox=fields["query_bbox"] if has_box else None,
-                      domain=fields["domain"].decode(), max_pixels=max_pixels)
+                      domain=fields["domain"].decode(), max_pixels=max_pixels,
+                      orientation=int(fields["orientation"]))
 
 
 def read_pairs(pattern: str) -> tf.data.Dataset:

@@ -1,8 +1,7 @@
-"""Ids, landmarks and orientations of the images in shards, read without the images."""
+"""Ids and landmarks of the images in shards, read without the images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
 
@@ -37,26 +36,18 @@ def read_landmarks(pattern: str) -> tuple[list[str], list[Any]]:
     return [image for image, _ in found], [names[label] for _, label in found]
 
 
-def read_orientations(path: str) -> dict[str, int]:
-    """Id -> EXIF orientation of the file, of the images of a shard that were turned."""
-    return {image_id: feature[example.ORIENTATION].int64_list.value[0] for image_id, feature in
-            _read_features(path) if example.ORIENTATION in feature}
-
-
 def _read_shard(path: str) -> list[tuple[str, int]]:
     """Id and label of every image of a shard that has a label."""
-    labelled = [(image_id, feature[example.LABEL].int64_list.value) for image_id, feature in
-                _read_features(path) if example.LABEL in feature]
-    return [(image_id, labels[0]) for image_id, labels in labelled if labels and labels[0] >= 0]
-
-
-def _read_features(path: str) -> Iterator[tuple[str, Any]]:
-    """Id and features without the image, of every example of a shard."""
+    found = []
     with open(path, "rb", buffering=0) as file:
         for start, length in record_file.record_spans(path):
             feature = read_light_features(file, start, length).feature
+            labels = feature[example.LABEL].int64_list.value if example.LABEL in feature else ()
             try:
-                yield feature[example.ID].bytes_list.value[0].decode(), feature
+                image_id = feature[example.ID].bytes_list.value[0].decode()
             except (IndexError, UnicodeDecodeError) as error:
                 raise ValueError(f"Every record of {path} must have an id, as UTF-8. "
                                  f"Received: {error}.") from error
+            if labels and labels[0] >= 0:
+                found.append((image_id, labels[0]))
+    return found

@@ -23,7 +23,7 @@ from data_prep.stage.stored_settings import defaults_of
 from delg.features import shards as feature_shards
 from delg.features.describing import ImageDescriber
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
-from delg.features.shard_extraction import describe_shard, extract_shard, notes_on
+from delg.features.shard_extraction import describe_examples, extract_tfrecord_shard
 from delg.settings.extraction import ExtractConfig
 
 
@@ -56,9 +56,9 @@ def extract_features(saved_model: str, pattern: str, output_dir: str, config: Ex
                      defaults_of(ExtractConfig)) as plan:
         todo, limit = plan.todo, plan.limit(config.max_bad_fraction)
         if job is None:
-            plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
-                describer, describe_shard(describer, source), output, notes_on(source, sha256), limit,
-                on_image))
+            plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image:
+                      extract_tfrecord_shard(describer, functools.partial(describe_examples, describer),
+                                             source, output, sha256, limit, on_image))
         elif todo:
             found = dataclasses.replace(config, precision=describer.settings["precision"])
             work = _ShardWork(saved_model, found, describer.settings, os.path.dirname(todo[0][0]), output_dir,
@@ -136,8 +136,8 @@ def _extract_item(work: _ShardWork, sha256: dict[str, str], name: str) -> list[d
     if describer.settings != work.settings:
         raise ValueError("Every worker must see the same model. Received: another one in "
                          f"{work.saved_model} than the driver's.")
-    source = os.path.join(work.source_dir, name)
-    return extract_shard(describer, describe_shard(describer, source),
-                         os.path.join(work.output_dir, f"{name}.h5"), notes_on(source, sha256[name]),
-                         BadImageLimit(work.config.max_bad_fraction, work.num_images, work.num_bad),
-                         lambda: jobs.check_not_stopped(work.results_dir))
+    return extract_tfrecord_shard(
+        describer, functools.partial(describe_examples, describer), os.path.join(work.source_dir, name),
+        os.path.join(work.output_dir, f"{name}.h5"), sha256[name],
+        BadImageLimit(work.config.max_bad_fraction, work.num_images, work.num_bad),
+        lambda: jobs.check_not_stopped(work.results_dir))

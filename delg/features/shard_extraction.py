@@ -15,7 +15,7 @@ from absl import logging
 
 from data_prep.images.image_headers import MAX_PIXELS
 from data_prep.records import pipeline
-from data_prep.records.record_labels import read_orientations
+from data_prep.records.pipeline import Example
 from data_prep.records.shard_stage import BadImageLimit
 from data_prep.stage.streams import mapped_in_order, same_sized
 from delg.features.describing import ImageDescriber
@@ -77,21 +77,36 @@ def extract_shard(describer: Any, images: Described, output: str, notes: Callabl
     return left_out
 
 
-def notes_on(source: str, sha256: str) -> Callable[[], dict[str, Any]]:
-    """What a feature shard notes down of its TFRecord shard: its SHA-256, and how turned files lie."""
-    def notes() -> dict[str, Any]:
-        turned = read_orientations(source)
-        return {"source_sha256": sha256, **({"orientations": turned} if turned else {})}
+def extract_tfrecord_shard(describer: Any, describe: Callable[[Iterable[Example]], Described], source: str,
+                           output: str, source_sha256: str, limit: BadImageLimit,
+                           on_image: Callable[[], None]) -> list[dict[str, str]]:
+    """Writes the feature shard of a TFRecord shard, which notes down its SHA-256 and how turned files lie.
 
-    return notes
+    Args:
+        describe: from the examples of the shard to what is found on each of them.
+        source: path of the TFRecord shard.
+        source_sha256: of it.
+
+    The other arguments, and what is returned and raised, are those of `extract_shard`.
+    """
+    turned: dict[str, int] = {}
+
+    def examples() -> Iterator[Example]:
+        for example in pipeline.iterate_examples(source):
+            if example.orientation != 1:
+                turned[example.id] = example.orientation
+            yield example
+
+    return extract_shard(describer, describe(examples()), output, lambda: {
+        "source_sha256": source_sha256, **({"orientations": turned} if turned else {})}, limit, on_image)
 
 
-def describe_shard(describer: ImageDescriber, source: str) -> Described:
-    """Describes the images of a TFRecord shard; of examples with a query box only the box."""
+def describe_examples(describer: ImageDescriber, examples: Iterable[Example]) -> Described:
+    """Describes the images of examples; of those with a query box only the box."""
     return describe_images(describer, (
         UnreadImage(example.id, lambda encoded=example.encoded: encoded, example.query_bbox,
                     example.max_pixels)
-        for example in pipeline.iterate_examples(source)))
+        for example in examples))
 
 
 class _Item(NamedTuple):

@@ -38,7 +38,7 @@ from delg.exports import reduced_precision, saving
 from delg.exports.extraction_module import resize_images
 from delg.features import reader as features_reader
 from delg.features.describing import ImageDescriber
-from delg.features.shard_extraction import describe_shard, extract_shard
+from delg.features.shard_extraction import describe_examples, extract_shard
 from delg.networks import backbone, model_files
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.extraction import EXTRACT_PRECISIONS, ExtractConfig
@@ -159,9 +159,11 @@ def main(_) -> None:
         outputs = [os.path.join(folder, name) for name in ("both.h5", "global.h5")]
         ways = {
             "stage, local and global": lambda: extract_shard(
-                describers[0], describe_shard(describers[0], path), outputs[0], dict, limit, lambda: None),
+                describers[0], describe_examples(describers[0], pipeline.iterate_examples(path)),
+                outputs[0], dict, limit, lambda: None),
             "stage, global only": lambda: extract_shard(
-                describers[1], describe_shard(describers[1], path), outputs[1], dict, limit, lambda: None),
+                describers[1], describe_examples(describers[1], pipeline.iterate_examples(path)),
+                outputs[1], dict, limit, lambda: None),
             "plain loop": lambda: reference.__setitem__(
                 slice(None), reference_arrangement(graph, path, both))}
         wall: dict[str, list[float]] = {name: [] for name in ways}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from data_prep.records import pipeline, shards
+from data_prep.records import shards
 from data_prep.records.pipeline import Example
 from data_prep.records.shard_stage import plan_shards, write_left_out
 from data_prep.stage.stored_settings import from_stored
@@ -18,7 +18,7 @@ from delg.exports.saving import CONFIG_FILE, read_export_config
 from delg.features import preparing
 from delg.features import shards as feature_shards
 from delg.features.preparing import BadImageError
-from delg.features.shard_extraction import extract_shard, notes_on
+from delg.features.shard_extraction import extract_tfrecord_shard
 from delg.features.shards import ImageFeatures, no_local_features
 from vae.networks.config import DOMAINS, ModelConfig
 
@@ -50,16 +50,11 @@ def encode_images(saved_model: str, pattern: str, output_dir: str,
     with plan_shards(pattern, output_dir, describer.settings, feature_shards.read_shard_attributes,
                      {}) as plan:
         limit = plan.limit(max_bad_fraction)
-        plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_shard(
-            describer, _described(describer, source), output, notes_on(source, sha256), limit,
-            on_image))
+        describe = functools.partial(mapped_in_order, describer.describe_or_refuse)
+        plan.make(os.path.basename(pattern), lambda source, output, sha256, on_image: extract_tfrecord_shard(
+            describer, describe, source, output, sha256, limit, on_image))
         write_left_out(plan.outputs, feature_shards.read_shard_attributes)
     return plan.outputs
-
-
-def _described(describer: DayNightDescriber,
-               source: str) -> Iterator[tuple[str, ImageFeatures | BadImageError]]:
-    return mapped_in_order(describer.describe_or_refuse, pipeline.iterate_examples(source))
 
 
 class DayNightDescriber:

@@ -11,17 +11,19 @@ from data_prep.records import example
 class ExampleTest(unittest.TestCase):
     def test_round_trip(self):
         serialized = example.encode_example(b"file", "0a1b", "JPEG", 48, 64, label=7,
-                                            query_bbox=[1.5, 2, 30, 40], domain="night", pair="frame 3")
+                                            query_bbox=[1.5, 2, 30, 40], domain="night", pair="frame 3",
+                                            orientation=6)
         fields = {name: value.numpy() for name, value in example.parse_example(serialized).items()}
         np.testing.assert_array_equal(fields.pop("query_bbox"), np.float32([1.5, 2, 30, 40]))
         self.assertEqual(fields, {"encoded": b"file", "id": b"0a1b", "label": 7, "height": 48, "width": 64,
-                                  "domain": b"night", "pair": b"frame 3"})
+                                  "domain": b"night", "pair": b"frame 3", "orientation": 6})
 
     def test_what_is_absent_reads_as_none(self):
         fields = example.parse_example(example.encode_example(b"file", "a", "PNG", 1, 2))
         self.assertEqual(fields["label"].numpy(), -1)
         self.assertEqual(fields["query_bbox"].numpy().tolist(), [-1] * 4)
         self.assertEqual(fields["domain"].numpy(), b"")
+        self.assertEqual(fields["orientation"].numpy(), 1)
 
     def test_published_keys(self):
         stored = tf.train.Example.FromString(example.encode_example(b"file", "a", "JPEG", 48, 64, label=3))

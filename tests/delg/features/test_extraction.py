@@ -197,14 +197,14 @@ class ExtractFeaturesTest(unittest.TestCase):
         self.extract(pattern)
         expected = self.contents()
         shutil.rmtree(self.output_dir)
-        whole = extraction.extract_shard
+        whole = extraction.extract_tfrecord_shard
 
-        def fail_second(describer, images, output, *arguments):
+        def fail_second(describer, describe, source, output, *arguments):
             if "-00001-of-" in output:
                 raise OSError("disk full")
-            return whole(describer, images, output, *arguments)
+            return whole(describer, describe, source, output, *arguments)
 
-        with mock.patch.object(extraction, "extract_shard", fail_second), \
+        with mock.patch.object(extraction, "extract_tfrecord_shard", fail_second), \
                 self.assertRaisesRegex(OSError, "disk full"):
             self.extract(pattern, job=JobConfig())
         self.assertNotIn("index-00001-of-00002.h5", os.listdir(self.output_dir))
