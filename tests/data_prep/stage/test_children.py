@@ -9,6 +9,8 @@ import tempfile
 import time
 import unittest
 
+from tests.fixtures.processes import is_alive
+
 _PARENT = """
 import os, sys, time
 from data_prep.stage import children
@@ -38,17 +40,9 @@ class ChildrenTest(unittest.TestCase):
                     parent.send_signal(end)
                     self.assertEqual(parent.wait(10), -end)
                     until = time.monotonic() + 10
-                    while any(map(_is_alive, workers)) and time.monotonic() < until:
+                    while any(map(is_alive, workers)) and time.monotonic() < until:
                         time.sleep(0.05)
-                    self.assertEqual([pid for pid in workers if _is_alive(pid)], [])
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+                    self.assertEqual([pid for pid in workers if is_alive(pid)], [])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import unittest
 
 from data_prep.stage import jobs
 from data_prep.stage.jobs import JobConfig
+from tests.fixtures.processes import is_alive
 
 
 def double(offset: int, item: str) -> dict:
@@ -130,8 +131,8 @@ class RunTest(unittest.TestCase):
         parent.wait()
         workers = [int(name) for name in os.listdir(pids)]
         self.assertEqual(len(workers), 2)
-        _wait_until(lambda: not any(_is_alive(worker) for worker in workers))
-        self.assertEqual([worker for worker in workers if _is_alive(worker)], [])
+        _wait_until(lambda: not any(is_alive(worker) for worker in workers))
+        self.assertEqual([worker for worker in workers if is_alive(worker)], [])
 
     def test_a_runner_outside_this_process(self):
         """Beam's own job service and worker pool stand in for those of a cluster."""
@@ -167,14 +168,6 @@ def _wait_until(holds, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def _free_port() -> int:
