@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import rich.markup
 import rich.table
 
 from data_prep.sources.formats.image_names import printable
+from data_prep.sources.formats.tables import writing_rows
 from data_prep.stage import files
 from delg.photos.finding import Findings
 from delg.scores.found import FoundForQuery, FoundImage
@@ -34,8 +34,7 @@ def write_json(path: str, findings: Findings) -> None:
 
 def write_csv(path: str, findings: Findings) -> None:
     """Writes a row per hit, whole or not at all; what is not known is empty, a box four numbers."""
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+    with writing_rows(path) as writer:
         writer.writerow(_COLUMNS)
         for query in findings.found:
             for hit in query.hits:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 from typing import NamedTuple
 
 import numpy as np
 
 from data_prep.sources.formats.image_names import printable
+from data_prep.sources.formats.tables import writing_rows
 from data_prep.stage import files
 from delg.features.reader import FeatureReader
 from delg.geometry.verdict import load_verdict
@@ -64,8 +64,7 @@ def group_images(collection: Collection, num_neighbors: int, config: SearchConfi
 
 def write_csv(path: str, groups: list[Group]) -> None:
     """Writes `image,group`, a row per image, groups numbered from 0; whole or not at all."""
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+    with writing_rows(path) as writer:
         writer.writerow(("image", "group"))
         writer.writerows((printable(image), number) for number, group in enumerate(groups)
                          for image in group.images)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +10,7 @@ import numpy as np
 
 from data_prep.images import augment, contact_sheet, intake
 from data_prep.records.pipeline import read_examples_of
-from data_prep.stage import files
+from data_prep.sources.formats.tables import writing_rows
 from delg.index.files import changing, read_description
 from delg.pictures.drawing import decode
 from hashing.codes.code_shards import EncodedImages, read_codes
@@ -98,8 +97,7 @@ def search(index: CodeIndex, queries: EncodedImages, num_neighbors: int) -> Rank
 
 def write_ranking(path: str, ranking: Ranking) -> None:
     """Writes a table with the columns query, rank (from 1), id and distance (bits), whole or not at all."""
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+    with writing_rows(path) as writer:
         writer.writerow(("query", "rank", "id", "distance"))
         for query, results in zip(ranking.query_ids, ranking.results):
             writer.writerows((query, rank, image_id, distance)

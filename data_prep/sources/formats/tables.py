@@ -1,4 +1,4 @@
-"""Tables and lists as people write them: the one way in for every text file of rows.
+"""Tables and lists as people write them: the one way in for every text file of rows, and out for tables.
 
 Read are commas, semicolons or tabs, quotes, CRLF, a byte order mark, blank rows, blanks at the ends of cells,
 names of columns in any case, and whole numbers such as 12.0, which tables with gaps get.
@@ -6,11 +6,12 @@ names of columns in any case, and whole numbers such as 12.0, which tables with 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from data_prep.stage import files
 
@@ -140,6 +141,13 @@ def read_list(path: str, *columns: str) -> tuple[list[tuple[int, list[str]]], bo
     places = [header.index(name) if name in header else None for name in columns]
     rows = [(line, ["" if place is None else cells[place] for place in places]) for line, cells in records]
     return [(line, cells) for line, cells in rows if any(cells)], True
+
+
+@contextlib.contextmanager
+def writing_rows(path: str, line_end: str = "\r\n") -> Iterator[Any]:
+    """Gives a writer of the csv library for a table that appears under its name when the block ends well."""
+    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        yield csv.writer(file, lineterminator=line_end)
 
 
 def whole_number(text: str, path: str, line: int, name: str) -> int:

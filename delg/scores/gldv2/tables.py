@@ -8,7 +8,6 @@ Written are commas, LF and no quotes; read is all that a table may be (`formats.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -16,9 +15,8 @@ from typing import NamedTuple
 
 from data_prep.records import manifest
 from data_prep.sources import gldv2_solutions
-from data_prep.sources.formats.tables import read_records
+from data_prep.sources.formats.tables import read_records, writing_rows
 from data_prep.sources.gldv2_solutions import COLUMNS, RECOGNITION, RETRIEVAL
-from data_prep.stage import files
 
 
 class Solution(NamedTuple):
@@ -142,7 +140,6 @@ def write_retrieval(path: str, rankings: Mapping[str, Sequence[str]]) -> None:
 
 
 def _write(path: str, task: str, cells: Mapping[str, str]) -> None:
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with writing_rows(path, line_end="\n") as writer:
         writer.writerow(["id", COLUMNS[task]])
         writer.writerows(cells.items())
