@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.stage import files
+from data_prep.stage import files, numpy_files
 from data_prep.stage.hdf5_heaps import check_heaps, has_any_length
 from data_prep.stage.lazy_module import LazyModule
 
@@ -28,7 +28,6 @@ h5py = LazyModule("h5py")
 # What HDF5 and NumPy raise where a file is not what it says.
 FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
            MemoryError)
-_BYTES_PER_BYTE = 1100  # most that compression of HDF5 makes of a byte (deflate: 1032)
 _SMALL = 2**26  # bytes that any file may ask for
 _CHUNK_BYTES = 2**18  # read, and checked, at once; the library keeps four of them
 _CHUNK_ROWS = 1024  # at most
@@ -166,7 +165,7 @@ def opened(path: str, what: str) -> h5py.File:
         if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
             raise ValueError("a file of another kind of HDF5")
         holders: list[h5py.Group | h5py.Dataset] = []
-        _check_group(file, _SMALL + _BYTES_PER_BYTE * os.path.getsize(path), set(), holders)
+        _check_group(file, _SMALL + numpy_files.BYTES_PER_BYTE * os.path.getsize(path), set(), holders)
         if holders:
             check_heaps(path, holders)
         stack.pop_all()

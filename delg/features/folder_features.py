@@ -24,7 +24,7 @@ from data_prep.sources.formats.image_names import SUFFIXES, find_images, printab
 from data_prep.stage import files, lock, progress
 from delg.features import shards
 from delg.features.describing import ImageDescriber
-from delg.features.preparing import BadImageError
+from delg.features.preparing import BadImageError, refusing_bad_images
 from delg.features.shard_extraction import UnreadImage, describe_images, extract_shard
 from delg.features.shard_merging import merge_shards
 
@@ -196,11 +196,9 @@ def _unread(images_dir: str, image_id: str, file: ImageFile, records: dict[str, 
             records[image_id] = _record_of(file, "")
             raise BadImageError(error.strerror or str(error)) from error
         records[image_id] = _record_of(file, hashlib.sha256(content).hexdigest())
-        try:
+        with refusing_bad_images():
             intake.check_file_size(len(content))
             taken = intake.take_image(content)
-        except ValueError as error:
-            raise BadImageError(" ".join(str(error).split())[:200]) from error
         if taken.orientation != 1:
             turned[image_id] = taken.orientation
         return taken.encoded

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 import cv2
@@ -12,7 +14,6 @@ from data_prep.images import image_headers, intake
 
 if TYPE_CHECKING:
     import PIL.Image
-
 
 Photograph = Union[str, "os.PathLike[str]", bytes, np.ndarray, "PIL.Image.Image"]
 
@@ -33,8 +34,15 @@ class PreparedImage(NamedTuple):
 
 def decode(encoded: bytes, max_pixels: int = image_headers.MAX_PIXELS) -> np.ndarray:
     """Pixels of an image file, uint8 [h, w, 3] RGB. Raises BadImageError where there are none, or more."""
-    try:
+    with refusing_bad_images():
         return intake.decode_pixels(encoded, image_headers.check_image(encoded, max_pixels).format)
+
+
+@contextlib.contextmanager
+def refusing_bad_images() -> Iterator[None]:
+    """Makes a BadImageError, of one line that is not long, of a ValueError in the block."""
+    try:
+        yield
     except ValueError as error:
         raise BadImageError(" ".join(str(error).split())[:200]) from error
 
