@@ -4,8 +4,8 @@
 
 Writes a table with the columns image and group, a row per photograph; with --output=groups.json also each
 group's medoid, equal files, and files of one picture at another size or in another encoding. Shares the work
-folder of delg.find_images: what that has described is not described again. Then pairs are verified, about a
-hundred a second.
+folder of delg.find_images: what that has described is not described again. Then pairs are verified, which
+takes longer the more there are.
 """
 
 from __future__ import annotations

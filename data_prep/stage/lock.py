@@ -55,6 +55,8 @@ def alone_in(directory: str, name: str = "output_dir", done: str = "written into
 def alone_at(paths: Iterable[str], name: str = "output_dir") -> Iterator[None]:
     """Keeps other processes from files of a folder while the block runs; they may write others there.
 
+    The lock is one of POSIX: a process loses it when it closes any other handle on `.shards.lock`.
+
     Args:
         paths: of the files, in one folder, which exists.
         name: of the setting that names the folder, for the message.
