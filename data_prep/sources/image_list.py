@@ -1,4 +1,4 @@
-"""A plain list of images: a path a line, or a path and a label with a tab or a comma between them."""
+"""A plain list of images: a path a line, or a path and a label after a tab, semicolon or comma."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from absl import logging
 
 from data_prep.sources.collection import ImageCollection, SplitImages
 from data_prep.sources.formats.image_names import SUFFIXES, check_names, printable
-from data_prep.sources.formats.tables import read_rows
+from data_prep.sources.formats.tables import read_labelled_files
 from data_prep.sources.source import Source, need, tables_given
 from data_prep.stage.settings import setting
 
@@ -20,7 +20,7 @@ class Settings:
     """Where the list is."""
 
     image_list: str = setting(
-        "", help="list, distractors: a path a line; list: and a label, after a tab or a comma")
+        "", help="list, distractors: a path a line; list: and a label, after a tab, semicolon or comma")
 
 
 def read_collection(images_dir: str, image_list: str) -> ImageCollection:
@@ -47,8 +47,8 @@ def read_entries(image_list: str, images_dir: str) -> tuple[list[str], list[str]
         ValueError: as of `read_collection`.
         FileNotFoundError: if there is no list.
     """
-    rows = [(line, *_split(cells)) for line, cells in read_rows(
-        image_list, "\t,", blanks_are_text=True, errors="surrogateescape")]
+    rows = read_labelled_files(image_list, SUFFIXES,
+                               lambda path: os.path.lexists(os.path.join(images_dir, path)))
     if len(rows) > 1 and not _is_path(rows[0][1]) and _is_path(rows[1][1]):
         logging.info("Line %d of %s is taken for a header: %r is no path.", rows[0][0],
                      image_list, rows[0][1])
@@ -62,14 +62,6 @@ def read_entries(image_list: str, images_dir: str) -> tuple[list[str], list[str]
     paths = [_relative(path, images_dir) for _, path, _ in rows]
     check_names(paths, image_list)
     return paths, None if unlabelled else [printable(label) for _, _, label in rows]
-
-
-def _split(cells: list[str]) -> tuple[str, str]:
-    """Path and label, blank where there is none; a delimiter before a file's suffix is part of its name."""
-    *path, label = cells
-    if not path or label.lower().endswith(SUFFIXES):
-        path, label = cells, ""
-    return ",".join(path).strip(), label.strip()
 
 
 def _is_path(path: str) -> bool:

@@ -65,9 +65,10 @@ def read_landmarks(path: str) -> dict[str, str | int | None]:
         raise ValueError(f"{path} must hold an object `image_landmark`: image name to landmark or null. "
                          f"Received: {', '.join(stored) if isinstance(stored, dict) else type(stored)}.")
     for name, landmark in table.items():
-        if landmark is not None and not isinstance(landmark, (str, int)):
-            raise ValueError(f"The landmark of an image must be a string, an integer or null in {path}. "
-                             f"Received: {landmark!r} for image {name!r}.")
+        is_number = type(landmark) is int and -2**63 <= landmark < 2**63
+        if landmark is not None and not is_number and not (isinstance(landmark, str) and landmark.strip()):
+            raise ValueError("The landmark of an image must be a string that is not blank, an integer of 64 "
+                             f"bits or null in {path}. Received: {landmark!r:.80} for image {name!r}.")
     check_names(table, path)
     return table
 

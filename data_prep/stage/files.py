@@ -230,7 +230,8 @@ def open_text(path: str, errors: str = "strict") -> Iterator[TextIO]:
                 stored.seek(0)
                 line = next(number for number, row in enumerate(stored, 1)
                             if row.decode(errors="replace").encode() != row)
-                raise ValueError(f"{path} must be UTF-8 text. Received: line {line}: {error}.") from error
+                raise ValueError(f"{path} must be UTF-8 text. Received: line {line}: {error}; some "
+                                 "spreadsheets save cp1252.") from error
 
 
 def read_json(path: str, name: str = "") -> Any:

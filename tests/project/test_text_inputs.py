@@ -70,6 +70,7 @@ class TextInputsTest(FilesTest):
             "images": ("l.txt", "a b/1.jpg\nc,d.jpg\n", "\t", listed),
             "images with labels": ("l.csv", "a b/1.jpg,x\nc/2.jpg,y\n", ",", listed),
             "images with labels and a header": ("l.csv", "image,label\na/1.jpg,x\nc/2.jpg,y\n", ",", listed),
+            "images with labels, semicolons": ("l.csv", "a, b/1.jpg;3\nc/2.jpg;4\n", ";", listed),
             "images with labels, tabs": ("l.tsv", "a, b/1.jpg\t3\nc/2.jpg\t4\n", "\t", listed),
             "places.csv": ("places.csv", "file,domain,place\na.jpg,day,p\nb.jpg,night,q\n", ",", places),
             "images.txt": ("images.txt", "1 a/1.jpg\n2 b/2.jpg\n", " ", birds),

@@ -10,7 +10,7 @@ import contextlib
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 from data_prep.stage import files
@@ -18,24 +18,24 @@ from data_prep.stage import files
 _DELIMITERS = ",;\t"
 _NO_DELIMITER = "\x1f"  # which no text holds
 _WHOLE = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # as "surrogateescape" gives it
 _LONGEST_CELL = 1 << 28  # characters; a solution may list thousands of images
 
 
-def read_rows(path: str, delimiters: str = _DELIMITERS, blanks_are_text: bool = False,
-              errors: str = "strict") -> Iterator[tuple[int, list[str]]]:
+def read_rows(path: str, delimiters: str = _DELIMITERS,
+              blanks_are_text: bool = False) -> Iterator[tuple[int, list[str]]]:
     """The rows of a text file that are not blank, each with its line, from 1.
 
     Args:
         path: the file.
         delimiters: the first of them in the first row parts all cells.
         blanks_are_text: whether blanks inside a row, beside a delimiter, are kept.
-        errors: what becomes of bytes that are not UTF-8, as for `open`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: naming file and line, if it is not text of UTF-8 or its quotes do not close.
     """
-    with files.open_text(path, errors) as file:
+    with files.open_text(path) as file:
         yield from _parsed(path, file, delimiters, blanks_are_text)
 
 
@@ -55,9 +55,8 @@ def read_records(path: str, columns: Iterable[str] = ()) -> Iterator[tuple[int, 
 def _parsed(path: str, file: TextIO, delimiters: str = _DELIMITERS,
             blanks_are_text: bool = False) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(_LONGEST_CELL)
-    first = next((line for line in file if line.strip()), "")
+    first = _first_row(file)
     delimiter = next((mark for mark in delimiters if mark in first), delimiters[0])
-    file.seek(0)
     reader = csv.reader((line.rstrip().lstrip(" ") + "\n" for line in file), delimiter=delimiter,
                         skipinitialspace=not blanks_are_text, strict=True)
     try:
@@ -69,6 +68,12 @@ def _parsed(path: str, file: TextIO, delimiters: str = _DELIMITERS,
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}, must be cells that end where their quotes do. "
                          f"Received: {error}.") from error
+
+
+def _first_row(file: TextIO) -> str:
+    first = next((line for line in file if line.strip()), "")
+    file.seek(0)
+    return first
 
 
 def _with_header(path: str, rows: Iterator[tuple[int, list[str]]],
@@ -141,6 +146,48 @@ def read_list(path: str, *columns: str) -> tuple[list[tuple[int, list[str]]], bo
     places = [header.index(name) if name in header else None for name in columns]
     rows = [(line, ["" if place is None else cells[place] for place in places]) for line, cells in records]
     return [(line, cells) for line, cells in rows if any(cells)], True
+
+
+def read_labelled_files(path: str, suffixes: tuple[str, ...], is_there: Callable[[str], bool]
+                        ) -> list[tuple[int, str, str]]:
+    """Names of files, which may hold delimiters, and what stands after the last delimiter, as a label.
+
+    Names of files need not be UTF-8: such bytes are kept as `os.fsdecode` does, unless no such file is there
+    but one by the same text in cp1252, which spreadsheets save; then all of the file is in cp1252.
+
+    Args:
+        path: the file.
+        suffixes: what names of files end in, in lower case; a last cell that does is no label.
+        is_there: whether a name is that of a file.
+
+    Returns:
+        Line, from 1, name, and label or a blank, of each row that is not blank.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_rows`; of names in UTF-8, labels must be so too.
+    """
+    with files.open_text(path, "surrogateescape") as file:
+        first = _first_row(file)
+        marks = [mark for mark in "\t,;" if mark in first] or ["\t"]
+        delimiter = next((mark for mark in marks if first.rpartition(mark)[0].rstrip(' "').lower().endswith(
+            suffixes)), marks[0])
+        rows = []
+        for line, cells in _parsed(path, file, delimiter, blanks_are_text=True):
+            *name, label = cells
+            if not name or label.lower().endswith(suffixes):
+                name, label = cells, ""
+            rows.append((line, delimiter.join(name).strip(), label.strip()))
+    odd = [name for _, name, _ in rows if _NOT_UTF_8.search(name)]
+    if not odd and (line := next((line for line, _, label in rows if _NOT_UTF_8.search(label)), 0)):
+        raise ValueError(f"{path} must be UTF-8 text. Received: a label in line {line} that is not; some "
+                         "spreadsheets save cp1252.")
+    if not any(map(is_there, odd)) and any(is_there(_cp1252(name)) for name in odd):
+        return [(line, _cp1252(name), _cp1252(label)) for line, name, label in rows]
+    return rows
+
+
+def _cp1252(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 @contextlib.contextmanager

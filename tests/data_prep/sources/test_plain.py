@@ -18,7 +18,7 @@ class ImageListTest(FilesTest):
         self.assertEqual(collection.path_of("a/1.png"), "a/1.png")
 
     def test_paths_with_labels_are_to_train(self):
-        for content in ("a.jpg\t7\nb c.jpg\t-1\n", "\ufeffa.jpg,7\nb c.jpg, -1\n"):
+        for content in ("a.jpg\t7\nb c.jpg\t-1\n", "\ufeffa.jpg,7\nb c.jpg, -1\n", "a.jpg;7\nb c.jpg; -1\n"):
             [split] = self.read(content).splits
             self.assertEqual((split.name, split.ids, split.landmarks.tolist()),
                              ("train", ["a.jpg", "b c.jpg"], [7, -1]))
@@ -32,8 +32,11 @@ class ImageListTest(FilesTest):
         self.assertEqual(self.read("path\na/1.jpg\n").splits[0].ids, ["a/1.jpg"])
         self.assertEqual(self.read("IMG1,7\nIMG2,8\n").splits[0].ids, ["IMG1", "IMG2"])  # names, not paths
 
-    def test_a_comma_in_a_name(self):
-        self.assertEqual(self.read("a,b.jpg\nc.jpg\n").splits[0].ids, ["a,b.jpg", "c.jpg"])
+    def test_delimiters_in_names(self):
+        for content, ids in (("a,b.jpg\nc;d.jpg\n", ["a,b.jpg", "c;d.jpg"]), ("a;b.jpg\n", ["a;b.jpg"]),
+                             ("a,b.jpg;7\nc,e;d.jpg;8\n", ["a,b.jpg", "c,e;d.jpg"]),
+                             ('a;b.jpg,7;8\n"c,d.jpg",e\n', ["a;b.jpg", "c,d.jpg"])):
+            self.assertEqual(self.read(content).splits[0].ids, ids)
 
     def test_whole_paths_into_the_folder(self):
         self.assertEqual(self.read(f"{self.path('a/1.jpg')}\n").splits[0].ids, ["a/1.jpg"])
@@ -46,11 +49,20 @@ class ImageListTest(FilesTest):
         self.assertEqual((split.ids, split.landmarks.tolist()), ([r"caf\xe9.jpg"], [r"caf\xe9"]))
         self.assertEqual(os.fsencode(collection.path_of(r"caf\xe9.jpg")), b"caf\xe9.jpg")
 
+    def test_cp1252_where_the_names_on_disk_say_so(self):
+        self.write("caf\xe9.jpg")
+        for content in ("caf\xe9.jpg;th\xe9\nabsent \u20ac.jpg;b\n", "\xe9,;a.jpg;b\ncaf\xe9.jpg;th\xe9\n"):
+            utf_8, cp1252 = (self.read(content.encode(name)).splits[0] for name in ("utf-8", "cp1252"))
+            self.assertEqual((cp1252.ids, cp1252.landmarks.tolist()), (utf_8.ids, utf_8.landmarks.tolist()))
+        self.write(os.fsdecode(b"caf\xe9.jpg"))  # which the list's own bytes name
+        self.assertEqual(self.read(b"caf\xe9.jpg\n").splits[0].ids, [r"caf\xe9.jpg"])
+
     def test_refuses_bad_lists(self):
         for content, message in (("\n \n", "list.txt must list at least one image. Received: an empty list"),
                                  ("a.jpg\nb.jpg\na.jpg\n", "unique. Received: 'a.jpg' twice in .*list.txt"),
                                  ("../a.jpg\n", "without '..'. Received: '../a.jpg' in .*list.txt"),
                                  ("/etc/a.jpg\n", "Received: '/etc/a.jpg' in .*list.txt"),
+                                 (b"a.jpg;1\nb.jpg;\xe9\n", "UTF-8 .* a label in line 2 .* cp1252"),
                                  ("a.jpg,1\nb.jpg\n", "a label, or none. Received: 'b.jpg', .* in line 2")):
             with self.subTest(message), self.assertRaisesRegex(ValueError, message):
                 self.read(content)
