@@ -206,12 +206,14 @@ def matching(pattern: str, inside: str = "*") -> list[str]:
 
 
 @contextlib.contextmanager
-def open_text(path: str, errors: str = "strict") -> Iterator[TextIO]:
+def open_text(path: str, errors: str = "strict",
+              what: str = "UTF-8 text, not cp1252 as of some spreadsheets") -> Iterator[TextIO]:
     """Text of UTF-8, with or without a byte order mark, its line ends as they are.
 
     Args:
         path: of the file; a pipe will do.
         errors: what becomes of bytes that are not UTF-8, as for `open`.
+        what: what it must be, for the message.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -230,26 +232,26 @@ def open_text(path: str, errors: str = "strict") -> Iterator[TextIO]:
                 stored.seek(0)
                 line = next(number for number, row in enumerate(stored, 1)
                             if row.decode(errors="replace").encode() != row)
-                raise ValueError(f"{path} must be UTF-8 text. Received: line {line}: {error}; some "
-                                 "spreadsheets save cp1252.") from error
+                raise ValueError(f"{path} must be {what}. Received: line {line}: {error}.") from error
 
 
-def read_json(path: str, name: str = "") -> Any:
+def read_json(path: str, what: str = "JSON") -> Any:
     """What a JSON file holds.
 
     Args:
         path: of the file.
-        name: what the message calls it, such as "`scores`"; by default its path.
+        what: what it must be, for the message, such as "scores of delg.evaluate".
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not JSON.
     """
+    with open_text(path, what=what) as file:
+        text = file.read()
     try:
-        with open_text(path) as file:
-            return json.load(file)
-    except (ValueError, RecursionError) as error:  # of bytes, of text, of a nest without end
-        raise ValueError(f"{name or path} must be JSON. Received: {path}: {error}.") from error
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # of text, of a nest without end
+        raise ValueError(f"{path} must be {what}. Received: {error}.") from error
 
 
 def check_room(directory: str, needed: int, purpose: str) -> None:
@@ -280,16 +282,19 @@ def write_checked_json(path: str, value: dict[str, Any]) -> None:
     write_json(path, {**value, "sha256": json_digest(value)})
 
 
-def read_checked_json(path: str) -> dict[str, Any]:
+def read_checked_json(path: str, what: str = "a JSON object") -> dict[str, Any]:
     """The JSON object that `write_checked_json` wrote, without its digest; it may have none.
+
+    Args:
+        path, what: as of `read_json`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not a JSON object, or another than was written.
     """
-    value = read_json(path)
+    value = read_json(path, what)
     if not isinstance(value, dict):
-        raise ValueError(f"{path} must be a JSON object. Received: {type(value).__name__}.")
+        raise ValueError(f"{path} must be {what}. Received: {type(value).__name__}.")
     said = value.pop("sha256", None)
     if said is not None and said != (digest := json_digest(value)):
         raise ValueError(f"{path} must be as it was written: it is damaged or was changed since. Received: "

@@ -126,14 +126,10 @@ def read_whitening(path: str, model: str, dim: int) -> Whitening:
         FileNotFoundError: if there is no such file.
         ValueError: if it is damaged, or was learnt on features of another model or dimension.
     """
-    try:
-        with reading_npz(path, "a whitening (.npz)") as stored:
-            mean, projection, description = map(stored.read, ("mean", "projection", "description"))
-            whitening = Whitening(mean, projection, json.loads(description.item()))
+    with reading_npz(path, "a file of delg.fit_whitening") as stored:
+        mean, projection, description = map(stored.read, ("mean", "projection", "description"))
+        whitening = Whitening(mean, projection, json.loads(description.item()))
         _check(whitening)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("`whitening` must be a file of delg.fit_whitening. "
-                         f"Received: {path!r}: {type(error).__name__}: {error}.") from error
     source, learnt_on = whitening.description["source"], whitening.description["model"]
     if (learnt_on, len(mean)) != (model, dim):
         raise ValueError("`whitening` must be learnt on features of the model it is for. Received: "

@@ -155,12 +155,12 @@ def read_description(index_dir: str) -> dict[str, Any]:
     if not os.path.exists(path):
         raise FileNotFoundError("`index_dir` must hold an index, written by build_index. "
                                 f"Received: {index_dir!r}, which has no index.json.")
+    what = f"a whole description of format {FORMAT}: build the index again"
+    description = stage_files.read_checked_json(path, what)
     try:
-        description = stage_files.read_checked_json(path)
         _check_description(description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} must be a whole description of format {FORMAT}: build the index again. "
-                         f"Received: {type(error).__name__}: {error}.") from error
+        raise ValueError(f"{path} must be {what}. Received: {type(error).__name__}: {error}.") from error
     return description
 
 
@@ -243,8 +243,9 @@ class IndexFiles:
         return content
 
     def read_array(self, stem: str) -> np.ndarray:
+        content = self.read_bytes(stem)
         try:
-            return read_npy(self.read_bytes(stem))
+            return read_npy(content)
         except ValueError as error:
             raise ValueError(f"{self._path(self._arrays[stem])} must be an .npy file: build the index "
                              f"again. Received: {error}.") from error

@@ -102,14 +102,13 @@ def load_weights(model: keras.Model, path: str) -> None:
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"No weight file {path}.")
+    what = f"a file with the weights of the model in {CONFIG_FILE}"
+    with hdf5_files.reading(path, what) as file:
+        _check_shapes(file, {(), *(tuple(weight.shape) for weight in model.variables)})
     try:
-        with hdf5_files.reading(path, "weights of Keras (HDF5)") as file:
-            _check_shapes(file, {(), *(tuple(weight.shape) for weight in model.variables)})
         model.load_weights(path)
     except hdf5_files.FAULTS as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"Weight file {path} must hold the weights of the model in {CONFIG_FILE}. "
-                         f"{reason}") from error
+        raise ValueError(f"{path} must be {what}. Received: {str(error).splitlines()[0]}") from error
 
 
 def _check_shapes(file: h5py.File, shapes: set[tuple[int, ...]]) -> None:

@@ -31,7 +31,7 @@ def read_scores(path: str, flag: str) -> dict[str, Any]:
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f"`{flag}` must be a file of delg.evaluate. Received: {path!r}.")
-    scores = files.read_json(path, f"`{flag}`")
+    scores = files.read_json(path)
     held = scores.get("global") if isinstance(scores, dict) else None
     if not isinstance(held, dict) or not all(isinstance(held.get(name), dict) for name in metrics.PROTOCOLS):
         raise ValueError(f"`{flag}` must hold easy, medium and hard scores under \"global\". "

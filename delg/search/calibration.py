@@ -139,15 +139,15 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
         ValueError: if the file is no calibration, was made for another model or other settings, or what it
             chooses is set by hand.
     """
+    what = "a file of delg.fit_verification"
+    content = read_checked_json(calibration, what)
     try:
-        content = read_checked_json(calibration)
         chosen = {name: content[name] for name in CHOSEN_SETTINGS if name in content}
         settings, features = dict(content["settings"]), dict(content["features"])
         if not chosen:
             raise KeyError(*CHOSEN_SETTINGS)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError("`calibration` must be a file of delg.fit_verification. "
-                         f"Received: {calibration!r}: {error!r}.") from error
+        raise ValueError(f"{calibration} must be {what}. Received: {error!r}.") from error
     refuse_unknown((*CHOSEN_SETTINGS, "validation", "settings", "features"), content, calibration)
     defaults = SearchConfig()
     for name in ("final_order", *chosen):

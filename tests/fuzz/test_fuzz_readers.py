@@ -35,7 +35,8 @@ class OutcomesTest(unittest.TestCase):
                          ("refused", "/folder/a.h5 is bad"))
 
     def test_other_errors_and_messages_are_faults(self):
-        for error in (KeyError("/folder/a.h5"), ValueError("no name")):
+        for error in (KeyError("/folder/a.h5"), ValueError("no name"),
+                      ValueError("/folder/a.h5: /folder/a.h5 is bad")):
             outcome, text = self.read(lambda error=error: _raise(error))
             self.assertEqual(outcome, "traceback", text)
 

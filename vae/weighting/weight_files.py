@@ -31,14 +31,14 @@ def read_channel_weights(path: str) -> dict[str, np.ndarray]:
         FileNotFoundError: there is no such file.
         ValueError: it is not what `write_channel_weights` writes.
     """
+    what = "a file of vae.train_channel_weights"
+    content = files.read_checked_json(path, what)
     try:
-        content = files.read_checked_json(path)
         layers = {name: np.array(weights, np.float32) for name, weights in content["layers"].items()}
         refuse_unknown([field.name for field in dataclasses.fields(WeightTrainConfig)],
                        content.get("config", {}), "its config")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError("`channel_weights` must be a file of vae.train_channel_weights. "
-                         f"Received: {path}: {error!r}.") from error
+        raise ValueError(f"{path} must be {what}. Received: {error!r}.") from error
     for name, weights in layers.items():
         if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
             raise ValueError(f"Channel weights must be finite and not negative. Received: layer {name!r} of "

@@ -179,8 +179,8 @@ def read_labelled_files(path: str, suffixes: tuple[str, ...], is_there: Callable
             rows.append((line, delimiter.join(name).strip(), label.strip()))
     odd = [name for _, name, _ in rows if _NOT_UTF_8.search(name)]
     if not odd and (line := next((line for line, _, label in rows if _NOT_UTF_8.search(label)), 0)):
-        raise ValueError(f"{path} must be UTF-8 text. Received: a label in line {line} that is not; some "
-                         "spreadsheets save cp1252.")
+        raise ValueError(f"{path} must be UTF-8 text, not cp1252 as of some spreadsheets. Received: another "
+                         f"label in line {line}.")
     if not any(map(is_there, odd)) and any(is_there(_cp1252(name)) for name in odd):
         return [(line, _cp1252(name), _cp1252(label)) for line, name, label in rows]
     return rows

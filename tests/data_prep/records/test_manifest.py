@@ -76,7 +76,7 @@ class ManifestTest(unittest.TestCase):
 
     def test_refuses_what_is_not_json(self):
         self.write('{"format": 1, ')
-        with self.assertRaisesRegex(ValueError, "dataset.json must be JSON. Received: "):
+        with self.assertRaisesRegex(ValueError, "dataset.json must be a JSON object. Received: "):
             manifest.load_manifest(self.folder)
 
     def test_refuses_a_missing_key(self):

@@ -101,8 +101,8 @@ class LandmarksTest(FilesTest):
 
     def test_refuses_other_json(self):
         for content, message in (("[1]", "must hold an object `image_landmark`"), ("{", "must be JSON"),
-                                 *((f'{{"image_landmark": {{"b": 1, "a": {value}}}}}', "string that is not blank, an "
-                                    f"integer of 64 bits or null in .*json. Received: .* for image 'a'")
+                                 *((f'{{"image_landmark": {{"b": 1, "a": {value}}}}}', "string that is not "
+                                    "blank, an integer of 64 bits or null in .*json. Received: .* image 'a'")
                                    for value in ("[]", "true", '""', '" "', "1.0", str(2**70))),
                                  ('{"image_landmark": {"a": null}}', "must give an image a landmark"),
                                  ('{"image_landmark": {"../a": "x"}}', r"without '..'. Received: '../a'")):

@@ -121,7 +121,7 @@ class ReadExportConfigTest(unittest.TestCase):
     def test_refusals(self):
         with tempfile.TemporaryDirectory() as folder:
             self.assertIsNone(saving.read_export_config(folder))
-            for content, message in (("{", "export_config.json must be JSON"),
+            for content, message in (("{", "export_config.json must be a JSON object"),
                                      ("{}", "must hold an object with the key \"fingerprint\"")):
                 with open(os.path.join(folder, "export_config.json"), "w", encoding="utf-8") as file:
                     file.write(content)

@@ -61,7 +61,7 @@ class ModelFilesTest(unittest.TestCase):
 
     def test_broken_config(self):
         self._write("config.json", "{")
-        with self.assertRaisesRegex(ValueError, "config.json must be JSON"):
+        with self.assertRaisesRegex(ValueError, "config.json must be a JSON object"):
             model_files.read_config(self.folder)
 
     def test_weights_of_other_shapes_are_not_read(self):
@@ -71,7 +71,7 @@ class ModelFilesTest(unittest.TestCase):
         model_files.load_weights(model, path)
         with h5py.File(path, "a") as file:
             file["strange"] = np.zeros((5, 5))
-        with self.assertRaisesRegex(ValueError, "best.weights.h5 must hold the weights .*strange is float64 "
+        with self.assertRaisesRegex(ValueError, "best.weights.h5 must be a file with .*strange is float64 "
                                     r"\(5, 5\), as no weight of the model"):
             model_files.load_weights(model, path)
 
@@ -96,13 +96,13 @@ class ModelFilesTest(unittest.TestCase):
         other = build_delg(dataclasses.replace(_TINY, width=0.125))
         model_files.write_config(self.folder, self.config)
         model_files.save_weights(other, model_files.weight_path(self.folder, "best"))
-        with self.assertRaisesRegex(ValueError, "best.weights.h5 must hold the weights of the"):
+        with self.assertRaisesRegex(ValueError, "best.weights.h5 must be a file with the weights of the"):
             load_delg(self.folder)
 
     def test_truncated_weights(self):
         model_files.write_config(self.folder, self.config)
         self._write("best.weights.h5", "not a weight file")
-        with self.assertRaisesRegex(ValueError, "best.weights.h5 must hold the weights"):
+        with self.assertRaisesRegex(ValueError, "best.weights.h5 must be a file with the weights"):
             load_delg(self.folder)
 
     def test_refuses_unknown_weights(self):

@@ -17,7 +17,7 @@ class ChannelWeightsFileTest(FilesTest):
 
     def test_refuses_other_files(self):
         for content in ("no json", "[]", '{"layers": [1]}', '{"layers": {"latent": ["a"]}}'):
-            with self.assertRaisesRegex(ValueError, "must be a file of vae.train_channel_weights. .*w.json"):
+            with self.assertRaisesRegex(ValueError, "w.json must be a file of vae.train_channel_weights."):
                 read_channel_weights(self.write("w.json", content))
 
     def test_refuses_negative_weights(self):
