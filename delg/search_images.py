@@ -8,6 +8,7 @@ Writes one file with ranks, similarities, inliers and transforms; a finished one
 settings is kept. Verifying takes some 5 ms a pair and processor, so 70 queries times 100 results half a
 minute on two. `--verifier=paper` runs the recipe of DELG's reference implementation, some forty times slower.
 An index of type asmk or binary_asmk ranks by local features, without re-rankers or `--expand_query`.
+`--local_index_dir` sums both: an index of global descriptors, and one of local features of the same images.
 `--index_features` may hold more images than the index. `--rerankers=alpha_qe,diffusion` re-ranks the global
 search, in that order, before anything is verified.
 """
@@ -24,6 +25,9 @@ _QUERY_FEATURES = flags.DEFINE_string(
 _INDEX_FEATURES = flags.DEFINE_string(
     "index_features", None, "Glob or folder of the index images' feature shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_index.", required=True)
+_LOCAL_INDEX_DIR = flags.DEFINE_string(
+    "local_index_dir", "", "Folder of delg.build_index with an index of local features of the same images, "
+    "whose similarities are added to those of global descriptors. Empty: none.")
 _OUTPUT = config_flags.define_output("output", "The ranking to write, ranking.h5.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
@@ -39,7 +43,7 @@ def main(_: list[str]) -> None:
     if _CALIBRATION.value:
         config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value)
     ranking = retrieval.search(_QUERY_FEATURES.value, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
-                               config, _NUM_WORKERS.value)
+                               config, _NUM_WORKERS.value, _LOCAL_INDEX_DIR.value)
     command_line.finish(
         f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
         f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "

@@ -1,9 +1,9 @@
 """A folder of photographs with its work folder: the model, features and index, kept up to date.
 
 The work folder holds `model/` (a SavedModel, where none is named), `features/` (see
-`delg.features.folder_features`), `index/` and `collection.json`: the folder of photographs, the feature
-shards that the index is of, and the least number of inliers that counts, with the number of images it was
-found on.
+`delg.features.folder_features`), `index/` of global descriptors, `local_index/` of local features where there
+are any, and `collection.json`: the folder of photographs, the feature shards that the indexes are of, and the
+least number of inliers that counts, with the number of images it was found on.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from typing import Any, NamedTuple
 from data_prep.stage import files, lock
 from delg.features.describing import ImageDescriber
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
+from delg.features.reader import FeatureReader
 from delg.features.shards import read_shard_attributes
 from delg.index import building
 from delg.settings.extraction import ExtractConfig
+from delg.settings.index import IndexConfig
 from delg.settings.untrained import UntrainedConfig
 from delg.untrained.exporting import export_untrained
 
 _STATE = "collection.json"
+# Few codewords, learnt in a second: chosen, see docs/decisions/0069-sum-of-evidence.md.
+_LOCAL_INDEX = IndexConfig(index_type="binary_asmk", num_training_descriptors=20_480)
 
 
 class Collection(NamedTuple):
@@ -55,6 +59,12 @@ class Collection(NamedTuple):
     def path_of(self, image_id: str) -> str:
         """Path of the file of a photograph."""
         return os.path.join(self.images_dir, self.folder.path_of[image_id])
+
+    @property
+    def local_index_dir(self) -> str:
+        """Folder of the index of local features; empty where no photograph has any."""
+        has_one = _read_state(self.work_dir).get("has_local_index", False)
+        return _local_index_dir(self.work_dir) if has_one else ""
 
     @property
     def min_inliers(self) -> int:
@@ -119,13 +129,23 @@ def _in_precision_of(features_dir: str, config: ExtractConfig) -> ExtractConfig:
     return dataclasses.replace(config, precision=read_shard_attributes(paths[0])[0]["precision"])
 
 
+def _local_index_dir(work_dir: str) -> str:
+    return os.path.join(work_dir, "local_index")
+
+
 def _index(collection: Collection) -> None:
-    """Builds the index anew unless it is of these very shards, whose names say what is in them."""
+    """Builds the indexes anew unless they are of these very shards, whose names say what is in them."""
     names = [os.path.basename(path) for path in collection.folder.shards]
     state = _read_state(collection.work_dir)
-    if state.get("indexed") != names:
+    has_local_index = state.get("has_local_index")
+    if has_local_index is None or state.get("indexed") != names:
         building.build_index(collection.features_dir, collection.index_dir)
-    now = {**state, "images_dir": os.path.abspath(collection.images_dir), "indexed": names}
+        with FeatureReader(collection.features_dir) as features:
+            has_local_index = bool(features.num_local_features.any())
+        if has_local_index:
+            building.build_index(collection.features_dir, _local_index_dir(collection.work_dir), _LOCAL_INDEX)
+    now = {**state, "images_dir": os.path.abspath(collection.images_dir), "indexed": names,
+           "has_local_index": has_local_index}
     if now != state:
         _write_state(collection.work_dir, now)
 

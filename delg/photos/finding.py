@@ -75,7 +75,8 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
             features = os.path.join(folder, "queries.h5")
             _describe(collection, queries, box, features)
         ranking = retrieval.search(features, collection.features_dir, collection.index_dir,
-                                   os.path.join(folder, "ranking.h5"), config)
+                                   os.path.join(folder, "ranking.h5"), config,
+                                   local_index_dir=collection.local_index_dir)
         if not config.min_inliers and ranking.num_verified:
             collection.keep_min_inliers(ranking.floor)
         with FeatureReader(features) as asked, FeatureReader(collection.features_dir) as images:

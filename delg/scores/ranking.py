@@ -3,6 +3,7 @@
 `query_ids` [Q], `index_ids` [N], `ranks` [Q, K] int32 rows of `index_ids`, best first, `similarities` [Q, K]
 float32, `num_inliers` [Q, K] int32 (-1: not verified), `transforms` [Q, V, 3, 3] float32 from index pixels
 (x, y, 1) to query pixels, aligned with `ranks[:, :V]` (NaN where none was found). The V verified come first.
+`local_similarities` [Q, K] float32 where an index of local features was searched beside that of global ones.
 Attribute `config`: JSON of the search settings, the features' fingerprint and the inputs.
 """
 
@@ -18,6 +19,8 @@ import numpy as np
 from data_prep.stage import hdf5_files
 from delg.settings.search import SearchConfig
 
+_LOCAL = "local_similarities"
+
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
@@ -30,6 +33,12 @@ class Ranking:
     num_inliers: np.ndarray  # int32 [Q, K]; -1: not verified
     transforms: np.ndarray  # float32 [Q, V, 3, 3]; NaN: none found
     config: dict[str, Any]
+    local_similarities: np.ndarray | None = None  # float32 [Q, K], of aggregated local features
+
+    @property
+    def scores(self) -> np.ndarray:
+        """float32 [Q, K]: what results are ordered by before verification."""
+        return summed(self.similarities, self.local_similarities, self.search_config.local_weight)
 
     @property
     def num_verified(self) -> int:
@@ -48,13 +57,28 @@ class Ranking:
         return max(1, self.config.get("min_inliers", 0))
 
     def global_columns(self) -> np.ndarray:
-        """int64 [Q, K]: columns in the order before verification, by similarity; the lower row first among
-        equals, as in every search of an index."""
-        return np.lexsort((self.ranks, -self.similarities))
+        """int64 [Q, K]: columns in the order before verification, by score; the lower row first among equals,
+        as in every search of an index."""
+        return np.lexsort((self.ranks, -self.scores))
 
     def global_ranks(self) -> np.ndarray:
         """int32 [Q, K]: `ranks` in the order before verification."""
         return np.take_along_axis(self.ranks, self.global_columns(), 1)
+
+
+def summed(similarities: np.ndarray, local_similarities: np.ndarray | None, weight: float) -> np.ndarray:
+    """similarity + weight * sqrt(local similarity), float32; the similarity where there is no other.
+
+    Ours, see docs/decisions/0069-sum-of-evidence.md.
+
+    Args:
+        similarities: float32, cosines of global descriptors or a re-ranker's scores.
+        local_similarities: float32, of the same shape; of aggregated local features, in [0, 1].
+        weight: of these.
+    """
+    if local_similarities is None:
+        return similarities
+    return similarities + np.float32(weight) * np.sqrt(np.maximum(local_similarities, 0))
 
 
 def write_ranking(path: str, ranking: Ranking) -> None:
@@ -66,6 +90,8 @@ def write_ranking(path: str, ranking: Ranking) -> None:
         for name, dtype in (("ranks", np.int32), ("similarities", np.float32), ("num_inliers", np.int32),
                             ("transforms", np.float32)):
             writer.write_array(name, np.asarray(getattr(ranking, name), dtype))
+        if ranking.local_similarities is not None:
+            writer.write_array(_LOCAL, np.asarray(ranking.local_similarities, np.float32))
         writer.describe(config=json.dumps(ranking.config))
 
 
@@ -81,9 +107,12 @@ def read_ranking(path: str) -> Ranking:
     with hdf5_files.reading(path, "a ranking of delg.search_images (HDF5)") as file:
         ids = {name: [value.decode() for value in file[name][()]] for name in ("query_ids", "index_ids")}
         arrays = {name: file[name][()] for name in ("ranks", "similarities", "num_inliers", "transforms")}
+        if _LOCAL in file:
+            arrays[_LOCAL] = file[_LOCAL][()]
         config = json.loads(file.attrs["config"])
     shape = arrays["ranks"].shape
-    if not (len(shape) == 2 and shape == arrays["similarities"].shape == arrays["num_inliers"].shape
+    of_results = {array.shape for name, array in arrays.items() if name != "transforms"}
+    if not (len(shape) == 2 and of_results == {shape}
             and shape[0] == len(ids["query_ids"]) == len(arrays["transforms"])):
         raise ValueError(f"{path}: arrays must have one row per query. Received: "
                          f"{len(ids['query_ids'])} queries, "

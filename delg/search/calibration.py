@@ -183,13 +183,13 @@ def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
             images: np.ndarray) -> Iterator[np.ndarray]:
     """int32 [Q, K] ranks of one candidate after the other."""
     order = ranking.global_columns()
-    ranks, similarities, num_inliers = (np.take_along_axis(array, order, 1) for array in
-                                        (ranking.ranks, ranking.similarities, ranking.num_inliers))
+    ranks, scores, num_inliers = (np.take_along_axis(array, order, 1) for array in
+                                  (ranking.ranks, ranking.scores, ranking.num_inliers))
     floor = ranking.config["min_inliers"]
     for candidate in tried:
         config = dataclasses.replace(ranking.search_config, final_order="fused",
                                      **{**candidate, "min_inliers": candidate["min_inliers"] or floor})
-        orders = [verified_order.verified_order(similarities[query], num_inliers[query], ranking.num_verified,
+        orders = [verified_order.verified_order(scores[query], num_inliers[query], ranking.num_verified,
                                                 config, descriptor, images[ranks[query]])
                   for query, descriptor in enumerate(queries)]
         yield np.take_along_axis(ranks, np.array(orders), 1)

@@ -21,7 +21,7 @@ from delg.settings.search import SearchConfig
 _ROWS = 2**14  # descriptors compared at once
 _LARGEST_DISTANCE = 0.02  # of unit descriptors that differ by rounding; chosen: ten times that of float16
 _ASKED_IMAGES = 16  # of an index of local features; chosen
-_OWN_SHARE = 0.8  # of the largest similarity, that an image has to itself at least; chosen
+_OWN_SIMILARITY = 0.8  # that an image has to itself at least, 1 but for rounding; chosen
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
 
 
@@ -52,8 +52,8 @@ def check_content(images: FeatureReader, feature_rows: np.ndarray, index_feature
                   index_dir: str) -> None:
     """Raises ValueError if features of the index's ids are not those that it was built from.
 
-    Descriptors are compared; where an index has none, some images are asked for by their local features, and
-    most have to be among those most like themselves.
+    Descriptors are compared; where an index has none, the local features of some images, most of which have
+    to be what the index holds of them.
 
     Args:
         images: features of the index images, and maybe of others.
@@ -66,10 +66,9 @@ def check_content(images: FeatureReader, feature_rows: np.ndarray, index_feature
         other = _first_other(DescriptorStore.of(index.descriptors), images.global_descriptors, feature_rows)
     else:
         asked = np.unique(np.linspace(0, len(feature_rows) - 1, _ASKED_IMAGES).astype(int))
-        local = (images.local_features(feature_rows[row]).descriptors for row in asked)
-        rows, similarities = index.search(local, len(index))
-        own = similarities[rows == asked[:, None]]
-        strangers = asked[own < _OWN_SHARE * similarities[:, 0]]
+        local = [images.local_features(feature_rows[row]).descriptors for row in asked]
+        own = index.similarities(local, of_images=True)[np.arange(len(asked)), asked]
+        strangers = asked[(own < _OWN_SIMILARITY) & [len(of_image) > 0 for of_image in local]]
         other = strangers[0] if 2 * len(strangers) > len(asked) else None
     if other is not None:
         raise ValueError("`index_features` must be those that `index_dir` was built from. Received: "
@@ -100,9 +99,9 @@ def rows_of(index_ids: list[str], images: FeatureReader, index_features: str) ->
     return np.array([images.row_of[image_id] for image_id in index_ids], np.int64)
 
 
-def digest(queries: FeatureReader, images: FeatureReader, index_dir: str) -> str:
-    """SHA-256 of what a ranking is made from: the index, and ids, settings and global descriptors of both."""
-    digest = hashlib.sha256(content_digest(read_description(index_dir)).encode())
+def digest(queries: FeatureReader, images: FeatureReader, *index_dirs: str) -> str:
+    """SHA-256 of what a ranking is made from: indexes, and ids, settings and global descriptors of both."""
+    digest = hashlib.sha256("".join(map(content_digest, map(read_description, index_dirs))).encode())
     for reader in (queries, images):
         digest.update(json.dumps([reader.ids, reader.config], sort_keys=True).encode())
         digest.update(np.ascontiguousarray(reader.global_descriptors))

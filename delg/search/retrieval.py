@@ -11,15 +11,15 @@ from delg.features.reader import FeatureReader
 from delg.index.building import load_index
 from delg.index.files import read_description
 from delg.index.kind import Index, ranked_by
-from delg.scores.ranking import Ranking, write_ranking
-from delg.search import floor, inputs, verified_order, verifying
-from delg.search.rerankers import stack
-from delg.settings.kinds import LOCAL_FEATURES, VERIFIERS
+from delg.scores.ranking import Ranking, summed, write_ranking
+from delg.search import first_search, floor, inputs, verified_order, verifying
+from delg.search.first_search import Found
+from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
 
 def search(query_features: str, index_features: str, index_dir: str, output: str,
-           config: SearchConfig, num_workers: int = 0) -> Ranking:
+           config: SearchConfig, num_workers: int = 0, local_index_dir: str = "") -> Ranking:
     """Ranks the index images for every query, re-ranks and verifies the first and writes the ranking.
 
     Every pair is verified once, whatever protocols it serves later. A finished ranking of the same inputs
@@ -32,6 +32,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         output: path of ranking.h5.
         config: settings; those that a verifier brings along, as "paper" does, come before them.
         num_workers: processes that verify; 0: one per processor where the work is worth it.
+        local_index_dir: written by delg.build_index from the same features, an index of local features whose
+            similarities are added to those of global descriptors; empty: there is none.
 
     Returns:
         The ranking, as written.
@@ -45,7 +47,12 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         inputs.check_inputs(queries, query_features, images, index_features, index, index_dir)
         feature_rows = inputs.rows_of(index.ids, images, index_features)
         inputs.check_content(images, feature_rows, index_features, index, index_dir)
-        digest = inputs.digest(queries, images, index_dir)
+        local_index = None
+        if local_index_dir:
+            local_index = first_search.load_local_index(local_index_dir, index, index_dir)
+            rows = inputs.rows_of(local_index.ids, images, index_features)
+            inputs.check_content(images, rows, index_features, local_index, local_index_dir)
+        digest = inputs.digest(queries, images, *filter(None, (index_dir, local_index_dir)))
         requested = dataclasses.asdict(config)
         kept = inputs.finished(output, requested, digest)
         if kept is not None:
@@ -53,7 +60,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             return kept
         verifier = VERIFIERS.get(config.verifier)  # None: similarity alone decides
         config = config if verifier is None else verifier.settle(config)
-        ranks, similarities = _first_search(queries, index, config)
+        found = first_search.first_search(queries, index, local_index, config)
+        ranks = found.ranks
         num_verified = min(config.num_rerank, ranks.shape[1]) if verifier is not None else 0
         if num_verified and not (queries.num_local_features.any() and images.num_local_features.any()):
             logging.warning("No local features in %s: results are not verified.",
@@ -66,43 +74,30 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                                            ranks[:, :num_verified].size, queries, images) as verify:
                 config = floor.with_floor(config, verify, ranks, feature_rows)
                 results = verify("Verifying", feature_rows[ranks[:, :num_verified]])
-                for query, (counts, found) in enumerate(results):
+                for query, (counts, of_pairs) in enumerate(results):
                     num_inliers[query, :num_verified] = counts
-                    transforms[query] = found
-            _reorder(ranks, similarities, num_inliers, transforms, queries.global_descriptors, index, config)
+                    transforms[query] = of_pairs
+            _reorder(found, num_inliers, transforms, queries.global_descriptors, index, config)
     settings = {**dataclasses.asdict(config), "fingerprint": images.config.get("fingerprint", ""),
                 "query_features": query_features, "index_features": index_features,
                 "ranked_by": ranked_by(read_description(index_dir)["type"]),
                 "min_inliers_calibrated": requested["min_inliers"] == 0 != config.min_inliers,
                 "requested": requested, "inputs": digest}
-    ranking = Ranking(queries.ids, index.ids, ranks, similarities, num_inliers, transforms, settings)
+    ranking = Ranking(queries.ids, index.ids, ranks, found.similarities, num_inliers, transforms, settings,
+                      found.local_similarities)
     write_ranking(output, ranking)
     return ranking
 
 
-def _first_search(queries: FeatureReader, index: Index,
-                  config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The ranking before verification: by local features where the index is of these."""
-    if index.ranked_by == LOCAL_FEATURES:
-        if config.rerankers or config.expand_query:
-            raise ValueError("`rerankers` and `expand_query` must be off where `index_dir` is an index of "
-                             "local features: they move global descriptors. Received: "
-                             f"rerankers={config.rerankers!r}, expand_query={config.expand_query}.")
-        return index.search((queries.local_features(row).descriptors for row in range(len(queries))),
-                            config.num_neighbors)
-    if not config.rerankers:
-        return index.search(queries.global_descriptors, config.num_neighbors)
-    return stack.rerank(queries.global_descriptors, index.descriptors, config, index.search)
-
-
-def _reorder(ranks: np.ndarray, similarities: np.ndarray, num_inliers: np.ndarray, transforms: np.ndarray,
-             queries: np.ndarray, index: Index, config: SearchConfig) -> None:
+def _reorder(found: Found, num_inliers: np.ndarray, transforms: np.ndarray, queries: np.ndarray, index: Index,
+             config: SearchConfig) -> None:
     """Puts each query's results into their final order, the verified before the others; in place."""
     num_verified = transforms.shape[1]
-    for query in range(len(ranks)):
-        descriptors = index.descriptors[ranks[query]] if config.expand_query else None
-        order = verified_order.verified_order(similarities[query], num_inliers[query], num_verified, config,
+    scores = summed(found.similarities, found.local_similarities, config.local_weight)
+    for query in range(len(scores)):
+        descriptors = index.descriptors[found.ranks[query]] if config.expand_query else None
+        order = verified_order.verified_order(scores[query], num_inliers[query], num_verified, config,
                                               queries[query], descriptors)
-        for array in (ranks, similarities, num_inliers):
-            array[query] = array[query, order]
+        found.reorder(query, order)
+        num_inliers[query] = num_inliers[query, order]
         transforms[query] = transforms[query, order[:num_verified]]

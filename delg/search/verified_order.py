@@ -35,7 +35,7 @@ def verified_order(similarities: np.ndarray, num_inliers: np.ndarray, num_verifi
     """Where the results of one query go once the first of them are verified; the verified stay first.
 
     Args:
-        similarities: float32, [K], descending.
+        similarities: float32, [K], descending; what results are ordered by before they are verified.
         num_inliers: int, [K]; of the verified.
         num_verified: results that were verified, the first.
         config: how inliers and similarity make the order; its `min_inliers` is the floor.
@@ -48,9 +48,7 @@ def verified_order(similarities: np.ndarray, num_inliers: np.ndarray, num_verifi
     verified, by_global = np.s_[:num_verified], similarities
     if config.expand_query:
         expanded = expand_query(query, descriptors[verified], num_inliers[verified], config.min_inliers)
-        by_global = descriptors @ expanded
-        if config.rerankers:  # their scores move by as much as the cosines do
-            by_global += similarities - descriptors @ query
+        by_global = similarities + descriptors @ (expanded - query)  # all that is summed moves as cosines do
     scores = verified_scores(by_global[verified], num_inliers[verified], config.min_inliers,
                              config.inlier_weight, config.final_order)
     return np.concatenate([np.argsort(-scores, kind="stable"),

@@ -20,6 +20,10 @@ class GlobalSearchConfig:
         "", help="what re-orders the results of the global search, one after another, what changes the "
         "index first; empty: nothing", choices=RERANKERS, many=True)
 
+    local_weight: float = setting(
+        4.0, help="weight of the square root of the similarity of local features beside that of global "
+        "descriptors, where an index of them is searched too", range="[0, inf)")
+
     @property
     def reranker_names(self) -> tuple[str, ...]:
         """The re-rankers of the global search, in order."""

@@ -69,20 +69,26 @@ class AsmkIndex:
         remaining = iter(descriptors)
         at_once = min(_BATCH_QUERIES, max(1, _MAX_SIMILARITIES // self.num_places))
         while some := list(itertools.islice(remaining, at_once)):
-            scores = self._scores(some)
+            scores = self.similarities(some)
             found = np.array([rank_by_similarity(of_query, wanted) for of_query in scores])
             rows.append(found)
             similarities.append(np.take_along_axis(scores, found, axis=1))
         return np.concatenate(rows), np.concatenate(similarities)
 
-    def _scores(self, descriptors: list[np.ndarray]) -> np.ndarray:
-        """Similarities float32 [Q, N] of some queries to all images."""
+    def similarities(self, descriptors: Sequence[np.ndarray], of_images: bool = False) -> np.ndarray:
+        """Similarities of some queries to all images: float32 [Q, N], as of `search`.
+
+        Args:
+            descriptors: float32 [n, d] of each of Q queries.
+            of_images: whether each belongs to one codeword, as in the index: an image is then 1 like itself.
+        """
+        aggregate = self.quantizer.aggregate_image if of_images else self.quantizer.aggregate_query
         for of_query in descriptors:
             if of_query.ndim != 2 or len(of_query) and of_query.shape[1] != self.dimension:
                 raise ValueError(f"Local descriptors of a query must be [n, {self.dimension}] as those of "
                                  f"the index are. Received: shape {of_query.shape}.")
         with one_thread_each(max(map(len, descriptors))) as threads:
-            entries = list(threads.map(self.quantizer.aggregate_query, descriptors))
+            entries = list(threads.map(aggregate, descriptors))
         queries = InvertedFile.of_images(entries, len(self.weights))
         scores = np.zeros((len(descriptors), self.num_places), np.float32)
         start = 0

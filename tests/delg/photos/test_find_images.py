@@ -36,7 +36,8 @@ class FindImagesTest(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.given = pathlib.Path(folder.name)
         cls.saved_model = cls.given / "saved_model"
-        ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=0.0).save(str(cls.saved_model))
+        module = ExtractionModule(tiny_model(patches=True), RECEPTIVE_FIELD, attention_threshold=0.0)
+        module.save(str(cls.saved_model))
         photos = cls.given / "photos"
         (photos / "trip").mkdir(parents=True)
         for seed in range(4):

@@ -1,0 +1,109 @@
+"""The search before verification: by global descriptors, by local features, or by the sum of both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from delg.features.reader import FeatureReader
+from delg.index.building import load_index
+from delg.index.kind import Index
+from delg.scores.ranking import summed
+from delg.search.rerankers import stack
+from delg.settings.kinds import GLOBAL_DESCRIPTORS, LOCAL_FEATURES
+from delg.settings.search import SearchConfig
+
+_BATCH_QUERIES = 64  # compared with all images at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Results of Q queries, best first.
+
+    Attributes:
+        ranks: int32, [Q, K]; rows of the index.
+        similarities: float32, [Q, K].
+        local_similarities: float32, [Q, K], of aggregated local features; None where they are not summed.
+    """
+
+    ranks: np.ndarray
+    similarities: np.ndarray
+    local_similarities: np.ndarray | None = None
+
+    def reorder(self, query: int, order: np.ndarray) -> None:
+        """Puts the results of a query into another order."""
+        for array in (self.ranks, self.similarities, self.local_similarities):
+            if array is not None:
+                array[query] = array[query, order]
+
+
+def load_local_index(local_index_dir: str, index: Index, index_dir: str) -> Index:
+    """The index of local features that stands beside one of global descriptors.
+
+    Raises:
+        FileNotFoundError: there is no index.
+        ValueError: it is of another kind, another model or other images, or `index` ranks by local features.
+    """
+    local_index = load_index(local_index_dir)
+    for directory, flag, found, expected in (
+            (local_index_dir, "local_index_dir", local_index, LOCAL_FEATURES),
+            (index_dir, "index_dir", index, GLOBAL_DESCRIPTORS)):
+        if found.ranked_by != expected:
+            raise ValueError(f"`{flag}` must be an index of {expected} where both are searched. "
+                             f"Received: {directory!r}, of {found.ranked_by}.")
+    if local_index.fingerprint != index.fingerprint or set(local_index.ids) != set(index.ids):
+        raise ValueError("`local_index_dir` must be of the model and images of `index_dir`. Received: "
+                         f"{local_index_dir!r}, {len(local_index)} images of model "
+                         f"{local_index.fingerprint!r}, for {len(index)} of {index.fingerprint!r}.")
+    return local_index
+
+
+def first_search(queries: FeatureReader, index: Index, local_index: Index | None,
+                 config: SearchConfig) -> Found:
+    """The results of every query before any is verified.
+
+    Args:
+        queries: features.
+        index: of global descriptors, or of local features.
+        local_index: of the same images by local features, its similarities to be added; None: there is none.
+        config: says how many results are kept, what re-ranks them and what local features weigh.
+
+    Raises:
+        ValueError: if global descriptors are to be moved where the index has none.
+    """
+    if index.ranked_by == LOCAL_FEATURES:
+        if config.rerankers or config.expand_query:
+            raise ValueError("`rerankers` and `expand_query` must be off where `index_dir` is an index of "
+                             "local features: they move global descriptors. Received: "
+                             f"rerankers={config.rerankers!r}, expand_query={config.expand_query}.")
+        return Found(*index.search((queries.local_features(row).descriptors for row in range(len(queries))),
+                                   config.num_neighbors))
+    if local_index is None:
+        return Found(*_by_global(queries.global_descriptors, index, config))
+    found = list(_by_both(queries, index, local_index, config))
+    return Found(*(np.concatenate(arrays) for arrays in zip(*found)))
+
+
+def _by_global(queries: np.ndarray, index: Index, config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
+    if not config.rerankers:
+        return index.search(queries, config.num_neighbors)
+    return stack.rerank(queries, index.descriptors, config, index.search)
+
+
+def _by_both(queries: FeatureReader, index: Index, local_index: Index,
+             config: SearchConfig) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Ranks, similarities and local similarities of some queries after the other: all images, or the
+    candidates of an approximate index, in the order of the sum, then the first of them."""
+    row_of = {image_id: row for row, image_id in enumerate(local_index.ids)}
+    columns = np.array([row_of[image_id] for image_id in index.ids])
+    every = dataclasses.replace(config, num_neighbors=0)
+    for first in range(0, len(queries), _BATCH_QUERIES):
+        rows = range(first, min(first + _BATCH_QUERIES, len(queries)))
+        ranks, similarities = _by_global(queries.global_descriptors[rows.start:rows.stop], index, every)
+        local = local_index.similarities([queries.local_features(row).descriptors for row in rows])
+        local = np.take_along_axis(local, columns[ranks], axis=1)
+        order = np.argsort(-summed(similarities, local, config.local_weight), axis=1, kind="stable")
+        order = order[:, :config.num_neighbors or order.shape[1]]
+        yield tuple(np.take_along_axis(array, order, axis=1) for array in (ranks, similarities, local))
