@@ -42,15 +42,13 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
                                  f"Received: {' '.join(map(repr, argv[1:])) or 'nothing'}.")
             main(argv)
             sys.stdout.flush()
-        except ending.Terminated:
+        except KeyboardInterrupt as error:
             if _DEBUG.value:
                 traceback.print_exc()
-            print(f"Ended by SIGTERM; {_GOES_ON}", file=sys.stderr, flush=True)
-            os._exit(ending.STATUS)  # what libraries do as a process ends can wait for other machines
-        except KeyboardInterrupt:
-            if _DEBUG.value:
-                raise
-            _leave(f"Interrupted; {_GOES_ON}", INTERRUPTED)
+            how, status = (("Ended by SIGTERM", ending.STATUS) if isinstance(error, ending.Terminated) else
+                           ("Interrupted", INTERRUPTED))
+            print(f"{how}; {_GOES_ON}", file=sys.stderr, flush=True)
+            os._exit(status)  # what libraries do as a process ends can wait for workers and other machines
         except Exception as error:
             if isinstance(error, BrokenPipeError) and _is_stdout_closed():
                 _leave_quietly()

@@ -74,6 +74,6 @@ def _done(do: Callable[[_Job], None], jobs: Sequence[_Job], workers: int) -> Ite
             for future in concurrent.futures.as_completed(running):
                 future.result()
                 yield running[future]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:  # after Ctrl-C all processes end with this one
+            pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
             raise
