@@ -109,7 +109,8 @@ def diffuse(queries: np.ndarray, descriptors: np.ndarray, candidates: np.ndarray
 
     The walk starts at the first `num_seeds` candidates, by cosine^gamma to the query, and stays among the
     candidates (truncation, section 4.3 of the paper): the graph is as small as their number, however large
-    the index. Where the candidates are the whole index, one graph serves all queries.
+    the index. Where the candidates are the whole index, one graph serves all queries. Equal descriptors count
+    once: they would fill each other's lists of neighbours, and most walks would never come to them.
 
     Args:
         queries: float32, [Q, D], unit norm.
@@ -123,21 +124,36 @@ def diffuse(queries: np.ndarray, descriptors: np.ndarray, candidates: np.ndarray
     Returns:
         float32, [Q, M], aligned with `candidates`, at most 1; 0 where the walk never comes.
     """
-    cosines = np.stack([descriptors[rows] @ query for query, rows in zip(queries, candidates[:, :num_seeds])])
-    starts = np.maximum(cosines, 0) ** np.float32(gamma)
+    def starts(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        return np.maximum(vectors @ query, 0) ** np.float32(gamma)
+
     if candidates.shape[1] == len(descriptors):
-        seeds = np.zeros((len(descriptors), len(queries)), np.float32)
-        np.put_along_axis(seeds, candidates[:, :num_seeds].T, starts.T, 0)
-        graph = neighbor_graph(descriptors, num_neighbors, gamma)
-        states = np.take_along_axis(solve(graph, seeds, alpha).T, candidates, 1)
+        first, number = _distinct(descriptors)
+        seeds = np.zeros((len(first), len(queries)), np.float32)
+        for column, (query, rows) in enumerate(zip(queries, candidates)):
+            best = rows[np.sort(np.unique(number[rows], return_index=True)[1])[:num_seeds]]
+            seeds[number[best], column] = starts(query, descriptors[best])
+        graph = neighbor_graph(descriptors[first], num_neighbors, gamma)
+        states = np.take_along_axis(solve(graph, seeds, alpha)[number].T, candidates, 1)
     else:
         states = np.empty(candidates.shape, np.float32)
-        for query, rows in enumerate(candidates):
-            seeds = np.zeros((len(rows), 1), np.float32)
-            seeds[:num_seeds, 0] = starts[query]
-            states[query] = solve(neighbor_graph(descriptors[rows], num_neighbors, gamma), seeds, alpha)[:, 0]
+        for state, query, rows in zip(states, queries, candidates):
+            vectors = descriptors[rows]
+            first, number = _distinct(vectors)
+            vectors = vectors[first]
+            seeds = np.zeros((len(first), 1), np.float32)
+            seeds[:num_seeds, 0] = starts(query, vectors[:num_seeds])
+            state[:] = solve(neighbor_graph(vectors, num_neighbors, gamma), seeds, alpha)[number, 0]
     states = np.maximum(states, 0)
     return states / np.maximum(states.max(axis=1, keepdims=True), _TINY)
+
+
+def _distinct(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [n] of descriptors [N, D] that equal no earlier one, and which of these each row [N] equals."""
+    numbers: dict[bytes, int] = {}
+    number = np.array([numbers.setdefault(descriptors[row].tobytes(), len(numbers))
+                       for row in range(len(descriptors))])
+    return np.unique(number, return_index=True)[1], number
 
 
 def _rerank(state: RankingState, config: DiffusionConfig) -> RankingState:

@@ -21,7 +21,7 @@ def clusters(num_clusters=6, per_cluster=10, dimension=16, noise=0.25, seed=0):
 
 
 def share_found(ranks, members, per_cluster=10):
-    return np.mean([members[row[:per_cluster]] == query for query, row in enumerate(ranks)])
+    return np.mean([members[np.array(row[:per_cluster])] == query for query, row in enumerate(ranks)])
 
 
 class RerankTest(unittest.TestCase):
@@ -53,6 +53,24 @@ class RerankTest(unittest.TestCase):
             order = np.lexsort((ranks, -similarities))  # the lower row first among equals
             np.testing.assert_array_equal(order, np.tile(np.arange(60), (6, 1)), names)
             self.assertEqual((ranks.dtype, similarities.dtype), (np.int32, np.float32))
+
+    def test_many_equal_descriptors_hide_no_image_and_score_alike(self):  # 19 of 20 are of one file
+        plain = self.rerank("")[0]
+        before, file = share_found(plain, self.members), plain[0, 0]
+        original = np.concatenate([np.full(600, file), np.arange(60), np.full(540, file)])
+        self.descriptors = self.descriptors[original]
+        for name in RERANKERS:
+            for images in (300, 1200):
+                with self.subTest(name, images=images):
+                    ranks, similarities = self.rerank(name, diffusion_images=images, refined_images=images)
+                    self.assertTrue(np.isfinite(similarities).all())
+                    for row, of_row in zip(ranks, similarities):
+                        np.testing.assert_array_equal(np.sort(row), np.arange(1200))
+                        scored = slice(images if name in ("diffusion", "neighbor_refinement") else None)
+                        self.assertLess(np.ptp(of_row[scored][original[row][scored] == file]), 1e-5)
+                    distinct = [list(dict.fromkeys(original[row].tolist())) for row in ranks]
+                    if images == 1200:  # of 300, copies leave few places to others
+                        self.assertGreater(share_found(distinct, self.members), before)
 
     def test_results_that_are_not_compared_again_stay_behind_in_their_order(self):
         before, cosines = self.rerank("")
