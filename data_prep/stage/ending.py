@@ -53,6 +53,19 @@ def keep() -> None:
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
+@contextlib.contextmanager
+def at_once_by_ctrl_c() -> Iterator[None]:
+    """In the block, where a library lets nothing of Python run, Ctrl-C ends the process without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _raise_terminated(*_: Any) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off what the first began
     logging.getLogger("tensorflow").setLevel(logging.CRITICAL)  # its replicas log what ends them as a fault

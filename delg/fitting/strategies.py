@@ -42,13 +42,17 @@ def mirrored() -> tf.distribute.Strategy:
 
 
 def multi_worker() -> tf.distribute.Strategy:
-    """Those of all machines in TF_CONFIG.
+    """Those of all machines in TF_CONFIG, once all of them have answered.
 
     Raises:
         ValueError: it does not name all workers and this one.
     """
-    _check_cluster(os.environ.get("TF_CONFIG", ""))
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    addresses = _check_cluster(os.environ.get("TF_CONFIG", ""))
+    if len(addresses) > 1:
+        logging.warning("Waiting until all of TF_CONFIG have started: %s. Ctrl-C ends the wait.",
+                        ", ".join(addresses))
+    with ending.at_once_by_ctrl_c():  # TensorFlow holds Python's lock while it waits
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     ending.keep()
     return strategy
 
@@ -61,8 +65,8 @@ def tpu() -> tf.distribute.Strategy:
     return tf.distribute.TPUStrategy(resolver)
 
 
-def _check_cluster(tf_config: str) -> None:
-    """Refuses what TensorFlow would take for a cluster of one: each machine would train alone.
+def _check_cluster(tf_config: str) -> list[str]:
+    """Addresses of all; refuses what TensorFlow would take for a cluster of one: each would train alone.
 
     Source of the form: tf.distribute.cluster_resolver.TFConfigClusterResolver.
     """
@@ -83,6 +87,7 @@ def _check_cluster(tf_config: str) -> None:
                          '{"cluster": {"worker": ["HOST:PORT", ...]}, '
                          '"task": {"type": "worker", "index": 0}}. '
                          f'Received: {tf_config or "none"}.')
+    return every
 
 
 def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:

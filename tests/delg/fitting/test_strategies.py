@@ -1,6 +1,7 @@
 """How a training is spread: what TF_CONFIG must say."""
 
 import json
+import multiprocessing.connection
 import os
 import signal
 import socket
@@ -50,12 +51,34 @@ class ClusterTest(unittest.TestCase):
                                                   "task": {"type": kind, "index": 0}}))
 
     def test_a_worker_of_a_cluster_hears_sigterm(self):
-        with socket.socket() as probe:
-            probe.bind(("localhost", 0))
-            port = probe.getsockname()[1]
-        worker = forks.start(_end_as_worker, port)
+        worker = forks.start(_end_as_worker, _free_port())
         worker.join(100)
         self.assertEqual(worker.exitcode, ending.STATUS)
+
+    def test_a_worker_says_whom_it_waits_for_and_ctrl_c_ends_the_wait(self):
+        reading, writing = multiprocessing.Pipe(duplex=False)
+        worker = forks.start(_wait_as_worker, writing, _free_port(), _free_port())
+        writing.close()
+        self.addCleanup(worker.kill)
+        self.assertTrue(reading.poll(100))
+        self.assertRegex(reading.recv(), r"Waiting until all of TF_CONFIG .*: localhost:\d+, localhost:\d+\.")
+        time.sleep(2)
+        os.kill(worker.pid, signal.SIGINT)
+        worker.join(10)
+        self.assertEqual(worker.exitcode, -signal.SIGINT)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_as_worker(pipe: multiprocessing.connection.Connection, *ports: int) -> None:
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": [f"localhost:{port}" for port in ports]},
+                                          "task": {"type": "worker", "index": 0}})
+    with mock.patch.object(strategies.logging, "warning", lambda text, *parts: pipe.send(text % parts)):
+        strategies.build_strategy("multi_worker")
 
 
 def _end_as_worker(port: int) -> None:
