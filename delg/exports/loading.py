@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +34,7 @@ _INPUTS = ("input_image", "input_scales", *_LOCAL_INPUTS, _GLOBAL_INPUT)
 _LOCAL_OUTPUTS = ("boxes", "features", "scales", "scores")
 _PER_SCALE, _POOLED = "global_descriptors", "global_descriptor"
 _OUTPUTS = (*_LOCAL_OUTPUTS, _PER_SCALE, _POOLED)
+_GREY_SIDE = 32  # pixels; chosen: the smallest that has features
 _PROBE_FEATURES = 1000  # compared between precisions; chosen
 _NOTHING = {"boxes": (0, 4), "features": (0, 0), "scales": (0,), "scores": (0, 1), _PER_SCALE: (0, 0)}
 
@@ -57,6 +58,7 @@ class ExportedModel:
         attention_threshold: the score that training learnt to keep features from; None where the model
             holds none.
         fingerprint: SHA-256 that stands for the weights.
+        global_dim, local_dim: of the descriptors; 0 for what it does not give.
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
@@ -99,6 +101,17 @@ class ExportedModel:
         self.compute_dtype = "float32"
         if compute_dtype == "bfloat16" or compute_dtype == "auto" and reduced_precision.has_bfloat16():
             self._use_bfloat16(entry, batch_entry, only_if_alike=compute_dtype == "auto")
+        self.global_dim, self.local_dim = self._dimensions(entry.outputs)
+
+    def _dimensions(self, said: Mapping[str, int | None]) -> tuple[int, int]:
+        """Of global and local descriptors, as the outputs say, or as a grey image has them."""
+        sizes = (said[_POOLED if self._is_pooled else _PER_SCALE] if self.has_global else 0,
+                 said["features"] if self.has_local else 0)
+        if None in sizes:
+            grey = np.full((_GREY_SIDE, _GREY_SIDE, 3), 128, np.uint8)
+            found = self.extract(grey, [1.0], [0] if self.has_global else [], 0, 0.0)
+            sizes = (found[_PER_SCALE].shape[1], found["features"].shape[1])
+        return sizes
 
     def _use_bfloat16(self, entry: _Entry, batch_entry: _Entry | None, only_if_alike: bool) -> None:
         run = entry.in_bfloat16()
@@ -175,11 +188,11 @@ class _Entry(NamedTuple):
 
     run: Function
     dtypes: dict[str, tf.DType]  # of each input, in the order of the function's
-    outputs: list[str]  # names, in the order of the function's
+    outputs: dict[str, int | None]  # last dimension, where it is known, by name in the order of the function's
     function: Any = None  # ConcreteFunction
 
     def in_bfloat16(self) -> Function:
-        return reduced_precision.in_bfloat16(self.function, list(self.dtypes), self.outputs)
+        return reduced_precision.in_bfloat16(self.function, list(self.dtypes), list(self.outputs))
 
 
 def _load(saved_model: str):
@@ -198,22 +211,26 @@ def _entry(module) -> _Entry:
     if specs and ("input_image" in specs or not is_graph):
         return _signature_entry(run)
     if not is_graph:
-        return _Entry(_run_nothing, {}, [])
+        return _Entry(_run_nothing, {}, {})
     inputs, outputs = ({name: tensor for name in names if (tensor := _tensor(module.graph, name)) is not None}
                        for names in (_INPUTS, _OUTPUTS))
     if not inputs or not outputs:
         fed = [operation.outputs[0] for operation in module.graph.get_operations()
                if operation.type == "Placeholder"]
-        return _Entry(_run_nothing, {tensor.op.name: tensor.dtype for tensor in fed}, list(outputs))
+        return _Entry(_run_nothing, {tensor.op.name: tensor.dtype for tensor in fed}, _last_dims(outputs))
     pruned = module.prune(list(inputs.values()), list(outputs.values()))
     return _Entry(lambda values: dict(zip(outputs, pruned(*(values[name] for name in inputs)))),
-                  {name: tensor.dtype for name, tensor in inputs.items()}, list(outputs), pruned)
+                  {name: tensor.dtype for name, tensor in inputs.items()}, _last_dims(outputs), pruned)
 
 
 def _signature_entry(run) -> _Entry:
     specs = run.structured_input_signature[1]
     return _Entry(lambda values: run(**values), {name: specs[name].dtype for name in sorted(specs)},
-                  sorted(run.structured_outputs), run)  # TensorFlow flattens a dict by its sorted keys
+                  _last_dims(dict(sorted(run.structured_outputs.items()))), run)  # as TensorFlow flattens it
+
+
+def _last_dims(outputs: Mapping[str, Any]) -> dict[str, int | None]:
+    return {name: tensor.shape[-1] if tensor.shape.rank else None for name, tensor in outputs.items()}
 
 
 def _run_nothing(_: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -60,10 +60,8 @@ class ImageDescriber:
                          "fingerprint": self._model.fingerprint}
         for name in ("max_bad_fraction", "whitening", "batch_size"):
             del self.settings[name]
-        grey = prepare_image(np.full((_MIN_SIDE, _MIN_SIDE, 3), 128, np.uint8), 0)
-        (probe,) = self._outputs([grey], (1.0,), [0] if config.global_scales else [], 0)
-        self.global_dim = probe["global_descriptors"].shape[1] if config.global_scales else 0
-        self.local_dim = probe["features"].shape[1]
+        self.global_dim = self._model.global_dim if config.global_scales else 0
+        self.local_dim = self._model.local_dim
         self._whitening = None
         if config.whitening:
             self._whitening = read_whitening(config.whitening, self._model.fingerprint, self.global_dim)

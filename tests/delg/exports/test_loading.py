@@ -83,6 +83,7 @@ class ForeignModelTest(unittest.TestCase):
             self.assertEqual((model.has_local, model.has_global, model.takes_scales),
                              (kind in ("local", "both"), kind != "local", kind != "fixed"))
             self.assertIsNone(model.attention_threshold)
+            self.assertEqual((model.global_dim, model.local_dim), (3 * model.has_global, 3 * model.has_local))
             for name, values in expected.items():
                 given = model.has_global if name == "global_descriptors" else model.has_local
                 found = outputs[name]
