@@ -22,6 +22,7 @@ import numpy as np
 from data_prep.records import shard_stage
 from data_prep.stage import files
 from delg.exports import saving
+from delg.exports.export_config import read_export_config
 from delg.features import shards
 from delg.features.reader import FeatureReader
 from delg.features.whitening import read_whitening
@@ -145,7 +146,7 @@ class TrainingsTest(OldFilesTest):
                                             ("hashing", HashingModelConfig, "code_batch_norm")):
             with self.subTest(name):
                 export_dir = str(self.folder / f"{name}_export")
-                today = saving.read_export_config(export_dir)
+                today = read_export_config(export_dir)
                 self.assertTrue(saving.is_finished(export_dir, today, config_class))
                 self.change_json(f"{name}_export/export_config.json", remove(setting), "model")
                 self.assertTrue(saving.is_finished(export_dir, today, config_class))

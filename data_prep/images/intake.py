@@ -7,18 +7,21 @@ JPEG, and photographs that their orientation wants turned.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import tensorflow as tf
 from PIL import AvifImagePlugin, ImageOps, TiffImagePlugin
 
 from data_prep.images import image_headers, orientation, tiff_data
+from data_prep.stage.lazy_module import LazyModule
+
+tf = LazyModule("tensorflow")
 
 MAX_FILE_BYTES = 1 << 28  # chosen; an example may not reach 2 GiB
 NO_HEIC_READER = "HEIC is read where the package pillow-heif is installed"
@@ -43,12 +46,37 @@ def read_image(path: str) -> TakenImage:
         FileNotFoundError: if there is none.
         ValueError: if it cannot be used; the message names the file.
     """
+    with _reading(path) as encoded:
+        return take_image(encoded, decode_check=True)
+
+
+def read_picture(path: str) -> np.ndarray:
+    """An image file to look at, upright: uint8 [height, width, 3], RGB.
+
+    What is decoded by OpenCV, which is there at once, may differ by a little from what models see.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it cannot be used; the message names the file.
+    """
+    with _reading(path) as encoded:
+        header = image_headers.check_image(encoded, image_headers.MAX_PIXELS)
+        decoder = _DECODERS.get(header.format, _by_opencv)
+        pixels = decoder(encoded)
+        if pixels is None:
+            pixels = decode_pixels(encoded, header.format)
+        return np.ascontiguousarray(orientation.turned_upright(pixels, header.orientation))
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[bytes]:
+    """The bytes of an image file; errors in the block name it."""
     if not os.path.isfile(path):
         raise FileNotFoundError(f"An image must be a file. Received: {path!r}, which does not exist.")
     try:
         check_file_size(os.path.getsize(path))
         with open(path, "rb") as file:
-            return take_image(file.read(), decode_check=True)
+            yield file.read()
     except ValueError as error:
         raise ValueError(f"{path} must be an image that can be decoded. Received: {error}.") from error
 

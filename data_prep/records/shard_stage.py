@@ -17,10 +17,13 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
-from data_prep.records import pipeline, shards
+from data_prep.records import shards
 from data_prep.records.manifest import Shard, manifest_beside
 from data_prep.stage import files, lock, progress
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.stored_settings import differences
+
+pipeline = LazyModule("data_prep.records.pipeline")
 
 SUFFIX = ".h5"
 ReadAttributes = Callable[[str], tuple[dict[str, Any], dict[str, Any]]]

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from delg.exports import reduced_precision, saving
+from delg.exports import reduced_precision
+from delg.exports.export_config import read_export_config
 from delg.exports.reduced_precision import Function
 
 _LOCAL_INPUTS = ("input_max_feature_num", "input_abs_thres")
@@ -73,7 +74,7 @@ class ExportedModel:
         if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
             raise FileNotFoundError("`saved_model` must be the folder of a SavedModel, as delg.export_model "
                                     f"makes it. No saved_model.pb in: {saved_model}.")
-        exported = saving.read_export_config(saved_model)
+        exported = read_export_config(saved_model)
         self.fingerprint: str = exported["fingerprint"] if exported else _files_hash(saved_model)
         self._module = _load(saved_model)  # held: its variables live as long as it does
         entry = _entry(self._module)
@@ -188,7 +189,7 @@ class _Entry(NamedTuple):
 
     run: Function
     dtypes: dict[str, tf.DType]  # of each input, in the order of the function's
-    outputs: dict[str, int | None]  # last dimension, where it is known, by name in the order of the function's
+    outputs: dict[str, int | None]  # last dimension, if known; in the order of the function's
     function: Any = None  # ConcreteFunction
 
     def in_bfloat16(self) -> Function:

@@ -13,6 +13,7 @@ from absl import logging
 
 from data_prep.stage import files
 from data_prep.stage.stored_settings import differences, with_defaults
+from delg.exports.export_config import CONFIG_FILE, read_export_config
 from delg.exports.extraction_module import ExtractionModule
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
@@ -20,7 +21,6 @@ from delg.networks.batch_norm_folding import fold_batch_norm
 from delg.networks.delg import load_delg
 from delg.settings.model import ModelConfig
 
-CONFIG_FILE = "export_config.json"
 _FORMAT = 1
 
 
@@ -82,17 +82,6 @@ def is_finished(export_dir: str, config: dict[str, Any], config_class: type = Mo
     _check_same(export_dir, config, config_class)
     logging.info("%s is finished; kept.", export_dir)
     return True
-
-
-def read_export_config(export_dir: str) -> dict[str, Any] | None:
-    """What `export_config.json` holds; None where there is none, as beside models of others."""
-    path = os.path.join(export_dir, CONFIG_FILE)
-    if not os.path.exists(path):
-        return None
-    config = files.read_checked_json(path)
-    if "fingerprint" not in config:
-        raise ValueError(f"{path} must hold an object with the key \"fingerprint\".")
-    return config
 
 
 def write_saved_model(model: keras.Model, config: dict[str, Any], export_dir: str) -> None:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import logging
 
@@ -23,10 +23,12 @@ from data_prep.records.shard_stage import BadImageLimit
 from data_prep.sources.formats.image_names import SUFFIXES, find_images, printable
 from data_prep.stage import files, lock, progress
 from delg.features import shards
-from delg.features.describing import ImageDescriber
 from delg.features.preparing import BadImageError, refusing_bad_images
 from delg.features.shard_extraction import UnreadImage, describe_images, extract_shard
 from delg.features.shard_merging import merge_shards
+
+if TYPE_CHECKING:
+    from delg.features.describing import ImageDescriber
 
 _SHARD_IMAGES = 256  # what a killed process loses of its work at most; chosen
 _SMALL_SHARDS = 8  # of less than half of that, that are merged; chosen
@@ -50,6 +52,7 @@ class DescribedFolder(NamedTuple):
         left_out: id -> reason, of images without features.
         num_described: images that were described now.
         shards: paths of the feature shards, sorted.
+        shard_of: id -> path of the shard with its features.
     """
 
     path_of: dict[str, str]
@@ -57,6 +60,7 @@ class DescribedFolder(NamedTuple):
     left_out: dict[str, str]
     num_described: int
     shards: list[str]
+    shard_of: dict[str, str]
 
 
 class _Shard(NamedTuple):
@@ -121,11 +125,12 @@ def describe_folder(describer: ImageDescriber, images_dir: str, features_dir: st
                 del todo[image_id]
         limit = BadImageLimit(max_bad_fraction, len(found), sum(
             image_id in shard.left_out for shard in stored for image_id in shard.live))
+        _keep_moved(images_dir, features_dir, found, stored, todo)
         if len(todo) < len(found):
             logging.info("%d of %d images are described as they are; kept.", len(found) - len(todo),
                          len(found))
-        _describe(describer, images_dir, features_dir, todo, limit)
-        if todo:
+        if sum(len(shard.live) for shard in stored) < len(found):
+            _describe(describer, images_dir, features_dir, todo, limit)
             stored = _read_stored(describer, images_dir, features_dir, found)
         if _tidy(features_dir, found, stored):
             stored = _read_stored(describer, images_dir, features_dir, found)
@@ -133,9 +138,11 @@ def describe_folder(describer: ImageDescriber, images_dir: str, features_dir: st
         left_out.update(shard.left_out)
     records = {image_id: record for shard in stored for image_id, record in shard.records.items()
                if image_id not in shard.left_out}
+    shard_of = {image_id: shard.path for shard in stored for image_id in shard.records if image_id in records}
     return DescribedFolder({image_id: found[image_id].path for image_id in records},
                            {image_id: record[2] for image_id, record in records.items()},
-                           dict(sorted(left_out.items())), len(todo), [shard.path for shard in stored])
+                           dict(sorted(left_out.items())), len(todo), [shard.path for shard in stored],
+                           shard_of)
 
 
 def _read_stored(describer: ImageDescriber, images_dir: str, features_dir: str,
@@ -211,26 +218,51 @@ def _tidy(features_dir: str, found: Mapping[str, ImageFile], stored: list[_Shard
     small = [shard for shard in stored if 2 * len(shard.records) < _SHARD_IMAGES]
     old = [shard for shard in stored if not shard.is_current
            or len(small) >= _SMALL_SHARDS and shard in small]
-    where = [(shard, image_id) for shard in old for image_id in shard.live]
-    written = []
-    for some in _pieces(where, _SHARD_IMAGES):
-        records = {image_id: _record_of(found[image_id], shard.records[image_id][2])
-                   for shard, image_id in some}
-        left_out = [{"image": image_id, "reason": shard.left_out[image_id]} for shard, image_id in some
-                    if image_id in shard.left_out]
-        turned = {image_id: shard.orientations[image_id] for shard, image_id in some
-                  if image_id in shard.orientations}
-        name = _shard_name([[image_id, *record] for image_id, record in records.items()])
-        kept: dict[str, list[str]] = {}
-        for shard, image_id in some:
-            if image_id not in shard.left_out:
-                kept.setdefault(shard.path, []).append(image_id)
-        written.append(os.path.join(features_dir, name))
-        merge_shards(kept or {old[0].path: []}, written[-1],
-                     {"files": records, "orientations": turned, "left_out": left_out})
+    written = _write_kept(features_dir, found, [(image_id, shard, image_id) for shard in old
+                                                for image_id in shard.live])
     for path in {shard.path for shard in old}.difference(written):
         os.remove(path)
     return bool(old)
+
+
+def _keep_moved(images_dir: str, features_dir: str, found: Mapping[str, ImageFile], stored: list[_Shard],
+                todo: dict[str, ImageFile]) -> None:
+    """Writes shards of files whose content was described under another name, no longer in `todo` then."""
+    described = {record[2]: (shard, image_id) for shard in stored
+                 for image_id, record in shard.records.items()
+                 if record[2] and image_id not in shard.left_out}
+    sizes = {shard.records[image_id][0] for shard, image_id in described.values()}
+    moved = []
+    for image_id, file in todo.items():
+        if file.size in sizes and os.path.isfile(path := os.path.join(images_dir, file.path)):
+            shard, earlier_id = described.get(files.sha256_of(path), (None, ""))
+            if shard is not None:
+                moved.append((image_id, shard, earlier_id))
+    _write_kept(features_dir, found, moved)
+    for image_id, *_ in moved:
+        del todo[image_id]
+
+
+def _write_kept(features_dir: str, found: Mapping[str, ImageFile],
+                kept: list[tuple[str, _Shard, str]]) -> list[str]:
+    """Writes shards of features that there are: ids, and the shards and ids there; returns their paths."""
+    written = []
+    for some in _pieces(kept, _SHARD_IMAGES):
+        records = {image_id: _record_of(found[image_id], shard.records[earlier_id][2])
+                   for image_id, shard, earlier_id in some}
+        left_out = [{"image": image_id, "reason": shard.left_out[earlier_id]}
+                    for image_id, shard, earlier_id in some if earlier_id in shard.left_out]
+        turned = {image_id: shard.orientations[earlier_id] for image_id, shard, earlier_id in some
+                  if earlier_id in shard.orientations}
+        name = _shard_name([[image_id, *record] for image_id, record in records.items()])
+        chosen: dict[str, dict[str, str]] = {}
+        for image_id, shard, earlier_id in some:
+            if earlier_id not in shard.left_out:
+                chosen.setdefault(shard.path, {})[image_id] = earlier_id
+        written.append(os.path.join(features_dir, name))
+        merge_shards(chosen or {some[0][1].path: {}}, written[-1],
+                     {"files": records, "orientations": turned, "left_out": left_out})
+    return written
 
 
 def _record_of(file: ImageFile, sha256: str) -> _FileRecord:

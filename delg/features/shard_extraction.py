@@ -8,19 +8,23 @@ time, so that memory does not grow with the shard.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from absl import logging
 
 from data_prep.images.image_headers import MAX_PIXELS
-from data_prep.records import pipeline
-from data_prep.records.pipeline import Example
 from data_prep.records.shard_stage import BadImageLimit
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.streams import mapped_in_order, same_sized
-from delg.features.describing import ImageDescriber
 from delg.features.preparing import BadImageError, PreparedImage
 from delg.features.shards import FeatureShardWriter, ImageFeatures
+
+if TYPE_CHECKING:
+    from data_prep.records.pipeline import Example
+    from delg.features.describing import ImageDescriber
+
+pipeline = LazyModule("data_prep.records.pipeline")
 
 _SAME_LIMIT = 6  # decimals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ from delg.features import shards
 _PER_FEATURE = ("keypoints_yx", "descriptors", "scores", "scales")
 
 
-def merge_shards(chosen: Mapping[str, Sequence[str]], output: str, notes: dict[str, Any]) -> None:
+def merge_shards(chosen: Mapping[str, Mapping[str, str]], output: str, notes: dict[str, Any]) -> None:
     """Writes a shard of images of others, whole or not at all.
 
     Args:
-        chosen: path of a shard -> ids of its images that are taken, of one shard at least; the settings of
-            all shards are the same.
+        chosen: path of a shard -> ids that its images get -> ids they have, of one shard at least; the
+            settings of all shards are the same.
         output: path of the new shard.
         notes: of the new shard.
 
@@ -30,7 +30,7 @@ def merge_shards(chosen: Mapping[str, Sequence[str]], output: str, notes: dict[s
     with contextlib.ExitStack() as stack:
         sources = [stack.enter_context(shards.open_checked(path)) for path in chosen]
         writer = stack.enter_context(hdf5_files.writing(output))
-        rows = [_rows_of(source, ids) for source, ids in zip(sources, chosen.values())]
+        rows = [_rows_of(source, ids.values()) for source, ids in zip(sources, chosen.values())]
         for name in ("global_descriptors", "image_sizes"):
             writer.write_array(name, np.concatenate([source[name][:][some]
                                                      for source, some in zip(sources, rows)]))
@@ -54,6 +54,6 @@ def merge_shards(chosen: Mapping[str, Sequence[str]], output: str, notes: dict[s
                         format=shards.FORMAT)
 
 
-def _rows_of(source: Any, ids: Sequence[str]) -> np.ndarray:
+def _rows_of(source: Any, ids: Iterable[str]) -> np.ndarray:
     row_of = {image_id: row for row, image_id in enumerate(source["ids"].asstr()[:])}
     return np.array([row_of[image_id] for image_id in ids], np.int64)

@@ -9,22 +9,21 @@ least number of inliers that counts, with the number of images it was found on.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import glob
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data_prep.stage import files, lock
-from delg.features.describing import ImageDescriber
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
+from delg.features.late_describer import LateDescriber, describer_like
 from delg.features.reader import FeatureReader
-from delg.features.shards import read_shard_attributes
 from delg.index import building
 from delg.settings.extraction import ExtractConfig
 from delg.settings.index import IndexConfig
 from delg.settings.untrained import UntrainedConfig
-from delg.untrained.exporting import export_untrained
+
+if TYPE_CHECKING:
+    from delg.features.describing import ImageDescriber
 
 _STATE = "collection.json"
 # Few codewords, learnt in a second: chosen, see docs/decisions/0069-sum-of-evidence.md.
@@ -43,7 +42,7 @@ class Collection(NamedTuple):
 
     images_dir: str
     work_dir: str
-    describer: ImageDescriber
+    describer: ImageDescriber | LateDescriber
     folder: DescribedFolder
 
     @property
@@ -100,8 +99,7 @@ def opened(images_dir: str, work_dir: str, saved_model: str, config: ExtractConf
     with lock.alone_in(work_dir, "work_dir", "used"):
         _check_same_photographs(images_dir, work_dir)
         features_dir = os.path.join(work_dir, "features")
-        describer = ImageDescriber(saved_model or _default_model(work_dir),
-                                   _in_precision_of(features_dir, config))
+        describer = describer_like(saved_model or _default_model(work_dir), config, features_dir)
         folder = describe_folder(describer, images_dir, features_dir, config.max_bad_fraction)
         if not folder.path_of:
             image_id, reason = next(iter(folder.left_out.items()))
@@ -117,16 +115,10 @@ def _default_model(work_dir: str) -> str:
     """Folder of the model with nothing trained, made if it is not there."""
     path = os.path.join(work_dir, "model")
     if not os.path.exists(path):
+        from delg.untrained.exporting import export_untrained  # with TensorFlow, which takes seconds
+
         export_untrained(UntrainedConfig(), "package", path)
     return path
-
-
-def _in_precision_of(features_dir: str, config: ExtractConfig) -> ExtractConfig:
-    """The settings in the precision that features were computed in: to try both again takes a second."""
-    paths = glob.glob(os.path.join(glob.escape(features_dir), "*.h5"))
-    if not paths:
-        return config
-    return dataclasses.replace(config, precision=read_shard_attributes(paths[0])[0]["precision"])
 
 
 def _local_index_dir(work_dir: str) -> str:

@@ -14,6 +14,7 @@ from data_prep.stage import files
 from data_prep.stage.settings import require
 from delg.features.reader import FeatureReader
 from delg.features.shard_extraction import UnreadImage, describe_images, extract_shard
+from delg.features.shard_merging import merge_shards
 from delg.photos.collection import Collection
 from delg.report.found_page import DrawnMatch
 from delg.report.judging import Judge
@@ -32,10 +33,9 @@ def check_queries(queries: Sequence[str], box: Box = ()) -> None:
         ValueError: if one cannot be decoded, or the box lies outside.
     """
     for path in queries:
-        taken = intake.read_image(path)
-        require(not len(box) or box[2] > 0 and box[3] > 0 and box[0] < taken.width and box[1] < taken.height,
-                f"`box` must have pixels of the query, of {taken.width} x {taken.height}.", box=tuple(box),
-                query=path)
+        height, width = intake.read_picture(path).shape[:2]
+        require(not len(box) or box[2] > 0 and box[3] > 0 and box[0] < width and box[1] < height,
+                f"`box` must have pixels of the query, of {width} x {height}.", box=tuple(box), query=path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,8 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         os.mkdir(folder)
         features = collection.features_dir
         if queries:
-            features = os.path.join(folder, "queries.h5")
+            features = os.path.join(folder, "queries")
+            os.mkdir(features)
             _describe(collection, queries, box, features)
         ranking = retrieval.search(features, collection.features_dir, collection.index_dir,
                                    os.path.join(folder, "ranking.h5"), config,
@@ -82,7 +83,8 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         with FeatureReader(features) as asked, FeatureReader(collection.features_dir) as images:
             judge = Judge(ranking, asked, images, collection.path_of)
             found = []
-            for row, query_id in enumerate(ranking.query_ids):
+            for query_id in dict.fromkeys(queries) or asked.ids:
+                row = asked.row_of[query_id]
                 path = query_id if queries else collection.path_of(query_id)
                 sha256 = files.sha256_of(path) if queries else collection.folder.sha256[query_id]
                 columns = [column for column, image in enumerate(ranking.ranks[row])
@@ -91,11 +93,26 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
             return Findings(found, judge.matches, len(images))
 
 
-def _describe(collection: Collection, queries: Sequence[str], box: Box, output: str) -> None:
+def _describe(collection: Collection, queries: Sequence[str], box: Box, output_dir: str) -> None:
+    """Writes the features of the queries: those that the collection has, and those that are new."""
+    stored = {} if len(box) else {sha256: image_id for image_id, sha256 in collection.folder.sha256.items()}
+    known = {path: stored.get(files.sha256_of(path)) for path in queries}
+    of_shard: dict[str, dict[str, str]] = {}
+    for path, image_id in known.items():
+        if image_id is not None:
+            of_shard.setdefault(collection.folder.shard_of[image_id], {})[path] = image_id
+    if of_shard:
+        merge_shards(of_shard, os.path.join(output_dir, "known.h5"), {"left_out": []})
+    new = [path for path, image_id in known.items() if image_id is None]
+    if new:
+        _describe_new(collection, new, box, os.path.join(output_dir, "new.h5"))
+
+
+def _describe_new(collection: Collection, queries: Sequence[str], box: Box, output: str) -> None:
     extract_shard(collection.describer, describe_images(collection.describer, (
         UnreadImage(path, lambda path=path: intake.read_image(path).encoded,
                     np.asarray(box, np.float32) if len(box) else None)
-        for path in dict.fromkeys(queries))), output, dict, BadImageLimit(0.0, len(queries)), lambda: None)
+        for path in queries)), output, dict, BadImageLimit(0.0, len(queries)), lambda: None)
 
 
 def _is_same_file(collection: Collection, image_id: str, path: str, sha256: str) -> bool:

@@ -6,13 +6,18 @@ Images are uint8, [height, width, 3], RGB. Points are float, [n, 2], pixels as (
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
-from data_prep.images import augment
-from data_prep.records.pipeline import Example
+from data_prep.stage.lazy_module import LazyModule
+
+if TYPE_CHECKING:
+    from data_prep.records.pipeline import Example
+
+tf = LazyModule("tensorflow")
+augment = LazyModule("data_prep.images.augment")
 
 _BOX_COLOUR = (255, 196, 0)  # RGB, seen on sky, stone and night alike
 _MATCH_COLOURS = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.stage import files
-from delg.exports import saving
+from delg.exports.export_config import read_export_config
 from delg.exports.loading import ExportedModel
 from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
@@ -96,7 +96,7 @@ class AttentionModel:
     """
 
     def __init__(self, saved_model: str, fingerprint: str | None, max_image_size: int):
-        own = (saving.read_export_config(saved_model) or {}).get("fingerprint")
+        own = (read_export_config(saved_model) or {}).get("fingerprint")
         if own and fingerprint and own != fingerprint:
             raise ValueError(f"`saved_model` must be the model the features came from, {fingerprint[:12]}. "
                              f"Received: {saved_model!r}, which is {own[:12]}.")

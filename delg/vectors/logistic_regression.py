@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.optimize
 import scipy.special
+
+from data_prep.stage.lazy_module import LazyModule
+
+optimize = LazyModule("scipy.optimize")
 
 
 def probabilities(inputs: np.ndarray, weights: np.ndarray, bias: float) -> np.ndarray:
@@ -48,6 +51,6 @@ def fit(inputs: np.ndarray, labels: np.ndarray, l2: float = 1.0,
                 np.append(inputs.T @ errors + l2 * weights, errors.sum()))
 
     bounds = [(0, None)] * inputs.shape[1] + [(None, None)]
-    found = scipy.optimize.minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds,
+    found = optimize.minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds,
                                     options={"maxiter": 10_000, "ftol": 1e-13, "gtol": 1e-8})
     return found.x[:-1], float(found.x[-1])

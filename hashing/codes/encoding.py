@@ -20,7 +20,7 @@ from data_prep.images import augment
 from data_prep.records import pipeline
 from data_prep.records.shard_stage import plan_shards
 from data_prep.stage.stored_settings import from_stored
-from delg.exports.saving import read_export_config
+from delg.exports.export_config import read_export_config
 from delg.networks import model_files
 from hashing.codes import code_shards
 from hashing.codes.code_module import CodeModule

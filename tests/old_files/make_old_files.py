@@ -23,6 +23,7 @@ from absl import app, flags  # noqa: E402
 
 from data_prep.stage import files  # noqa: E402
 from delg.exports import saving  # noqa: E402
+from delg.exports.export_config import CONFIG_FILE  # noqa: E402
 from delg.features import shards  # noqa: E402
 from delg.features.whitening import fit_whitening  # noqa: E402
 from delg.index import building  # noqa: E402
@@ -77,7 +78,7 @@ def _write_trainings(folder: pathlib.Path) -> None:
         for weights in model_files.WEIGHT_FILES:
             os.remove(model_files.weight_path(str(model_dir), weights))
         (folder / f"{name}_export").mkdir()
-        with open(folder / f"{name}_export" / saving.CONFIG_FILE, "w") as file:
+        with open(folder / f"{name}_export" / CONFIG_FILE, "w") as file:
             json.dump(exported, file, indent=2)
     weights = dataclasses.asdict(WeightTrainConfig("shards/train-*", "vae_model", "weights"))
     (folder / "weights").mkdir()

@@ -14,7 +14,7 @@ from data_prep.records.pipeline import Example
 from data_prep.records.shard_stage import plan_shards, write_left_out
 from data_prep.stage.stored_settings import from_stored
 from data_prep.stage.streams import mapped_in_order
-from delg.exports.saving import CONFIG_FILE, read_export_config
+from delg.exports.export_config import CONFIG_FILE, read_export_config
 from delg.features import preparing
 from delg.features import shards as feature_shards
 from delg.features.preparing import BadImageError

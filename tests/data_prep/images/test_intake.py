@@ -192,12 +192,22 @@ class ReadImageTest(unittest.TestCase):
         encoded = photographs.oriented("JPEG", 6)
         self.assertEqual(intake.read_image(self.path(encoded)), take_image(encoded))
 
+    def test_a_picture_is_what_a_build_takes_but_for_rounding(self):
+        for encoded in (photographs.oriented("JPEG", 6), photographs.oriented("TIFF", 8),
+                        photographs.encode(photographs.pixels(48, 64), "GIF")):
+            path = self.path(encoded)
+            picture = intake.read_picture(path)
+            self.assertEqual((picture.dtype, picture.flags.c_contiguous), (np.uint8, True))
+            self.assertLess(np.abs(picture - decoded(take_image(encoded).encoded).astype(float)).mean(), 3)
+
     def test_names_the_file_that_does_not_decode(self):
         for content, reason in ((b"", "zero bytes"), (b"text", "none of JPEG"),
                                 (photographs.jpeg().replace(b"\xff\xdb", b"\xff\xee"), "damaged JPEG")):
             with self.assertRaisesRegex(ValueError, "phone.jpg must be an image that can be decoded. "
                                                     f"Received: {reason}"):
                 intake.read_image(self.path(content))
+            with self.assertRaisesRegex(ValueError, f"phone.jpg must be .* Received: {reason}"):
+                intake.read_picture(self.path(content))
 
     def test_refuses_a_huge_file_before_reading_it(self):
         path = self.path(b"")

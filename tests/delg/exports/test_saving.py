@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from delg.exports import saving
+from delg.exports.export_config import read_export_config
 from delg.networks import model_files
 from delg.networks.batch_norm_folding import fold_batch_norm
 from delg.networks.delg import build_delg
@@ -89,7 +90,7 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(exported, folded.count_params() - left)
 
     def test_config_beside_the_model(self):
-        self.assertEqual(self.config, saving.read_export_config(self.export_dir))
+        self.assertEqual(self.config, read_export_config(self.export_dir))
         self.assertEqual(self.config["model"], dataclasses.asdict(MODEL))
         self.assertEqual(self.config["receptive_field"], [211, 16, 105])
         self.assertEqual(self.config["fingerprint"], model_files.fingerprint(self.model))
@@ -120,13 +121,13 @@ class ExportTest(unittest.TestCase):
 class ReadExportConfigTest(unittest.TestCase):
     def test_refusals(self):
         with tempfile.TemporaryDirectory() as folder:
-            self.assertIsNone(saving.read_export_config(folder))
+            self.assertIsNone(read_export_config(folder))
             for content, message in (("{", "export_config.json must be a JSON object"),
                                      ("{}", "must hold an object with the key \"fingerprint\"")):
                 with open(os.path.join(folder, "export_config.json"), "w", encoding="utf-8") as file:
                     file.write(content)
                 with self.assertRaisesRegex(ValueError, message):
-                    saving.read_export_config(folder)
+                    read_export_config(folder)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,24 @@ class DescribeFolderTest(unittest.TestCase):
         with mock.patch.object(folder_features.files, "sha256_of", side_effect=AssertionError):
             self.describe()  # its new time is known now
 
+    def test_moved_renamed_and_copied_files_are_not_described_again(self):
+        self.write("other.png", 6)
+        (self.photos / "turned.jpg").write_bytes(photographs.oriented("JPEG", 6))
+        self.describe()
+        before = self.contents()
+        os.rename(self.photos / "trip", self.photos / "journey")
+        os.rename(self.photos / "turned.jpg", self.photos / "upright.jpg")
+        shutil.copy(self.photos / "other.png", self.photos / "copy.png")
+        moved = self.describe()
+        self.assertEqual((moved.num_described, set(moved.shard_of.values())), (0, set(moved.shards)))
+        names = {"upright.jpg": "turned.jpg", "copy.png": "other.png"}
+        self.assertEqual(self.contents(), {
+            image_id: before[names.get(image_id, image_id.replace("journey", "trip"))]
+            for image_id in moved.path_of})
+        with FeatureReader(self.features) as reader:
+            self.assertEqual(reader.orientations, {"upright.jpg": 6})
+        self.assertEqual(self.describe().shards, moved.shards)
+
     def test_bad_images_are_left_out_with_the_reason_and_not_tried_again(self):
         (self.photos / "bad.jpg").write_bytes(photographs.jpeg()[:-300])
         (self.photos / "empty.jpg").write_bytes(b"")

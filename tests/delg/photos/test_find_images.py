@@ -13,8 +13,9 @@ from unittest import mock
 
 import numpy as np
 
+from data_prep.stage import files
 from delg.exports.extraction_module import ExtractionModule
-from delg.features import folder_features
+from delg.features import folder_features, shards
 from tests.fixtures import photographs, scripts
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
 
@@ -48,8 +49,9 @@ class FindImagesTest(unittest.TestCase):
         assert done.returncode == 0, done.stderr
 
     def call(self, photos, *, query=(), **settings):
-        return scripts.run("delg.find_images", images_dir=photos, query=query, saved_model=self.saved_model,
-                           **{"score_threshold": 0, "max_num_features": 300, "min_inliers": 30, **settings})
+        return scripts.run("delg.find_images", images_dir=photos, query=query, **{
+            "saved_model": self.saved_model, "score_threshold": 0, "max_num_features": 300, "min_inliers": 30,
+            **settings})
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -101,6 +103,30 @@ class FindImagesTest(unittest.TestCase):
         shutil.copy(self.photos / "trip/wall0.png", copy)
         hits = self.find(query=copy)["queries"][0]["hits"]
         self.assertNotIn(str(self.photos / "trip/wall0.png"), [hit["image"] for hit in hits])
+
+    def test_a_photograph_of_the_folder_is_searched_for_without_the_model(self):
+        copy, model = self.folder / "copy.png", self.folder / "model"
+        shutil.copy(self.photos / "trip/wall0.png", copy)
+        queries = [copy, self.photos / "again.png", self.photos / "trip/wall0.png"]
+        expected = self.find(query=queries)
+        (shard,) = (self.folder / "photos.found/features").glob("*.h5")
+        fingerprint = shards.read_shard_attributes(str(shard))[0]["fingerprint"]
+        model.mkdir()  # without a SavedModel
+        files.write_checked_json(str(model / "export_config.json"),
+                                 {"fingerprint": fingerprint, "attention_threshold": None})
+        for settings in ({}, {"score_threshold": ()}):  # the learnt one, which is 0 too
+            self.assertEqual(self.find(query=queries, saved_model=model, **settings), expected)
+        self.fails("saved_model.pb", query=queries[0], box="8,8,60,60", saved_model=model)
+        self.fails("saved_model.pb", query=queries[0], max_image_size=64, saved_model=model)
+
+    def test_queries_new_and_known_come_in_their_order(self):
+        new = self.folder / "new.png"
+        new.write_bytes(as_png(wall(1, SHIFT_YX)))
+        queries = [str(new), str(self.photos / "again.png"), str(new)]
+        found = self.find(query=queries)["queries"]
+        self.assertEqual([answer["query"] for answer in found], queries[:2])
+        self.assertEqual([os.path.basename(answer["hits"][0]["image"]) for answer in found],
+                         ["wall1.png", "wall0.png"])
 
     def test_a_box_is_searched_for_and_placed_in_the_hit(self):
         box = (32, 24, 80, 72)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.images import augment
-from delg.exports import saving
+from delg.exports.export_config import read_export_config
 from hashing.codes import codes, encoding, export
 from hashing.data import image_batches
 from tests.fixtures import tiny_backbone, tiny_hashing_models
@@ -47,7 +47,7 @@ class ExportTest(unittest.TestCase):
                 np.testing.assert_allclose(found["codes"], expected["codes"], atol=1e-5)
 
     def test_description_beside_the_model(self):
-        self.assertEqual(saving.read_export_config(self.export_dir), self.config)
+        self.assertEqual(read_export_config(self.export_dir), self.config)
         self.assertEqual((self.config["kind"], self.config["model"]["code_size"]), ("hashing", 16))
 
     def test_is_opened_as_its_model_is(self):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.records.pipeline import Example
-from delg.exports import saving
+from delg.exports.export_config import read_export_config
 from delg.features import reader as features_reader
 from delg.index import building
 from delg.networks import model_files
@@ -69,7 +69,7 @@ class ExportTest(unittest.TestCase):
         before = os.stat(path).st_mtime_ns
         config = export.export_vae(_model_dir, _saved_model)
         self.assertEqual(os.stat(path).st_mtime_ns, before)
-        self.assertEqual(saving.read_export_config(_saved_model), config)
+        self.assertEqual(read_export_config(_saved_model), config)
         with self.assertRaisesRegex(ValueError, "must be empty or an earlier export"):
             export.export_vae(_model_dir, _folder.name)
 
