@@ -9,6 +9,7 @@ settings is kept. Verifying takes some 5 ms a pair and processor, so 70 queries 
 minute on two. `--verifier=paper` runs the recipe of DELG's reference implementation, some forty times slower.
 An index of type asmk or binary_asmk ranks by local features, without re-rankers or `--expand_query`.
 `--local_index_dir` sums both: an index of global descriptors, and one of local features of the same images.
+`--query_images=FOLDER --saved_model=MODEL`, instead of `--query_features`, searches for image files.
 `--index_features` may hold more images than the index. `--rerankers=alpha_qe,diffusion` re-ranks the global
 search, in that order, before anything is verified.
 """
@@ -18,10 +19,16 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
+from data_prep.stage.settings import require
 from delg.settings.search import SearchConfig
 
 _QUERY_FEATURES = flags.DEFINE_string(
-    "query_features", None, "Glob or folder of the queries' feature shards.", required=True)
+    "query_features", "", "Glob or folder of the queries' feature shards.")
+_QUERY_IMAGES = flags.DEFINE_string(
+    "query_images", "", "Glob or folder of image files to search for, instead of query_features: they are "
+    "described as the index images were, in OUTPUT.queries.h5.")
+_SAVED_MODEL = flags.DEFINE_string(
+    "saved_model", "", "Folder of the model of index_features, for query_images.")
 _INDEX_FEATURES = flags.DEFINE_string(
     "index_features", None, "Glob or folder of the index images' feature shards.", required=True)
 _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_index.", required=True)
@@ -38,11 +45,21 @@ _search_config = config_flags.define_flags(SearchConfig)
 
 def main(_: list[str]) -> None:
     config = _search_config()
+    query_features, query_images = _QUERY_FEATURES.value, _QUERY_IMAGES.value
+    require(bool(query_features) != bool(query_images), "Give `query_features` or `query_images`.",
+            query_features=query_features, query_images=query_images)
+    require(bool(query_images) == bool(_SAVED_MODEL.value), "`query_images` must come with `saved_model`.",
+            query_images=query_images, saved_model=_SAVED_MODEL.value)
     from delg.search import calibration, retrieval  # after the settings: FAISS takes its time to load
 
     if _CALIBRATION.value:
         config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value)
-    ranking = retrieval.search(_QUERY_FEATURES.value, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
+    if query_images:
+        from delg.features.query_files import describe_queries
+
+        query_features = f"{_OUTPUT.value}.queries.h5"
+        describe_queries(_SAVED_MODEL.value, query_images, _INDEX_FEATURES.value, query_features)
+    ranking = retrieval.search(query_features, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
                                config, _NUM_WORKERS.value, _LOCAL_INDEX_DIR.value)
     command_line.finish(
         f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "

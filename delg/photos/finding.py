@@ -6,14 +6,11 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
 from data_prep.images import intake
-from data_prep.records.shard_stage import BadImageLimit
 from data_prep.stage import files
 from data_prep.stage.settings import require
+from delg.features.query_files import describe_files
 from delg.features.reader import FeatureReader
-from delg.features.shard_extraction import UnreadImage, describe_images, extract_shard
 from delg.features.shard_merging import merge_shards
 from delg.photos.collection import Collection
 from delg.report.found_page import DrawnMatch
@@ -103,16 +100,9 @@ def _describe(collection: Collection, queries: Sequence[str], box: Box, output_d
             of_shard.setdefault(collection.folder.shard_of[image_id], {})[path] = image_id
     if of_shard:
         merge_shards(of_shard, os.path.join(output_dir, "known.h5"), {"left_out": []})
-    new = [path for path, image_id in known.items() if image_id is None]
+    new = {path: path for path, image_id in known.items() if image_id is None}
     if new:
-        _describe_new(collection, new, box, os.path.join(output_dir, "new.h5"))
-
-
-def _describe_new(collection: Collection, queries: Sequence[str], box: Box, output: str) -> None:
-    extract_shard(collection.describer, describe_images(collection.describer, (
-        UnreadImage(path, lambda path=path: intake.read_image(path).encoded,
-                    np.asarray(box, np.float32) if len(box) else None)
-        for path in queries)), output, dict, BadImageLimit(0.0, len(queries)), lambda: None)
+        describe_files(collection.describer, new, os.path.join(output_dir, "new.h5"), box)
 
 
 def _is_same_file(collection: Collection, image_id: str, path: str, sha256: str) -> bool:

@@ -7,7 +7,14 @@ import shutil
 import tempfile
 import unittest
 
+import numpy as np
+
+from delg.exports.extraction_module import ExtractionModule
+from delg.features.query_files import describe_queries
+from delg.features.shards import FeatureShardWriter
+from delg.scores.ranking import read_ranking
 from tests.fixtures import planar_world, scripts
+from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model
 
 
 class SearchScriptsTest(unittest.TestCase):
@@ -47,6 +54,67 @@ class SearchScriptsTest(unittest.TestCase):
         self.assertEqual(scores["config"]["expand_query"], chosen["expand_query"])
         self.assertEqual(scores["config"]["inlier_weight"], chosen["inlier_weight"])
         self.assertEqual(scores["config"]["rerankers"], "alpha_qe,diffusion")
+
+    def test_image_files_are_described_as_the_index_images_were(self):
+        self.add_photos()
+        found = self.search(query_images=self.folder / "photos")
+        self.assertEqual(found.query_ids, ["0.png", "1.png"])
+        self.assertEqual([found.index_ids[row] for row in found.ranks[:, 0]], ["0.png", "1.png"])
+        np.testing.assert_allclose(found.similarities[:, 0], 1, atol=1e-6)
+        one = str(self.folder / "photos/1.png")
+        found = self.search(query_images=one)
+        self.assertEqual((found.query_ids, found.index_ids[found.ranks[0, 0]]), ([one], "1.png"))
+
+    def test_queries_are_features_or_images_with_a_model(self):
+        self.add_photos()
+        photos = self.folder / "photos"
+        features, model = {"query_features": self.folder / "features"}, {"saved_model": self.saved_model}
+        for given, message in (
+                ({}, "Give `query_features` or `query_images`"),
+                ({**features, **model, "query_images": photos}, "Give `query_features` or `query_images`"),
+                ({"query_images": photos, "saved_model": ""}, "`query_images` must come with `saved_model`"),
+                ({**features, **model}, "`query_images` must come with `saved_model`"),
+                ({"query_images": photos / "*.gif"}, "`query_images` must match image files.*gif"),
+                ({"query_images": photos, "saved_model": self.other_model},
+                 "`saved_model` must be the model of `index_features`.*fingerprint")):
+            with self.subTest(given=given):
+                finished = self.run_search(**{**(model if "query_images" in given else {}), **given})
+                self.assertEqual(finished.returncode, 1)
+                self.assertRegex(finished.stderr, message)
+
+    def test_queries_of_whitened_features_are_described_by_the_stage(self):
+        with FeatureShardWriter(str(self.folder / "a.h5"), {"whitening": {}}, 3, 4):
+            pass
+        with self.assertRaisesRegex(ValueError, "`index_features` must not be whitened.*--whitening"):
+            describe_queries("model", "photos", str(self.folder / "a.h5"), "queries.h5")
+
+    def add_photos(self):
+        """Two photographs with features and an index, a model of them and another."""
+        self.saved_model, self.other_model = self.folder / "saved_model", self.folder / "other"
+        for threshold, path in ((1.0, self.saved_model), (2.0, self.other_model)):
+            ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=threshold).save(str(path))
+        (self.folder / "photos").mkdir()
+        for number in range(2):
+            colour = (100 + 100 * number, 100, 0)
+            (self.folder / f"photos/{number}.png").write_bytes(
+                as_png(block_image(40, 48, (4, 12), (8, 20), colour)))
+        for module, settings in (
+                ("delg.extract_features", {
+                    "saved_model": self.saved_model, "output_dir": self.folder / "features",
+                    "images_dir": self.folder / "photos", "max_num_features": 9}),
+                ("delg.build_index", {"features_dir": self.folder / "features",
+                                      "index_dir": self.folder / "index"})):
+            finished = scripts.run(module, **settings)
+            self.assertEqual(finished.returncode, 0, finished.stderr)
+
+    def run_search(self, **settings):
+        return scripts.run("delg.search_images", index_features=self.folder / "features",
+                           index_dir=self.folder / "index", output=self.folder / "ranking.h5", **settings)
+
+    def search(self, **settings):
+        finished = self.run_search(saved_model=self.saved_model, **settings)
+        self.assertEqual(finished.returncode, 0, finished.stderr)
+        return read_ranking(str(self.folder / "ranking.h5"))
 
     def test_errors_are_one_line(self):
         finished = scripts.run("delg.evaluate", ranking=self.folder / "no.h5", ground_truth="gnd.json",
