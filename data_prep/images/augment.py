@@ -70,6 +70,7 @@ def random_crops(encoded: tf.Tensor, image_size: int, seeds: tf.Tensor,
     return tf.stack([change(images[number], seeds[number]) for number in range(num_images)])
 
 
+@tf.function
 def _random_part(encoded: tf.Tensor, image_size: int, seed: tf.Tensor, min_area: float) -> tf.Tensor:
     """A part of an image, shrunk at most to `image_size`: uint8 [height, width, 3]."""
     def of_jpeg(ratio: int) -> tf.Tensor:  # windows are in pixels of the scaled image
@@ -86,6 +87,7 @@ def _random_part(encoded: tf.Tensor, image_size: int, seed: tf.Tensor, min_area:
     return _decode_scaled(encoded, choice, of_jpeg, of_png)
 
 
+@tf.function
 def resize_whole(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
     """The whole image made square, its aspect not kept: uint8 [image_size, image_size, 3].
 

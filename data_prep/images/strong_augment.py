@@ -29,6 +29,7 @@ _BLUR_WIDTH = 9  # pixels of the filter
 _SEED_MARK = 0x5745  # these numbers are others than those of the crop with the same seed
 
 
+@tf.function
 def distort(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The image turned, sheared, blurred and of another hue, saturation, contrast and brightness.
 

@@ -102,6 +102,12 @@ class RandomCropTest(unittest.TestCase):
         np.testing.assert_array_equal(one, two)
         self.assertGreater(np.mean(np.abs(one.astype(float) - other)), 1)
 
+    def test_the_images_of_a_batch_are_traced_once(self):
+        batch, seeds = tf.constant([photographs.jpeg()] * 3), tf.constant([[1, 2], [3, 4], [5, 6]])
+        before = augment._random_part.experimental_get_tracing_count()
+        augment.random_crops(batch, 27, seeds)
+        self.assertEqual(augment._random_part.experimental_get_tracing_count(), before + 1)
+
     def test_area_and_aspect_are_those_of_the_paper(self):
         # Red tells the column and green the row, so the corners of a crop tell where it lies.
         rows, columns = np.mgrid[0:240, 0:240]
