@@ -1,5 +1,7 @@
 """What holds for every test of a run."""
 
+import importlib
+import sys
 import unittest
 from collections.abc import Iterator
 
@@ -11,6 +13,8 @@ _LONGEST = ("tests/documents/test_walks.py", "tests/test_trials.py", "tests/test
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the longest files first; the others stay in their order."""
+    if "tensorflow" in sys.modules:
+        importlib.import_module("tests.fixtures.lean")
     places = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.nodeid.split("::")[0], len(places)))
 

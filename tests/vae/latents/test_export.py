@@ -16,7 +16,7 @@ from delg.scores import evaluation
 from delg.search import retrieval
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
-from tests.fixtures import tiny_day_night
+from tests.fixtures import tiny_day_night, tiny_vae
 from vae.latents import encoding, export
 from vae.latents.latents import LatentEncoder
 from vae.networks.config import ModelConfig
@@ -25,6 +25,7 @@ from vae.networks.model import build_vae
 
 def setUpModule():
     global _folder, _model_dir, _saved_model
+    tiny_vae.use()
     _folder = tempfile.TemporaryDirectory()
     tiny_day_night.write_shards(_folder.name)
     _model_dir, _saved_model = (os.path.join(_folder.name, name) for name in ("model", "saved_model"))

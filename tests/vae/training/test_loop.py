@@ -7,7 +7,7 @@ import unittest
 import numpy as np
 
 from delg.networks import model_files
-from tests.fixtures import eager, model_dirs, replicas, tiny_day_night
+from tests.fixtures import eager, model_dirs, replicas, tiny_day_night, tiny_vae
 from vae.latents.latents import LatentEncoder
 from vae.networks.model_dir import load_vae
 from vae.training import loop
@@ -17,6 +17,7 @@ from vae.training.config import preset
 def setUpModule():
     global _folder, _base
     eager.run_eagerly()  # tests/test_conformance.py takes a step as a graph
+    tiny_vae.use()
     _folder = tempfile.TemporaryDirectory()
     tiny_day_night.write_shards(_folder.name)
     _base = preset(
