@@ -34,6 +34,7 @@ from tests.fixtures import (
     tiny_day_night,
     tiny_search,
     tiny_shards,
+    tiny_vae,
 )
 
 _ONE_AT_A_TIME = r"Error: .* must be .* by one (process|build) at a time. Received: .*, "
@@ -147,6 +148,7 @@ def setUpModule():
     unittest.addModuleCleanup(folder.cleanup)
     unittest.addModuleCleanup(_killed.clear)
     tiny_backbone.use()
+    tiny_vae.use()
     _given["folder"] = folder.name
     tiny_search.make_search(folder.name)
     planar = pathlib.Path(folder.name, "planar")
@@ -235,8 +237,8 @@ def _test_of(trial: Trial):
     return lambda self: self.check(trial)
 
 
-for _trial in TRIALS.values():
-    setattr(TrialsTest, f"test_{_trial.module.replace('.', '_')}", _test_of(_trial))
+for _number, _trial in enumerate(TRIALS.values()):  # tests run in the order of their names
+    setattr(TrialsTest, f"test_{_number:02}_{_trial.module.replace('.', '_')}", _test_of(_trial))
 
 
 def _made(trial: Trial) -> set[str]:
@@ -285,6 +287,7 @@ def _run_in_a_fork(trial: Trial, out: str) -> subprocess.CompletedProcess:
 
 def _note_run(log: str, given: str, module: str, out: str) -> None:
     tiny_backbone.in_place_of_resnet18().start()
+    tiny_vae.in_place_of_the_whole().start()
     _given["folder"] = given
     done = _run(TRIALS[module], out)
     with open(log, "w", encoding="utf-8") as file:

@@ -1,17 +1,18 @@
 """Every command of README.md and of the guides runs, in the order in which it stands there."""
 
+import contextlib
 import dataclasses
-import os
+import functools
 import re
 import tempfile
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 from unittest import mock
 
 from data_prep.downloads.public_sets import PUBLIC_SETS
 from tests.documents import given, sources, walks
-from tests.fixtures import http_server, tiny_backbone
+from tests.fixtures import http_server, tiny_backbone, tiny_vae
 
 _PAGES = {path.stem.lower(): path.read_text(encoding="utf-8")
           for path in (sources.ROOT / "README.md", *sources.ROOT.glob("docs/guides/*.md"))}
@@ -43,6 +44,7 @@ _NEEDS = {
 
 def setUpModule():
     tiny_backbone.use()
+    tiny_vae.use()
     unchecked = {name: dataclasses.replace(PUBLIC_SETS[name], files=tuple(
         dataclasses.replace(file, size=None, md5=None, sha256=None) for file in PUBLIC_SETS[name].files))
         for name in ("cub", "dogs")}
@@ -51,23 +53,43 @@ def setUpModule():
     unittest.addModuleCleanup(patch.stop)
 
 
-class PagesTest(unittest.TestCase):
-    def walk(self, name):
-        server = http_server.start(self)
+class _PageTest(unittest.TestCase):
+    """A page and those that go on with it: a test for each step, which first takes those left before it."""
+
+    @classmethod
+    def setUpClass(cls):
+        server = http_server.FaultyServer()
+        cls.addClassCleanup(server.stop)
         server.files = given.published()
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(folder.name)
-        while name:
-            needs = _NEEDS.get(name, _Page())
-            needs.given()
-            walks.walk(_PAGES[name], server.url, needs.replaced, needs.meanwhile)
-            name = needs.then
+        cls.enterClassContext(contextlib.chdir(cls.enterClassContext(tempfile.TemporaryDirectory())))
+        cls.server, cls.taken = server, 0
+
+    def take_up_to(self, number: int) -> None:
+        for _, step in self.steps[self.taken:number + 1]:
+            type(self).taken += 1
+            step(self.server.url)
 
 
-for _name in sorted(_PAGES.keys() - {page.then for page in _NEEDS.values()}):
-    setattr(PagesTest, f"test_{_name}", lambda self, name=_name: self.walk(name))
+def _steps(page: str) -> Iterator[tuple[str, Callable[[str], None]]]:
+    """Names of what is done for a page and of its commands, and functions of a server's address."""
+    needs = _NEEDS.get(page, _Page())
+    walk = walks.Walk(_PAGES[page], needs.replaced, needs.meanwhile)
+    yield f"{page}_given", lambda _: needs.given()
+    for step in walk.steps:
+        yield step.program.replace(".", "_"), functools.partial(walk.take, step)
+    if needs.then:
+        yield from _steps(needs.then)
+
+
+def _test_of(page: str) -> type[unittest.TestCase]:
+    steps = list(_steps(page))
+    tests = {f"test_{number:02}_{name}": lambda self, number=number: self.take_up_to(number)
+             for number, (name, _) in enumerate(steps)}
+    return type(f"{page.title().replace('_', '')}Test", (_PageTest,), {"steps": steps, **tests})
+
+
+for _page in sorted(_PAGES.keys() - {page.then for page in _NEEDS.values()}):
+    globals()[f"{_page}_test"] = _test_of(_page)
 
 
 class WalksTest(unittest.TestCase):
@@ -84,11 +106,12 @@ class WalksTest(unittest.TestCase):
 
     def test_a_command_that_fails_is_named_with_its_message(self):
         with self.assertRaisesRegex(AssertionError, "(?s)delg.evaluate --output=x.*Give --ranking"):
-            walks.walk("```\npython -m delg.evaluate --output=x\n```\n")
+            walk = walks.Walk("```\npython -m delg.evaluate --output=x\n```\n")
+            walk.take(*walk.steps)
 
     def test_a_text_that_is_to_be_replaced_stands_in_the_page(self):
         with self.assertRaisesRegex(AssertionError, "no 'b.h5'"):
-            walks.walk("```\nmake test\n```\n", replaced={"b.h5": "c.h5"})
+            walks.Walk("```\nmake test\n```\n", replaced={"b.h5": "c.h5"})
 
 
 if __name__ == "__main__":

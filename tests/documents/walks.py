@@ -80,36 +80,46 @@ def steps_of(text: str) -> list[Step]:
     return [Step(program, tuple(arguments)) for program, *arguments in commands]
 
 
-def walk(text: str, server: str = "", replaced: Mapping[str, str] = {},
-         meanwhile: Mapping[str, Callable[[], None]] = {}) -> None:
-    """Runs the commands of a page in the current folder.
+class Walk:
+    """The commands of a page that run here, to be run in their order in the current folder.
 
     `...` stands for what the command of the same script before it was given.
 
     Args:
         text: of the page.
-        server: address that published files come from.
         replaced: texts in arguments, and what stands for them here.
         meanwhile: what to do before the first command of a script.
 
+    Attributes:
+        steps: of the page, without NOT_RUN.
+
     Raises:
-        AssertionError: if a command fails, with what it said, or a text to be replaced is not there.
+        AssertionError: if a text to be replaced is not there.
     """
-    absent = [shown for shown in replaced if shown not in text]
-    if absent:
-        raise AssertionError(f"The page has no {', '.join(map(repr, absent))}.")
-    before: dict[str, list[str]] = {}
-    waiting = dict(meanwhile)
-    for step in steps_of(text):
-        if any(re.search(pattern, str(step)) for pattern in NOT_RUN):
-            continue
-        waiting.pop(step.program, lambda: None)()
+
+    def __init__(self, text: str, replaced: Mapping[str, str] = {},
+                 meanwhile: Mapping[str, Callable[[], None]] = {}):
+        absent = [shown for shown in replaced if shown not in text]
+        if absent:
+            raise AssertionError(f"The page has no {', '.join(map(repr, absent))}.")
+        self.steps = [step for step in steps_of(text)
+                      if not any(re.search(pattern, str(step)) for pattern in NOT_RUN)]
+        self._replaced, self._waiting = replaced, dict(meanwhile)
+        self._before: dict[str, list[str]] = {}
+
+    def take(self, step: Step, server: str = "") -> None:
+        """Runs one of the steps; published files come from the address `server`.
+
+        Raises:
+            AssertionError: if it fails, with what it said.
+        """
+        self._waiting.pop(step.program, lambda: None)()
         if step.program == "code":
             exec(compile(step.arguments[0], "the page's code", "exec"), {})
-            continue
-        given = [argument for shown in step.arguments
-                 for argument in (before[step.program] if shown == "..." else [_replace(shown, replaced)])]
-        before[step.program] = given
+            return
+        given = [argument for shown in step.arguments for argument in (
+            self._before[step.program] if shown == "..." else [_replace(shown, self._replaced)])]
+        self._before[step.program] = given
         added = ADDED.get(step.program, "").format(server=server).split()
         if step.program == "data_prep.download" and any(map(_PARTS.match, given)):
             added.append("--parts=1" if "--dataset=distractors" in given else "--parts=0")
@@ -123,4 +133,3 @@ def _replace(argument: str, replaced: Mapping[str, str]) -> str:
     for shown, here in replaced.items():
         argument = argument.replace(shown, here)
     return argument
-
