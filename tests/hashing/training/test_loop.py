@@ -26,7 +26,7 @@ def setUpModule():
         train_pattern=f"{_folder.name}/train-*", validation_pattern=f"{_folder.name}/validation-*",
         model_dir=f"{_folder.name}/whole", width=0.125, backbone_weights="none", image_size=32, code_size=16,
         code_batch_norm=True, center_weight=1.0, active_only=True, mirrored=True, quantization_weight=0.1,
-        batch_size=8, images_per_class=2, num_steps=12, steps_per_epoch=5, learning_rate=0.01,
+        batch_size=8, images_per_class=2, num_steps=8, steps_per_epoch=5, learning_rate=0.01,
         schedule="cosine", warmup_steps=2, seed=3)
 
 
@@ -41,7 +41,7 @@ class TrainTest(unittest.TestCase):
 
     def test_learns_and_keeps_the_best_weights(self):
         history = model_dirs.read_history(_base.model_dir)
-        self.assertEqual([row["epoch"] for row in history], ["0", "1", "2"])
+        self.assertEqual([row["epoch"] for row in history], ["0", "1"])
         self.assertLess(float(history[-1]["loss"]), float(history[0]["loss"]))
         scores = [float(row["validation_map"]) for row in history]
         self.assertAlmostEqual(self.result["best"]["validation_map"], max(scores), places=6)
@@ -52,10 +52,10 @@ class TrainTest(unittest.TestCase):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
         model_dirs.kill_after_first_backup("hashing.train", config, preset="paper2019")
         self.assertFalse(os.path.exists(os.path.join(config.model_dir, "best.weights.h5"))
-                         and len(model_dirs.read_history(config.model_dir)) == 3)  # it had not finished
+                         and len(model_dirs.read_history(config.model_dir)) == 2)  # it had not finished
         loop.train(config)
         model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir, ("last",))
-        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 3)
+        self.assertEqual(len(model_dirs.read_history(config.model_dir)), 2)
 
     def test_batches_of_more_classes_than_there_are_are_refused_at_once(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/classes", batch_size=200,
