@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from data_prep.images.image_headers import MAX_PIXELS
+from data_prep.stage.streams import mapped_in_order, same_sized
 from delg.exports.loading import ExportedModel
 from delg.features.preparing import Photograph, PreparedImage, decode, pixels_of, prepare_image
 from delg.features.shards import ImageFeatures, LocalFeatures, no_local_features
@@ -82,6 +83,23 @@ class ImageDescriber:
             ValueError: if the image cannot be used or the box lies outside it.
         """
         return self.describe_prepared([self._prepare_pixels(pixels_of(image), query_bbox)])[0]
+
+    def describe_all(self, images: Iterable[Photograph]) -> list[ImageFeatures]:
+        """Features of photographs in their order: `describe` of each, those of one size computed together.
+
+        Args:
+            images: as of `describe`, taken one by one as they are needed.
+
+        Raises:
+            as `describe`, of the first image that cannot be used.
+        """
+        prepared = mapped_in_order(lambda numbered: (numbered[0], self._prepare_pixels(
+            pixels_of(numbered[1]), None)), enumerate(images))
+        found: dict[int, ImageFeatures] = {}
+        for batch in same_sized(prepared, lambda item: (item[1].shape_key, self.images_at_once(item[1]))):
+            numbers, batch_images = zip(*batch)
+            found.update(zip(numbers, self.describe_prepared(batch_images)))
+        return [found[number] for number in range(len(found))]
 
     def prepare(self, encoded: bytes, query_bbox: np.ndarray | None = None,
                 max_pixels: int = MAX_PIXELS) -> PreparedImage:

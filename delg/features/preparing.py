@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 import cv2
@@ -14,6 +14,8 @@ from data_prep.images import image_headers, intake
 
 if TYPE_CHECKING:
     import PIL.Image
+
+_SAME_LIMIT = 6  # decimals
 
 Photograph = Union[str, "os.PathLike[str]", bytes, np.ndarray, "PIL.Image.Image"]
 
@@ -30,6 +32,11 @@ class PreparedImage(NamedTuple):
     corner: np.ndarray  # float64 [2]: y, x of the box in the original
     limit: float  # factor from `image` to the size that scale 1 stands for; at most 1
     image_size: tuple[int, int]  # height and width of the original
+
+    @property
+    def shape_key(self) -> Hashable:
+        """Equal for images that can go through the model together."""
+        return self.image.shape, round(self.limit, _SAME_LIMIT)
 
 
 def decode(encoded: bytes, max_pixels: int = image_headers.MAX_PIXELS) -> np.ndarray:

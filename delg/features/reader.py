@@ -45,6 +45,12 @@ def find_feature_shards(pattern: str) -> list[str]:
     return paths
 
 
+def read_descriptors(pattern: str) -> tuple[list[str], np.ndarray]:
+    """Ids and global descriptors, float32 [N, D] of unit norm, of feature shards; see `FeatureReader`."""
+    with FeatureReader(pattern) as reader:
+        return reader.ids, reader.global_descriptors
+
+
 class FeatureReader:
     """Many shards as one set. Global descriptors are in memory, local features are read when asked for.
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 pipeline = LazyModule("data_prep.records.pipeline")
 
-_SAME_LIMIT = 6  # decimals
-
-
 class UnreadImage(NamedTuple):
     """An image to be described.
 
@@ -132,8 +129,7 @@ def describe_images(describer: ImageDescriber, images: Iterable[UnreadImage]) ->
     def size(item: _Item) -> tuple[Hashable, int]:
         if isinstance(item.prepared, BadImageError):
             return None, 1
-        return ((item.prepared.image.shape, round(item.prepared.limit, _SAME_LIMIT)),
-                describer.images_at_once(item.prepared))
+        return item.prepared.shape_key, describer.images_at_once(item.prepared)
 
     def describe(items: list[_Item]) -> list[ImageFeatures | BadImageError]:
         if isinstance(items[0].prepared, BadImageError):

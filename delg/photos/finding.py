@@ -12,11 +12,12 @@ from data_prep.stage.settings import require
 from delg.features.query_files import describe_files
 from delg.features.reader import FeatureReader
 from delg.features.shard_merging import merge_shards
-from delg.photos.collection import Collection
+from delg.photos.collection import Collection, opened
 from delg.report.found_page import DrawnMatch
 from delg.report.judging import Judge
 from delg.scores.found import ONLY_ALIKE, FoundForQuery
 from delg.search import retrieval
+from delg.settings.photos import FindConfig, photo_extraction
 from delg.settings.search import SearchConfig
 
 Box = Sequence[float]  # x1, y1, x2, y2 in pixels
@@ -48,6 +49,26 @@ class Findings:
     found: list[FoundForQuery]
     matches: dict[tuple[str, str], DrawnMatch]
     num_images: int
+
+
+def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str = "", saved_model: str = "",
+                   num_hits: int = 20) -> list[FoundForQuery]:
+    """What `delg.find_images` prints: hits with their verdicts, for each query in its order.
+
+    Args:
+        images_dir: folder of photographs.
+        queries: paths of images; none: every photograph against all others.
+        work_dir: kept between calls; empty: `images_dir`.found.
+        saved_model: folder of the model; empty: one with nothing trained, made in `work_dir`.
+        num_hits: of each query, at most.
+
+    Raises:
+        as `check_queries` and `collection.opened`.
+    """
+    where = FindConfig(images_dir, work_dir, saved_model)
+    check_queries(queries)
+    with opened(images_dir, where.found_dir, saved_model, photo_extraction()) as photos:
+        return find_images(photos, queries, (), num_hits, SearchConfig()).found
 
 
 def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hits: int,

@@ -84,6 +84,21 @@ class ImageDescriberTest(unittest.TestCase):
         self.assertEqual(features.local.descriptors.shape, (0, 3))
         self.assertAlmostEqual(float(np.linalg.norm(features.global_descriptor)), 1, places=5)
 
+    def test_many_are_described_as_one_by_one_in_their_order(self):
+        sizes = [(32, 48), (48, 32), (32, 48), (40, 40), (48, 32)]
+        images = [block_image(*size, (4, 8), (4 * number, 4 * number + 4))
+                  for number, size in enumerate(sizes)]
+        describer = self.describer()
+        found = describer.describe_all([as_png(images[0]), *images[1:]])
+        self.assertEqual([one.image_size for one in found], sizes)
+        for one, image in zip(found, images):
+            alone = describer.describe(image)
+            np.testing.assert_allclose(one.global_descriptor, alone.global_descriptor, atol=1e-6)
+            np.testing.assert_array_equal(one.local.keypoints_yx, alone.local.keypoints_yx)
+        self.assertEqual(describer.describe_all([]), [])
+        with self.assertRaisesRegex(FileNotFoundError, "nowhere.jpg"):
+            describer.describe_all([images[0], "nowhere.jpg"])
+
     def test_the_learnt_threshold_is_used_unless_one_is_given(self):
         image = as_png(np.full((32, 32, 3), 149, np.uint8))
         self.assertEqual(len(self.describer().describe(image).local), 0)

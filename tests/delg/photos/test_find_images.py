@@ -16,6 +16,8 @@ import numpy as np
 from data_prep.stage import files
 from delg.exports.extraction_module import ExtractionModule
 from delg.features import folder_features, shards
+from delg.photos import finding
+from delg.settings.extraction import ExtractConfig
 from tests.fixtures import photographs, scripts
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
 
@@ -91,6 +93,15 @@ class FindImagesTest(unittest.TestCase):
         self.assertTrue(answer["hits"][-1]["probability"] < first["probability"] <= 1)
         self.assertEqual((first["verdict"], answer["verdict"]), ("same", "same"))
         self.assertIsNone(answer["hits"][-1]["box"])
+
+    def test_a_function_gives_what_the_command_prints(self):
+        photos, work_dir = str(self.photos), str(self.folder / "work")
+        query = str(self.photos / "again.png")
+        with mock.patch.object(finding, "photo_extraction", lambda: ExtractConfig(
+                max_image_size=512, max_num_features=300, score_threshold=0.0, max_bad_fraction=1.0)):
+            (answer,) = finding.find_in_folder(photos, [query], work_dir, str(self.saved_model), num_hits=2)
+        self.assertEqual((answer.query, len(answer.hits), os.path.basename(answer.hits[0].image)),
+                         (query, 2, "wall0.png"))
 
     def test_the_terminal_shows_a_table_and_what_was_left_out(self):
         done = self.call(self.photos, query=self.photos / "trip/wall0.png")
