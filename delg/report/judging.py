@@ -10,6 +10,7 @@ import numpy as np
 from delg.features.reader import FeatureReader
 from delg.geometry import placing, verdict
 from delg.geometry.comparing import compare
+from delg.geometry.verdict import VerdictModel
 from delg.report.found_page import NUM_LARGE, DrawnMatch
 from delg.scores.found import FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking
@@ -22,13 +23,15 @@ class Judge:
         ranking: of a search.
         queries, images: features that it was made from.
         path_of: from the id of an image to what a hit is called.
+        model: of verdicts; None: the one of the package that goes with the ranking.
 
     Attributes:
         matches: by what query and hit are called, what is drawn between them; of hits shown large.
     """
 
     def __init__(self, ranking: Ranking, queries: FeatureReader, images: FeatureReader,
-                 path_of: Callable[[str], str] = str):
+                 path_of: Callable[[str], str] = str, model: VerdictModel | None = None):
+        self._model = model or verdict.verdict_for(ranking.local_similarities is not None)
         self._ranking, self._queries, self._images, self._path_of = ranking, queries, images, path_of
         self.matches: dict[tuple[str, str], DrawnMatch] = {}
 
@@ -61,8 +64,8 @@ class Judge:
             return hit
         found = compare(self._queries.image(self._queries.row_of[ranking.query_ids[row]]),
                         self._images.image(self._images.row_of[image_id]), ranking.search_config)
-        evidence = verdict.pair_evidence(found.similarity, found.pair)
-        (probability,), (word,) = verdict.load_verdict().judge(evidence[None])
+        evidence = verdict.pair_evidence(found.similarity, found.pair, ranking.local_similarity(row, column))
+        (probability,), (word,) = self._model.judge(evidence[None])
         outline = found.outline_of(box) if num_inliers >= ranking.floor else None
         if rank <= NUM_LARGE:
             self.matches[query, hit.image] = DrawnMatch(found.query_yx, found.index_yx, outline)

@@ -40,6 +40,10 @@ class Ranking:
         """float32 [Q, K]: what results are ordered by before verification."""
         return summed(self.similarities, self.local_similarities, self.search_config.local_weight)
 
+    def local_similarity(self, query: int, column: int) -> float:
+        """Of a query and a result, by local features; 0 where an index of them was not searched."""
+        return 0.0 if self.local_similarities is None else float(self.local_similarities[query, column])
+
     @property
     def num_verified(self) -> int:
         """Results verified per query, V; they stand first."""

@@ -19,9 +19,9 @@ from delg.geometry.pairs import verify_pair
 from delg.geometry.transforms import project
 from delg.geometry.verdict import VerdictModel, pair_evidence
 from delg.index.kind import Index
+from delg.search.first_search import first_search
 from delg.settings.search import SearchConfig
 
-NUM_NEIGHBORS = 20  # of an image that are compared with it; chosen
 _SAME_PICTURE = 0.95  # least similarity of two files of one picture; chosen
 _LARGEST_SHIFT = 0.02  # of its corners, as a share of its size; chosen
 _CACHED_IMAGES = 1024  # whose local features are kept, about 0.3 MB each
@@ -44,15 +44,15 @@ class SamePairs:
 
 
 def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config: SearchConfig,
-               num_neighbors: int = NUM_NEIGHBORS) -> SamePairs:
-    """The pairs judged the same, of each image and its nearest by global descriptor.
+               local_index: Index | None = None) -> SamePairs:
+    """The pairs judged the same, of each image and those most like it.
 
     Args:
         images: features of all images.
         index: of the same images, in the same order, ranked by global descriptors.
         model: says how probable it is.
-        config: how pairs are verified.
-        num_neighbors: candidates per image.
+        config: how pairs are verified; its `num_neighbors` is how many each image is compared with.
+        local_index: of the same images by local features, whose similarities are summed; None: there is none.
 
     Raises:
         ValueError: if index and features are of other images.
@@ -60,9 +60,7 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
     if list(index.ids) != list(images.ids):
         raise ValueError("`index` must be of the images of the features, in their order. "
                          f"Received: {len(index.ids)} and {len(images.ids)} images.")
-    nearest, _ = index.search(images.global_descriptors, num_neighbors + 1)
-    pairs = np.stack([np.repeat(np.arange(len(images)), nearest.shape[1]), nearest.ravel()], axis=1)
-    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    pairs, local_similarities = _candidates(images, index, local_index, config)
     probabilities, same_picture = np.ones(len(pairs)), np.zeros(len(pairs), bool)
     local_features = functools.lru_cache(_CACHED_IMAGES)(images.local_features)
     for place, (one, other) in enumerate(progress.track(pairs, "Verifying", len(pairs), "pairs")):
@@ -70,13 +68,27 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
         for first, second in ((int(one), int(other)), (int(other), int(one))):
             sizes = images.image_sizes[first], images.image_sizes[second]
             pair = verify_pair(local_features(first), local_features(second), config, sizes[0])
-            [said] = model.probabilities(pair_evidence(similarity, pair)[None])
+            [said] = model.probabilities(pair_evidence(similarity, pair, local_similarities[place])[None])
             probabilities[place] = min(said, probabilities[place])
             if said < model.same:
                 break
             same_picture[place] = similarity >= _SAME_PICTURE and is_whole_picture(pair.transform, *sizes)
     is_same = probabilities >= model.same
     return SamePairs(pairs[is_same], probabilities[is_same], same_picture[is_same])
+
+
+def _candidates(images: FeatureReader, index: Index, local_index: Index | None,
+                config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs to be verified, int64 [P, 2], the lower row first, and the local similarity of each, float [P]."""
+    one_more = dataclasses.replace(config, num_neighbors=config.num_neighbors + 1)  # each finds itself
+    found = first_search(images, index, local_index, one_more)
+    local = np.zeros(found.ranks.shape) if found.local_similarities is None else found.local_similarities
+    pairs = np.stack([np.repeat(np.arange(len(images)), found.ranks.shape[1]), found.ranks.ravel()], axis=1)
+    others = pairs[:, 0] != pairs[:, 1]
+    pairs, places = np.unique(np.sort(pairs[others], axis=1), axis=0, return_inverse=True)
+    largest = np.zeros(len(pairs))
+    np.maximum.at(largest, places, local.ravel()[others])  # of the two ways round, where both were found
+    return pairs, largest
 
 
 def is_whole_picture(transform: np.ndarray, query_size: tuple[int, int], index_size: tuple[int, int]) -> bool:
