@@ -37,7 +37,8 @@ def main(_: list[str]) -> None:
 
     finding.check_queries(config.query, config.box)
     with collection.opened(config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
-        findings = finding.find_images(photos, config.query, config.box, config.num_hits, search)
+        findings = finding.find_images(photos, config.query, config.box, config.num_hits, search,
+                                       config.verdict)
         if output:
             FOUND_FILES[suffix](output, findings)
     found_files.print_found(findings.found, config.images_dir, _TABLES)

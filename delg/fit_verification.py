@@ -6,8 +6,8 @@
     python -m delg.search_images --calibration=validation/calibration.json ...
 
 The ranking is one that delg.search_images has verified; what it was sorted by does not matter. Tried are
-weights of the inliers, with and without `expand_query`, above the floor or half of it, by the mean of Medium
-and Hard average precision.
+weights of the inliers, and of local features where they are summed, with and without `expand_query`, above
+the floor or half of it, by the mean of Medium and Hard average precision.
 "Inliers change nothing" is taken unless the best is better by two standard errors, then the default unless it
 is worse than the best by one. Take other landmarks than those you report on. A second.
 `--verdict=verdict.json` also fits a model of verdicts: how probable it is that two images show one thing. It
@@ -41,7 +41,7 @@ def main(_: list[str]) -> None:
     fitted = calibration.fit(_RANKING.value, _GROUND_TRUTH.value, _QUERY_FEATURES.value,
                              _INDEX_FEATURES.value)
     files.write_checked_json(_OUTPUT.value, fitted)
-    validation, names = fitted["validation"], calibration.CHOSEN_SETTINGS
+    validation, names = fitted["validation"], [name for name in calibration.CHOSEN_SETTINGS if name in fitted]
     table = rich.table.Table(*names, *calibration.PROTOCOLS, "",
                              title=f"{validation['num_queries']} queries, mAP, percent")
     for row in validation["candidates"]:

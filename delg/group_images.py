@@ -31,7 +31,7 @@ def main(_: list[str]) -> None:
     from delg.photos import collection, groups  # after the settings: TensorFlow is slow
 
     with collection.opened(config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
-        found = groups.group_images(photos, config.num_neighbors, SearchConfig())
+        found = groups.group_images(photos, SearchConfig(num_neighbors=config.num_neighbors), config.verdict)
         GROUP_FILES[suffix](output, found)
     together = [len(group.images) for group in found if len(group.images) > 1]
     command_line.finish(f"{len(together)} groups of {sum(together)} photographs, "

@@ -39,7 +39,8 @@ _OUTPUT = config_flags.define_output("output", "The ranking to write, ranking.h5
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
 _CALIBRATION = flags.DEFINE_string(
-    "calibration", "", "File of delg.fit_verification: sets inlier_weight, expand_query and min_inliers.")
+    "calibration", "", "File of delg.fit_verification: sets inlier_weight, local_weight, "
+    "expand_query and min_inliers.")
 _search_config = config_flags.define_flags(SearchConfig)
 
 
@@ -53,7 +54,8 @@ def main(_: list[str]) -> None:
     from delg.search import calibration, retrieval  # after the settings: FAISS takes its time to load
 
     if _CALIBRATION.value:
-        config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value)
+        config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value,
+                                   _LOCAL_INDEX_DIR.value)
     if query_images:
         from delg.features.query_files import describe_queries
 

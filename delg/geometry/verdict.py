@@ -4,9 +4,9 @@
     probabilities, words = verdict.verdict_for(has_local=False).judge(evidence)
 
 A model of verdicts is JSON: `weights` of INPUTS and `bias` of a logistic regression; `same` and `unsure`, the
-least probabilities of these words; `fitted_on`, what it was fitted on. Two come with the package: with the
-similarity of aggregated local features, which tells most, for searches that sum it (shipped/verdict_local.json),
-and without its weight (shipped/verdict.json). `delg.fit_verification --verdict` fits others.
+least probabilities of these words; `fitted_on`, what it was fitted on. Two come with the package: one for
+searches that sum the similarity of local features, which tells most (shipped/verdict_local.json), one for all
+others (shipped/verdict.json). `delg.fit_verification --verdict` fits more.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def verdict_for(has_local: bool, path: str = "") -> VerdictModel:
         FileNotFoundError: if there is none.
         ValueError: if it is not one, was changed since it was written, or takes what is not known.
     """
-    model = load_verdict(path or os.path.join(_SHIPPED, "verdict_local.json" if has_local else "verdict.json"))
+    shipped = "verdict_local.json" if has_local else "verdict.json"
+    model = load_verdict(path or os.path.join(_SHIPPED, shipped))
     if model.takes_local and not has_local:
         raise ValueError("`verdict` must be fitted on a search like this one, without an index of local "
                          f"features. Received: {path!r}.")

@@ -72,7 +72,7 @@ def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str =
 
 
 def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hits: int,
-                config: SearchConfig) -> Findings:
+                config: SearchConfig, verdict: str = "") -> Findings:
     """The photographs of a collection that are most like each query, the likeliest first.
 
     A query is not its own hit, whether by its path or by what is in it.
@@ -83,6 +83,7 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         box: x1, y1, x2, y2 in pixels of every query; empty: the whole image.
         num_hits: of each query, at most.
         config: settings of the search; a `min_inliers` of 0 is found once and kept.
+        verdict: path of a model of verdicts; empty: the one of the package.
     """
     config = dataclasses.replace(config, num_neighbors=max(config.num_rerank, num_hits) + 1,
                                  min_inliers=config.min_inliers or collection.min_inliers)
@@ -99,7 +100,7 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         if not config.min_inliers and ranking.num_verified:
             collection.keep_min_inliers(ranking.floor)
         with FeatureReader(features) as asked, FeatureReader(collection.features_dir) as images:
-            judge = Judge(ranking, asked, images, collection.path_of)
+            judge = Judge(ranking, asked, images, verdict, collection.path_of)
             found = []
             for query_id in dict.fromkeys(queries) or asked.ids:
                 row = asked.row_of[query_id]

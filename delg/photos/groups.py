@@ -11,7 +11,7 @@ from data_prep.sources.formats.image_names import printable
 from data_prep.sources.formats.tables import writing_rows
 from data_prep.stage import files
 from delg.features.reader import FeatureReader
-from delg.geometry.verdict import load_verdict
+from delg.geometry.verdict import verdict_for
 from delg.index.building import load_index
 from delg.photos.collection import Collection
 from delg.search import grouping
@@ -34,17 +34,19 @@ class Group(NamedTuple):
     same_picture: list[list[str]]
 
 
-def group_images(collection: Collection, num_neighbors: int, config: SearchConfig) -> list[Group]:
+def group_images(collection: Collection, config: SearchConfig, verdict: str = "") -> list[Group]:
     """The photographs of a collection in groups, each in one, those alone too.
 
     Args:
         collection: opened.
-        num_neighbors: photographs each one is compared with.
-        config: how pairs are verified.
+        config: how pairs are verified; its `num_neighbors` is how many each photograph is compared with.
+        verdict: path of a model of verdicts; empty: the one of the package.
     """
     with FeatureReader(collection.features_dir) as images:
-        same = grouping.same_pairs(images, load_index(collection.index_dir), load_verdict(), config,
-                                   num_neighbors)
+        local_index_dir = collection.local_index_dir
+        same = grouping.same_pairs(images, load_index(collection.index_dir),
+                                   verdict_for(bool(local_index_dir), verdict), config,
+                                   load_index(local_index_dir) if local_index_dir else None)
         paths = [collection.path_of(image_id) for image_id in images.ids]
         sha256 = [collection.folder.sha256[image_id] for image_id in images.ids]
         number = grouping.components(len(paths), same)

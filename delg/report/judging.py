@@ -10,7 +10,6 @@ import numpy as np
 from delg.features.reader import FeatureReader
 from delg.geometry import placing, verdict
 from delg.geometry.comparing import compare
-from delg.geometry.verdict import VerdictModel
 from delg.report.found_page import NUM_LARGE, DrawnMatch
 from delg.scores.found import FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking
@@ -22,16 +21,16 @@ class Judge:
     Args:
         ranking: of a search.
         queries, images: features that it was made from.
+        verdict_path: of a model of verdicts; empty: the one of the package that goes with the ranking.
         path_of: from the id of an image to what a hit is called.
-        model: of verdicts; None: the one of the package that goes with the ranking.
 
     Attributes:
         matches: by what query and hit are called, what is drawn between them; of hits shown large.
     """
 
     def __init__(self, ranking: Ranking, queries: FeatureReader, images: FeatureReader,
-                 path_of: Callable[[str], str] = str, model: VerdictModel | None = None):
-        self._model = model or verdict.verdict_for(ranking.local_similarities is not None)
+                 verdict_path: str = "", path_of: Callable[[str], str] = str):
+        self._model = verdict.verdict_for(ranking.local_similarities is not None, verdict_path)
         self._ranking, self._queries, self._images, self._path_of = ranking, queries, images, path_of
         self.matches: dict[tuple[str, str], DrawnMatch] = {}
 

@@ -32,7 +32,7 @@ def make_page(config: ReportConfig) -> str:
         images = read_examples_of(
             config.index_images, {ranking.index_ids[ranking.ranks[row, column]]
                                   for row in rows for column in columns}, "index_images")
-        judge = Judge(ranking, query_features, index_features)
+        judge = Judge(ranking, query_features, index_features, config.verdict)
         views = found_page.Views(lambda query: drawing.decode(queries[query.query]),
                                  lambda hit: drawing.decode(images[hit.image]),
                                  lambda query, hit: judge.matches.get((query.query, hit.image)))

@@ -22,20 +22,21 @@ from delg.index.files import read_description
 from delg.index.kind import ranked_by
 from delg.scores import evaluation, metrics
 from delg.scores.ground_truth import load_ground_truth
-from delg.scores.ranking import Ranking, read_ranking
+from delg.scores.ranking import Ranking, read_ranking, summed
 from delg.search import verified_order
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import GLOBAL_DESCRIPTORS, VERIFIERS
 from delg.settings.search import SearchConfig
 
-CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight")
+CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight", "local_weight")
 PROTOCOLS = ("medium", "hard")
 _FEW_QUERIES = 20  # fewer hardly tell candidates apart
 # What a search may set otherwise than the validation did. The order is always that of similarity and inliers.
 _FREE_SETTINGS = ("num_neighbors", "num_rerank", "final_order", "seed", *CHOSEN_SETTINGS)
 
 
-def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True) -> list[dict[str, Any]]:
+def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True,
+               local_weight: float | None = None) -> list[dict[str, Any]]:
     """What is tried, in order of preference; chosen.
 
     The first changes nothing, as if nothing were verified; then the default comes, and what is less like it.
@@ -45,8 +46,11 @@ def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True) -> l
         min_inliers: the floor of the validation.
         calibrated: whether the search found it; then 0 stands for it, so that the next one finds its own.
         may_expand: whether queries can be expanded; not where an index ranks by local features.
+        local_weight: of the similarity of local features, as it was; None: these are not summed.
     """
-    tried = [{"min_inliers": floor, "expand_query": expand_query, "inlier_weight": weight}
+    factors = () if local_weight is None else (1, 0.5, 2)
+    tried = [{"min_inliers": floor, "expand_query": expand_query, "inlier_weight": weight, **local}
+             for local in [{"local_weight": factor * local_weight} for factor in factors] or [{}]
              for floor in (0 if calibrated else min_inliers, max(1, min_inliers // 2))
              for expand_query in (False, True)[:1 + may_expand] for weight in (0.2, 0.1, 0.5, 0.05, 1.0)]
     return [{**tried[0], "inlier_weight": 0.0}, *tried]
@@ -80,8 +84,9 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         features = images.config
         refuse_other_images(ranking, queries, images)
     by = ranking.config.get("ranked_by", GLOBAL_DESCRIPTORS)
+    has_local = ranking.local_similarities is not None
     tried = candidates(ranking.config["min_inliers"], ranking.config["min_inliers_calibrated"],
-                       may_expand=by == GLOBAL_DESCRIPTORS)
+                       by == GLOBAL_DESCRIPTORS, ranking.search_config.local_weight if has_local else None)
     average_precision = []
     for ranks in _orders(ranking, tried, query_descriptors, index_descriptors):
         scores = evaluation.score_ranks(ranking, truth, ranks, ranking_path, ground_truth_path)
@@ -103,7 +108,8 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
                                     for protocol, gain in gains.items()},
                            "min_inliers": ranking.config["min_inliers"], "ranking": ranking_path,
                            "ground_truth": ground_truth_path},
-            "settings": {**_settings(ranking.config["requested"]), "ranked_by": by}, "features": features}
+            "settings": {**_settings(ranking.config["requested"]), "ranked_by": by, "sums_local": has_local},
+            "features": features}
 
 
 def choose(scores: np.ndarray) -> int:
@@ -125,7 +131,8 @@ def choose(scores: np.ndarray) -> int:
     return int(np.flatnonzero(allowed)[0])
 
 
-def apply(calibration: str, config: SearchConfig, index_features: str, index_dir: str) -> SearchConfig:
+def apply(calibration: str, config: SearchConfig, index_features: str, index_dir: str,
+          local_index_dir: str = "") -> SearchConfig:
     """The settings of a search with what a calibration file has chosen.
 
     Args:
@@ -133,6 +140,7 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
         config: settings; what is chosen must be left at its default.
         index_features: glob or folder of the index images' feature shards.
         index_dir: written by delg.build_index, to be searched.
+        local_index_dir: so of the index of local features beside it; empty: there is none.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -156,8 +164,9 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
                              f"Received: {name}={getattr(config, name)!r}.")
     with FeatureReader(index_features) as images:
         given = {**_settings(dataclasses.asdict(config)), **images.config,
-                 "ranked_by": ranked_by(read_description(index_dir)["type"])}
-    wanted = {"ranked_by": GLOBAL_DESCRIPTORS, **settings, **features}
+                 "ranked_by": ranked_by(read_description(index_dir)["type"]),
+                 "sums_local": bool(local_index_dir)}
+    wanted = {"ranked_by": GLOBAL_DESCRIPTORS, "sums_local": False, **settings, **features}
     for name in differences(given, wanted, {**defaults_of(SearchConfig), **defaults_of(ExtractConfig)}):
         raise ValueError("`calibration` must be of the same model and settings. Received: "
                          f"{calibration!r} for {name}={wanted.get(name)!r}, {given.get(name)!r} here.")
@@ -182,13 +191,15 @@ def _descriptors(features: FeatureReader, ids: list[str], ranking: Ranking, flag
 def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
             images: np.ndarray) -> Iterator[np.ndarray]:
     """int32 [Q, K] ranks of one candidate after the other."""
-    order = ranking.global_columns()
-    ranks, scores, num_inliers = (np.take_along_axis(array, order, 1) for array in
-                                  (ranking.ranks, ranking.scores, ranking.num_inliers))
+    order = ranking.global_columns()  # whose first are verified, whatever a candidate would have verified
+    ranks, similarities, num_inliers, local = (
+        array if array is None else np.take_along_axis(array, order, 1) for array in
+        (ranking.ranks, ranking.similarities, ranking.num_inliers, ranking.local_similarities))
     floor = ranking.config["min_inliers"]
     for candidate in tried:
         config = dataclasses.replace(ranking.search_config, final_order="fused",
                                      **{**candidate, "min_inliers": candidate["min_inliers"] or floor})
+        scores = summed(similarities, local, config.local_weight)
         orders = [verified_order.verified_order(scores[query], num_inliers[query], ranking.num_verified,
                                                 config, descriptor, images[ranks[query]])
                   for query, descriptor in enumerate(queries)]

@@ -79,7 +79,7 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
 
 def _candidates(images: FeatureReader, index: Index, local_index: Index | None,
                 config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs to be verified, int64 [P, 2], the lower row first, and the local similarity of each, float [P]."""
+    """Pairs to be verified, int64 [P, 2], the lower row first, and local similarities, float [P]."""
     one_more = dataclasses.replace(config, num_neighbors=config.num_neighbors + 1)  # each finds itself
     found = first_search(images, index, local_index, one_more)
     local = np.zeros(found.ranks.shape) if found.local_similarities is None else found.local_similarities

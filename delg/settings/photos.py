@@ -21,6 +21,8 @@ class PhotosConfig:
     saved_model: str = setting(
         "", help="folder of delg.export_model, or of a published model; empty: one with nothing trained, "
         "made in work_dir")
+    verdict: str = setting(
+        "", help="model of verdicts, of delg.fit_verification; empty: the one of the package")
 
     def __post_init__(self):
         check_fields(self)

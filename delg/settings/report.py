@@ -21,6 +21,8 @@ class ReportConfig:
         "", help="answers of the queries: .mat, .pkl, .json or dataset.json; empty: nobody knows them, the "
         "page shows what was found")
     metrics: str = setting("", help="metrics.json of delg.evaluate for this ranking; empty: scored anew")
+    verdict: str = setting(
+        "", help="model of verdicts, of delg.fit_verification, without `ground_truth`; empty: the package's")
     baseline_metrics: str = setting(
         "", help="metrics.json to compare with, such as that of the untrained model; empty: none")
     baseline_name: str = setting("untrained", help="what the baseline is called on the page")
@@ -34,6 +36,8 @@ class ReportConfig:
 
     def __post_init__(self):
         check_fields(self)
+        require(not (self.verdict and self.ground_truth), "`verdict` goes without `ground_truth`.",
+                verdict=self.verdict, ground_truth=self.ground_truth)
         for name in ("metrics", "baseline_metrics"):
             require(not getattr(self, name) or bool(self.ground_truth), f"`{name}` goes with `ground_truth`.",
                     **{name: getattr(self, name), "ground_truth": self.ground_truth})

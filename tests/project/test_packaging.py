@@ -71,7 +71,7 @@ class WheelTest(FilesTest):
                                  "settings=[], text=str))")
         self.assertIn("<h1>Ten codes</h1>", page)
         self.assertIn("VerdictModel", self.python("-c", "from delg.geometry import verdict; "
-                                                  "print(verdict.load_verdict())"))
+                                                  "print(verdict.verdict_for(True))"))
         self.assertEqual(templates(pathlib.Path(installed)), templates(ROOT))
 
     def python(self, *arguments: str) -> str:

@@ -48,28 +48,42 @@ class VerdictTest(unittest.TestCase):
     def test_evidence_of_a_pair(self):
         matches = Matches(np.arange(3), np.array([0, 2, 1]), np.zeros(3, np.float32))
         pair = VerifiedPair(np.eye(3), np.array([0, 1, 5]), np.array([0, 1, 5]), matches)
-        np.testing.assert_array_equal(verdict.pair_evidence(0.5, pair), [0.5, 3, 3, 1])
+        np.testing.assert_array_equal(verdict.pair_evidence(0.5, pair, 0.02), [0.5, 3, 3, 1, 0.02])
 
     def test_inputs_by_hand(self):
-        found = verdict.inputs_of([[0.8, 29, 58, 14.5], [0.5, 3, 0, 0]])
-        np.testing.assert_allclose(found, [[0.8, 0.1, np.log(2), 0.5, 0.25], [0.5, 0, 0, 1, 0]])
+        found = verdict.inputs_of([[0.8, 29, 58, 14.5, 0.002], [0.5, 3, 0, 0, 0]])
+        np.testing.assert_allclose(found, [[0.8, 0.1, np.log(2), 0.5, 0.25, np.log(2)],
+                                           [0.5, 0, 0, 1, 0, 0]])
 
     def test_the_packaged_verdict_tells_a_clear_match_from_chance(self):
-        clear, chance, nothing = [0.85, 150, 300, 100], [0.3, 6, 200, 5], [0.3, 0, 200, 0]
-        said, words = verdict.load_verdict().judge([clear, chance, nothing])
-        self.assertEqual(words, ["same", "only alike", "only alike"])
-        self.assertGreater(said[0], 0.99)
-        self.assertLess(said[1:].max(), 0.1)
+        clear, chance, nothing = [0.85, 150, 300, 100, 0.05], [0.3, 6, 200, 5, 0.001], [0.3, 0, 200, 0, 0]
+        for has_local in (False, True):
+            model = verdict.verdict_for(has_local)
+            self.assertEqual(model.takes_local, has_local)
+            said, words = model.judge([clear, chance, nothing])
+            self.assertEqual(words, ["same", "only alike", "only alike"])
+            self.assertGreater(said[0], 0.99)
+            self.assertLess(said[1:].max(), 0.1)
 
     def test_more_evidence_never_counts_against(self):
-        start, step = np.array([0.2, 10, 100, 8]), np.array([0.1, 8, 0, 4])
-        said = verdict.load_verdict().probabilities(start + np.outer(range(8), step))
+        start, step = np.array([0.2, 10, 100, 8, 0]), np.array([0.1, 8, 0, 4, 0.01])
+        said = verdict.verdict_for(has_local=False).probabilities(start + np.outer(range(8), step))
         self.assertTrue(np.all(np.diff(said) >= 0))
+
+    def test_a_model_of_its_own_takes_what_the_search_knows(self):
+        weights = {**_CONTENT["weights"], "local": 1.0}
+        self.assertTrue(self.load(weights=weights).takes_local)
+        self.assertEqual(verdict.verdict_for(True, self.path).weights[-1], 1)
+        with self.assertRaisesRegex(ValueError, "fitted on a search like this one, without an index of local "
+                                                "features. Received: .*verdict.json"):
+            verdict.verdict_for(False, self.path)
+        del weights["local"]  # as written before there was this evidence
+        self.assertFalse(self.load(weights=weights).takes_local)
 
     def test_refuses_evidence_of_another_shape_or_not_finite(self):
         for wrong in (np.zeros((1, 3)), np.full((1, len(COLUMNS)), np.nan)):
             with self.assertRaisesRegex(ValueError, "`evidence` must be finite, of shape"):
-                verdict.load_verdict().judge(wrong)
+                verdict.verdict_for(has_local=False).judge(wrong)
 
     def test_refuses_a_file_that_is_no_verdict(self):
         with self.assertRaisesRegex(ValueError, "weights, bias, same, unsure. Received: .*verdict.json"):

@@ -31,7 +31,7 @@ class GroupImagesTest(unittest.TestCase):
             (self.folder / f"photos/{name}.png").write_bytes(as_png(pixels))
 
     def call(self, output):
-        with mock.patch("delg.photos.groups.load_verdict", lambda: MODEL):
+        with mock.patch("delg.photos.groups.verdict_for", lambda has_local, path: MODEL):
             return scripts.run("delg.group_images", images_dir=self.folder / "photos",
                                saved_model=self.saved_model, output=output, score_threshold=0,
                                max_num_features=300)

@@ -40,6 +40,10 @@ class ChooseTest(unittest.TestCase):
         self.assertEqual(calibration.choose(np.array([[0.5, 0.5], [0.0, 0.98], [0.6, 0.6]])), 2)
 
 
+def _chosen(fitted):
+    return [fitted[name] for name in calibration.CHOSEN_SETTINGS if name in fitted]
+
+
 class CalibrationTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -71,7 +75,7 @@ class CalibrationTest(unittest.TestCase):
 
     def test_inliers_count_where_they_help(self):
         fitted = self.fit(self.positives)
-        self.assertEqual([fitted[name] for name in calibration.CHOSEN_SETTINGS], [12, False, 0.2])
+        self.assertEqual(_chosen(fitted), [12, False, 0.2])
         first, second = fitted["validation"]["candidates"][:2]
         self.assertEqual((first["inlier_weight"], second["inlier_weight"]), (0, 0.2))
         self.assertLess(first["hard"], 30)  # behind six images of other scenes
@@ -90,7 +94,7 @@ class CalibrationTest(unittest.TestCase):
     def test_half_the_floor_where_it_was_too_high(self):
         ranking = self.search(dataclasses.replace(CONFIG, min_inliers=80), "high.h5")  # of 60
         fitted = self.fit(self.positives, ranking=ranking)
-        self.assertEqual([fitted[name] for name in calibration.CHOSEN_SETTINGS], [40, False, 1.0])
+        self.assertEqual(_chosen(fitted), [40, False, 1.0])
         self.assertEqual(fitted["validation"]["gain"]["medium"]["mAP"],
                          round(100 - fitted["validation"]["candidates"][0]["medium"], 2))
 
@@ -118,6 +122,20 @@ class CalibrationTest(unittest.TestCase):
                                           ({}, index_dir, "'global descriptors', 'local features'")):
             with self.assertRaisesRegex(ValueError, f"for ranked_by={phrase} here"):
                 calibration.apply(self.written(**written), CONFIG, self.images, searched)
+
+    def test_the_weight_of_local_features_is_chosen_where_they_are_summed(self):
+        local_index_dir = str(self.folder / "beside")
+        building.build_index(self.images, local_index_dir,
+                             IndexConfig(index_type="binary_asmk", num_codewords=20))
+        path = str(self.folder / "summed.h5")
+        retrieval.search(self.queries, self.images, self.index_dir, path,
+                         dataclasses.replace(CONFIG, min_inliers=12), local_index_dir=local_index_dir)
+        fitted = self.fit(self.positives, ranking=path)
+        self.assertEqual({row["local_weight"] for row in fitted["validation"]["candidates"]}, {4.0, 2.0, 8.0})
+        arguments = self.written(**fitted), CONFIG, self.images, self.index_dir
+        self.assertEqual(calibration.apply(*arguments, local_index_dir).local_weight, fitted["local_weight"])
+        with self.assertRaisesRegex(ValueError, "for sums_local=True, False here"):
+            calibration.apply(*arguments)
 
     def test_other_settings_models_and_files_are_refused(self):
         for config, phrase in (

@@ -65,7 +65,7 @@ class SamePairsTest(unittest.TestCase):
         building.build_index(str(self.folder / "*.h5"), str(self.folder / "all"))
         with FeatureReader(str(self.folder / "*.h5")) as images:
             found = grouping.same_pairs(images, building.load_index(str(self.folder / "all")), self.model,
-                                        SearchConfig(), num_neighbors=20)
+                                        SearchConfig(num_neighbors=20))
             names = {tuple(images.ids[row] for row in rows) for rows in found.rows}
         self.assertGreaterEqual(found.probabilities.min(), 0.9)
         scene = {f"q{query}": query for query in range(3)}
