@@ -30,11 +30,10 @@ from tests.fixtures import (
     photographs,
     planar_world,
     scripts,
-    tiny_backbone,
     tiny_day_night,
     tiny_search,
     tiny_shards,
-    tiny_vae,
+    tiny_trainings,
 )
 
 _ONE_AT_A_TIME = r"Error: .* must be .* by one (process|build) at a time. Received: .*, "
@@ -147,8 +146,7 @@ def setUpModule():
     folder = tempfile.TemporaryDirectory()
     unittest.addModuleCleanup(folder.cleanup)
     unittest.addModuleCleanup(_killed.clear)
-    tiny_backbone.use()
-    tiny_vae.use()
+    tiny_trainings.use()
     _given["folder"] = folder.name
     tiny_search.make_search(folder.name)
     planar = pathlib.Path(folder.name, "planar")
@@ -286,8 +284,7 @@ def _run_in_a_fork(trial: Trial, out: str) -> subprocess.CompletedProcess:
 
 
 def _note_run(log: str, given: str, module: str, out: str) -> None:
-    tiny_backbone.in_place_of_resnet18().start()
-    tiny_vae.in_place_of_the_whole().start()
+    tiny_trainings.start()
     _given["folder"] = given
     done = _run(TRIALS[module], out)
     with open(log, "w", encoding="utf-8") as file:

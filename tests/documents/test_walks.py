@@ -12,7 +12,7 @@ from unittest import mock
 
 from data_prep.downloads.public_sets import PUBLIC_SETS
 from tests.documents import given, sources, walks
-from tests.fixtures import http_server, tiny_backbone, tiny_vae
+from tests.fixtures import http_server, tiny_trainings
 
 _PAGES = {path.stem.lower(): path.read_text(encoding="utf-8")
           for path in (sources.ROOT / "README.md", *sources.ROOT.glob("docs/guides/*.md"))}
@@ -43,8 +43,7 @@ _NEEDS = {
 
 
 def setUpModule():
-    tiny_backbone.use()
-    tiny_vae.use()
+    tiny_trainings.use()
     unchecked = {name: dataclasses.replace(PUBLIC_SETS[name], files=tuple(
         dataclasses.replace(file, size=None, md5=None, sha256=None) for file in PUBLIC_SETS[name].files))
         for name in ("cub", "dogs")}

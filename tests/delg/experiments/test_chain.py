@@ -13,7 +13,7 @@ from delg.features.reader import FeatureReader
 from delg.settings.extraction import ExtractConfig
 from delg.settings.search import SearchConfig
 from delg.settings.training import TrainConfig
-from tests.fixtures import tiny_backbone
+from tests.fixtures import tiny_trainings
 
 _LANDMARKS = ("arch", "dome", "gate", "tower")
 
@@ -52,7 +52,7 @@ def _experiment(output_dir):
 
 
 def setUpModule():
-    tiny_backbone.use()
+    tiny_trainings.use()
 
 
 class PhotographsTest(unittest.TestCase):

@@ -14,12 +14,12 @@ from delg.networks import model_files
 from delg.networks.delg import load_delg
 from delg.settings.training import TrainConfig
 from delg.training import loop
-from tests.fixtures import model_dirs, replicas, tiny_backbone, tiny_shards
+from tests.fixtures import model_dirs, replicas, tiny_shards, tiny_trainings
 
 
 def setUpModule():
     global _folder, _base
-    tiny_backbone.use()
+    tiny_trainings.use()
     _folder = tempfile.TemporaryDirectory()
     tiny_shards.write_tiny_shards(_folder.name)
     _base = TrainConfig(

@@ -16,7 +16,7 @@ from delg.settings.training import TrainConfig
 from delg.training import loop
 from hashing.networks.config import ModelConfig
 from hashing.networks.model import build_hashing
-from tests.fixtures import made_up_training, model_dirs, scripts, tiny_shards
+from tests.fixtures import made_up_training, model_dirs, scripts, tiny_shards, tiny_trainings
 from vae.networks.stems import build_stem
 
 _ROOT = pathlib.Path(__file__).parents[3]
@@ -24,6 +24,10 @@ _LINES = ((BACKBONES, "patches", "tests.fixtures.made_up_backbone:PATCHES"),
           (GLOBAL_LOSSES, "pinched", "tests.fixtures.made_up_training:pinched_logits"),
           (OPTIMIZERS, "adagrad", "tests.fixtures.made_up_training:ADAGRAD"),
           (AUGMENTATIONS, "mirrored", "tests.fixtures.made_up_training:MIRRORED"))
+
+
+def setUpModule():
+    tiny_trainings.use()
 
 
 class MadeUpTest(unittest.TestCase):
