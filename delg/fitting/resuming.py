@@ -13,12 +13,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 from absl import logging
+from google.protobuf import message
 
 from data_prep.stage import files, lock, progress, stored_settings
 from delg.fitting import callbacks
 from delg.networks import model_files
 
 _MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "strategy")
+_NOT_RESTORED = (tf.errors.OpError, AssertionError, ValueError, KeyError, IndexError, TypeError,
+                 AttributeError, RuntimeError, message.DecodeError)
 
 
 def backup_dir(model_dir: str) -> str:
@@ -103,7 +106,20 @@ def training_alone(model_dir: str) -> contextlib.AbstractContextManager[None]:
 
 def is_begun(model_dir: str) -> bool:
     """Whether a model directory holds a checkpoint to go on from."""
-    return tf.train.latest_checkpoint(backup_dir(model_dir)) is not None
+    return _latest(model_dir) is not None
+
+
+def _latest(model_dir: str) -> str | None:
+    """What files of the checkpoint to go on from begin with, or None; ValueError where it cannot be told."""
+    folder = backup_dir(model_dir)
+    try:
+        latest = tf.train.latest_checkpoint(folder)
+    except ValueError:  # an empty file
+        latest = None
+    if latest is None and os.path.exists(named_by := os.path.join(folder, "checkpoint")):
+        raise ValueError(f"{named_by} must name a checkpoint that is there. Received: a file that is "
+                         "damaged, or whose checkpoint is gone; to train anew, remove the folder.")
+    return latest
 
 
 def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, model_dir: str,
@@ -112,13 +128,20 @@ def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, 
 
     Returns:
         The manager that keeps their checkpoints in `write_dir`.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or of another model.
     """
     checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
-    latest = tf.train.latest_checkpoint(backup_dir(model_dir))
+    latest = _latest(model_dir)
     if write_dir == model_dir:
         _clear_unfinished(backup_dir(model_dir), latest)
     if latest is not None:
-        checkpoint.restore(latest).assert_existing_objects_matched()
+        try:
+            checkpoint.restore(latest).assert_existing_objects_matched()
+        except _NOT_RESTORED as error:
+            raise ValueError(f"Checkpoint {latest} must be whole, and of this model. Received: "
+                             f"{type(error).__name__}; to train anew, remove its folder.") from error
         logging.info("Resuming %s from step %d.", model_dir, int(optimizer.iterations.numpy()))
     return _CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from delg.index.admission import Admission
-from delg.index.files import IndexFiles, IndexWriter, changing, read_description
+from delg.index.files import IndexFiles, IndexWriter, changing, loading, read_description
 from delg.index.kind import Index, kind_of, stems_of_all
 from delg.settings.index import IndexConfig, read_config
 from delg.settings.kinds import INDEX_KINDS
@@ -115,5 +115,6 @@ def load_index(index_dir: str, check_descriptors: bool = False) -> Index:
     if description["type"] not in INDEX_KINDS:
         raise ValueError(f"`index_dir` must hold an index of type {', '.join(INDEX_KINDS)}. "
                          f"Received: {index_dir!r} of type {description['type']!r}.")
-    return INDEX_KINDS[description["type"]].load(description, read_config(description),
-                                                 IndexFiles(index_dir, description), check_descriptors)
+    with loading(index_dir):
+        return INDEX_KINDS[description["type"]].load(description, read_config(description),
+                                                     IndexFiles(index_dir, description), check_descriptors)

@@ -20,19 +20,25 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+import tokenize
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from data_prep.stage import files as stage_files
 from data_prep.stage import lock
+from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.numpy_files import read_npy
+
+faiss = LazyModule("faiss")
 
 FORMAT = 2
 _DESCRIPTION = "index.json"
 _NAME = re.compile(r"(?P<stem>[a-z_]+)-(?P<generation>\d+)(-\d+)?\.(npy|json|index)")
 _COMMON_STEMS = ("ids", "kept", "groups")
+_FAULTS = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError, SyntaxError,
+           tokenize.TokenError)  # the last two of NumPy's headers, RuntimeError of FAISS
 _ENTRIES = {"type": str, "dimension": int, "num_images": int, "fingerprint": str, "features": dict,
             "config": dict, "segments": list, "arrays": dict, "files": dict}
 
@@ -164,6 +170,26 @@ def read_description(index_dir: str) -> dict[str, Any]:
     return description
 
 
+@contextlib.contextmanager
+def loading(index_dir: str) -> Iterator[None]:
+    """Turns what readers of an index's files raise in the block into a ValueError that names the folder."""
+    try:
+        yield
+    except (*_FAULTS, ValueError) as error:
+        if isinstance(error, ValueError) and index_dir in str(error):
+            raise
+        raise ValueError(f"{index_dir} must hold a whole index that fits this version: build it again. "
+                         f"Received: {type(error).__name__}: {error}.") from error
+
+
+def bound_faiss(content: np.ndarray) -> np.ndarray:
+    """The bytes of a FAISS index, uint8 [n]; FAISS then makes nothing of more, if it can be told."""
+    if hasattr(faiss, "set_deserialization_vector_byte_limit"):  # since 1.14
+        faiss.set_deserialization_vector_byte_limit(len(content))
+        faiss.set_deserialization_loop_limit(len(content))
+    return content
+
+
 def _check_description(description: dict[str, Any]) -> None:
     """Raises a ValueError, KeyError, TypeError or AttributeError unless a description is whole and sound."""
     if description["format"] != FORMAT:
@@ -227,9 +253,10 @@ class IndexFiles:
             raise ValueError(f"{path} must be a .npy file: it is damaged, build the index again. "
                              f"Received: {error}.") from error
         tail = () if width is None else (width,)
-        if array.ndim < 1 or array.shape[1:] != tail or str(array.dtype) not in dtypes:
+        if (array.ndim < 1 or array.shape[1:] != tail or str(array.dtype) not in dtypes
+                or not array.flags.c_contiguous):
             shape = ", ".join(map(str, ("n", *tail)))
-            raise ValueError(f"{path} must be {' or '.join(dtypes)} [{shape}]. "
+            raise ValueError(f"{path} must be {' or '.join(dtypes)} [{shape}], row by row. "
                              f"Received: {array.dtype} {array.shape}.")
         return array
 

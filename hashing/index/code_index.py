@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from data_prep.stage.stored_settings import from_stored
-from delg.index.files import IndexFiles, IndexWriter, read_description
+from delg.index.files import IndexFiles, IndexWriter, loading, read_description
 from hashing.index.config import CodeIndexConfig
 from hashing.index.finder import CodeFinder
 from hashing.index.kinds import CODE_INDEX_KINDS
@@ -124,11 +124,12 @@ class CodeIndex:
         if not description["type"].startswith("codes_"):
             raise ValueError("`index_dir` must hold an index of binary codes. "
                              f"Received: {index_dir!r} of type {description['type']!r}.")
-        files = IndexFiles(index_dir, description)
-        config = from_stored(CodeIndexConfig, description["config"], "index.json")
-        codes, ids = files.read_array("codes"), files.read_array("ids")
-        finder = CODE_INDEX_KINDS[config.index_type].load(files, codes, config)
-        return cls(codes, ids, description["dimension"], config, description["fingerprint"], finder)
+        with loading(index_dir):
+            files = IndexFiles(index_dir, description)
+            config = from_stored(CodeIndexConfig, description["config"], "index.json")
+            codes, ids = files.read_array("codes"), files.read_array("ids")
+            finder = CODE_INDEX_KINDS[config.index_type].load(files, codes, config)
+            return cls(codes, ids, description["dimension"], config, description["fingerprint"], finder)
 
     def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
         codes = np.ascontiguousarray(codes)

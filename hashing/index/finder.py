@@ -14,7 +14,7 @@ import numpy as np
 
 from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import check_fields, setting
-from delg.index.files import IndexFiles, IndexWriter
+from delg.index.files import IndexFiles, IndexWriter, bound_faiss
 from hashing.index.kinds import CODE_INDEX_KINDS
 
 faiss = LazyModule("faiss")
@@ -104,7 +104,8 @@ class FaissFinder(CodeFinder):
 
     @classmethod
     def load(cls, files: IndexFiles, codes: np.ndarray, config: CommonConfig) -> FaissFinder:
-        index = faiss.deserialize_index_binary(np.frombuffer(files.read_bytes("faiss"), np.uint8))
+        content = np.frombuffer(files.read_bytes("faiss"), np.uint8)
+        index = faiss.deserialize_index_binary(bound_faiss(content))
         found = (type(index).__name__, index.ntotal, index.d)
         expected = (cls.faiss_class, len(codes), 8 * codes.shape[1])
         if found != expected:

@@ -7,6 +7,7 @@ that is not done: one must be from people one trusts.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -66,6 +67,43 @@ def _index(folder: str) -> list[Pair]:
         pairs += [(path, lambda index_dir=index_dir: building.load_index(index_dir, check_descriptors=True))
                   for path in _files_in(index_dir)]
     return pairs
+
+
+def _resealed(written: Callable[[str], list[Pair]], load: Callable[[str], object]):
+    """A target of the files of indexes that say the SHA-256 of what was made of them by damage."""
+    def write(folder: str) -> list[Pair]:
+        import faiss
+        faiss.omp_set_num_threads(1)  # whose threads are not there in a fork
+        return [(path, lambda path=path: load(_sealed_copy(os.path.dirname(path))))
+                for path, _ in written(folder)]
+
+    return write
+
+
+def _sealed_copy(index_dir: str) -> str:
+    from data_prep.stage import files
+    copy = shutil.copytree(index_dir, f"{index_dir}-sealed", dirs_exist_ok=True)
+    path = os.path.join(copy, "index.json")
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
+        description = json.loads(pathlib.Path(path).read_bytes())
+        for name, facts in description["files"].items():
+            facts.update(bytes=os.path.getsize(os.path.join(copy, name)),
+                         sha256=files.sha256_of(os.path.join(copy, name)))
+        files.write_checked_json(path, description)
+    return copy
+
+
+def _search_index(index_dir: str) -> None:
+    from delg.index import building
+    index = building.load_index(index_dir, check_descriptors=True)
+    queries = np.eye(2, index.dimension, dtype=np.float32)
+    index.search([queries] if index.ranked_by == "local features" else queries, 3)
+
+
+def _search_code_index(index_dir: str) -> None:
+    from hashing.index.code_index import CodeIndex
+    index = CodeIndex.load(index_dir)
+    index.search(np.zeros((1, 2), np.uint8), 3)
 
 
 def _code_index(folder: str) -> list[Pair]:
@@ -316,7 +354,8 @@ def _config_json(folder: str) -> list[Pair]:
 
 TARGETS: dict[str, Callable[[str], list[Pair]]] = {  # the last five import TensorFlow
     "feature_shard": _feature_shard, "ranking": _ranking, "codes": _codes, "index": _index,
-    "code_index": _code_index, "mat": _mat, "pkl": _pkl,
+    "code_index": _code_index, "sealed_index": _resealed(_index, _search_index),
+    "sealed_code_index": _resealed(_code_index, _search_code_index), "mat": _mat, "pkl": _pkl,
     "delg": _exchanged("delg", ".delg_global", ".delg_local"), "delf": _exchanged("delf", ".delf"),
     "hloc": _exchanged("hloc", ".h5"), "colmap": _colmap, "whitening": _whitening,
     "calibration": _calibration, "dataset_json": _dataset_json, "tfrecord": _tfrecord,

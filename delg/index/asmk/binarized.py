@@ -43,7 +43,7 @@ class SignKernel(MatchKernel):
         distances = np.empty((len(queries), len(entries)), np.int32)
         faiss.hammings(faiss.swig_ptr(queries), faiss.swig_ptr(entries), *distances.shape, queries.shape[1],
                        faiss.swig_ptr(distances))
-        return self._of_distance[distances]
+        return self._of_distance.take(distances, mode="clip")  # damaged codes differ in more bits
 
 
 BINARY_ASMK = AsmkKind(kernel=SignKernel, descriptor_dtypes=("float32",))  # of signs there is one type

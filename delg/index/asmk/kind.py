@@ -84,6 +84,9 @@ class AsmkKind(IndexKind):
                 raise ValueError("Files of a segment must agree: build the index again. "
                                  f"Received: {name} with {len(residuals)} entries, {len(rows)} rows, offsets "
                                  f"up to {offsets[-1]} of {len(offsets) - 1} codewords.")
+            if check_descriptors and len(rows) and not 0 <= rows.min() <= rows.max() < len(of_images):
+                raise ValueError(f"Rows of a segment must be in [0, {len(of_images)}). "
+                                 f"Received: {rows.min()} to {rows.max()}.")
             inverted_files.append(InvertedFile(offsets, rows, residuals, len(of_images)))
             norms.append(of_images)
         norms = np.concatenate(norms)

@@ -14,7 +14,7 @@ import numpy as np
 from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.settings import setting
 from delg.index.candidates.kind import CandidateConfig
-from delg.index.files import IndexFiles, IndexWriter
+from delg.index.files import IndexFiles, IndexWriter, bound_faiss
 from delg.index.searching import CandidateFinder
 from delg.index.store import DescriptorStore
 from delg.vectors.principal_components import principal_directions
@@ -107,7 +107,7 @@ class ReducedIndex(CandidateFinder):
             ValueError: if they hold an index of another kind or dimension.
         """
         try:
-            index = faiss.deserialize_index(content)
+            index = faiss.deserialize_index(bound_faiss(content))
         except RuntimeError as error:
             raise ValueError(f"The FAISS index must be readable. Received: {error}.") from error
         if not isinstance(index, getattr(faiss, cls.faiss_class)) or index.d != components.shape[1]:
