@@ -134,8 +134,6 @@ def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, 
     """
     checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
     latest = _latest(model_dir)
-    if write_dir == model_dir:
-        _clear_unfinished(backup_dir(model_dir), latest)
     if latest is not None:
         try:
             checkpoint.restore(latest).assert_existing_objects_matched()
@@ -143,6 +141,8 @@ def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, 
             raise ValueError(f"Checkpoint {latest} must be whole, and of this model. Received: "
                              f"{type(error).__name__}; to train anew, remove its folder.") from error
         logging.info("Resuming %s from step %d.", model_dir, int(optimizer.iterations.numpy()))
+    if write_dir == model_dir:
+        _clear_unfinished(backup_dir(model_dir), latest)
     return _CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
 
 

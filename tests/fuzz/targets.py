@@ -308,6 +308,17 @@ def _keras_weights(folder: str) -> list[Pair]:
     return [*pairs, (path, lambda: model_files.load_weights(shapes, path))]
 
 
+def _checkpoint(folder: str) -> list[Pair]:
+    import keras
+
+    from delg.fitting import resuming
+    model = keras.Sequential([keras.layers.Dense(3, input_shape=[2])])
+    optimizer = keras.optimizers.SGD()
+    resuming.restored_backups(model, optimizer, folder, folder).save(checkpoint_number=7)
+    return [(path, lambda: resuming.restored_backups(model, optimizer, folder, folder))
+            for path in _files_in(resuming.backup_dir(folder))]
+
+
 def _whitening(folder: str) -> list[Pair]:
     from delg.features import whitening
     from delg.settings.whitening import WhiteningConfig
@@ -352,11 +363,12 @@ def _config_json(folder: str) -> list[Pair]:
                       for path in (weights, f"{old}/weights/channel_weights.json"))]
 
 
-TARGETS: dict[str, Callable[[str], list[Pair]]] = {  # the last five import TensorFlow
+TARGETS: dict[str, Callable[[str], list[Pair]]] = {  # the last six import TensorFlow
     "feature_shard": _feature_shard, "ranking": _ranking, "codes": _codes, "index": _index,
     "code_index": _code_index, "sealed_index": _resealed(_index, _search_index),
     "sealed_code_index": _resealed(_code_index, _search_code_index), "mat": _mat, "pkl": _pkl,
     "delg": _exchanged("delg", ".delg_global", ".delg_local"), "delf": _exchanged("delf", ".delf"),
     "hloc": _exchanged("hloc", ".h5"), "colmap": _colmap, "whitening": _whitening,
     "calibration": _calibration, "dataset_json": _dataset_json, "tfrecord": _tfrecord,
-    "config_json": _config_json, "safetensors": _safetensors, "keras_weights": _keras_weights}
+    "config_json": _config_json, "safetensors": _safetensors, "keras_weights": _keras_weights,
+    "checkpoint": _checkpoint}

@@ -72,6 +72,9 @@ class AsmkKind(IndexKind):
     def load(self, description: dict[str, Any], config: AsmkConfig, files: IndexFiles,
              check_descriptors: bool) -> AsmkIndex:
         codebook, weights = files.read_array("codebook"), files.read_array("weights")
+        if codebook.dtype != np.float32 or codebook.ndim != 2 or not np.isfinite(codebook).all():
+            raise ValueError("Codewords must be float32 [K, d] and finite. "
+                             f"Received: {codebook.dtype} {codebook.shape}.")
         quantized = self._quantizer(codebook, config)
         inverted_files, norms = [], []
         for place, name in enumerate(description["segments"]):
