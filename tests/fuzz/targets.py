@@ -2,7 +2,7 @@
 
 A target gives pairs of a file and what reads it. Files that carry a digest of themselves are there without
 one too, as a stranger would leave it out; so are files of an earlier version, which had none. Of an index
-that is not done: one must be from people one trusts.
+the digests are made to fit the damage, though FAISS promises nothing: one must be from people one trusts.
 """
 
 from __future__ import annotations
