@@ -3,7 +3,8 @@
     python -m delg.group_images --images_dir=photos --output=groups.csv
 
 Writes a table with the columns image and group, a row per photograph; with --output=groups.json also each
-group's medoid, equal files, and files of one picture at another size or in another encoding. Shares the work
+group's medoid, equal files, and files of one picture at another size or in another encoding, which
+--output=groups.html shows as a page of pictures. Shares the work
 folder of delg.find_images: what that has described is not described again. Then pairs are verified, which
 takes longer the more there are.
 """

@@ -61,6 +61,7 @@ FOUND_FILES = Table("suffix of a file of what was found", {  # functions of the 
 GROUP_FILES = Table("suffix of a file of groups", {  # functions of the path and the groups
     ".csv": "delg.photos.groups:write_csv",
     ".json": "delg.photos.groups:write_json",
+    ".html": "delg.photos.groups_page:write_html",
 })
 VERIFIERS = Table("verifier", {
     "usac": "delg.geometry.verifiers.usac:USAC",

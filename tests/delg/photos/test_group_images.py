@@ -11,8 +11,10 @@ import numpy as np
 
 from delg.exports.extraction_module import ExtractionModule
 from delg.geometry.verdict import INPUTS, VerdictModel
+from delg.photos import groups, groups_page
 from tests.delg.photos.test_find_images import SHIFT_YX, wall
 from tests.fixtures import scripts
+from tests.fixtures.html_page import HtmlPage
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
 
 # Same from 30 inliers on: log(2) * 20 - 12 > 0.
@@ -52,10 +54,27 @@ class GroupImagesTest(unittest.TestCase):
         self.assertIn(first["medoid"], first["images"])
         self.assertEqual(second["images"], [second["medoid"]])
 
+    def test_a_page_shows_each_group_with_its_repeats(self):
+        done = self.call(self.folder / "groups.html")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        page = HtmlPage((self.folder / "groups.html").read_text())
+        texts = [" ".join(found["text"].split()) for found in page.find("figure", class_="hit")]
+        medoid = page.find("h3")[0]["text"].strip()
+        self.assertEqual(sorted([medoid, *(text.split()[-1] for text in texts)]),
+                         ["a.png", "again.png", "copy.png"])
+        self.assertTrue(any(text.startswith("= same file as ") for text in texts))
+        self.assertEqual([found["text"].strip() for found in page.find("li")], ["z.png"])
+        self.assertTrue(all(found["src"].startswith("data:image/jpeg") for found in page.find("img")))
+
+    def test_no_groups_make_a_page_too(self):
+        path = self.folder / "groups.html"
+        groups_page.write_html(str(path), [groups.Group([str(self.folder / "photos/z.png")], "", [], [])])
+        self.assertIn("No two photographs show one thing", path.read_text())
+
     def test_refuses_another_suffix_before_the_work(self):
         done = self.call(self.folder / "groups.txt")
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn("`output` must end in .csv, .json.", done.stderr)
+        self.assertIn("`output` must end in .csv, .json, .html.", done.stderr)
 
 
 if __name__ == "__main__":
