@@ -49,8 +49,8 @@ class Views:
 
 
 def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = NUM_LARGE,
-                     title: str = "What was found", note: str = "", settings: Iterable[dict[str, Any]] = ()
-                     ) -> str:
+                     only_same: bool = False, title: str = "What was found", note: str = "",
+                     settings: Iterable[dict[str, Any]] = ()) -> str:
     """Writes the page, which loads nothing from elsewhere, and returns its path.
 
     Pictures are inside the page; where they would take it beyond 15 MB, in a folder beside it.
@@ -60,12 +60,14 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
         found: the queries in the order they are shown, taken one by one.
         views: pixels and matches.
         num_large: hits of each query that are shown large, with match lines.
+        only_same: whether of these only those that are judged the same are large.
         title: heading.
         note: a sentence on where the hits were sought.
         settings: groups {"name", "rows": [(name, value)]} for the end of the page.
     """
     pictures = PagePictures(path)
-    cards = [_card(number, query, views, num_large, pictures) for number, query in enumerate(found, 1)]
+    cards = [_card(number, query, views, num_large, only_same, pictures)
+             for number, query in enumerate(found, 1)]
     page = pictures_page.render("delg.report", "found.html.j2", title=title, note=note, cards=cards,
                                 summary=_summary(cards), settings=list(settings), source=pictures.source)
     pictures_page.write_page_file(path, page)
@@ -73,7 +75,7 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
     return path
 
 
-def _card(number: int, found: FoundForQuery, views: Views, num_large: int,
+def _card(number: int, found: FoundForQuery, views: Views, num_large: int, only_same: bool,
           pictures: PagePictures) -> dict[str, Any]:
     query_image = views.query(found)
     hits, large = [], []
@@ -82,7 +84,8 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int,
         entry = {**dataclasses.asdict(hit), "kind": _CLASSES[hit.verdict],
                  "picture": pictures.add(_thumbnail(image, hit.box))}
         hits.append(entry)
-        match = views.match(found, hit) if place < num_large else None
+        is_large = place < num_large and (hit.verdict == SAME or not only_same)
+        match = views.match(found, hit) if is_large else None
         if match is not None and len(match.query_yx):
             picture = drawing.draw_matches(query_image, image, match.query_yx, match.image_yx, found.box,
                                            match.outline_xy)

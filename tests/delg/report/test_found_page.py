@@ -3,9 +3,12 @@
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 
+from delg.photos import found_page as photos_page
+from delg.photos.finding import Findings
 from delg.report import found_page
 from delg.scores.found import ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImage
 from tests.fixtures.html_page import HtmlPage
@@ -55,6 +58,14 @@ class FoundPageTest(unittest.TestCase):
             "≈ only alike #3 probability under 1 % 1 inlier similarity 0.700 in/sky.jpg",
             "#4 not verified similarity 0.250 in/sea.jpg"])
         self.assertIn("Nothing was found.", self._text("p", class_="note"))
+
+    def test_of_many_queries_one_hit_each_is_large_and_only_the_same(self):
+        calls = []
+        doubtful = FoundForQuery("mine/sea.jpg", _HITS[1:], UNSURE)
+        found = [*_FOUND, doubtful] * 20
+        with mock.patch("delg.photos.found_page.Views", lambda *_: _views(calls)):
+            photos_page.write_html(os.path.join(self.folder, "many.html"), Findings(found, {}, 4))
+        self.assertEqual(calls, [("mine/gate.jpg", _HITS[0].image)] * 20)
 
     def test_first_hits_are_large_with_lines_and_box(self):
         self.assertEqual(self.calls, [("mine/gate.jpg", hit.image) for hit in _HITS[:2]])
