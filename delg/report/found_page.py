@@ -15,6 +15,7 @@ from delg.scores.found import ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImag
 
 NUM_LARGE = 3  # hits of a query that are shown with match lines; chosen
 _QUERY, _THUMBNAIL = (360, 480), (180, 240)  # height and width at most, pixels
+_MATCHES, _MATCHES_OF_MANY = 400, 220  # height at most, pixels; chosen: 500 queries stay below 50 MB
 _WORDS = {SAME: "found", UNSURE: "perhaps found: look at the hits"}  # verdicts on queries; others as they are
 _CLASSES = {SAME: "same", UNSURE: "unsure", ONLY_ALIKE: "alike", None: ""}  # of the style sheet
 
@@ -60,7 +61,7 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
         found: the queries in the order they are shown, taken one by one.
         views: pixels and matches.
         num_large: hits of each query that are shown large, with match lines.
-        only_same: whether of these only those that are judged the same are large.
+        only_same: whether of these only those that are judged the same are large, and less so.
         title: heading.
         note: a sentence on where the hits were sought.
         settings: groups {"name", "rows": [(name, value)]} for the end of the page.
@@ -88,7 +89,7 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int, only_
         match = views.match(found, hit) if is_large else None
         if match is not None and len(match.query_yx):
             picture = drawing.draw_matches(query_image, image, match.query_yx, match.image_yx, found.box,
-                                           match.outline_xy)
+                                           match.outline_xy, _MATCHES_OF_MANY if only_same else _MATCHES)
             large.append({**entry, "picture": pictures.add(picture),
                           "has_outline": match.outline_xy is not None})
     box = None if found.box is None else np.asarray(found.box)
