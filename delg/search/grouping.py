@@ -17,7 +17,7 @@ from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.geometry.pairs import verify_pair
 from delg.geometry.transforms import project
-from delg.geometry.verdict import VerdictModel, pair_evidence
+from delg.geometry.verdict import COLUMNS, VerdictModel, pair_evidence
 from delg.index.kind import Index
 from delg.search.first_search import first_search
 from delg.settings.search import SearchConfig
@@ -25,6 +25,7 @@ from delg.settings.search import SearchConfig
 _SAME_PICTURE = 0.95  # least similarity of two files of one picture; chosen
 _LARGEST_SHIFT = 0.02  # of its corners, as a share of its size; chosen
 _CACHED_IMAGES = 1024  # whose local features are kept, about 0.3 MB each
+_MANY = {"inliers": 150, "matches": 250, "mutual": 75}  # more than most pairs have; chosen
 _CERTAIN = 0.99  # least probability of an edge that alone holds groups together; chosen
 
 
@@ -61,10 +62,15 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
         raise ValueError("`index` must be of the images of the features, in their order. "
                          f"Received: {len(index.ids)} and {len(images.ids)} images.")
     pairs, local_similarities = _candidates(images, index, local_index, config)
+    similarities = np.array([images.global_descriptors[one] @ images.global_descriptors[other]
+                             for one, other in pairs])
+    hopeful = _hopeful(similarities, local_similarities, model)
+    pairs, similarities, local_similarities = (
+        values[hopeful] for values in (pairs, similarities, local_similarities))
     probabilities, same_picture = np.ones(len(pairs)), np.zeros(len(pairs), bool)
     local_features = functools.lru_cache(_CACHED_IMAGES)(images.local_features)
     for place, (one, other) in enumerate(progress.track(pairs, "Verifying", len(pairs), "pairs")):
-        similarity = float(images.global_descriptors[one] @ images.global_descriptors[other])
+        similarity = similarities[place]
         for first, second in ((int(one), int(other)), (int(other), int(one))):
             sizes = images.image_sizes[first], images.image_sizes[second]
             pair = verify_pair(local_features(first), local_features(second), config, sizes[0])
@@ -89,6 +95,14 @@ def _candidates(images: FeatureReader, index: Index, local_index: Index | None,
     largest = np.zeros(len(pairs))
     np.maximum.at(largest, places, local.ravel()[others])  # of the two ways round, where both were found
     return pairs, largest
+
+
+def _hopeful(similarities: np.ndarray, local_similarities: np.ndarray, model: VerdictModel) -> np.ndarray:
+    """bool [P]: whether many inliers would make a pair the same; the others need not be verified."""
+    evidence = np.zeros((len(similarities), len(COLUMNS)))
+    for name, values in {**_MANY, "similarity": similarities, "local_similarity": local_similarities}.items():
+        evidence[:, COLUMNS.index(name)] = values
+    return model.probabilities(evidence) >= model.same
 
 
 def is_whole_picture(transform: np.ndarray, query_size: tuple[int, int], index_size: tuple[int, int]) -> bool:

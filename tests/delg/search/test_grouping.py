@@ -4,10 +4,12 @@ import pathlib
 import shutil
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 
 from delg.features.reader import FeatureReader
+from delg.geometry import pairs
 from delg.geometry.verdict import INPUTS, VerdictModel
 from delg.index import building
 from delg.search import grouping
@@ -73,6 +75,16 @@ class SamePairsTest(unittest.TestCase):
         self.assertGreaterEqual(len(names), sum(map(len, self.positives)))
         for one, other in names:
             self.assertEqual(scene.get(one), scene.get(other), (one, other))
+
+    def test_what_no_inliers_would_make_the_same_is_not_verified(self):
+        building.build_index(str(self.folder / "*.h5"), str(self.folder / "all"))
+        for bias, is_verified in ((-10.0, True), (-1e4, False)):
+            model = VerdictModel(self.model.weights, bias, 0.9, 0.5)
+            with FeatureReader(str(self.folder / "*.h5")) as images, \
+                    mock.patch.object(grouping, "verify_pair", side_effect=pairs.verify_pair) as verified:
+                found = grouping.same_pairs(images, building.load_index(str(self.folder / "all")), model,
+                                            SearchConfig())
+            self.assertEqual((verified.called, len(found.rows) > 0), (is_verified, is_verified))
 
     def test_refuses_an_index_of_other_images(self):
         building.build_index(str(self.folder / "index-*.h5"), str(self.folder / "some"))
