@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 # Files that take longest come first, so that two processes end together.
-_LONGEST = ("tests/documents/test_walks.py", "tests/test_trials.py", "tests/test_conformance.py")
+_LONGEST = ("tests/test_trials.py", "tests/documents/test_walks.py", "tests/test_conformance.py",
+            "tests/vae/networks/test_stems.py", "tests/delg/training/test_loop.py",
+            "tests/vae/training/test_loop.py", "tests/hashing/training/test_loop.py",
+            "tests/delg/networks/test_backbone.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
