@@ -5,6 +5,7 @@ import os
 import tempfile
 import unittest
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -71,6 +72,11 @@ class PipelineTest(unittest.TestCase):
         tf.random.set_seed(1234)  # must not matter
         for start_step in (1, 5, 6, 12):
             self.assert_same(self.batches(15 - start_step, start_step), whole[start_step:])
+
+    def test_images_cropped_at_once_are_those_cropped_one_by_one(self):
+        at_once = self.batches(6)
+        with mock.patch.object(pipeline, "_CROPPED_AT_ONCE", 1):
+            self.assert_same(self.batches(6), at_once)
 
     def test_another_seed_gives_other_batches(self):
         one, other = self.batches(3), self.batches(3, seed=1)
