@@ -1,9 +1,12 @@
-# make demo | test | chains | conformance | lint | docs | bench | fuzz | real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE | vae-demo [DATA=DIR] [WEIGHTS=FILE]
-#      hashing-demo [DATA=DIR] [WEIGHTS=FILE]
+# make demo | test | chains | conformance | lint | docs | bench | fuzz
+#      real DATA=DIR [TRAIN_DATA=DIR2] [WEIGHTS=FILE] | vae-demo [DATA=DIR] [WEIGHTS=FILE] | hashing-demo [DATA=DIR] [WEIGHTS=FILE]
 # Each target makes the environment it needs (.venv) and can be repeated: finished stages are kept.
+# FILE holds ImageNet weights of MobileNetV2. Without it those of EfficientNet-Lite2 serve, which the environment
+# has; the two demos start from nothing with an empty WEIGHTS=.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PY := .venv/bin/python
 SEED ?= 0
+WEIGHTS ?= package
 CHAINS := tests/documents/test_walks.py tests/test_trials.py tests/test_conformance.py tests/fuzz \
   tests/delg/experiments tests/hashing/experiments tests/vae/experiments tests/vae/networks/test_stems.py
 
@@ -19,7 +22,7 @@ smoke: env
 	$(PY) -m delg.run_experiment --preset=smoke --output_dir=build/smoke --seed=$(SEED)
 
 real: env
-	@test -n "$(DATA)" -a -n "$(WEIGHTS)" || { echo "error: say make real DATA=DIR [TRAIN_DATA=DIR2] WEIGHTS=FILE" >&2; exit 2; }
+	@test -n "$(DATA)" -a -n "$(WEIGHTS)" || { echo "error: say make real DATA=DIR [TRAIN_DATA=DIR2] [WEIGHTS=FILE]" >&2; exit 2; }
 	$(PY) -m delg.run_experiment --preset=real --data_dir="$(DATA)" --train_data_dir="$(TRAIN_DATA)" \
 	  --backbone_weights="$(WEIGHTS)" --output_dir=build/real --seed=$(SEED)
 

@@ -2,7 +2,7 @@
 
     python -m delg.run_experiment --preset=demo --output_dir=build/demo
     python -m delg.run_experiment --preset=real --data_dir=EVALUATED --train_data_dir=TRAINED \\
-        --backbone_weights=mobilenet_v2_notop.weights.h5 --output_dir=build/real
+        --backbone_weights=package --output_dir=build/real
 
 `demo` trains a small network on a procedural landmark world; `smoke` is the same with next to no training;
 `real` trains on folders of photographs (jpg/, gnd.json, landmarks.json). Finished stages are kept. On two
@@ -20,7 +20,9 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it m
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "real: the folder that is evaluated on.")
 _TRAIN_DATA_DIR = flags.DEFINE_string(
     "train_data_dir", "", "real: the folder that is trained on; empty: half the landmarks of data_dir.")
-_BACKBONE_WEIGHTS = flags.DEFINE_string("backbone_weights", "", "real: weight file of the backbone.")
+_BACKBONE_WEIGHTS = flags.DEFINE_string(
+    "backbone_weights", "package", "real: weight file of MobileNetV2 without its top; package: "
+    "EfficientNet-Lite2, whose weights the package index has.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 
 

@@ -1,7 +1,7 @@
 """Run the whole chain on binary codes, from images to metrics.json and report/index.html.
 
     python -m hashing.run_experiment --output_dir=build/hashing
-    python -m hashing.run_experiment --data_dir=DIR --backbone_weights=mobilenet_v2_notop.weights.h5 \\
+    python -m hashing.run_experiment --data_dir=DIR --backbone_weights=package \\
         --output_dir=build/hashing
     python -m hashing.run_experiment --dataset=cub --data_dir=data/cub --backbone=resnet50 --image_size=224 \\
         --backbone_weights=imagenet --output_dir=build/cub
@@ -21,15 +21,18 @@ from absl import flags
 from data_prep.sources.source import sets_of
 from data_prep.stage import command_line, lock
 from data_prep.stage.settings import require
+from delg.settings.backbones import backbone_of
 from delg.settings.kinds import BACKBONES
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
 _DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", *sets_of("class_split")),
                              "What `data_dir` holds.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the set; empty: the procedural world.")
-_BACKBONE = flags.DEFINE_enum("backbone", "mobilenet_v2", list(BACKBONES), "Network of both presets.")
+_BACKBONE = flags.DEFINE_enum(
+    "backbone", None, list(BACKBONES),
+    "Network of both presets; unset: efficientnet_lite2 for weights out of a package, else mobilenet_v2.")
 _BACKBONE_WEIGHTS = flags.DEFINE_string(
-    "backbone_weights", "none", "Weight file of the backbone, imagenet or none.")
+    "backbone_weights", "none", "Weight file of the backbone, imagenet, package or none.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Side of the square images, in pixels.", lower_bound=32)
 _HELDOUT_CLASS_FRACTION = flags.DEFINE_float(
     "heldout_class_fraction", 0.0, "cub, dogs: share of the classes kept from training and scored apart.",
@@ -42,14 +45,16 @@ def main(_: list[str]) -> None:
     from hashing.experiments import chain, presets  # after the flags: TensorFlow takes seconds to load
 
     output_dir, data_dir, seed = _OUTPUT_DIR.value, _DATA_DIR.value, _SEED.value
-    network = {"backbone": _BACKBONE.value, "backbone_weights": _BACKBONE_WEIGHTS.value or "none",
+    weights = _BACKBONE_WEIGHTS.value or "none"
+    network = {"backbone": _BACKBONE.value or backbone_of(weights), "backbone_weights": weights,
                "image_size": _IMAGE_SIZE.value}
     if _DATASET.value != "folder":
         settings = presets.public_set(_DATASET.value, output_dir, data_dir, network,
                                                  _HELDOUT_CLASS_FRACTION.value, seed)
     elif data_dir:
-        require(network["backbone_weights"] != "none" or _SMOKE.value,
-                "Photographs need `backbone_weights`: a weight file or imagenet.", backbone_weights="none")
+        require(weights != "none" or _SMOKE.value,
+                "Photographs need `backbone_weights`: a weight file, imagenet or package.",
+                backbone_weights="none")
         settings = presets.photographs(output_dir, data_dir, network, seed)
     else:
         settings = presets.demo(output_dir, network, seed)

@@ -1,6 +1,6 @@
 """Run the whole chain on day and night, from images to metrics.json and report/index.html.
 
-    python -m vae.run_experiment --output_dir=build/vae [--imagenet_weights=mobilenet_v2_notop.weights.h5]
+    python -m vae.run_experiment --output_dir=build/vae [--imagenet_weights=package]
     python -m vae.run_experiment --data_dir=DIR --output_dir=build/vae
 
 Without --data_dir on the procedural world, with it on photographs in DIR/day and DIR/night, whose places
@@ -18,7 +18,9 @@ from vae.scores.config import MethodsConfig
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Photographs: day/, night/, places.csv.")
-_IMAGENET_WEIGHTS = flags.DEFINE_string("imagenet_weights", "", "Weight file of MobileNetV2 without its top.")
+_IMAGENET_WEIGHTS = flags.DEFINE_string(
+    "imagenet_weights", "", "Weight file of MobileNetV2 without its top; package: EfficientNet-Lite2, whose "
+    "weights the package index has; empty: encoders start from nothing.")
 _VGG16_WEIGHTS = flags.DEFINE_string("vgg16_weights", "", "Weight file of VGG-16 without its top.")
 _DELG_SAVED_MODEL = flags.DEFINE_string("delg_saved_model", "", "SavedModel of delg.export_model.")
 _SMOKE = flags.DEFINE_bool("smoke", False, "Tiny: does every stage run?")

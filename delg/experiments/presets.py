@@ -7,6 +7,7 @@ import os
 
 from data_prep.world.config import WorldConfig
 from delg.experiments.chain import Experiment
+from delg.settings.backbones import backbone_of
 from delg.settings.extraction import ExtractConfig
 from delg.settings.search import SearchConfig
 from delg.settings.training import TrainConfig
@@ -44,14 +45,14 @@ def smoke(output_dir: str, seed: int = 0) -> Experiment:
 
 
 def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
-    """MobileNetV2 with ImageNet weights, fitted to some hundred photographs."""
+    """Heads on a backbone with ImageNet weights, fitted to some hundred photographs."""
     return Experiment(
         output_dir=output_dir,
         title="DELG on real photographs",
         train=TrainConfig(
-            train_pattern="", model_dir="", backbone="mobilenet_v2", backbone_weights=backbone_weights,
-            whitening_init="identity", autoencoder_init="pca", embedding_dim=1280, attention_pool_scale=16.0,
-            image_size=321, batch_size=16, num_steps=300,
+            train_pattern="", model_dir="", backbone=backbone_of(backbone_weights),
+            backbone_weights=backbone_weights, whitening_init="identity", autoencoder_init="pca",
+            embedding_dim=1280, attention_pool_scale=16.0, image_size=321, batch_size=16, num_steps=300,
             optimizer="adam", learning_rate=1e-3, schedule="cosine", backbone_learning_rate_factor=0.0,
             freeze_batch_norm=True, steps_per_epoch=100, seed=seed),
         extract=ExtractConfig(max_image_size=512, local_scales=(0.5**0.5, 1.0, 2**0.5, 2.0)),

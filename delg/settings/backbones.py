@@ -8,6 +8,12 @@ from delg.settings.kinds import BACKBONES
 PUBLISHERS = {"imagenet": "Keras", "package": "the package index"}  # of weights that are asked for by name
 
 
+
+def backbone_of(weights: str) -> str:
+    """The backbone of an experiment that is given weights alone: package, or a file of MobileNetV2."""
+    return "efficientnet_lite2" if weights == "package" else "mobilenet_v2"
+
+
 def check_width(width: float, name: str) -> None:
     """Checks the channel multiplier of a backbone; 1 is always right, and asks no record.
 

@@ -14,7 +14,7 @@ _EXCEPTIONS = {  # why a name means something else: module and what is compared
         ("delg/networks/backbone.py", "weights"),
         ("delg/settings/backbones.py", "name"),
         ("hashing/experiments/presets.py", "network['backbone_weights']"),
-        ("hashing/run_experiment.py", "network['backbone_weights']"),
+        ("hashing/run_experiment.py", "weights"),
         ("vae/training/config.py", "self.stem_weights"),
         ("vae/training/loop.py", "config.stem_weights"),
     ],

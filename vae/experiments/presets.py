@@ -8,6 +8,7 @@ import os
 from absl import logging
 
 from data_prep.world.config import DayNightWorldConfig
+from delg.settings.backbones import backbone_of
 from vae.experiments.chain import Experiment
 from vae.scores.config import MethodsConfig
 from vae.training.config import preset
@@ -15,20 +16,20 @@ from vae.weighting.config import WeightTrainConfig
 
 # Chosen on the webcams that are not reported, from images of 128 to 224 pixels, layers, grids and ways of
 # centring. Views of a place are aligned there, which is why every cell of the map counts apart.
-_STEM = {"stem": "mobilenet_v2", "image_size": 224, "descriptor_grid": 14, "center_latent": False,
-         "batch_size": 6, "num_steps": 40, "steps_per_epoch": 20}
+_STEM = {"image_size": 224, "descriptor_grid": 14, "center_latent": False, "batch_size": 6, "num_steps": 40,
+         "steps_per_epoch": 20}
 # Chosen on a world of seed 1, where a second of training is dear: thirty steps make the latent of the stem
 # invariant. Views of a place differ in the world, hence the coarser grid.
-_WORLD_STEM = {"stem": "mobilenet_v2", "image_size": 160, "descriptor_grid": 5, "batch_size": 8,
-               "num_steps": 30, "steps_per_epoch": 10}
+_WORLD_STEM = {"image_size": 160, "descriptor_grid": 5, "batch_size": 8, "num_steps": 30,
+               "steps_per_epoch": 10}
 _UNSET = {"train_pattern": "", "model_dir": ""}  # set by the experiment
 
 
 def demo(output_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:
     """Both presets, small, on the procedural world by day and by night.
 
-    Where `methods` has the weights of MobileNetV2 the mended preset starts from them and knows no pairs. From
-    nothing, as the title says, it is the preset `paired`: without pairs it gets a third as far.
+    Where `methods` has ImageNet weights the mended preset starts from them and knows no pairs. From nothing,
+    as the title says, it is the preset `paired`: without pairs it gets a third as far.
     """
     size = {"image_size": 64, "width": 0.125, "batch_size": 16, "num_steps": 250,
             "steps_per_epoch": 50, "seed": seed}
@@ -46,21 +47,20 @@ def demo(output_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:
         return base
     return dataclasses.replace(
         base, title="Day and night, one latent: a procedural world, no pairs, from ImageNet's weights",
-        adversarial=preset("adversarial", **{**_UNSET, **size, **_WORLD_STEM,
-                                             "stem_weights": methods.imagenet_weights}),
+        adversarial=preset("adversarial", **{**_UNSET, **size, **_WORLD_STEM, **_stem(methods)}),
         pooled_margin=0.05)
 
 
 def photographs(output_dir: str, data_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:
     """Both presets on photographs: pairs are images of one place, half the places are reported.
 
-    The mended preset starts from ImageNet features where `methods` has the weights of MobileNetV2, and else,
-    as the log and the title say, from nothing.
+    The mended preset starts from ImageNet features where `methods` has ImageNet weights, and else, as the log
+    and the title say, from nothing.
     """
     base = demo(output_dir, dataclasses.replace(methods, imagenet_weights=""), seed)
     title, changes = "Day and night, one latent: photographs", {"pairing": "place"}
     if methods.imagenet_weights:
-        changes = {**changes, **_STEM, "stem_weights": methods.imagenet_weights}
+        changes = {**changes, **_STEM, **_stem(methods)}
     else:
         title += ", without pretrained weights"
         logging.warning("The encoder starts from nothing, and few photographs teach it little: give it "
@@ -68,6 +68,10 @@ def photographs(output_dir: str, data_dir: str, methods: MethodsConfig, seed: in
     return dataclasses.replace(
         base, title=title, world=None, data_dir=data_dir, methods=methods, test_fraction=0.5,
         adversarial=dataclasses.replace(base.adversarial, **changes))
+
+
+def _stem(methods: MethodsConfig) -> dict[str, str]:
+    return {"stem": backbone_of(methods.imagenet_weights), "stem_weights": methods.imagenet_weights}
 
 
 def smoke(output_dir: str, methods: MethodsConfig, seed: int = 0) -> Experiment:

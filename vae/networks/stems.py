@@ -16,12 +16,12 @@ def build_stem(name: str, width: float = 1.0, weights: str = "none") -> keras.Mo
     Args:
         name: backbone with a layer for stems, such as mobilenet_v2.
         width: channel factor; 1 for most backbones.
-        weights: of the whole backbone: "imagenet", "none" or a file, see
+        weights: of the whole backbone: "imagenet", "package", "none" or a file, see
             `delg.networks.backbone.build_backbone`.
 
     Returns:
         Model `stem` from images, float [B, H, W, 3] in [0, 1], sides multiples of 16, to maps
-        [B, H/16, W/16, C]: 96 channels of mobilenet_v2, 256 * width of resnet18.
+        [B, H/16, W/16, C]: 96 channels of mobilenet_v2, 120 of efficientnet_lite2, 256 * width of resnet18.
 
     Raises:
         ValueError: weights that do not fit.

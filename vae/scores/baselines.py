@@ -54,8 +54,8 @@ class ImageNetFeatures:
     """GeM-pooled last map of a network trained on ImageNet.
 
     Args:
-        network: "vgg16" (block5_conv3, 512 channels) or "mobilenet_v2" (out_relu, 1280).
-        weights: weight file without the top.
+        network: "vgg16" (block5_conv3, 512 channels), or a backbone of DELG with maps.
+        weights: weight file without the top; of a backbone all that `build_backbone` takes.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -64,9 +64,9 @@ class ImageNetFeatures:
 
     def __init__(self, network: str, weights: str):
         images = keras.Input((None, None, 3), name="images", dtype="float32")
-        if network not in _LAST_MAPS:
-            raise ValueError(f"`network` must be {' or '.join(_LAST_MAPS)}. Received: network={network!r}.")
-        descriptors = L2Normalization()(GeMPooling(3.0)(_LAST_MAPS[network](weights, images)))
+        last_map = (_vgg16(weights)(images) if network == "vgg16"
+                    else build_backbone(network, weights=weights)(images)["global"])
+        descriptors = L2Normalization()(GeMPooling(3.0)(last_map))
         self._model = keras.Model(images, descriptors)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -86,12 +86,6 @@ def _vgg16(weights: str) -> keras.Model:
     normalised = ImageNormalization((123.68, 116.779, 103.939), (1, 1, 1), True)(images)
     taps = keras.Model(network.input, network.get_layer("block5_conv3").output)
     return keras.Model(images, taps(normalised))
-
-
-_LAST_MAPS = {  # from a weight file and images to the map that is pooled
-    "vgg16": lambda weights, images: _vgg16(weights)(images),
-    "mobilenet_v2": lambda weights, images: build_backbone("mobilenet_v2", weights=weights)(images)["global"],
-}
 
 
 class DelgFeatures:

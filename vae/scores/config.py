@@ -17,7 +17,8 @@ class MethodsConfig:
     channel_weights: str = setting(
         "", help="file of vae.train_channel_weights for the mended model; empty: none")
     imagenet_weights: str = setting(
-        "", help="weight file of MobileNetV2 without its top, used where vgg16_weights is not given")
+        "", help="weight file of MobileNetV2 without its top, or package: EfficientNet-Lite2 with weights of "
+        "the package index; used where vgg16_weights is not given")
     vgg16_weights: str = setting("", help="weight file of VGG-16 without its top; empty: none")
     delg_saved_model: str = setting("", help="SavedModel of delg.export_model; empty: none")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from delg.settings.backbones import backbone_of
 from delg.vectors.unit import unit_vectors
 from vae.data.photographs import in_batches, resized
 from vae.latents.latents import LatentEncoder
@@ -29,7 +30,7 @@ def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str
         methods["imagenet"] = _of_images(baselines.ImageNetFeatures("vgg16", config.vgg16_weights))
     elif config.imagenet_weights:
         methods["imagenet"] = _of_images(
-            baselines.ImageNetFeatures("mobilenet_v2", config.imagenet_weights))
+            baselines.ImageNetFeatures(backbone_of(config.imagenet_weights), config.imagenet_weights))
     else:
         absent["imagenet"] = "no weight file given"
     if config.delg_saved_model:

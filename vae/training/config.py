@@ -36,7 +36,7 @@ class TrainConfig(FitConfig):
     stem: str = like(ModelConfig, "stem")
     stem_width: float = like(ModelConfig, "stem_width")
     stem_weights: str = setting(
-        "imagenet", help="what the stem starts from: imagenet, none, or the path of a weight file")
+        "imagenet", help="what the stem starts from: imagenet, package, none, or the path of a weight file")
     stem_learning_rate_factor: float = setting(
         0.0, help="share of the learning rate that the stem takes; 0: its weights stay", range="[0, inf)")
     # Weights of the losses.

@@ -8,7 +8,7 @@ import unittest
 import cv2
 import numpy as np
 
-from delg.experiments import chain
+from delg.experiments import chain, presets
 from delg.features.reader import FeatureReader
 from delg.settings.extraction import ExtractConfig
 from delg.settings.search import SearchConfig
@@ -49,6 +49,13 @@ def _experiment(output_dir):
         extract=ExtractConfig(max_image_size=80, global_scales=(1.0,), local_scales=(1.0,),
                               max_num_features=8, precision="float32"),
         search=SearchConfig(num_rerank=3, min_inliers=4), heldout_class_fraction=0.0, validation_fraction=0.0)
+
+
+class PresetsTest(unittest.TestCase):
+    def test_weights_decide_which_backbone_real_photographs_get(self):
+        for weights, backbone in (("package", "efficientnet_lite2"), ("m.h5", "mobilenet_v2")):
+            train = presets.real("out", weights).train
+            self.assertEqual((train.backbone, train.backbone_weights), (backbone, weights))
 
 
 def setUpModule():

@@ -125,6 +125,10 @@ class SettingsTest(unittest.TestCase):
         settings = presets.photographs("out", "photographs", methods_config)
         self.assertEqual((settings.adversarial.stem, settings.adversarial.stem_weights, settings.paper.stem),
                          ("mobilenet_v2", "file", "none"))
+        for make in (lambda *given: presets.photographs("out", "photographs", *given),
+                     lambda *given: presets.demo("out", *given)):
+            stem = make(MethodsConfig(imagenet_weights="package")).adversarial
+            self.assertEqual((stem.stem, stem.stem_weights), ("efficientnet_lite2", "package"))
         with self.assertLogs(level="WARNING") as logs:
             settings = presets.photographs("out", "photographs", MethodsConfig())
         self.assertIn("starts from nothing, and few photographs teach it little", logs.output[0])

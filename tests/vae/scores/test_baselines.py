@@ -53,7 +53,7 @@ class ImageNetFeaturesTest(FilesTest):
         np.testing.assert_allclose(found, unit_vectors(pooled), atol=1e-4)
 
     def test_refuses_other_networks_and_missing_files(self):
-        with self.assertRaisesRegex(ValueError, "must be vgg16 or mobilenet_v2. Received: network='vgg19'"):
+        with self.assertRaisesRegex(ValueError, "must be one of .*Received: backbone='vgg19'"):
             baselines.ImageNetFeatures("vgg19", "")
         with self.assertRaisesRegex(FileNotFoundError, "`vgg16_weights` must be a file.*nothing.h5"):
             baselines.ImageNetFeatures("vgg16", "nothing.h5")
