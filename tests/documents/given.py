@@ -47,10 +47,10 @@ def photographs() -> None:
     write({f"{name}.jpg": view(0, number) for number, name in enumerate("AB")})
 
 
-def photographs_and_model() -> None:
-    """`photographs`, and a small model where `delg.find_images` makes one with nothing trained."""
+def photographs_and_model(saved_model: str = "photos.found/model") -> None:
+    """`photographs`, and a small model, by default where `delg.find_images` makes one by itself."""
     photographs()
-    ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=0.0).save("photos.found/model")
+    ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=0.0).save(saved_model)
 
 
 def day_night() -> None:

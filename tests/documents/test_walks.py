@@ -1,8 +1,10 @@
-"""Every command of README.md and of the guides runs, in the order in which it stands there."""
+"""Every command of README.md and of the guides runs, in the order in which it stands there; notebooks too."""
 
-import contextlib
 import dataclasses
 import functools
+import json
+import os
+import pathlib
 import re
 import tempfile
 import unittest
@@ -14,8 +16,17 @@ from data_prep.downloads.public_sets import PUBLIC_SETS
 from tests.documents import given, sources, walks
 from tests.fixtures import http_server, tiny_trainings
 
+
+def _code_of(notebook: pathlib.Path) -> str:
+    """The code of all cells, in their order, as one block of a page."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return f"```python\n{code}\n```\n"
+
+
 _PAGES = {path.stem.lower(): path.read_text(encoding="utf-8")
           for path in (sources.ROOT / "README.md", *sources.ROOT.glob("docs/guides/*.md"))}
+_PAGES.update({path.stem: _code_of(path) for path in sources.ROOT.glob("docs/guides/*.ipynb")})
 
 
 class _Page(NamedTuple):
@@ -33,6 +44,7 @@ _NEEDS = {
         "val.h5": "ranking.h5", "val/dataset.json": "gnd.json", "val/query-*": "features/*",
         "val/index-*": "features/*", "--remove_ids=a,b": "--remove_ids=tower/1"},
         {"delg.update_index": given.features_of_others, "delg.evaluate": given.truth_of_features}),
+    "photographs": _Page(functools.partial(given.photographs_and_model, "saved_model")),
     "sets": _Page(given.list_of_photographs),
     "gldv2": _Page(given.overlap, {"--validation_fraction=0.02": "--validation_fraction=0.2"},
                    then="roxford"),
@@ -60,7 +72,10 @@ class _PageTest(unittest.TestCase):
         server = http_server.FaultyServer()
         cls.addClassCleanup(server.stop)
         server.files = given.published()
-        cls.enterClassContext(contextlib.chdir(cls.enterClassContext(tempfile.TemporaryDirectory())))
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.addClassCleanup(os.chdir, os.getcwd())
+        os.chdir(folder.name)
         cls.server, cls.taken = server, 0
 
     def take_up_to(self, number: int) -> None:

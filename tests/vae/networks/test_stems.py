@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -48,12 +49,20 @@ class BuildStemTest(unittest.TestCase):
         np.testing.assert_allclose(stem(images), block(normalised.astype(np.float32)), atol=1e-4)
 
 
+def _enter(case, *contexts):
+    """Enters contexts until the class is done; Python 3.11 has a method for it."""
+    stack = contextlib.ExitStack()
+    case.addClassCleanup(stack.close)
+    for context in contexts:
+        stack.enter_context(context)
+
+
 class ModelWithStemTest(unittest.TestCase):
     """On two convolutions in place of ResNet-18."""
 
     @classmethod
     def setUpClass(cls):
-        cls.enterClassContext(tiny_backbone.in_place_of_resnet18())
+        _enter(cls, tiny_backbone.in_place_of_resnet18())
 
     def _latent_and_stem(self, normalization):
         keras.utils.set_random_seed(1)
@@ -101,8 +110,7 @@ class TrainWithStemTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         eager.run_class_eagerly(cls)
-        cls.enterClassContext(tiny_backbone.in_place_of_resnet18())
-        cls.enterClassContext(tiny_vae.in_place_of_the_whole())
+        _enter(cls, tiny_backbone.in_place_of_resnet18(), tiny_vae.in_place_of_the_whole())
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.folder = folder.name
