@@ -85,7 +85,9 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         config: settings of the search; a `min_inliers` of 0 is found once and kept.
         verdict: path of a model of verdicts; empty: the one of the package.
     """
-    config = dataclasses.replace(config, num_neighbors=max(config.num_rerank, num_hits) + 1,
+    # Of all against all no more is verified than is shown, beside each photograph itself: hours else.
+    num_rerank = config.num_rerank if queries else min(config.num_rerank, num_hits + 1)
+    config = dataclasses.replace(config, num_rerank=num_rerank, num_neighbors=max(num_rerank, num_hits) + 1,
                                  min_inliers=config.min_inliers or collection.min_inliers)
     with files.temporary_beside(os.path.join(collection.work_dir, "search")) as folder:
         os.mkdir(folder)
