@@ -17,6 +17,7 @@ from data_prep.stage import files
 from delg.exports.extraction_module import ExtractionModule
 from delg.features import folder_features, shards
 from delg.photos import finding
+from delg.search import retrieval
 from delg.settings.extraction import ExtractConfig
 from tests.fixtures import photographs, scripts
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
@@ -153,6 +154,12 @@ class FindImagesTest(unittest.TestCase):
         self.assertEqual(os.path.basename(found["again.png"][0]["image"]), "wall0.png")
         for name, hits in found.items():
             self.assertNotIn(name, [os.path.basename(hit["image"]) for hit in hits])
+
+    def test_of_all_against_all_no_more_is_verified_than_is_shown(self):
+        for query, expected in ((), 3), (self.photos / "again.png", 100):
+            with mock.patch.object(retrieval, "search", wraps=retrieval.search) as searched:
+                self.find(query=query, num_hits=2)
+            self.assertEqual(searched.call_args.args[-1].num_rerank, expected)
 
     def test_a_table_has_a_row_for_each_hit(self):
         output = self.folder / "found.csv"
