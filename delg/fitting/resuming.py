@@ -19,7 +19,8 @@ from data_prep.stage import files, lock, progress, stored_settings
 from delg.fitting import callbacks
 from delg.networks import model_files
 
-_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "strategy")
+_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "strategy",
+               "startup_timeout")
 _NOT_RESTORED = (tf.errors.OpError, AssertionError, ValueError, KeyError, IndexError, TypeError,
                  AttributeError, RuntimeError, message.DecodeError)
 
@@ -75,7 +76,7 @@ def start_config(config: Any, model_config: Any, may_change: Collection[str] = (
         config: settings, of a subclass of FitConfig.
         model_config: what its model is made of, a dataclass.
         may_change: names of settings that need not be those of the run to be resumed, besides the patterns,
-            the folder, the strategy and the steps between checkpoints.
+            the folder, the strategy, its wait and the steps between checkpoints.
         found: what else is kept, and what it is before a new training.
 
     Raises:

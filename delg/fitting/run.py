@@ -40,10 +40,10 @@ def training(config: Any, stored: dict[str, Any]) -> Iterator[Run]:
         stored: contents of `config.json`, see `resuming.start_config`.
 
     Raises:
-        OSError: another process trains into `model_dir`.
+        OSError: another process trains into `model_dir`, or other machines have not started.
         ValueError: there is no such strategy here, or its replicas cannot share a batch.
     """
-    strategy = strategies.build_strategy(config.strategy)
+    strategy = strategies.build_strategy(config.strategy, config.startup_timeout)
     strategies.check_batch_size(strategy, config.batch_size)
     chief = strategies.is_chief(strategy)
     with contextlib.ExitStack() as stack:

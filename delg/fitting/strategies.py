@@ -12,25 +12,31 @@ from absl import logging
 
 from data_prep.stage import ending
 from data_prep.stage.settings import require_member
+from delg.fitting import rendezvous
 from delg.settings.kinds import STRATEGIES
 
 
-def build_strategy(name: str) -> tf.distribute.Strategy:
+def build_strategy(name: str, startup_timeout: float) -> tf.distribute.Strategy:
     """The tf.distribute strategy of a name of STRATEGIES.
+
+    Args:
+        name: of STRATEGIES.
+        startup_timeout: seconds that other machines have to start.
 
     Raises:
         ValueError: unknown name, or multi_worker without a TF_CONFIG that names all workers and this one.
+        TimeoutError: other machines have not started.
     """
     require_member("strategy", name, STRATEGIES)
-    return STRATEGIES[name]()
+    return STRATEGIES[name](startup_timeout)
 
 
-def one_device() -> tf.distribute.Strategy:
+def one_device(_: float) -> tf.distribute.Strategy:
     """The first accelerator, or the processor."""
     return tf.distribute.get_strategy()
 
 
-def mirrored() -> tf.distribute.Strategy:
+def mirrored(_: float) -> tf.distribute.Strategy:
     """All accelerators of this machine, or all logical processors."""
     accelerators = [device.name for device in tf.config.list_logical_devices("GPU")]
     if accelerators:
@@ -41,23 +47,22 @@ def mirrored() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(processors, tf.distribute.ReductionToOneDevice())
 
 
-def multi_worker() -> tf.distribute.Strategy:
-    """Those of all machines in TF_CONFIG, once all of them have answered.
+def multi_worker(startup_timeout: float) -> tf.distribute.Strategy:
+    """Those of all machines in TF_CONFIG, once all of them have started.
 
     Raises:
-        ValueError: it does not name all workers and this one.
+        ValueError: it does not name all workers and this one, or another cluster than that of the others.
+        TimeoutError: others have not started within `startup_timeout` seconds.
     """
-    addresses = _check_cluster(os.environ.get("TF_CONFIG", ""))
-    if len(addresses) > 1:
-        logging.warning("Waiting until all of TF_CONFIG have started: %s. Ctrl-C ends the wait.",
-                        ", ".join(addresses))
-    with ending.at_once_by_ctrl_c():  # TensorFlow holds Python's lock while it waits
+    tasks, own = _read_cluster(os.environ.get("TF_CONFIG", ""))
+    rendezvous.meet(tasks, own, startup_timeout)
+    with ending.at_once_by_ctrl_c():  # TensorFlow holds Python's lock until its machines have met too
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     ending.keep()
     return strategy
 
 
-def tpu() -> tf.distribute.Strategy:
+def tpu(_: float) -> tf.distribute.Strategy:
     """The TPU that TPU_NAME or the machine names."""
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", ""))
     tf.config.experimental_connect_to_cluster(resolver)
@@ -65,8 +70,10 @@ def tpu() -> tf.distribute.Strategy:
     return tf.distribute.TPUStrategy(resolver)
 
 
-def _check_cluster(tf_config: str) -> list[str]:
-    """Addresses of all; refuses what TensorFlow would take for a cluster of one: each would train alone.
+def _read_cluster(tf_config: str) -> tuple[dict[str, str], str]:
+    """Name and address of all, the chief of them first, and the name of this one.
+
+    Refuses what TensorFlow would take for a cluster of one: each would train alone.
 
     Source of the form: tf.distribute.cluster_resolver.TFConfigClusterResolver.
     """
@@ -74,10 +81,11 @@ def _check_cluster(tf_config: str) -> list[str]:
         content = json.loads(tf_config)
         cluster, task = content["cluster"], content["task"]
         addresses, index = cluster[task["type"]], task["index"]
-        every = [address for known in cluster.values() for address in known]
+        tasks = {f"{kind} {number}": address for kind in sorted(cluster)
+                 for number, address in enumerate(cluster[kind])}
         is_whole = (all(isinstance(known, list) for known in cluster.values())
-                    and len(set(every)) == len(every)
-                    and all(re.fullmatch(r"\S+:[0-9]+", address) for address in every)
+                    and len(set(tasks.values())) == len(tasks)
+                    and all(re.fullmatch(r"\S+:[0-9]+", address) for address in tasks.values())
                     and type(index) is int and 0 <= index < len(addresses))
     except (ValueError, KeyError, TypeError, AttributeError):
         is_whole = False
@@ -87,7 +95,7 @@ def _check_cluster(tf_config: str) -> list[str]:
                          '{"cluster": {"worker": ["HOST:PORT", ...]}, '
                          '"task": {"type": "worker", "index": 0}}. '
                          f'Received: {tf_config or "none"}.')
-    return every
+    return tasks, f"{task['type']} {index}"
 
 
 def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:

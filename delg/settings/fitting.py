@@ -54,6 +54,9 @@ class FitConfig:
     strategy: str = setting(
         "one_device", help="how the training is spread: over one device, the devices of this machine, "
         "several machines, or a TPU", choices=STRATEGIES)
+    startup_timeout: float = setting(
+        600.0, help="how long each of several machines waits for the others to start", unit="seconds",
+        range="(0, inf)")
     mixed_precision: str = setting(
         "float32", help="what the model computes in; variables stay float32", choices=PRECISIONS)
     # Bookkeeping.

@@ -86,7 +86,7 @@ class TrainTest(unittest.TestCase):
     def test_two_replicas_without_validation_the_last_weights_are_the_best(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/replicas", validation_pattern="",
                                      num_steps=3, mixed_precision="bfloat16", classification_weight=1.0)
-        with mock.patch.object(strategies, "build_strategy", lambda _: replicas.two_replicas()):
+        with mock.patch.object(strategies, "build_strategy", lambda *_: replicas.two_replicas()):
             loop.train(config)
         self.assertEqual(len(model_dirs.read_history(config.model_dir)), 1)
         best = model_dirs.read_weights(config.model_dir, "best")
