@@ -2,8 +2,9 @@
 
 The work folder holds `model/` (a SavedModel, where none is named), `features/` (see
 `delg.features.folder_features`), `index/` of global descriptors, `local_index/` of local features where there
-are any, and `collection.json`: the folder of photographs, the feature shards that the indexes are of, and the
-least number of inliers that counts, with the number of images it was found on.
+are any, and `collection.json`: the folder of photographs, the feature shards that the indexes are of, how
+many photographs the codewords of local features were learnt from (0: there are none), and the least number of
+inliers that counts, with the number of images it was found on.
 """
 
 from __future__ import annotations
@@ -16,18 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from data_prep.stage import files, lock
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
 from delg.features.late_describer import LateDescriber, describer_like
-from delg.features.reader import FeatureReader
-from delg.index import building
+from delg.photos.indexing import update_indexes
 from delg.settings.extraction import ExtractConfig
-from delg.settings.index import IndexConfig
 from delg.settings.untrained import UntrainedConfig
 
 if TYPE_CHECKING:
     from delg.features.describing import ImageDescriber
 
 _STATE = "collection.json"
-# Few codewords, learnt in a second: chosen, see docs/decisions/0069-sum-of-evidence.md.
-_LOCAL_INDEX = IndexConfig(index_type="binary_asmk", num_training_descriptors=20_480)
 
 
 class Collection(NamedTuple):
@@ -62,8 +59,7 @@ class Collection(NamedTuple):
     @property
     def local_index_dir(self) -> str:
         """Folder of the index of local features; empty where no photograph has any."""
-        has_one = _read_state(self.work_dir).get("has_local_index", False)
-        return _local_index_dir(self.work_dir) if has_one else ""
+        return _local_index_dir(self.work_dir) if _read_state(self.work_dir).get("num_learnt") else ""
 
     @property
     def min_inliers(self) -> int:
@@ -126,18 +122,15 @@ def _local_index_dir(work_dir: str) -> str:
 
 
 def _index(collection: Collection) -> None:
-    """Builds the indexes anew unless they are of these very shards, whose names say what is in them."""
+    """Brings the indexes up to date unless they are of these very shards, whose names say what is in them."""
     names = [os.path.basename(path) for path in collection.folder.shards]
     state = _read_state(collection.work_dir)
-    has_local_index = state.get("has_local_index")
-    if has_local_index is None or state.get("indexed") != names:
-        building.build_index(collection.features_dir, collection.index_dir)
-        with FeatureReader(collection.features_dir) as features:
-            has_local_index = bool(features.num_local_features.any())
-        if has_local_index:
-            building.build_index(collection.features_dir, _local_index_dir(collection.work_dir), _LOCAL_INDEX)
+    num_learnt, indexed = state.get("num_learnt"), state.get("indexed", [])
+    if num_learnt is None or indexed != names:
+        num_learnt = update_indexes(collection.features_dir, collection.folder, collection.index_dir,
+                                    _local_index_dir(collection.work_dir), indexed, num_learnt or 0)
     now = {**state, "images_dir": os.path.abspath(collection.images_dir), "indexed": names,
-           "has_local_index": has_local_index}
+           "num_learnt": num_learnt}
     if now != state:
         _write_state(collection.work_dir, now)
 
