@@ -43,19 +43,11 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         ValueError: there are no queries, not all is of one model, or features lack an image of the index.
     """
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
-        index = load_index(index_dir)
-        inputs.check_inputs(queries, query_features, images, index_features, index, index_dir)
-        feature_rows = inputs.rows_of(index.ids, images, index_features)
-        inputs.check_content(images, feature_rows, index_features, index, index_dir)
-        local_index = None
-        if local_index_dir:
-            local_index = first_search.load_local_index(local_index_dir, index, index_dir)
-            rows = inputs.rows_of(local_index.ids, images, index_features)
-            inputs.check_content(images, rows, index_features, local_index, local_index_dir)
+        index, feature_rows = _load_index(index_dir, queries, query_features, images, index_features)
+        local_index = _load_local_index(local_index_dir, index, index_dir, images, index_features)
         digest = inputs.digest(queries, images, *filter(None, (index_dir, local_index_dir)))
         requested = dataclasses.asdict(config)
-        kept = inputs.finished(output, requested, digest)
-        if kept is not None:
+        if (kept := inputs.finished(output, requested, digest)) is not None:
             logging.info("%s is up to date.", output)
             return kept
         verifier = VERIFIERS.get(config.verifier)  # None: similarity alone decides
@@ -63,10 +55,10 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         found = first_search.first_search(queries, index, local_index, config)
         ranks = found.ranks
         num_verified = min(config.num_rerank, ranks.shape[1]) if verifier is not None else 0
-        if num_verified and not (queries.num_local_features.any() and images.num_local_features.any()):
-            logging.warning("No local features in %s: results are not verified.",
-                            index_features if queries.num_local_features.any() else query_features)
-            num_verified = 0
+        for features, reader in ((query_features, queries), (index_features, images)):
+            if num_verified and not reader.num_local_features.any():
+                logging.warning("No local features in %s: results are not verified.", features)
+                num_verified = 0
         num_inliers = np.full(ranks.shape, -1, np.int32)
         transforms = np.full((len(ranks), num_verified, 3, 3), np.nan, np.float32)
         if num_verified:
@@ -87,6 +79,27 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                       found.local_similarities)
     write_ranking(output, ranking)
     return ranking
+
+
+def _load_index(index_dir: str, queries: FeatureReader, query_features: str, images: FeatureReader,
+                index_features: str) -> tuple[Index, np.ndarray]:
+    """An index of these images, and their rows in the features."""
+    index = load_index(index_dir)
+    inputs.check_inputs(queries, query_features, images, index_features, index, index_dir)
+    feature_rows = inputs.rows_of(index.ids, images, index_features)
+    inputs.check_content(images, feature_rows, index_features, index, index_dir)
+    return index, feature_rows
+
+
+def _load_local_index(local_index_dir: str, index: Index, index_dir: str, images: FeatureReader,
+                      index_features: str) -> Index | None:
+    """The index of local features beside an index, of these images; None where no folder is named."""
+    if not local_index_dir:
+        return None
+    local_index = first_search.load_local_index(local_index_dir, index, index_dir)
+    rows = inputs.rows_of(local_index.ids, images, index_features)
+    inputs.check_content(images, rows, index_features, local_index, local_index_dir)
+    return local_index
 
 
 def _reorder(found: Found, num_inliers: np.ndarray, transforms: np.ndarray, queries: np.ndarray, index: Index,
