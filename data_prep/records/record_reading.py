@@ -108,7 +108,6 @@ def _details_of(path: str, shard: Shard) -> Details:
     labels, domains, pairs = zip(*rows) if rows else ((), (), ())
     details = Details(np.array(labels, np.int64), np.array(domains, bytes), np.array(pairs, bytes))
     try:
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
         with stage_files.replacing(kept) as temporary, open(temporary, "wb") as file:
             np.savez(file, **details._asdict())
     except OSError:

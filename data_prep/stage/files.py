@@ -50,12 +50,11 @@ def replacing_folder(path: str) -> Iterator[str]:
     After an error or Ctrl-C in the block the temporary folder is gone.
 
     Args:
-        path: folder; must be empty or not exist. The folder it is in is made.
+        path: folder; must be empty or not exist.
 
     Raises:
         OSError: the disk is full, as `replacing` says it, or another process has filled `path` meanwhile.
     """
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with temporary_beside(path) as temporary, saying_when_full(path, temporary):
         yield temporary
         try:
@@ -71,10 +70,11 @@ def replacing_folder(path: str) -> Iterator[str]:
 def temporary_beside(path: str) -> Iterator[str]:
     """Gives a path in the folder of `path` for what is not finished; what lies there at the end is removed.
 
-    Its name starts with a dot, so no shard pattern matches it, and occurs once. That of a process that is
-    killed stays, until the next one that writes into the folder clears it.
+    The folder is made where there is none. The name starts with a dot, so no shard pattern matches it, and
+    occurs once. That of a process that is killed stays, until the next one that writes there clears it.
     """
     directory, name = os.path.split(os.path.abspath(path))
+    os.makedirs(directory, exist_ok=True)
     if directory not in _cleared:
         _cleared.add(directory)
         clear_temporaries(directory)

@@ -103,7 +103,6 @@ def _do(config: WorldConfig, job: Job) -> None:
     for number in range(job.first, job.first + job.count):
         name, photograph, encoded, is_query = _photograph(config, _cities[key], job, number)
         path = image_path(config.output_dir, job.split, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         with files.replacing(path) as temporary, open(temporary, "wb") as file:
             file.write(encoded)
         height, width = photograph.image.shape[:2]

@@ -127,7 +127,6 @@ def write_images(path: str, output_format: str, images: Iterable[DescribedImage]
         if {"", ".", ".."} & set(image.id.split("/")) or "\0" in image.id:
             raise ValueError(f"Ids must be names of files below {path}. Received: {image.id!r}.")
         stem = os.path.join(path, image.id)
-        os.makedirs(os.path.dirname(stem), exist_ok=True)
         if output_format == "delg" and image.global_descriptor.size:
             delf.write_datum(stem + _GLOBAL_SUFFIX, image.global_descriptor)
         delf.write_local_features(stem + _LOCAL_SUFFIXES[output_format], image.local)
@@ -282,7 +281,6 @@ def read_mat(path: str, ground_truth: str, output_dir: str, config: dict) -> int
         raise ValueError(f"X and Q of {path} must have the columns that {ground_truth} names: "
                          f"{len(truth.index_ids)} and {len(truth.query_ids)}. "
                          f"Received: {len(index)} and {len(query)}.")
-    os.makedirs(output_dir, exist_ok=True)
     for split, ids, descriptors in (("index", truth.index_ids, index), ("query", truth.query_ids, query)):
         _write_shard(os.path.join(output_dir, f"{split}-00000-of-00001.h5"),
                      (DescribedImage(image_id, descriptor, (1, 1), no_local_features())

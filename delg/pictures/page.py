@@ -30,7 +30,6 @@ def write_page(output_dir: str, page: str) -> str:
 
 def write_page_file(path: str, page: str) -> str:
     """Writes a page under any name, whole or not at all, and returns its path."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(page)
     logging.info("Wrote %s, %.1f MB.", path, os.path.getsize(path) / 1e6)

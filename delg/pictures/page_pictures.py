@@ -66,6 +66,5 @@ class PagePictures:
     def _write(self, name: str, encoded: bytes) -> None:
         path = os.path.join(self._folder, name)
         if not os.path.exists(path):
-            os.makedirs(self._folder, exist_ok=True)
             with files.replacing(path) as temporary, open(temporary, "wb") as file:
                 file.write(encoded)

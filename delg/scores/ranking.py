@@ -87,7 +87,6 @@ def summed(similarities: np.ndarray, local_similarities: np.ndarray | None, weig
 
 def write_ranking(path: str, ranking: Ranking) -> None:
     """Writes `ranking` under a temporary name and renames it to `path`."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with hdf5_files.writing(path) as writer:
         for name in ("query_ids", "index_ids"):
             writer.write_texts(name, getattr(ranking, name))

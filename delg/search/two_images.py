@@ -70,9 +70,8 @@ def draw_match(first: bytes, second: bytes, match: ImageMatch) -> np.ndarray:
 
 
 def write_picture(path: str, picture: np.ndarray) -> None:
-    """Writes uint8 [h, w, 3] RGB as PNG or JPEG, by the end of the name; makes the folder where needed."""
+    """Writes uint8 [h, w, 3] RGB as PNG or JPEG, by the end of the name."""
     check_picture_path(path)
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     done, encoded = cv2.imencode(os.path.splitext(path)[1].lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     assert done, "OpenCV encodes any uint8 RGB image"
     with files.replacing(path) as temporary, open(temporary, "wb") as file:

@@ -119,7 +119,6 @@ def _claim_folder(experiment: Experiment) -> None:
               "world": dataclasses.asdict(experiment.world) if experiment.world else None}
     path = experiment.path("images.json")
     if not os.path.exists(path):
-        os.makedirs(experiment.output_dir, exist_ok=True)
         stage_files.write_json(path, images)
         return
     with open(path, encoding="utf-8") as file:

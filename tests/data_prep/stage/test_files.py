@@ -31,6 +31,11 @@ class ReplacingTest(unittest.TestCase):
             self.assertEqual(file.read(), "new")
         self.assertEqual(os.listdir(self.folder), ["file.txt"])
 
+    def test_makes_the_folder_around_it(self):
+        self.path = os.path.join(self.folder, "new", "deep", "file.txt")
+        self.write("new")
+        self.assertEqual(os.listdir(os.path.dirname(self.path)), ["file.txt"])
+
     def test_a_folder_appears_whole_or_not_at_all(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "deep", "export")
