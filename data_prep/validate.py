@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from data_prep.stage import command_line, files, jobs
-from data_prep.stage.config_flags import define_flags, define_output
+from data_prep.stage.config_flags import define_flags, define_output, why_not_written
+from data_prep.stage.settings import require
 
 if TYPE_CHECKING:
     from data_prep.checking.validation import Report
@@ -34,6 +35,9 @@ _job_config = define_flags(jobs.JobConfig)
 
 def main(_: list[str]) -> None:
     job = _job_config()
+    wrong = why_not_written(_DATASET_DIR.value, folder=True) if _REBUILD_BAD_SHARDS.value else ""
+    require(not wrong, f"`dataset_dir` must be a folder that can be written to, {wrong}.",
+            dataset_dir=_DATASET_DIR.value)
     from data_prep.checking import repair, validation  # after the settings: TensorFlow takes seconds to load
 
     report = validation.validate(_DATASET_DIR.value, _DECODE.value, job)

@@ -19,7 +19,7 @@ from data_prep.stage import command_line, config_flags
 from delg.settings.index import IndexConfig
 
 _FEATURES_DIR = flags.DEFINE_string("features_dir", None, "Folder or glob of feature shards.", required=True)
-_INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder to write the index to.", required=True)
+_INDEX_DIR = config_flags.define_output("index_dir", "Folder to write the index to.", folder=True)
 _index_config = config_flags.define_flags(IndexConfig)
 
 

@@ -15,12 +15,10 @@ Formats: shards, delg (.delg_global, .delg_local), delf, hloc, mat (of ROxf/RPar
 
 from __future__ import annotations
 
-import os
-
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
-from delg.settings.exchange import FORMATS, INPUT_FORMATS
+from delg.settings.exchange import FOLDER_FORMATS, FORMATS, INPUT_FORMATS
 from delg.settings.extraction import LOCAL_DTYPES
 
 _INPUT = flags.DEFINE_string("input", None, "File, folder, or glob of shards.", required=True)
@@ -42,7 +40,11 @@ _FINGERPRINT = flags.DEFINE_string("fingerprint", "converted", "Of the model, fo
 
 def _check() -> None:
     source, target = _INPUT_FORMAT.value, _FORMAT.value
+    folder = target in FOLDER_FORMATS or source == "mat"
+    wrong = config_flags.why_not_written(_OUTPUT.value, folder)
     for holds, rule in (
+            (not wrong, f"A {'folder' if folder else 'file'} must be possible at --output={_OUTPUT.value}, "
+             f"{wrong}"),
             ("shards" in (source, target) and source != target, "From or to shards, not both"),
             (bool(_GROUND_TRUTH.value) == ("mat" in (source, target)), "--ground_truth goes with mat"),
             (bool(_QUERY_INPUT.value) == (target == "mat"), "--query_input goes with --format=mat"),
@@ -60,7 +62,6 @@ def main(_: list[str]) -> None:
 
     source, target, output, suffix = _INPUT.value, _FORMAT.value, _OUTPUT.value, _NAME_SUFFIX.value
     named = hloc.read_pairs(_PAIRS.value) if _PAIRS.value else []
-    os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     config = {"fingerprint": _FINGERPRINT.value, "converted_from": _INPUT_FORMAT.value}
     rename = conversion.without_suffix if target == "shards" else conversion.with_suffix
     images = rename(conversion.read_images(source, _INPUT_FORMAT.value), suffix)

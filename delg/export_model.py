@@ -29,7 +29,8 @@ _PHOTOGRAPHS = flags.DEFINE_string(
     "photographs", "", "Without `model_dir`, folder of photographs to learn the heads from. Empty: heads "
     "that come with this package.")
 _untrained_config = config_flags.define_flags(UntrainedConfig)
-_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the SavedModel, made here.", required=True)
+_EXPORT_DIR = config_flags.define_output(
+    "export_dir", "Folder of the SavedModel, made here.", folder=True, renamed=True)
 
 
 def main(_) -> None:

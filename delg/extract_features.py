@@ -21,7 +21,7 @@ import os
 from absl import flags
 
 from data_prep.stage import command_line
-from data_prep.stage.config_flags import define_flags
+from data_prep.stage.config_flags import define_flags, define_output
 from data_prep.stage.jobs import JobConfig
 from data_prep.stage.settings import require
 from delg.settings.extraction import ExtractConfig
@@ -30,7 +30,7 @@ _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by delg.exp
                                   "published DELG or DELF model.", required=True)
 _PATTERN = flags.DEFINE_string("pattern", "", "Glob of TFRecord shards.")
 _IMAGES_DIR = flags.DEFINE_string("images_dir", "", "Folder of image files, instead of `pattern`.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the feature shards.", required=True)
+_OUTPUT_DIR = define_output("output_dir", "Folder of the feature shards.", folder=True)
 _config = define_flags(ExtractConfig)
 _RUNNER = flags.DEFINE_string("runner", "local", "Where to run: local, one shard after another; embedded, "
                               "Beam in this process; or a Beam runner such as FlinkRunner, SparkRunner.")

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 from delg.settings.extraction import LOCAL_DTYPES
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder or glob of feature shards.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Another folder, for the new shards.", required=True)
+_OUTPUT_DIR = config_flags.define_output("output_dir", "Another folder, for the new shards.", folder=True)
 _LOCAL_DTYPE = flags.DEFINE_enum(
     "local_dtype", None, LOCAL_DTYPES, "Type local descriptors are stored in. Unset: as they are.")
 _WHITENING = flags.DEFINE_string("whitening", "", "File of delg.fit_whitening. Empty: none.")

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line, lock
+from data_prep.stage import command_line, config_flags, lock
 
 _PRESET = flags.DEFINE_enum("preset", None, ("demo", "smoke", "real"), "Which experiment.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
+_OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of everything it makes.", folder=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "real: the folder that is evaluated on.")
 _TRAIN_DATA_DIR = flags.DEFINE_string(
     "train_data_dir", "", "real: the folder that is trained on; empty: half the landmarks of data_dir.")

@@ -15,9 +15,9 @@ import os
 from absl import flags
 
 from data_prep.sources.formats.tables import read_list
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 
-_INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_index.", required=True)
+_INDEX_DIR = config_flags.define_output("index_dir", "Folder made by delg.build_index.", folder=True)
 _ADD_FEATURES = flags.DEFINE_string("add_features", "", "Folder or glob of feature shards to add.")
 _REMOVE_IDS = flags.DEFINE_list("remove_ids", [], "Ids of images to remove, with commas between them.")
 _REMOVE_IDS_FILE = flags.DEFINE_string("remove_ids_file", "",

@@ -12,11 +12,11 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line
-from data_prep.stage.config_flags import define_flags
+from data_prep.stage.config_flags import define_flags, define_output
 from hashing.index.config import CodeIndexConfig
 
 _CODES = flags.DEFINE_string("codes", None, "Folder or glob of code shards.", required=True)
-_INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder of the index.", required=True)
+_INDEX_DIR = define_output("index_dir", "Folder of the index.", folder=True)
 _ADD = flags.DEFINE_bool("add", False, "Add to the index that is there; its own settings hold.")
 _config = define_flags(CodeIndexConfig)
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 
 _SAVED_MODEL = flags.DEFINE_string("saved_model", "", "Folder of hashing.export_model.")
 _MODEL_DIR = flags.DEFINE_string("model_dir", "", "Folder of hashing.train, instead of `saved_model`.")
 _PATTERN = flags.DEFINE_string("pattern", None, "Glob of TFRecord shards.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the code shards.", required=True)
+_OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of the code shards.", folder=True)
 _KEEP_FEATURES = flags.DEFINE_bool("keep_features", False, "Store the pooled features too, to compare with.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images at once.", lower_bound=1)
 _MAX_BAD_FRACTION = flags.DEFINE_float(

@@ -19,12 +19,12 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.sources.source import sets_of
-from data_prep.stage import command_line, lock
+from data_prep.stage import command_line, config_flags, lock
 from data_prep.stage.settings import require
 from delg.settings.backbones import backbone_of
 from delg.settings.kinds import BACKBONES
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
+_OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of everything it makes.", folder=True)
 _DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", *sets_of("class_split")),
                              "What `data_dir` holds.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the set; empty: the procedural world.")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "Folder made by vae.export_model.", required=True)
 _PATTERN = flags.DEFINE_string("pattern", None, "Glob of TFRecord shards.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the feature shards.", required=True)
+_OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of the feature shards.", folder=True)
 _MAX_BAD_FRACTION = flags.DEFINE_float(
     "max_bad_fraction", 0.05, "Of all images; more bad ones stop the job.", lower_bound=0.0, upper_bound=1.0)
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, config_flags
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder written by vae.train.", required=True)
-_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the SavedModel, made here.", required=True)
+_EXPORT_DIR = config_flags.define_output(
+    "export_dir", "Folder of the SavedModel, made here.", folder=True, renamed=True)
 _WEIGHTS = flags.DEFINE_enum("weights", "last", ["last", "best"], "Of the last step, or of the lowest "
                              "validation loss.")
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from absl import flags
 
-from data_prep.stage import command_line, lock
+from data_prep.stage import command_line, config_flags, lock
 from vae.scores.config import MethodsConfig
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of everything it makes.", required=True)
+_OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of everything it makes.", folder=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Photographs: day/, night/, places.csv.")
 _IMAGENET_WEIGHTS = flags.DEFINE_string(
     "imagenet_weights", "", "Weight file of MobileNetV2 without its top; package: EfficientNet-Lite2, whose "

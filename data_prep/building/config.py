@@ -18,7 +18,7 @@ class CommonConfig:
 
     dataset: str = setting(help="what the images are, and how they lie", choices=SOURCES)
     images_dir: str = setting(help=f"folder of the images, empty with from_tars; {_LAYOUTS}")
-    output_dir: str = setting(help="folder that the shards and dataset.json are written to")
+    output_dir: str = setting(help="folder that the shards and dataset.json are written to", written=True)
     num_shards: int = setting(
         0, help="shards per split, never more than it has images; 0: about 128 MB each", range="[0, 99999]")
     validation_fraction: float = setting(

@@ -40,7 +40,7 @@ _JOIN_SECONDS = 1.0  # given to the connections to leave off; a stalled one ends
 class DownloadConfig:
     """How files are downloaded."""
 
-    output_dir: str = setting(help="folder of the files; one for all of GLDv2 is fine")
+    output_dir: str = setting(help="folder of the files; one for all of GLDv2 is fine", written=True)
     num_connections: int = setting(4, help="files that are fetched at once", range="[1, 64]")
     base_url: str = setting(
         "", help="mirror that holds the same paths, in place of the published addresses; empty: none")

@@ -51,7 +51,8 @@ def define_flags(config_class: type[_Config], names: Collection[str] = (),
     return from_flags
 
 
-def define_output(name: str, help: str, required: bool = True, folder: bool = False) -> flags.FlagHolder:
+def define_output(name: str, help: str, required: bool = True, folder: bool = False,
+                  renamed: bool = False) -> flags.FlagHolder:
     """Defines the flag of a path to write, which is refused before any work where nothing can be written.
 
     Args:
@@ -59,30 +60,40 @@ def define_output(name: str, help: str, required: bool = True, folder: bool = Fa
         help: of the flag.
         required: it must be given; else it is empty by default, for nothing to write.
         folder: it is a folder of files rather than a file.
+        renamed: the folder is made beside its place, and renamed when it is whole.
     """
     holder = flags.DEFINE_string(name, None if required else "", help, required=required)
+    _check_output(name, required, folder, renamed)
+    return holder
 
+
+def why_not_written(path: str, folder: bool, renamed: bool = False) -> str:
+    """Why nothing of that path can be written, empty if it can; arguments as of `define_output`."""
+    place = os.path.abspath(path)
+    if os.path.isdir(place) and not folder:
+        return "which is a folder"
+    if not path:
+        return "which is empty"
+    if renamed and os.path.ismount(place):
+        return "which is a mount; name a folder inside"
+    if renamed and os.path.isdir(place):
+        place = os.path.dirname(place)
+    while not os.path.isdir(place):
+        if folder and os.path.lexists(place):
+            return f"but {place} is no folder"
+        place, folder = os.path.dirname(place), True
+    return "" if os.access(place, os.W_OK | os.X_OK) else f"but {place} is read-only"
+
+
+def _check_output(name: str, required: bool, folder: bool, renamed: bool = False) -> None:
     def check(path: str | None) -> bool:
-        wrong = _why_not_written(path, folder) if path or (required and path is not None) else ""
+        wrong = why_not_written(path, folder, renamed) if path or (required and path is not None) else ""
         if wrong:
             raise flags.ValidationError(f"A {'folder' if folder else 'file'} must be possible there. "
                                         f"Received: {path!r}, {wrong}.")
         return True
 
     flags.register_validator(name, check)
-    return holder
-
-
-def _why_not_written(path: str, folder: bool) -> str:
-    """Why no file, or no folder, of that path can be written; empty if it can."""
-    place = os.path.abspath(path)
-    if os.path.isdir(place) and not folder:
-        return "which is a folder"
-    while not os.path.isdir(place):
-        if folder and os.path.lexists(place):
-            return f"but {place} is no folder"
-        place, folder = os.path.dirname(place), True
-    return "" if os.access(place, os.W_OK | os.X_OK) else f"but {place} is read-only"
 
 
 def _define(field: dataclasses.Field, declared: Setting, default: Any) -> None:
@@ -99,6 +110,8 @@ def _define(field: dataclasses.Field, declared: Setting, default: Any) -> None:
     else:
         raise ValueError("A field must be str, int, float, bool, float | None, a tuple of floats or of any "
                          f"number of str. Received: {field.name} of type {field.type}.")
+    if declared.written:
+        _check_output(field.name, required, folder=True)
 
 
 def _is_numbers(field: dataclasses.Field) -> bool:

@@ -24,6 +24,7 @@ class Setting:
         range: the interval of a number, such as "[0, 1)" or "(0, inf)"; empty: any.
         choices: names that the value may be; empty: any. A `Table` serves, and is read when it is needed.
         many: the value is names of `choices` with commas between them.
+        written: the value is the path of a folder that is written to.
     """
 
     help: str
@@ -31,6 +32,7 @@ class Setting:
     range: str = ""
     choices: Iterable[str] = ()
     many: bool = False
+    written: bool = False
 
     def describe(self) -> str:
         """The help, unit and range as sentences; choices and default are for the flag to show."""
@@ -44,10 +46,9 @@ class Setting:
         return " ".join(parts)
 
 
-def setting(default: Any = dataclasses.MISSING, *, help: str, unit: str = "", range: str = "",
-            choices: Iterable[str] = (), many: bool = False) -> Any:
+def setting(default: Any = dataclasses.MISSING, **declared: Any) -> Any:
     """A field of a settings class, required where it has no default; arguments as those of `Setting`."""
-    return dataclasses.field(default=default, metadata={METADATA: Setting(help, unit, range, choices, many)})
+    return dataclasses.field(default=default, metadata={METADATA: Setting(**declared)})
 
 
 def like(config_class: type, name: str, default: Any = None, **changes: Any) -> Any:

@@ -11,7 +11,7 @@ from data_prep.stage.settings import check_fields, setting
 class WorldConfig:
     """A world of landmarks. All but `num_workers` and `output_dir` decides the bytes of the images."""
 
-    output_dir: str = setting(help="folder that the world is written to")
+    output_dir: str = setting(help="folder that the world is written to", written=True)
     seed: int = setting(0, help="seed of the city: another seed is another city", range="[0, inf)")
     num_landmarks: int = setting(
         60, help="landmarks to train on; 0 writes no training images", range="[0, inf)")
@@ -43,7 +43,7 @@ class WorldConfig:
 class DayNightWorldConfig:
     """A world of places by day and by night; all but `num_workers` and `output_dir` decides its bytes."""
 
-    output_dir: str = setting(help="folder that the world is written to")
+    output_dir: str = setting(help="folder that the world is written to", written=True)
     seed: int = setting(0, help="seed of the city: another seed is another city", range="[0, inf)")
     num_places: int = setting(160, help="places to find again by night", range="[1, inf)")
     views_per_place: int = setting(

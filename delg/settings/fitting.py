@@ -37,7 +37,7 @@ class FitConfig:
     train_pattern: str = setting(help="glob of the TFRecord shards to train on")
     model_dir: str = setting(
         help="folder of the model: settings, weights, logs, and the checkpoint an interrupted run goes on "
-        "from")
+        "from", written=True)
     validation_pattern: str = setting(
         "", help="glob of the TFRecord shards that the training is judged by as it goes; empty: none")
     # Data.

@@ -17,7 +17,8 @@ class PhotosConfig:
 
     images_dir: str = setting(help="folder of photographs, in folders of any depth")
     work_dir: str = setting(
-        "", help="folder kept between calls, of model, features and index; empty: IMAGES_DIR.found")
+        "", help="folder kept between calls, of model, features and index; empty: IMAGES_DIR.found",
+        written=True)
     saved_model: str = setting(
         "", help="folder of delg.export_model, or of a published model; empty: one with nothing trained, "
         "made in work_dir")

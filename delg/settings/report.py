@@ -16,7 +16,7 @@ class ReportConfig:
     index_features: str = setting(help="glob of the index images' feature shards")
     query_images: str = setting(help="glob of the queries' TFRecord shards")
     index_images: str = setting(help="glob of the index images' TFRecord shards")
-    output_dir: str = setting(help="folder that the report is written to")
+    output_dir: str = setting(help="folder that the report is written to", written=True)
     ground_truth: str = setting(
         "", help="answers of the queries: .mat, .pkl, .json or dataset.json; empty: nobody knows them, the "
         "page shows what was found")

@@ -35,6 +35,11 @@ class ValidateTest(unittest.TestCase):
         with open(self.output) as file:
             self.assertEqual(json.load(file)["num_problems"], 2)
 
+    def test_refuses_before_the_work_to_rebuild_what_cannot_be_written(self):
+        done = scripts.run("data_prep.validate", dataset_dir=f"{__file__}/x", rebuild_bad_shards=True)
+        self.assertRegex(done.stderr, r"\AError: `dataset_dir` must be a folder that can be written to, but "
+                                      r".* is no folder. Received: [^\n]*\n\Z")
+
     def test_rebuilds_and_checks_again(self):
         done = scripts.run("data_prep.validate", dataset_dir=self.folder, rebuild_bad_shards=True)
         self.assertEqual(done.returncode, 0, done.stderr)

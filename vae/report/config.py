@@ -13,7 +13,7 @@ class VisualizeConfig:
     """One report of what vae.run_experiment left."""
 
     experiment_dir: str = setting(help="folder written by vae.run_experiment")
-    output_dir: str = setting(help="folder that the page is written to")
+    output_dir: str = setting(help="folder that the page is written to", written=True)
     channels: str = setting(
         "", help="channels to project back, numbers with commas between them; empty: the heaviest")
     layer: str = setting("latent", help="layer of the shared encoder whose channels are projected back")

@@ -21,7 +21,7 @@ class WeightTrainConfig:
     train_pattern: str = like(
         FitConfig, "train_pattern", help="glob of TFRecord shards of images with domain and place")
     vae_dir: str = setting(help="model_dir of vae.train, whose encoder stays as it is")
-    model_dir: str = setting(help="folder that the weights and their log are written to")
+    model_dir: str = setting(help="folder that the weights and their log are written to", written=True)
     validation_pattern: str = like(
         FitConfig, "validation_pattern", help="glob of shards of other places, for loss and accuracy at the "
         "end of each epoch; empty: none")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import tempfile
 import unittest
@@ -8,7 +9,7 @@ from unittest import mock
 
 from absl import flags
 
-from data_prep.stage.config_flags import define_flags, define_output
+from data_prep.stage.config_flags import define_flags, define_output, why_not_written
 from data_prep.stage.settings import setting
 from data_prep.stage.table import Table
 
@@ -143,3 +144,17 @@ class DefineOutputTest(unittest.TestCase):
             with mock.patch("os.access", return_value=False), \
                     self.assertRaisesRegex(flags.IllegalFlagValueError, f"but {folder} is read-only"):
                 flags.FLAGS(["test", file])
+
+    def test_a_folder_needs_a_name(self):
+        self.assertEqual(why_not_written("", folder=True), "which is empty")
+
+    def test_a_folder_that_is_renamed_needs_the_folder_around_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            whole = os.path.join(folder, "whole")
+            os.mkdir(whole)
+            with mock.patch("os.access", lambda place, _: place != folder):
+                for renamed, why in ((False, ""), (True, f"but {folder} is read-only")):
+                    self.assertEqual(why_not_written(whole, folder=True, renamed=renamed), why)
+            with mock.patch("os.path.ismount", return_value=True):
+                for renamed, why in ((False, ""), (True, "which is a mount; name a folder inside")):
+                    self.assertEqual(why_not_written(whole, folder=True, renamed=renamed), why)

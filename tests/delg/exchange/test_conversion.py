@@ -225,6 +225,14 @@ class ConversionTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (
             1, "Error: From or to shards, not both. Received: --input_format=delg --format=hloc.\n"))
 
+    def test_the_command_refuses_an_output_that_cannot_be(self):
+        for target, output, rule in (
+                ("hloc", self.folder, "A file must be possible at .*, which is a folder"),
+                ("delg", __file__, "A folder must be .*, but .* is no folder"),
+                ("hloc", f"{__file__}/x", "A file must be .*, but .* is no folder")):
+            done = self.run_script(input="a", format=target, output=output)
+            self.assertRegex(done.stderr, f"\\AError: {rule}. Received: --input_format=shards [^\n]*\n\\Z")
+
 
 if __name__ == "__main__":
     unittest.main()
