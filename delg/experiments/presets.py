@@ -10,7 +10,7 @@ from delg.experiments.chain import Experiment
 from delg.settings.backbones import backbone_of
 from delg.settings.extraction import ExtractConfig
 from delg.settings.search import SearchConfig
-from delg.settings.training import TrainConfig
+from delg.settings.training import PRESETS, TrainConfig
 
 
 def demo(output_dir: str, seed: int = 0) -> Experiment:
@@ -49,12 +49,10 @@ def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
     return Experiment(
         output_dir=output_dir,
         title="DELG on real photographs",
-        train=TrainConfig(
-            train_pattern="", model_dir="", backbone=backbone_of(backbone_weights),
-            backbone_weights=backbone_weights, whitening_init="identity", autoencoder_init="pca",
-            embedding_dim=1280, attention_pool_scale=16.0, image_size=321, batch_size=16, num_steps=300,
-            optimizer="adam", learning_rate=1e-3, schedule="cosine", backbone_learning_rate_factor=0.0,
-            freeze_batch_norm=True, steps_per_epoch=100, seed=seed),
+        train=TrainConfig(**{
+            **PRESETS["heads"], "train_pattern": "", "model_dir": "", "seed": seed,
+            "backbone": backbone_of(backbone_weights), "backbone_weights": backbone_weights,
+            "attention_dim": 512, "image_size": 321, "num_init_images": 2000}),
         extract=ExtractConfig(max_image_size=512, local_scales=(0.5**0.5, 1.0, 2**0.5, 2.0)),
         search=SearchConfig(expand_query=True, seed=seed),
         heldout_class_fraction=0.0, validation_fraction=0.0)

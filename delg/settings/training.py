@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from data_prep.images.augmentations import AUGMENTATIONS
 from data_prep.stage.settings import check_fields, like, require, setting
@@ -96,3 +97,15 @@ class TrainConfig(BackboneFitConfig):
         """The model part of these settings, for a set of `num_classes` classes."""
         names = {field.name for field in dataclasses.fields(ModelConfig)} - {"num_classes"}
         return ModelConfig(num_classes=num_classes, **{name: getattr(self, name) for name in names})
+
+
+PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the defaults
+    "paper": {},
+    # Attention and autoencoder alone, from where the pretrained backbone stands: minutes on processors. The
+    # heads that come with delg.untrained were trained so, on a made world; hence the small sizes.
+    "heads": {"backbone": "efficientnet_lite2", "backbone_weights": "package", "whitening_init": "identity",
+              "autoencoder_init": "pca", "num_init_images": 300, "embedding_dim": 1280, "attention_dim": 128,
+              "attention_pool_scale": 16.0, "image_size": 224, "batch_size": 16, "num_steps": 300,
+              "steps_per_epoch": 100, "optimizer": "adam", "learning_rate": 1e-3, "schedule": "cosine",
+              "backbone_learning_rate_factor": 0.0, "freeze_batch_norm": True},
+}
