@@ -7,9 +7,9 @@ Writes a TensorFlow SavedModel with the signatures `serving_default` (one image 
 export_config.json beside it. Takes about 15 seconds. A finished export of the same weights is kept.
 
 Without `--model_dir` the model is one that needs no training and no labels: the pooled map of the backbone
-is the global descriptor, the norm of a cell its attention, and local descriptors are its principal
-components, as learnt from `--photographs`, a folder of any photographs; those of the EfficientNet-Lites come
-along.
+is the global descriptor, local descriptors are principal components of its cells, and their attention is the
+norm of a cell, as learnt from `--photographs`, a folder of any photographs. Heads of the EfficientNet-Lites
+come along; with efficientnet_lite2 an attention head that was trained on a made world.
 """
 
 from __future__ import annotations

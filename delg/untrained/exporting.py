@@ -1,4 +1,4 @@
-"""Writes the SavedModel of DELG with nothing trained."""
+"""Writes the SavedModel of DELG that needs no training."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def export_untrained(config: UntrainedConfig, backbone_weights: str, export_dir:
     """
     heads = (heads_from_photographs(config, backbone_weights, photographs) if photographs
              else shipped_heads(config))
-    model = build_untrained(config, backbone_weights)
-    model.get_layer("projection").set_weights([heads.kernel, heads.bias])
+    model = build_untrained(config, backbone_weights, attention_dim=heads.attention_dim)
+    heads.put_in(model)
     return saving.export_built(model, dataclasses.asdict(config), heads.attention_threshold, export_dir,
                                UntrainedConfig)
 

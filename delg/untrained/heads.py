@@ -2,8 +2,8 @@
 
 Both come from some photographs, whatever they show. The projection turns the directions of the features to
 their principal components and evens out their variances; the threshold leaves out the cells of sky and walls.
-Heads of a few backbones come with this package. They were learnt on the evaluation views of a procedural
-world (docs/decisions says how), so that they owe nothing to anybody's photographs.
+Heads of a few backbones come with this package. They were learnt on a procedural world (docs/decisions says
+how), so that they owe nothing to anybody's photographs; some bring an attention head that was trained there.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from data_prep.stage import files
 from delg.exports.extraction_module import ExtractionModule
 from delg.features.preparing import BadImageError, decode, prepare_image
 from delg.networks.backbone import receptive_field
+from delg.networks.batch_norm_folding import fold_batch_norm
 from delg.settings.untrained import UntrainedConfig
 from delg.vectors.principal_components import whitening_weights
 from delg.vectors.unit import unit_vectors
@@ -34,6 +35,7 @@ _STRONGEST = 1000  # features of an image that may be learnt from; as many as ex
 _ROWS = 200  # of these, drawn at random; chosen
 _MIN_IMAGES = 2
 _EXPONENT = 0.5  # of the deviation that components are divided by; chosen, see docs/decisions
+_ATTENTION = ("attention_hidden", "attention_hidden_bias", "attention_scores", "attention_scores_bias")
 _SHIPPED = pathlib.Path(__file__).parent / "shipped"
 
 
@@ -44,12 +46,42 @@ class Heads:
     Attributes:
         kernel: float32 [C, d], from unit features of C channels to local descriptors.
         bias: float32 [d].
-        attention_threshold: least norm of the features of a cell that is kept.
+        attention_threshold: least attention of a cell that is kept.
+        attention: float32 arrays of DELG's attention head, from features of C channels by h hidden ones to a
+            score before its softplus: [C, h], [h], [h, 1], [1]; empty: the norm of the features is attention.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     attention_threshold: float
+    attention: tuple[np.ndarray, ...] = ()
+
+    @property
+    def attention_dim(self) -> int:
+        """Hidden channels of the attention head, 0 where the norm is the attention."""
+        return self.attention[0].shape[1] if self.attention else 0
+
+    def put_in(self, model: keras.Model) -> None:
+        """Sets the weights of the heads of a network that was built with this `attention_dim`."""
+        model.get_layer("projection").set_weights([self.kernel, self.bias])
+        if self.attention:
+            model.get_layer("attention_hidden").set_weights(self.attention[:2])
+            model.get_layer("attention_scores").set_weights(self.attention[2:])
+
+
+def with_trained_attention(heads: Heads, model: keras.Model, attention_threshold: float) -> Heads:
+    """The same projection with the attention head of a trained DELG model, its BatchNorm folded away.
+
+    Args:
+        heads: of the backbone, the stride and the channels of that model.
+        model: from `build_delg`.
+        attention_threshold: that the training has learnt.
+    """
+    folded = fold_batch_norm(model)
+    arrays = [array for name in ("attention_hidden", "attention_scores")
+              for array in folded.get_layer(name).get_weights()]
+    return dataclasses.replace(heads, attention_threshold=attention_threshold, attention=tuple(
+        array.reshape(array.shape[-2:]) for array in arrays))  # 1 x 1 convolutions as matrices
 
 
 def learn_heads(model: keras.Model, config: UntrainedConfig, photographs: Iterable[bytes],
@@ -123,16 +155,18 @@ def shipped_heads(config: UntrainedConfig) -> Heads:
             f"No heads come with this package for {path.stem} (backbone, stride, dimension), only for "
             f"{known}: give `photographs`, a folder of any photographs to learn them from.")
     with np.load(path, allow_pickle=False) as stored:
+        attention = (stored[name].astype(np.float32) for name in _ATTENTION if name in stored)
         return Heads(stored["kernel"].astype(np.float32), stored["bias"].astype(np.float32),
-                     float(stored["attention_threshold"]))
+                     float(stored["attention_threshold"]), tuple(attention))
 
 
 def ship_heads(config: UntrainedConfig, heads: Heads) -> str:
     """Writes heads to where `shipped_heads` looks for them, in 16 bits; returns the path."""
     path = str(_path(config))
+    arrays = {"kernel": heads.kernel, "bias": heads.bias, **dict(zip(_ATTENTION, heads.attention))}
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, kernel=heads.kernel.astype(np.float16), bias=heads.bias.astype(np.float16),
-                            attention_threshold=np.float32(heads.attention_threshold))
+        np.savez_compressed(file, attention_threshold=np.float32(heads.attention_threshold),
+                            **{name: array.astype(np.float16) for name, array in arrays.items()})
     return path
 
 

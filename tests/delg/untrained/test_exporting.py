@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from delg.exports.loading import ExportedModel
+from delg.networks.delg import build_delg
+from delg.settings.model import ModelConfig
 from delg.settings.untrained import UntrainedConfig
 from delg.untrained import heads
 from delg.untrained.exporting import export_untrained
@@ -95,6 +97,28 @@ class ExportTest(FilesTest):
         np.testing.assert_array_equal(read.kernel, written.kernel)
         np.testing.assert_array_equal(read.bias, written.bias)
         self.assertEqual(read.attention_threshold, 1.5)
+
+    def test_a_trained_attention_head_scores_as_the_model_it_is_of(self):
+        keras.utils.set_random_seed(0)
+        trained = build_delg(ModelConfig(num_classes=2, backbone="resnet18", embedding_dim=8,
+                                         autoencoder_dim=8, attention_dim=4), "none")
+        trained.get_layer("attention_bn").set_weights([np.full(4, value) for value in (2.0, 0.5, 0.1, 0.7)])
+        generator = np.random.default_rng(0)
+        plain = heads.Heads(*(generator.normal(size=size).astype(np.float32) for size in ((128, 8), 8)), 1.5)
+        found = heads.with_trained_attention(plain, trained, 0.25)
+        self.assertEqual((plain.attention_dim, found.attention_dim, found.attention_threshold), (0, 4, 0.25))
+        model = build_untrained(CONFIG, "none", attention_dim=found.attention_dim)
+        model.get_layer("backbone").set_weights(trained.get_layer("backbone").get_weights())
+        found.put_in(model)
+        image = photographs.pixels(64, 96)[np.newaxis]
+        np.testing.assert_allclose(model(image)["attention_scores"], trained(image)["attention_scores"],
+                                   rtol=1e-4)
+        os.makedirs(self.path("heads"))
+        with mock.patch.object(heads, "_SHIPPED", pathlib.Path(self.path("heads"))):
+            heads.ship_heads(CONFIG, found)
+            read = heads.shipped_heads(CONFIG)
+        for array, expected in zip(read.attention, found.attention):
+            np.testing.assert_allclose(array, expected, rtol=2e-3, atol=1e-4)
 
     def test_refuses_too_few_photographs_and_too_many_dimensions(self):
         model = build_untrained(UntrainedConfig(backbone="resnet18", local_dim=128), "none")
