@@ -43,7 +43,8 @@ def main(_: list[str]) -> None:
             FOUND_FILES[suffix](output, findings)
     found_files.print_found(findings.found, config.images_dir, _TABLES)
     _print_left_out(photos.folder.left_out)
-    command_line.finish(f"{len(findings.found)} queries in {len(photos.folder.path_of)} photographs of "
+    asked = "1 query" if len(findings.found) == 1 else f"{len(findings.found)} queries"
+    command_line.finish(f"{asked} in {len(photos.folder.path_of)} photographs of "
                         f"{config.images_dir}{', in ' if output else ''}{output}.",
                         f"look at {output}" if output else "")
 

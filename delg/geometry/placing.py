@@ -74,7 +74,7 @@ def place_box(box: np.ndarray, query_yx: np.ndarray, index_yx: np.ndarray, thres
     transform = simplest_transform(query_yx[:, ::-1], index_yx[:, ::-1], threshold, corners)
     if transform is None:
         return None
-    outline = _cut(project(transform, corners), *index_size)
+    outline = np.clip(_cut(project(transform, corners), *index_size), 0, index_size[::-1])  # rounding errors
     return outline if len(outline) and np.ptp(outline, axis=0).min() >= 1 else None
 
 

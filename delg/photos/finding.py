@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from data_prep.images import intake
+from data_prep.sources.formats.image_names import printable
 from data_prep.stage import files
 from data_prep.stage.settings import require
 from delg.features.query_files import describe_files
@@ -31,6 +32,9 @@ def check_queries(queries: Sequence[str], box: Box = ()) -> None:
         ValueError: if one cannot be decoded, or the box lies outside.
     """
     for path in queries:
+        if not os.path.isfile(path):
+            raise FileNotFoundError("`query` must be an image file. Received: "
+                                    f"{printable(path)!r}, which is no file.")
         height, width = intake.read_picture(path).shape[:2]
         require(not len(box) or box[2] > 0 and box[3] > 0 and box[0] < width and box[1] < height,
                 f"`box` must have pixels of the query, of {width} x {height}.", box=tuple(box), query=path)
@@ -44,11 +48,13 @@ class Findings:
         found: queries in their order.
         matches: by paths of query and hit, what is drawn between them; of the first hits.
         num_images: photographs that were searched.
+        images_dir: folder of these.
     """
 
     found: list[FoundForQuery]
     matches: dict[tuple[str, str], DrawnMatch]
     num_images: int
+    images_dir: str
 
 
 def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str = "", saved_model: str = "",
@@ -105,13 +111,20 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
             judge = Judge(ranking, asked, images, verdict, collection.path_of)
             found = []
             for query_id in dict.fromkeys(queries) or asked.ids:
-                row = asked.row_of[query_id]
+                row = asked.row_of[printable(query_id)]
                 path = query_id if queries else collection.path_of(query_id)
                 sha256 = files.sha256_of(path) if queries else collection.folder.sha256[query_id]
-                columns = [column for column, image in enumerate(ranking.ranks[row])
-                           if not _is_same_file(collection, ranking.index_ids[image], path, sha256)]
-                found.append(judge.query(row, columns[:num_hits], path, box or None, unverified=ONLY_ALIKE))
-            return Findings(found, judge.matches, len(images))
+                columns, copies = [], []
+                for column, image in enumerate(ranking.ranks[row]):
+                    image_id = ranking.index_ids[image]
+                    if _is_same_file(collection, image_id, path, sha256):
+                        copies.append(collection.path_of(image_id))
+                    else:
+                        columns.append(column)
+                answer = judge.query(row, columns[:num_hits], path, box or None, unverified=ONLY_ALIKE)
+                found.append(dataclasses.replace(answer, copies=tuple(
+                    copy for copy in copies if os.path.abspath(copy) != os.path.abspath(path))))
+            return Findings(found, judge.matches, len(images), collection.images_dir)
 
 
 def _describe(collection: Collection, queries: Sequence[str], box: Box, output_dir: str) -> None:
@@ -121,10 +134,10 @@ def _describe(collection: Collection, queries: Sequence[str], box: Box, output_d
     of_shard: dict[str, dict[str, str]] = {}
     for path, image_id in known.items():
         if image_id is not None:
-            of_shard.setdefault(collection.folder.shard_of[image_id], {})[path] = image_id
+            of_shard.setdefault(collection.folder.shard_of[image_id], {})[printable(path)] = image_id
     if of_shard:
         merge_shards(of_shard, os.path.join(output_dir, "known.h5"), {"left_out": []})
-    new = {path: path for path, image_id in known.items() if image_id is None}
+    new = {printable(path): path for path, image_id in known.items() if image_id is None}
     if new:
         describe_files(collection.describer, new, os.path.join(output_dir, "new.h5"), box)
 

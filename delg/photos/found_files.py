@@ -57,7 +57,10 @@ def print_found(found: Sequence[FoundForQuery], images_dir: str, num_shown: int)
             table.add_row(str(hit.rank), rich.markup.escape(name), hit.verdict or "",
                           "" if hit.probability is None else f"{hit.probability:.2f}",
                           str(hit.num_inliers) if hit.num_inliers >= 0 else "")
-        console.print(table)
+        console.print(table if query.hits else table.title)
+        if query.copies:
+            copies = ", ".join(printable(os.path.relpath(copy, images_dir)) for copy in query.copies)
+            console.print(rich.markup.escape(f"The same file, so no hit: {copies}."))
     if len(found) > num_shown:
         console.print(f"... and {len(found) - num_shown} queries more.")
 

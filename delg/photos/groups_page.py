@@ -17,14 +17,15 @@ _MEDOID, _MEMBER = (360, 480), (180, 240)  # height and width at most, pixels
 def write_html(path: str, groups: list[Group]) -> None:
     """Writes the page, which needs no other file but, where there are many pictures, a folder of them."""
     pictures = PagePictures(path)
-    together = [group for group in groups if len(group.images) > 1]
+    together = [(number, group) for number, group in enumerate(groups) if len(group.images) > 1]
     alone = [image for group in groups for image in group.images if len(group.images) == 1]
     folder = os.path.dirname(os.path.commonprefix([image for group in groups for image in group.images]))
-    cards = [{"anchor": f"group-{number}", "medoid": os.path.relpath(group.medoid, folder or "."),
+    cards = [{"anchor": f"group-{number}", "number": number,
+              "medoid": os.path.relpath(group.medoid, folder or "."),
               "picture": _add(pictures, group.medoid, _MEDOID),
               "members": [_member(pictures, group, image, folder or ".") for image in group.images
                           if image != group.medoid]}
-             for number, group in enumerate(together)]
+             for number, group in together]
     page = pictures_page.render("delg.photos", "groups.html.j2", cards=cards, source=pictures.source,
                                 alone=[os.path.relpath(image, folder or ".") for image in alone],
                                 num_images=sum(len(group.images) for group in groups))

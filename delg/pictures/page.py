@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 from absl import logging
 
+from data_prep.sources.formats.image_names import printable
 from data_prep.stage import files
 
 
@@ -29,8 +30,8 @@ def write_page(output_dir: str, page: str) -> str:
 
 
 def write_page_file(path: str, page: str) -> str:
-    """Writes a page under any name, whole or not at all, and returns its path."""
+    """Writes a page under any name, whole or not at all, its words made printable, and returns its path."""
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(page)
+        file.write(printable(page))
     logging.info("Wrote %s, %.1f MB.", path, os.path.getsize(path) / 1e6)
     return path

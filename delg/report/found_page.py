@@ -42,11 +42,13 @@ class Views:
         query: a query's pixels, uint8, [height, width, 3], RGB.
         image: an image's pixels, as those of a query; called once for each hit shown.
         match: what to draw between the two, or None where nothing was verified; without points nothing is.
+        name: what the page calls an image that was found.
     """
 
     query: Callable[[FoundForQuery], np.ndarray]
     image: Callable[[FoundImage], np.ndarray]
     match: Callable[[FoundForQuery, FoundImage], DrawnMatch | None]
+    name: Callable[[str], str] = str
 
 
 def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = NUM_LARGE,
@@ -82,16 +84,18 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int, only_
     hits, large = [], []
     for place, hit in enumerate(found.hits):
         image = views.image(hit)
-        entry = {**dataclasses.asdict(hit), "kind": _CLASSES[hit.verdict],
-                 "picture": pictures.add(_thumbnail(image, hit.box))}
+        box = None if hit.verdict == ONLY_ALIKE else hit.box  # what is not there has no place
+        entry = {**dataclasses.asdict(hit), "image": views.name(hit.image), "kind": _CLASSES[hit.verdict],
+                 "picture": pictures.add(_thumbnail(image, box))}
         hits.append(entry)
         is_large = place < num_large and (hit.verdict == SAME or not only_same)
         match = views.match(found, hit) if is_large else None
         if match is not None and len(match.query_yx):
+            outline = None if hit.verdict == ONLY_ALIKE else match.outline_xy
             picture = drawing.draw_matches(query_image, image, match.query_yx, match.image_yx, found.box,
-                                           match.outline_xy, _MATCHES_OF_MANY if only_same else _MATCHES)
+                                           outline, _MATCHES_OF_MANY if only_same else _MATCHES)
             large.append({**entry, "picture": pictures.add(picture),
-                          "has_outline": match.outline_xy is not None})
+                          "has_outline": outline is not None})
     box = None if found.box is None else np.asarray(found.box)
     words = [found.verdict] if found.verdict else [hit.verdict for hit in found.hits]
     return {"anchor": f"query-{number}", "query": found.query, "has_box": box is not None,
@@ -100,7 +104,7 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int, only_
             "outcome": next((word for word in (SAME, UNSURE) if word in words), None),
             "num_same": sum(hit.verdict == SAME for hit in found.hits),
             "is_judged": found.verdict is not None or any(hit.verdict for hit in found.hits),
-            "hits": hits, "large": large}
+            "hits": hits, "large": large, "copies": [views.name(copy) for copy in found.copies]}
 
 
 def _thumbnail(image: np.ndarray, box: tuple[float, float, float, float] | None) -> np.ndarray:

@@ -40,9 +40,11 @@ class FoundForQuery:
         hits: best first.
         verdict: in words, such as "not in this collection"; None: not judged.
         box: x1, y1, x2, y2, pixels of the query, of what was searched for; None: the whole image.
+        copies: other images whose files are equal to the query's; no hits.
     """
 
     query: str
     hits: tuple[FoundImage, ...]
     verdict: str | None = None
     box: tuple[float, float, float, float] | None = None
+    copies: tuple[str, ...] = ()

@@ -66,6 +66,7 @@ class PlaceBoxTest(unittest.TestCase):
         outline = placing.place_box(_BOX, query[:, ::-1], query[:, ::-1] + (30, -200), 20, (300, 250))
         self.assertEqual(len(outline), 4)
         np.testing.assert_allclose(placing.bounds(outline), (0, 80, 250, 300), atol=1e-6)
+        self.assertTrue(np.all((outline >= 0) & (outline <= (250, 300))))  # not by a rounding error beyond
 
     def test_a_corner_cut_off(self):
         query, index = _inliers(np.array([[0.7, -0.7, 200], [0.7, 0.7, 0], [0, 0, 1]]), 30, noise=0)

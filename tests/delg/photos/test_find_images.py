@@ -107,7 +107,7 @@ class FindImagesTest(unittest.TestCase):
     def test_the_terminal_shows_a_table_and_what_was_left_out(self):
         done = self.call(self.photos, query=self.photos / "trip/wall0.png")
         for words in ("rank", "verdict", "probability", "inliers", "again.png",
-                      "Left out 1: bad.jpg (", "1 queries in 5 photographs of"):
+                      "Left out 1: bad.jpg (", "1 query in 5 photographs of"):
             self.assertIn(words, done.stdout)
 
     def test_a_copy_of_the_query_is_not_its_own_hit_nor_is_a_link_to_it(self):
@@ -115,6 +115,22 @@ class FindImagesTest(unittest.TestCase):
         shutil.copy(self.photos / "trip/wall0.png", copy)
         hits = self.find(query=copy)["queries"][0]["hits"]
         self.assertNotIn(str(self.photos / "trip/wall0.png"), [hit["image"] for hit in hits])
+        output = self.folder / "found.html"
+        said = "The same file, so no hit: trip/wall0.png."
+        self.assertIn(said, " ".join(self.call(self.photos, query=copy, output=output).stdout.split()))
+        self.assertIn(said, output.read_text())
+        self.assertNotIn("The same file", self.call(self.photos, query=self.photos / "trip/wall0.png").stdout)
+
+    def test_names_that_are_not_utf_8_are_written_out(self):
+        name = os.fsdecode(b"caf\xe9.png")
+        shutil.copy(self.photos / "again.png", self.photos / name)
+        with open(self.folder / name, "wb") as file:
+            file.write(as_png(wall(1, SHIFT_YX)))
+        for query in (self.photos / name, self.folder / name, self.photos / "trip/wall0.png"):
+            for suffix in (".html", ".csv", ".json"):
+                done = self.call(self.photos, query=query, output=self.folder / f"found{suffix}")
+                self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("caf\\xe9.png", (self.folder / "found.html").read_text())
 
     def test_a_photograph_of_the_folder_is_searched_for_without_the_model(self):
         copy, model = self.folder / "copy.png", self.folder / "model"
@@ -175,8 +191,9 @@ class FindImagesTest(unittest.TestCase):
         self.assertEqual(self.call(self.photos, query=self.photos / "trip/wall0.png",
                                    output=output).returncode, 0)
         page = output.read_text()
-        for words in ("again.png", "wall3.png", "data:image/jpeg"):
+        for words in ("again.png", "trip/wall3.png", "data:image/jpeg"):
             self.assertIn(words, page)
+        self.assertNotIn(str(self.photos / "trip/wall3.png"), page)  # hits are called by their place in it
 
     def test_only_what_is_new_or_changed_is_described(self):
         described, describe = [], folder_features.extract_shard
@@ -216,7 +233,8 @@ class FindImagesTest(unittest.TestCase):
         self.fails("`box` must come with one `query`", box="1,2,3,4")
         self.fails("`box` must be x1,y1,x2,y2", query=query, box="5,5,5,9")
         self.fails("`box` must have pixels of the query, of 96 x 80", query=query, box="100,0,200,50")
-        self.fails("An image must be a file.*nowhere.jpg", query="nowhere.jpg")
+        self.fails("`query` must be an image file.*nowhere.jpg", query="nowhere.jpg")
+        self.fails("`query` must be an image file.*photos', which is no file", query=self.photos)
         self.fails("bad.jpg must be an image that can be decoded", query=self.photos / "bad.jpg")
         self.fails("same model and settings.*max_image_size", query=query, max_image_size=64)
         other = self.folder / "other"

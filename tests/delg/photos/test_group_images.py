@@ -71,6 +71,14 @@ class GroupImagesTest(unittest.TestCase):
         groups_page.write_html(str(path), [groups.Group([str(self.folder / "photos/z.png")], "", [], [])])
         self.assertIn("No two photographs show one thing", path.read_text())
 
+    def test_groups_have_on_the_page_the_numbers_that_the_table_gives_them(self):
+        one, two, three = (str(self.folder / f"photos/{name}.png") for name in ("z", "a", "again"))
+        path = self.folder / "groups.html"
+        groups_page.write_html(str(path), [groups.Group([one], one, [], []),
+                                           groups.Group([two, three], two, [], [])])
+        (said,) = HtmlPage(path.read_text()).find("p", class_="scores")
+        self.assertEqual(" ".join(said["text"].split()), "2 photographs, group 1")
+
     def test_refuses_another_suffix_before_the_work(self):
         done = self.call(self.folder / "groups.txt")
         self.assertNotEqual(done.returncode, 0)

@@ -1,5 +1,6 @@
 """delg.report.found_page: queries, verdicts, hits and boxes on a page that loads nothing."""
 
+import dataclasses
 import os
 import tempfile
 import unittest
@@ -64,13 +65,26 @@ class FoundPageTest(unittest.TestCase):
         doubtful = FoundForQuery("mine/sea.jpg", _HITS[1:], UNSURE)
         found = [*_FOUND, doubtful] * 20
         with mock.patch("delg.photos.found_page.Views", lambda *_: _views(calls)):
-            photos_page.write_html(os.path.join(self.folder, "many.html"), Findings(found, {}, 4))
+            photos_page.write_html(os.path.join(self.folder, "many.html"), Findings(found, {}, 4, "."))
         self.assertEqual(calls, [("mine/gate.jpg", _HITS[0].image)] * 20)
 
     def test_first_hits_are_large_with_lines_and_box(self):
         self.assertEqual(self.calls, [("mine/gate.jpg", hit.image) for hit in _HITS[:2]])
         self.assertEqual(len(self.page.find("figure", class_="wide")), 2)
         self.assertTrue(self.page.find("img")[1]["alt"].endswith("lines, the place of the query framed"))
+
+    def test_what_is_only_alike_has_no_frame(self):
+        hit = FoundImage("sky.jpg", 1, 0.7, 30, 0.01, ONLY_ALIKE, (10.0, 5.0, 60.0, 55.0))
+        for verdict, framed in ((ONLY_ALIKE, 0), (UNSURE, 1), (None, 1)):
+            hits = (dataclasses.replace(hit, verdict=verdict),)
+            with tempfile.TemporaryDirectory() as folder, \
+                    mock.patch("delg.pictures.drawing.draw_outline") as thumbnail:
+                path = found_page.write_found_page(os.path.join(folder, "a.html"),
+                                                   [FoundForQuery("q", hits, None)], _views())
+                with open(path, encoding="utf-8") as file:
+                    pictures = HtmlPage(file.read()).find("img")
+            self.assertEqual(thumbnail.call_count, 2 * framed)  # in the large picture, and in the small one
+            self.assertEqual(sum("framed" in picture["alt"] for picture in pictures), framed)
 
     def test_summary_counts_queries(self):
         self.assertEqual(self._text("p", class_="lead"), [
@@ -99,7 +113,7 @@ class FoundPageTest(unittest.TestCase):
                 text = file.read()
         lead = HtmlPage(text).find("p", class_="lead")[0]["text"]
         self.assertEqual(lead, "1 query; nobody has judged the hits.")
-        self.assertNotIn("of the same", text)
+        self.assertNotIn("the same", text)
 
 
 if __name__ == "__main__":
