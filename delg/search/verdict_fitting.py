@@ -20,8 +20,8 @@ from delg.vectors import logistic_regression
 
 _HITS = 20  # results of a query that are judged, of those verified; chosen, like those a person looks at
 _FOLDS = 5  # groups held out in turn; chosen
-_SAME_PRECISION = 0.97  # of "same" on held-out groups, where a pair of twin buildings costs 2 %; chosen
 _LEAST_SAME = 0.9  # probability of "same" at least; chosen
+_SAME_PRECISION = 0.9  # of "same" on held-out groups; less would make its probability a lie
 _UNSURE = 0.2  # least probability of "unsure"; chosen
 _POSITIVES = 5  # of a query together weigh at most so much, as some landmarks have many photographs; chosen
 
