@@ -33,8 +33,11 @@ def main(_: list[str]) -> None:
     suffix = require_suffix("output", output, FOUND_FILES) if output else ""
     extraction = _extract_config(**vars(photo_extraction()))
     search = _search_config()
+    from delg.geometry import verdict
     from delg.photos import collection, finding, found_files  # after the settings: TensorFlow is slow
 
+    if config.verdict:
+        verdict.load_verdict(config.verdict)  # before the work
     finding.check_queries(config.query, config.box)
     with collection.opened(config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
         findings = finding.find_images(photos, config.query, config.box, config.num_hits, search,

@@ -142,6 +142,9 @@ def load_verdict(path: str) -> VerdictModel:
         FileNotFoundError: if there is none.
         ValueError: if it is not one, or was changed since it was written.
     """
+    if not os.path.isfile(path):
+        raise FileNotFoundError("`verdict` must be a file of delg.fit_verification --verdict. "
+                                f"Received: {path!r}, which is no file.")
     content = files.read_checked_json(path)
     refuse_unknown(_ENTRIES, content, path)
     return model_of(content, path)

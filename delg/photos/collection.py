@@ -14,10 +14,12 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from absl import logging
+
 from data_prep.stage import files, lock
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
 from delg.features.late_describer import LateDescriber, describer_like
-from delg.photos.indexing import update_indexes
+from delg.photos.indexing import is_whole, update_indexes
 from delg.settings.extraction import ExtractConfig
 from delg.settings.untrained import UntrainedConfig
 
@@ -126,7 +128,9 @@ def _index(collection: Collection) -> None:
     names = [os.path.basename(path) for path in collection.folder.shards]
     state = _read_state(collection.work_dir)
     num_learnt, indexed = state.get("num_learnt"), state.get("indexed", [])
-    if num_learnt is None or indexed != names:
+    local_index_dirs = [_local_index_dir(collection.work_dir)] if num_learnt else []
+    if num_learnt is None or indexed != names or not all(
+            map(is_whole, [collection.index_dir, *local_index_dirs])):
         num_learnt = update_indexes(collection.features_dir, collection.folder, collection.index_dir,
                                     _local_index_dir(collection.work_dir), indexed, num_learnt or 0)
     now = {**state, "images_dir": os.path.abspath(collection.images_dir), "indexed": names,
@@ -145,7 +149,11 @@ def _check_same_photographs(images_dir: str, work_dir: str) -> None:
 
 def _read_state(work_dir: str) -> dict[str, Any]:
     path = os.path.join(work_dir, _STATE)
-    return files.read_checked_json(path) if os.path.exists(path) else {}
+    try:
+        return files.read_checked_json(path) if os.path.exists(path) else {}
+    except ValueError as error:  # all of it can be found out again
+        logging.warning("%s Begun anew.", error)
+        return {}
 
 
 def _write_state(work_dir: str, state: dict[str, Any]) -> None:

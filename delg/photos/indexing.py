@@ -11,6 +11,8 @@ import os
 import shutil
 from collections.abc import Sequence
 
+from absl import logging
+
 from delg.features.folder_features import DescribedFolder
 from delg.features.reader import FeatureReader
 from delg.index import building
@@ -46,15 +48,24 @@ def update_indexes(features_dir: str, folder: DescribedFolder, index_dir: str, l
     return len(folder.path_of)
 
 
+def is_whole(index_dir: str) -> bool:
+    """Whether an index can be loaded, rather than removed by hand or damaged: then it is built again."""
+    try:
+        building.load_index(index_dir)
+    except (FileNotFoundError, ValueError) as error:
+        logging.warning("The index is built again: %s", error)
+        return False
+    return True
+
+
 def _change(folder: DescribedFolder, index_dir: str, indexed: Sequence[str], num_learnt: int) -> bool:
     """Adds what shards brought and removes what is gone; whether so little changed that this serves.
 
     What is in new shards is replaced, whether it is new or not, so a change that was broken off is no harm.
     """
-    try:
-        index = building.load_index(index_dir)
-    except (FileNotFoundError, ValueError):  # removed by hand, or damaged
+    if not is_whole(index_dir):
         return False
+    index = building.load_index(index_dir)
     new_shards = [path for path in folder.shards if os.path.basename(path) not in indexed]
     brought = {image_id for image_id, path in folder.shard_of.items() if path in new_shards}
     if len(folder.path_of) > 2 * num_learnt or index.num_places + len(brought) > 2 * len(folder.path_of):

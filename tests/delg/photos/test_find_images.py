@@ -221,6 +221,18 @@ class FindImagesTest(unittest.TestCase):
             self.assertEqual((hit["num_inliers"], hit["probability"], hit["verdict"]),
                              (-1, None, "only alike"))
 
+    def test_what_is_damaged_or_gone_of_the_work_folder_is_made_again(self):
+        expected = self.find(query=self.photos / "again.png")
+        work_dir = self.folder / "photos.found"
+        (work_dir / "collection.json").write_text('{"ind')
+        self.assertEqual(self.find(query=self.photos / "again.png"), expected)
+        for name in ("index", "local_index"):
+            descriptors = next((work_dir / name).glob("*.npy"))
+            descriptors.write_bytes(descriptors.read_bytes()[:-8])
+            self.assertEqual(self.find(query=self.photos / "again.png"), expected)
+            shutil.rmtree(work_dir / name)
+            self.assertEqual(self.find(query=self.photos / "again.png"), expected)
+
     def test_the_floor_is_found_once(self):
         query = self.photos / "trip/wall0.png"
         first = self.find(query=query, min_inliers=0)
@@ -235,6 +247,9 @@ class FindImagesTest(unittest.TestCase):
         self.fails("`box` must have pixels of the query, of 96 x 80", query=query, box="100,0,200,50")
         self.fails("`query` must be an image file.*nowhere.jpg", query="nowhere.jpg")
         self.fails("`query` must be an image file.*photos', which is no file", query=self.photos)
+        self.fails("`verdict` must be a file of delg.fit_verification.*no.json", query=query,
+                   verdict="no.json", work_dir=self.folder / "unmade")
+        self.assertFalse((self.folder / "unmade").exists())
         self.fails("bad.jpg must be an image that can be decoded", query=self.photos / "bad.jpg")
         self.fails("same model and settings.*max_image_size", query=query, max_image_size=64)
         other = self.folder / "other"

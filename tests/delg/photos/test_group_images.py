@@ -41,7 +41,7 @@ class GroupImagesTest(unittest.TestCase):
     def test_two_views_and_a_copy_are_one_group(self):
         done = self.call(self.folder / "groups.csv")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("1 groups of 3 photographs, 1 alone", done.stdout)
+        self.assertIn("1 group of 3 photographs, 1 alone", done.stdout)
         with open(self.folder / "groups.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
         self.assertEqual(rows[0], ["image", "group"])
