@@ -77,6 +77,16 @@ class ClusterTest(unittest.TestCase):
             said.append(reading.recv())
         self.assertEqual(said.count(2), 2, said)  # replicas, said by each of two
 
+    def test_ctrl_c_ends_tensorflow_s_own_wait_too(self):
+        reading, writing = multiprocessing.Pipe(duplex=False)
+        worker = forks.start(_work_without_others, writing, [_free_port(), _free_port()])
+        self.addCleanup(worker.kill)
+        self.assertTrue(reading.poll(100))
+        time.sleep(2)
+        os.kill(worker.pid, signal.SIGINT)
+        worker.join(10)
+        self.assertEqual(worker.exitcode, -signal.SIGINT)
+
 
 def _free_port() -> int:
     with socket.socket() as probe:
@@ -99,6 +109,12 @@ def _work(pipe: multiprocessing.connection.Connection | None, ports: list[int], 
             time.sleep(5)
         except ending.Terminated:
             os._exit(ending.STATUS)
+
+
+def _work_without_others(pipe: multiprocessing.connection.Connection, ports: list[int]) -> None:
+    """Starts as if the others had died once they had met."""
+    with mock.patch.object(rendezvous, "meet", lambda *_: pipe.send("met")):
+        _work(pipe, ports, 0)
 
 
 if __name__ == "__main__":
