@@ -67,6 +67,8 @@ def extract_shard(describer: Any, images: Described, output: str, notes: Callabl
     with FeatureShardWriter(output, describer.settings, describer.global_dim, describer.local_dim,
                             describer.settings.get("local_dtype", "float16")) as writer:
         for image_id, result in images:
+            if not isinstance(result, BadImageError) and _is_void(result.global_descriptor):
+                result = BadImageError("its global descriptor is zero or not finite, so it is like no image")
             if isinstance(result, BadImageError):
                 left_out.append({"image": image_id, "reason": str(result)})
                 logging.warning("Left out image %s: %s.", image_id, result)
@@ -76,6 +78,11 @@ def extract_shard(describer: Any, images: Described, output: str, notes: Callabl
             on_image()
         writer.notes.update(notes(), left_out=left_out)
     return left_out
+
+
+def _is_void(descriptor: np.ndarray) -> bool:
+    """Whether a descriptor, if there is one, has no direction: as of a few pixels, or a single colour."""
+    return descriptor.size > 0 and not 0 < np.linalg.norm(descriptor) < np.inf
 
 
 def extract_tfrecord_shard(describer: Any, describe: Callable[[Iterable[Example]], Described], source: str,

@@ -111,6 +111,20 @@ class DescribeFolderTest(unittest.TestCase):
             self.assertEqual(reader.orientations, {"upright.jpg": 6})
         self.assertEqual(self.describe().shards, moved.shards)
 
+    def test_images_whose_descriptor_has_no_direction_are_left_out(self):
+        spoilt, describe = {"trip/1.png": 0.0, "trip/3.png": np.nan}, folder_features.describe_images
+
+        def spoiling(describer, images):
+            for image_id, result in describe(describer, images):
+                yield image_id, result._replace(
+                    global_descriptor=result.global_descriptor * spoilt.get(image_id, 1))
+
+        with mock.patch.object(folder_features, "describe_images", spoiling):
+            left_out = self.describe().left_out
+        self.assertEqual(left_out, dict.fromkeys(
+            spoilt, "its global descriptor is zero or not finite, so it is like no image"))
+        self.assertEqual(sorted(self.contents()), ["trip/0.png", "trip/2.png", "trip/4.png"])
+
     def test_bad_images_are_left_out_with_the_reason_and_not_tried_again(self):
         (self.photos / "bad.jpg").write_bytes(photographs.jpeg()[:-300])
         (self.photos / "empty.jpg").write_bytes(b"")
