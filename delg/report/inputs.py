@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
+from data_prep.images.intake import read_image
+from data_prep.records.pipeline import Example, read_examples_of
 from data_prep.stage import files
 from delg.exports.export_config import read_export_config
 from delg.exports.loading import ExportedModel
+from delg.features.folder_features import find_image_files
 from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
 from delg.pictures import drawing
@@ -59,6 +63,30 @@ def check_features(config: ReportConfig, ranking: Ranking, query: FeatureReader,
             raise ValueError(f"`{flag}` must hold every image of the ranking. {getattr(config, flag)}: lacks "
                              f"{len(lacking)}, the first is {min(lacking)!r}.")
     refuse_other_images(ranking, query, index)
+
+
+def read_images_of(images: str, image_ids: Collection[str], flag: str) -> dict[str, Example]:
+    """The still encoded images of these ids, upright: from TFRecord shards, or a folder of image files.
+
+    Args:
+        images: glob of shards; or folder of image files, whose ids are their paths in it.
+        image_ids: of the images.
+        flag: that `images` came by, for messages.
+
+    Raises:
+        FileNotFoundError: if no shard matches.
+        ValueError: if an image is not there, or cannot be used.
+    """
+    if not os.path.isdir(images):
+        return read_examples_of(images, image_ids, flag)
+    found = find_image_files(images)
+    missing = sorted(set(image_ids) - found.keys())
+    if missing:
+        raise ValueError(f"Every image shown must be in the folder of `{flag}`. Received: {images!r}, "
+                         f"which lacks {len(missing)}, the first is {missing[0]!r}.")
+    taken = {image_id: read_image(os.path.join(images, found[image_id].path)) for image_id in image_ids}
+    return {image_id: Example(image_id, image.encoded, -1, image.height, image.width, None, "")
+            for image_id, image in taken.items()}
 
 
 def settings_shown(config: ReportConfig, ranking: Ranking, features: FeatureReader) -> list[dict[str, Any]]:

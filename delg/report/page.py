@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.records.pipeline import read_examples_of
 from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.pictures import charts
@@ -98,9 +97,9 @@ def _cards(config: ReportConfig, ranking: Ranking, query_features: FeatureReader
     if config.saved_model:
         attention = inputs.AttentionModel(config.saved_model, extraction.get("fingerprint"),
                                                  int(extraction.get("max_image_size", 1024))).heat
-    query_examples = read_examples_of(
+    query_examples = inputs.read_images_of(
         config.query_images, {outcome.query_id for outcome in outcomes}, "query_images")
-    index_examples = read_examples_of(
+    index_examples = inputs.read_images_of(
         config.index_images, {hit.image_id for outcome in outcomes
                               for hit in shown_hits(outcome, config.num_hits)}, "index_images")
     maker = CardMaker(ranking, query_features, index_features, query_examples, index_examples, attention)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from data_prep.records.pipeline import read_examples_of
 from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.pictures import drawing
@@ -27,9 +26,9 @@ def make_page(config: ReportConfig) -> str:
         inputs.check_features(config, ranking, query_features, index_features)
         rows = range(min(config.num_queries, len(ranking.query_ids)))
         columns = range(min(config.num_hits, ranking.ranks.shape[1]))
-        queries = read_examples_of(
+        queries = inputs.read_images_of(
             config.query_images, {ranking.query_ids[row] for row in rows}, "query_images")
-        images = read_examples_of(
+        images = inputs.read_images_of(
             config.index_images, {ranking.index_ids[ranking.ranks[row, column]]
                                   for row in rows for column in columns}, "index_images")
         judge = Judge(ranking, query_features, index_features, config.verdict)

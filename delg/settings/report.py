@@ -14,8 +14,9 @@ class ReportConfig:
     ranking: str = setting(help="ranking.h5 of delg.search_images")
     query_features: str = setting(help="glob of the queries' feature shards")
     index_features: str = setting(help="glob of the index images' feature shards")
-    query_images: str = setting(help="glob of the queries' TFRecord shards")
-    index_images: str = setting(help="glob of the index images' TFRecord shards")
+    query_images: str = setting(help="glob of the queries' TFRecord shards, or folder of their image files")
+    index_images: str = setting(
+        help="glob of the index images' TFRecord shards, or folder of their image files")
     output_dir: str = setting(help="folder that the report is written to", written=True)
     ground_truth: str = setting(
         "", help="answers of the queries: .mat, .pkl, .json or dataset.json; empty: nobody knows them, the "

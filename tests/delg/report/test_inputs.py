@@ -96,6 +96,20 @@ class ReadExamplesTest(Folder):
         self.assertEqual(drawing.decode(found["bad"])[0, 24].tolist(), [232, 232, 232])
 
 
+class ReadImagesTest(Folder):
+    def test_a_folder_of_image_files_serves_as_shards_do(self):
+        os.mkdir(os.path.join(self.folder, "trip"))
+        image = np.full((30, 20, 3), 90, np.uint8)
+        for name in ("a.jpg", "trip/b.jpg"):
+            with open(os.path.join(self.folder, name), "wb") as file:
+                file.write(jpeg(image))
+        found = inputs.read_images_of(self.folder, {"trip/b.jpg"}, "index_images")
+        self.assertEqual(list(found), ["trip/b.jpg"])
+        np.testing.assert_allclose(drawing.decode(found["trip/b.jpg"]), image, atol=3)
+        with self.assertRaisesRegex(ValueError, "folder of `index_images`.*lacks 1, the first is 'c.jpg'"):
+            inputs.read_images_of(self.folder, {"a.jpg", "c.jpg"}, "index_images")
+
+
 class AttentionModelTest(Folder):
     def setUp(self):
         super().setUp()
