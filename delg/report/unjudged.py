@@ -25,23 +25,29 @@ def make_page(config: ReportConfig) -> str:
             FeatureReader(config.index_features) as index_features:
         inputs.check_features(config, ranking, query_features, index_features)
         rows = range(min(config.num_queries, len(ranking.query_ids)))
-        columns = range(min(config.num_hits, ranking.ranks.shape[1]))
+        columns = [_others(ranking, row)[:config.num_hits] for row in rows]
         queries = inputs.read_images_of(
             config.query_images, {ranking.query_ids[row] for row in rows}, "query_images")
         images = inputs.read_images_of(
             config.index_images, {ranking.index_ids[ranking.ranks[row, column]]
-                                  for row in rows for column in columns}, "index_images")
+                                  for row in rows for column in columns[row]}, "index_images")
         judge = Judge(ranking, query_features, index_features, config.verdict)
         views = found_page.Views(lambda query: drawing.decode(queries[query.query]),
                                  lambda hit: drawing.decode(images[hit.image]),
                                  lambda query, hit: judge.matches.get((query.query, hit.image)))
-        found = (judge.query(row, columns, query_id, queries[query_id].query_bbox)
+        found = (judge.query(row, columns[row], query_id, queries[query_id].query_bbox)
                  for row, query_id in zip(rows, ranking.query_ids))
         shown = progress.track(found, "Drawing queries", len(rows), "queries")
         return found_page.write_found_page(
             os.path.join(config.output_dir, "index.html"), shown, views, title=config.title,
             note=_note(ranking, len(rows)),
             settings=inputs.settings_shown(config, ranking, query_features))
+
+
+def _others(ranking: Ranking, row: int) -> list[int]:
+    """Places of the hits of a query but for itself, where it is one of the images."""
+    return [column for column, image in enumerate(ranking.ranks[row])
+            if ranking.index_ids[image] != ranking.query_ids[row]]
 
 
 def _note(ranking: Ranking, num_shown: int) -> str:

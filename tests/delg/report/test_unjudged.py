@@ -5,7 +5,9 @@ import tempfile
 import unittest
 
 from delg.report import page as report_page
+from delg.search import retrieval
 from delg.settings.report import ReportConfig
+from delg.settings.search import SearchConfig
 from tests.fixtures import tiny_search
 from tests.fixtures.html_page import HtmlPage
 
@@ -53,6 +55,19 @@ class UnjudgedTest(unittest.TestCase):
         self.assertIn("Sought among 6 images. The first 1 of 3 queries are shown.",
                       _texts(page, "p", class_="note"))
         self.assertEqual(page.find("figure", class_="wide"), [])
+
+    def test_a_query_is_not_its_own_hit(self):
+        tiny_search.make_search(self.folder)
+        images = os.path.join(self.folder, "index-*.h5")
+        ranking = os.path.join(self.folder, "all.h5")
+        retrieval.search(images, images, os.path.join(self.folder, "index_dir"), ranking,
+                         SearchConfig(verifier="none"))
+        page = _report(self.folder, ranking=ranking, query_features=images,
+                       query_images=os.path.join(self.folder, "index-*-of-00001"))
+        hits = _texts(page, "figure", class_="hit")
+        self.assertEqual(len(page.find("article")), 6)
+        self.assertEqual([hit.split()[-1] for hit in hits].count("near"), 5)
+        self.assertEqual(len(hits), 6 * 5)
 
     def test_features_of_another_set_are_refused(self):
         tiny_search.make_search(self.folder)
