@@ -18,6 +18,8 @@ def recognize(ranking: Ranking, landmarks: np.ndarray,
               config: VoteConfig) -> dict[str, tuple[int | str, float] | None]:
     """Landmark and confidence of every query; None where no landmark is recognised.
 
+    A query that is one of the index images has no vote on itself.
+
     Args:
         ranking: test images against training images. Inliers below its floor count as none; where it was not
             verified, similarity alone counts.
@@ -28,6 +30,9 @@ def recognize(ranking: Ranking, landmarks: np.ndarray,
         logging.warning("%d neighbours are asked to vote, but the ranking has %d for a query.",
                         config.num_voters, ranking.ranks.shape[1])
     scores = votes.neighbor_scores(ranking.similarities, ranking.num_inliers, ranking.floor, config)
+    row_of = {image_id: row for row, image_id in enumerate(ranking.index_ids)}
+    own = np.array([row_of.get(query_id, -1) for query_id in ranking.query_ids])
+    scores[ranking.ranks == own[:, None]] = 0.0
     found = votes.vote(landmarks[ranking.ranks], scores, config.num_voters)
     return {image: None if landmark == NO_LANDMARK else (landmark, confidence)
             for image, landmark, confidence in zip(ranking.query_ids, *(part.tolist() for part in found))}

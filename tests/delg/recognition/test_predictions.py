@@ -1,5 +1,6 @@
 """Recognition and retrieval on a tiny set of the form of Google Landmarks, from images to scores."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -157,6 +158,11 @@ class RecognizeTest(unittest.TestCase):
     def test_rejected_image_has_no_prediction(self):
         found = predictions.recognize(self.ranking, np.array([1, -1, 3]), VoteConfig(num_voters=2))
         self.assertEqual(found, {"a": None, "b": None})
+
+    def test_a_query_among_the_images_has_no_vote_on_itself(self):
+        ranking = dataclasses.replace(self.ranking, index_ids=["x", "b", "z"])
+        found = predictions.recognize(ranking, np.array([1, 2, 3]), VoteConfig(num_voters=1))
+        self.assertEqual(found["b"][0], 3)
 
     def test_too_few_neighbours_are_told(self):
         with self.assertLogs("absl", "WARNING") as logs:
