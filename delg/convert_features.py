@@ -9,6 +9,8 @@
     python -m delg.convert_features --input='features/index-*.h5' --query_input='features/query-*.h5' \\
         --format=mat --ground_truth=gnd_roxford5k.pkl --output=features.mat
 
+hloc and COLMAP read a photograph as it is stored, whatever its EXIF data say, so that is what keypoints and
+sizes are written of, whether its shard was built upright or with --noupright.
 Formats: shards, delg (.delg_global, .delg_local), delf, hloc, mat (of ROxf/RPar), and colmap to write. From
 `mat`, `--output` is the folder of the shards. A thousand images of 1000 features take seconds to minutes.
 """
