@@ -11,7 +11,7 @@ every photograph is compared with all others.
 
 from __future__ import annotations
 
-from data_prep.stage import command_line
+from data_prep.stage import command_line, lazy_module
 from data_prep.stage.config_flags import define_flags, define_output
 from data_prep.stage.settings import require_suffix
 from delg.settings.extraction import ExtractConfig
@@ -39,7 +39,9 @@ def main(_: list[str]) -> None:
     if config.verdict:
         verdict.load_verdict(config.verdict)  # before the work
     finding.check_queries(config.query, config.box)
-    with collection.opened(config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
+    # Keras loads pandas where it is, for tables to train on: a third of a second of every query.
+    with lazy_module.absent("pandas"), collection.opened(
+            config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
         findings = finding.find_images(photos, config.query, config.box, config.num_hits, search,
                                        config.verdict)
         if output:

@@ -1,8 +1,11 @@
-"""A library imported when first used: it takes long to load, and `--help` needs none of it."""
+"""Libraries that take long to load: imported when first used, or kept out where another would for no need."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -18,3 +21,16 @@ class LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(importlib.import_module(self._name), attribute)
+
+
+@contextlib.contextmanager
+def absent(name: str) -> Iterator[None]:
+    """Lets imports of a module fail in the block, as if it were not there, unless it is loaded already."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None
+    try:
+        yield
+    finally:
+        del sys.modules[name]
