@@ -32,8 +32,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         output: path of ranking.h5.
         config: settings; those that a verifier brings along, as "paper" does, come before them.
         num_workers: processes that verify; 0: one per processor where the work is worth it.
-        local_index_dir: written by delg.build_index from the same features, an index of local features whose
-            similarities are added to those of global descriptors; empty: there is none.
+        local_index_dir: of an index of local features beside it, whose similarities are added; empty: none.
 
     Returns:
         The ranking, as written.
