@@ -132,6 +132,15 @@ class ChainTest(unittest.TestCase):
             landmarks = labels.read_landmarks(ids, train_shards=self.path(part, f"{part}-*"))
             self.assertEqual(landmarks.tolist(), [5, 7])
 
+    def test_says_how_many_are_right_where_the_test_images_have_landmarks(self):
+        features, output = self.path("features", "train-*"), self.path("own_ranking.h5")
+        retrieval.search(features, features, self.path("train_index"), output, SearchConfig(min_inliers=15))
+        shards = self.path("train", "train-*")
+        stdout = self.run_script("delg.recognize_landmarks", ranking=output, train_shards=shards,
+                                 test_shards=shards, num_voters=1, output=self.path("own.csv"))
+        # Two images show one landmark, the third is alone: nothing else shows what it does.
+        self.assertIn("Of 3 test images 66.7% have the right landmark (top-1); µAP 66.7%.", stdout)
+
     def test_a_wrong_choice_of_flags_is_one_line(self):
         finished = scripts.run("delg.evaluate", ranking=self.path("train_ranking.h5"), output="x.json")
         self.assertNotEqual(finished.returncode, 0)
