@@ -16,7 +16,7 @@ from data_prep.stage.config_flags import define_flags, define_output
 from data_prep.stage.settings import require_suffix
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import FOUND_FILES
-from delg.settings.photos import FindConfig, photo_extraction
+from delg.settings.photos import FindConfig, photo_extraction, photo_search
 from delg.settings.search import SearchConfig
 
 _TABLES = 10  # printed at most
@@ -25,7 +25,8 @@ _OUTPUT = define_output("output", f"File to write what was found to: {', '.join(
 _config = define_flags(FindConfig)
 _extract_config = define_flags(ExtractConfig, ("max_image_size", "max_num_features", "score_threshold"),
                                max_image_size=photo_extraction().max_image_size)
-_search_config = define_flags(SearchConfig, ("num_rerank", "min_inliers"))
+_search_config = define_flags(SearchConfig, ("num_rerank", "min_inliers"),
+                              num_rerank=photo_search().num_rerank)
 
 
 def main(_: list[str]) -> None:

@@ -18,7 +18,7 @@ from delg.report.found_page import DrawnMatch
 from delg.report.judging import Judge
 from delg.scores.found import ONLY_ALIKE, FoundForQuery
 from delg.search import retrieval
-from delg.settings.photos import FindConfig, photo_extraction
+from delg.settings.photos import FindConfig, photo_extraction, photo_search
 from delg.settings.search import SearchConfig
 
 Box = Sequence[float]  # x1, y1, x2, y2 in pixels
@@ -74,7 +74,7 @@ def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str =
     where = FindConfig(images_dir, work_dir, saved_model)
     check_queries(queries)
     with opened(images_dir, where.found_dir, saved_model, photo_extraction()) as photos:
-        return find_images(photos, queries, (), num_hits, SearchConfig()).found
+        return find_images(photos, queries, (), num_hits, photo_search()).found
 
 
 def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hits: int,

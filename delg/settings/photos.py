@@ -7,6 +7,7 @@ import os
 
 from data_prep.stage.settings import check_fields, require, setting
 from delg.settings.extraction import ExtractConfig
+from delg.settings.search import SearchConfig
 
 _SCALES = (2**-0.5, 1.0, 2**0.5)
 
@@ -64,3 +65,8 @@ def photo_extraction() -> ExtractConfig:
     """How photographs of a folder are described: smaller and at fewer scales than for benchmarks."""
     return ExtractConfig(max_image_size=512, global_scales=_SCALES, local_scales=_SCALES,
                          max_bad_fraction=1.0)
+
+
+def photo_search() -> SearchConfig:
+    """How photographs of a folder are searched: local features bring what is alike to the first fifty."""
+    return SearchConfig(num_rerank=50)

@@ -172,7 +172,7 @@ class FindImagesTest(unittest.TestCase):
             self.assertNotIn(name, [os.path.basename(hit["image"]) for hit in hits])
 
     def test_of_all_against_all_no_more_is_verified_than_is_shown(self):
-        for query, expected in ((), 3), (self.photos / "again.png", 100):
+        for query, expected in ((), 3), (self.photos / "again.png", 50):
             with mock.patch.object(retrieval, "search", wraps=retrieval.search) as searched:
                 self.find(query=query, num_hits=2)
             self.assertEqual(searched.call_args.args[-1].num_rerank, expected)
