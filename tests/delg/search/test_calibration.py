@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import pathlib
 import shutil
-import tempfile
 import unittest
 
 import h5py
@@ -47,10 +45,7 @@ def _chosen(fitted):
 class CalibrationTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.positives = planar_world.write_world(cls.folder)
-        cls.queries, cls.images = str(cls.folder / "query*.h5"), str(cls.folder / "index-*.h5")
+        planar_world.set_up_class(cls)
         cls.index_dir = str(cls.folder / "index")
         building.build_index(cls.images, cls.index_dir)
         cls.ranking = cls.search(dataclasses.replace(CONFIG, min_inliers=12), "ranking.h5")

@@ -1,8 +1,6 @@
 """Global descriptors and local features searched together; indexes that do not stand beside each other."""
 
-import pathlib
 import shutil
-import tempfile
 import unittest
 
 import numpy as np
@@ -22,10 +20,7 @@ _LOCAL = IndexConfig(index_type="binary_asmk", num_codewords=64)
 class SumTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.positives = planar_world.write_world(cls.folder)
-        cls.queries, cls.images = str(cls.folder / "query*.h5"), str(cls.folder / "index-*.h5")
+        planar_world.set_up_class(cls)
         building.build_index(cls.images, str(cls.folder / "index"))
         building.build_index(cls.images, str(cls.folder / "local"), _LOCAL)
 

@@ -1,9 +1,7 @@
 """Search and pairs: scenes found by their geometry, and inputs that do not fit refused."""
 
 import os
-import pathlib
 import shutil
-import tempfile
 import unittest
 
 import h5py
@@ -26,10 +24,7 @@ CONFIG = SearchConfig(num_rerank=12, min_inliers=12)
 class SearchTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.positives = planar_world.write_world(cls.folder)
-        cls.queries, cls.images = str(cls.folder / "query*.h5"), str(cls.folder / "index-*.h5")
+        planar_world.set_up_class(cls)
         cls.index_dir = str(cls.folder / "index")
         cls.build(cls.images, cls.index_dir)
 
