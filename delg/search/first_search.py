@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from delg.features.reader import FeatureReader
-from delg.index.building import load_index
 from delg.index.kind import Index
 from delg.scores.ranking import summed
 from delg.search.rerankers import stack
-from delg.settings.kinds import GLOBAL_DESCRIPTORS, LOCAL_FEATURES
+from delg.settings.kinds import LOCAL_FEATURES
 from delg.settings.search import SearchConfig
 
 _BATCH_QUERIES = 64  # compared with all images at once
@@ -37,27 +36,6 @@ class Found:
         for array in (self.ranks, self.similarities, self.local_similarities):
             if array is not None:
                 array[query] = array[query, order]
-
-
-def load_local_index(local_index_dir: str, index: Index, index_dir: str) -> Index:
-    """The index of local features that stands beside one of global descriptors.
-
-    Raises:
-        FileNotFoundError: there is no index.
-        ValueError: it is of another kind, another model or other images, or `index` ranks by local features.
-    """
-    local_index = load_index(local_index_dir)
-    for directory, flag, found, expected in (
-            (local_index_dir, "local_index_dir", local_index, LOCAL_FEATURES),
-            (index_dir, "index_dir", index, GLOBAL_DESCRIPTORS)):
-        if found.ranked_by != expected:
-            raise ValueError(f"`{flag}` must be an index of {expected} where both are searched. "
-                             f"Received: {directory!r}, of {found.ranked_by}.")
-    if local_index.fingerprint != index.fingerprint or set(local_index.ids) != set(index.ids):
-        raise ValueError("`local_index_dir` must be of the model and images of `index_dir`. Received: "
-                         f"{local_index_dir!r}, {len(local_index)} images of model "
-                         f"{local_index.fingerprint!r}, for {len(index)} of {index.fingerprint!r}.")
-    return local_index
 
 
 def first_search(queries: FeatureReader, index: Index, local_index: Index | None,

@@ -11,11 +11,12 @@ import numpy as np
 from data_prep.stage import stored_settings
 from delg.features.reader import FeatureReader
 from delg.features.shards import differing_settings
+from delg.index.building import load_index
 from delg.index.files import content_digest, read_description
 from delg.index.kind import Index
 from delg.index.store import DescriptorStore
 from delg.scores.ranking import Ranking, read_ranking
-from delg.settings.kinds import GLOBAL_DESCRIPTORS
+from delg.settings.kinds import GLOBAL_DESCRIPTORS, LOCAL_FEATURES
 from delg.settings.search import SearchConfig
 
 _ROWS = 2**14  # descriptors compared at once
@@ -25,7 +26,51 @@ _OWN_SIMILARITY = 0.8  # that an image has to itself at least, 1 but for roundin
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
 
 
-def check_inputs(queries: FeatureReader, query_features: str, images: FeatureReader, index_features: str,
+def open_index(index_dir: str, queries: FeatureReader, query_features: str, images: FeatureReader,
+               index_features: str) -> tuple[Index, np.ndarray]:
+    """An index that goes with the features of a search, and the rows of its images in these: int64 [N].
+
+    Raises:
+        FileNotFoundError: there is no index.
+        ValueError: not all is of one model, features lack an image of the index or are of others, or there
+            are no queries.
+    """
+    index = load_index(index_dir)
+    _check_inputs(queries, query_features, images, index_features, index, index_dir)
+    return index, _rows_of_same_images(images, index_features, index, index_dir)
+
+
+def open_local_index(local_index_dir: str, index: Index, index_dir: str, images: FeatureReader,
+                     index_features: str) -> Index:
+    """The index of local features that stands beside one of global descriptors.
+
+    Raises:
+        FileNotFoundError: there is no index.
+        ValueError: it is of another kind, another model or other images, or `index` ranks by local features.
+    """
+    local_index = load_index(local_index_dir)
+    for directory, flag, found, expected in (
+            (local_index_dir, "local_index_dir", local_index, LOCAL_FEATURES),
+            (index_dir, "index_dir", index, GLOBAL_DESCRIPTORS)):
+        if found.ranked_by != expected:
+            raise ValueError(f"`{flag}` must be an index of {expected} where both are searched. "
+                             f"Received: {directory!r}, of {found.ranked_by}.")
+    if local_index.fingerprint != index.fingerprint or set(local_index.ids) != set(index.ids):
+        raise ValueError("`local_index_dir` must be of the model and images of `index_dir`. Received: "
+                         f"{local_index_dir!r}, {len(local_index)} images of model "
+                         f"{local_index.fingerprint!r}, for {len(index)} of {index.fingerprint!r}.")
+    _rows_of_same_images(images, index_features, local_index, local_index_dir)
+    return local_index
+
+
+def _rows_of_same_images(images: FeatureReader, index_features: str, index: Index,
+                         index_dir: str) -> np.ndarray:
+    rows = _rows_of(index.ids, images, index_features)
+    _check_content(images, rows, index_features, index, index_dir)
+    return rows
+
+
+def _check_inputs(queries: FeatureReader, query_features: str, images: FeatureReader, index_features: str,
                  index: Index, index_dir: str) -> None:
     """Raises ValueError unless queries, index features and index are of one model and whitened alike."""
     if not queries.ids:
@@ -48,7 +93,7 @@ def check_inputs(queries: FeatureReader, query_features: str, images: FeatureRea
                          f"{index_features!r}.")
 
 
-def check_content(images: FeatureReader, feature_rows: np.ndarray, index_features: str, index: Index,
+def _check_content(images: FeatureReader, feature_rows: np.ndarray, index_features: str, index: Index,
                   index_dir: str) -> None:
     """Raises ValueError if features of the index's ids are not those that it was built from.
 
@@ -89,7 +134,7 @@ def _first_other(indexed: DescriptorStore, descriptors: np.ndarray, feature_rows
     return None
 
 
-def rows_of(index_ids: list[str], images: FeatureReader, index_features: str) -> np.ndarray:
+def _rows_of(index_ids: list[str], images: FeatureReader, index_features: str) -> np.ndarray:
     """Row in the features of every image of the index; features may hold more, in another order."""
     missing = [image_id for image_id in index_ids if image_id not in images.row_of]
     if missing:

@@ -8,7 +8,6 @@ import numpy as np
 from absl import logging
 
 from delg.features.reader import FeatureReader
-from delg.index.building import load_index
 from delg.index.files import read_description
 from delg.index.kind import Index, ranked_by
 from delg.scores.ranking import Ranking, summed, write_ranking
@@ -42,8 +41,9 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         ValueError: there are no queries, not all is of one model, or features lack an image of the index.
     """
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
-        index, feature_rows = _load_index(index_dir, queries, query_features, images, index_features)
-        local_index = _load_local_index(local_index_dir, index, index_dir, images, index_features)
+        index, feature_rows = inputs.open_index(index_dir, queries, query_features, images, index_features)
+        local_index = inputs.open_local_index(
+            local_index_dir, index, index_dir, images, index_features) if local_index_dir else None
         digest = inputs.digest(queries, images, *filter(None, (index_dir, local_index_dir)))
         requested = dataclasses.asdict(config)
         if (kept := inputs.finished(output, requested, digest)) is not None:
@@ -78,27 +78,6 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                       found.local_similarities)
     write_ranking(output, ranking)
     return ranking
-
-
-def _load_index(index_dir: str, queries: FeatureReader, query_features: str, images: FeatureReader,
-                index_features: str) -> tuple[Index, np.ndarray]:
-    """An index of these images, and their rows in the features."""
-    index = load_index(index_dir)
-    inputs.check_inputs(queries, query_features, images, index_features, index, index_dir)
-    feature_rows = inputs.rows_of(index.ids, images, index_features)
-    inputs.check_content(images, feature_rows, index_features, index, index_dir)
-    return index, feature_rows
-
-
-def _load_local_index(local_index_dir: str, index: Index, index_dir: str, images: FeatureReader,
-                      index_features: str) -> Index | None:
-    """The index of local features beside an index, of these images; None where no folder is named."""
-    if not local_index_dir:
-        return None
-    local_index = first_search.load_local_index(local_index_dir, index, index_dir)
-    rows = inputs.rows_of(local_index.ids, images, index_features)
-    inputs.check_content(images, rows, index_features, local_index, local_index_dir)
-    return local_index
 
 
 def _reorder(found: Found, num_inliers: np.ndarray, transforms: np.ndarray, queries: np.ndarray, index: Index,
