@@ -10,6 +10,7 @@ Attribute `config`: JSON of the search settings, the features' fingerprint and t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from typing import Any
@@ -49,7 +50,7 @@ class Ranking:
         """Results verified per query, V; they stand first."""
         return self.transforms.shape[1]
 
-    @property
+    @functools.cached_property
     def search_config(self) -> SearchConfig:
         """The settings the ranking was made with, the least number of inliers as calibrated."""
         names = {field.name for field in dataclasses.fields(SearchConfig)}

@@ -61,9 +61,7 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
     if list(index.ids) != list(images.ids):
         raise ValueError("`index` must be of the images of the features, in their order. "
                          f"Received: {len(index.ids)} and {len(images.ids)} images.")
-    pairs, local_similarities = _candidates(images, index, local_index, config)
-    similarities = np.array([images.global_descriptors[one] @ images.global_descriptors[other]
-                             for one, other in pairs])
+    pairs, similarities, local_similarities = _candidates(images, index, local_index, config)
     hopeful = _hopeful(similarities, local_similarities, model)
     pairs, similarities, local_similarities = (
         values[hopeful] for values in (pairs, similarities, local_similarities))
@@ -84,17 +82,21 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
 
 
 def _candidates(images: FeatureReader, index: Index, local_index: Index | None,
-                config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs to be verified, int64 [P, 2], the lower row first, and local similarities, float [P]."""
+                config: SearchConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs to be verified, int64 [P, 2], the lower row first; their similarities and local ones, float [P].
+
+    Where either image found the other, the larger similarity counts.
+    """
     one_more = dataclasses.replace(config, num_neighbors=config.num_neighbors + 1)  # each finds itself
     found = first_search(images, index, local_index, one_more)
-    local = np.zeros(found.ranks.shape) if found.local_similarities is None else found.local_similarities
     pairs = np.stack([np.repeat(np.arange(len(images)), found.ranks.shape[1]), found.ranks.ravel()], axis=1)
     others = pairs[:, 0] != pairs[:, 1]
     pairs, places = np.unique(np.sort(pairs[others], axis=1), axis=0, return_inverse=True)
-    largest = np.zeros(len(pairs))
-    np.maximum.at(largest, places, local.ravel()[others])  # of the two ways round, where both were found
-    return pairs, largest
+    similarities, local_similarities = np.full(len(pairs), -1.0), np.zeros(len(pairs))
+    np.maximum.at(similarities, places, found.similarities.ravel()[others])
+    if found.local_similarities is not None:
+        np.maximum.at(local_similarities, places, found.local_similarities.ravel()[others])
+    return pairs, similarities, local_similarities
 
 
 def _hopeful(similarities: np.ndarray, local_similarities: np.ndarray, model: VerdictModel) -> np.ndarray:
