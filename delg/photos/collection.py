@@ -19,7 +19,7 @@ from absl import logging
 from data_prep.stage import files, lock
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
 from delg.features.late_describer import LateDescriber, describer_like
-from delg.photos.indexing import is_whole, update_indexes
+from delg.photos.indexing import load_whole, update_indexes
 from delg.settings.extraction import ExtractConfig
 from delg.settings.untrained import UntrainedConfig
 
@@ -129,8 +129,8 @@ def _index(collection: Collection) -> None:
     state = _read_state(collection.work_dir)
     num_learnt, indexed = state.get("num_learnt"), state.get("indexed", [])
     local_index_dirs = [_local_index_dir(collection.work_dir)] if num_learnt else []
-    if num_learnt is None or indexed != names or not all(
-            map(is_whole, [collection.index_dir, *local_index_dirs])):
+    if num_learnt is None or indexed != names or None in map(
+            load_whole, [collection.index_dir, *local_index_dirs]):
         num_learnt = update_indexes(collection.features_dir, collection.folder, collection.index_dir,
                                     _local_index_dir(collection.work_dir), indexed, num_learnt or 0)
     now = {**state, "images_dir": os.path.abspath(collection.images_dir), "indexed": names,

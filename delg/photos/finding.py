@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from data_prep.images import intake
 from data_prep.sources.formats.image_names import printable
@@ -95,13 +96,14 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
     num_rerank = config.num_rerank if queries else min(config.num_rerank, num_hits + 1)
     config = dataclasses.replace(config, num_rerank=num_rerank, num_neighbors=max(num_rerank, num_hits) + 1,
                                  min_inliers=config.min_inliers or collection.min_inliers)
+    asked_for = {path: files.sha256_of(path) for path in queries}
     with files.temporary_beside(os.path.join(collection.work_dir, "search")) as folder:
         os.mkdir(folder)
         features = collection.features_dir
         if queries:
             features = os.path.join(folder, "queries")
             os.mkdir(features)
-            _describe(collection, queries, box, features)
+            _describe(collection, asked_for, box, features)
         ranking = retrieval.search(features, collection.features_dir, collection.index_dir,
                                    os.path.join(folder, "ranking.h5"), config,
                                    local_index_dir=collection.local_index_dir)
@@ -110,27 +112,24 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         with FeatureReader(features) as asked, FeatureReader(collection.features_dir) as images:
             judge = Judge(ranking, asked, images, verdict, collection.path_of)
             found = []
-            for query_id in dict.fromkeys(queries) or asked.ids:
+            for query_id in asked_for or asked.ids:
                 row = asked.row_of[printable(query_id)]
                 path = query_id if queries else collection.path_of(query_id)
-                sha256 = files.sha256_of(path) if queries else collection.folder.sha256[query_id]
-                columns, copies = [], []
-                for column, image in enumerate(ranking.ranks[row]):
-                    image_id = ranking.index_ids[image]
-                    if _is_same_file(collection, image_id, path, sha256):
-                        copies.append(collection.path_of(image_id))
-                    else:
-                        columns.append(column)
+                sha256 = asked_for[path] if queries else collection.folder.sha256[query_id]
+                found_ids = [ranking.index_ids[image] for image in ranking.ranks[row]]
+                is_same = [_is_same_file(collection, image_id, path, sha256) for image_id in found_ids]
+                columns = [column for column, same in enumerate(is_same) if not same]
                 answer = judge.query(row, columns[:num_hits], path, box or None, unverified=ONLY_ALIKE)
+                copies = map(collection.path_of, itertools.compress(found_ids, is_same))
                 found.append(dataclasses.replace(answer, copies=tuple(
                     copy for copy in copies if os.path.abspath(copy) != os.path.abspath(path))))
             return Findings(found, judge.matches, len(images), collection.images_dir)
 
 
-def _describe(collection: Collection, queries: Sequence[str], box: Box, output_dir: str) -> None:
-    """Writes the features of the queries: those that the collection has, and those that are new."""
+def _describe(collection: Collection, queries: Mapping[str, str], box: Box, output_dir: str) -> None:
+    """Writes the features of the queries, path -> SHA-256: those that the collection has, and new ones."""
     stored = {} if len(box) else {sha256: image_id for image_id, sha256 in collection.folder.sha256.items()}
-    known = {path: stored.get(files.sha256_of(path)) for path in queries}
+    known = {path: stored.get(sha256) for path, sha256 in queries.items()}
     of_shard: dict[str, dict[str, str]] = {}
     for path, image_id in known.items():
         if image_id is not None:

@@ -16,6 +16,7 @@ from absl import logging
 from delg.features.folder_features import DescribedFolder
 from delg.features.reader import FeatureReader
 from delg.index import building
+from delg.index.kind import Index
 from delg.settings.index import IndexConfig
 
 # Few codewords, learnt in a second: chosen, see docs/decisions/0069-sum-of-evidence.md.
@@ -48,14 +49,13 @@ def update_indexes(features_dir: str, folder: DescribedFolder, index_dir: str, l
     return len(folder.path_of)
 
 
-def is_whole(index_dir: str) -> bool:
-    """Whether an index can be loaded, rather than removed by hand or damaged: then it is built again."""
+def load_whole(index_dir: str) -> Index | None:
+    """An index, or None where it was removed by hand or is damaged: then it is built again."""
     try:
-        building.load_index(index_dir)
+        return building.load_index(index_dir)
     except (FileNotFoundError, ValueError) as error:
         logging.warning("The index is built again: %s", error)
-        return False
-    return True
+        return None
 
 
 def _change(folder: DescribedFolder, index_dir: str, indexed: Sequence[str], num_learnt: int) -> bool:
@@ -63,9 +63,9 @@ def _change(folder: DescribedFolder, index_dir: str, indexed: Sequence[str], num
 
     What is in new shards is replaced, whether it is new or not, so a change that was broken off is no harm.
     """
-    if not is_whole(index_dir):
+    index = load_whole(index_dir)
+    if index is None:
         return False
-    index = building.load_index(index_dir)
     new_shards = [path for path in folder.shards if os.path.basename(path) not in indexed]
     brought = {image_id for image_id, path in folder.shard_of.items() if path in new_shards}
     if len(folder.path_of) > 2 * num_learnt or index.num_places + len(brought) > 2 * len(folder.path_of):
