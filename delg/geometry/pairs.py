@@ -29,6 +29,12 @@ class VerifiedPair:
         """Matches that agree with the transform."""
         return len(self.query_rows)
 
+    @property
+    def num_mutual(self) -> int:
+        """Putative matches among the inliers; the others came by guided matching."""
+        putative = set(zip(self.matches.query_rows.tolist(), self.matches.index_rows.tolist()))
+        return len(putative.intersection(zip(self.query_rows.tolist(), self.index_rows.tolist())))
+
 
 def verify_pair(query: LocalFeatures, index: LocalFeatures, config: SearchConfig | None = None,
                 query_size: tuple[int, int] = (THRESHOLD_IMAGE_SIZE, THRESHOLD_IMAGE_SIZE)) -> VerifiedPair:

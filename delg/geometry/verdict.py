@@ -1,6 +1,6 @@
 """The verdict on verified pairs: how probable it is that both images show one thing, and the word for it.
 
-    evidence = [verdict.pair_evidence(similarity, pair) for ...]
+    evidence = [verdict.pair_evidence(similarity, num_inliers, num_matches, num_mutual) for ...]
     probabilities, words = verdict.verdict_for(has_local=False).judge(evidence)
 
 A model of verdicts is JSON: `weights` of INPUTS and `bias` of a logistic regression; `same` and `unsure`, the
@@ -21,7 +21,6 @@ import numpy as np
 
 from data_prep.stage import files
 from data_prep.stage.stored_settings import refuse_unknown
-from delg.geometry.pairs import VerifiedPair
 from delg.scores.found import NOT_HERE, ONLY_ALIKE, SAME, UNSURE
 from delg.vectors import logistic_regression
 
@@ -80,21 +79,18 @@ def query_word(words: Sequence[str]) -> str:
     return SAME if SAME in words else UNSURE if UNSURE in words else NOT_HERE
 
 
-def pair_evidence(similarity: float, pair: VerifiedPair, local_similarity: float = 0.0) -> np.ndarray:
+def pair_evidence(similarity: float, num_inliers: int, num_matches: int, num_mutual: int,
+                  local_similarity: float = 0.0) -> np.ndarray:
     """What speaks for one thing on both images, in plain numbers: float64 [len(COLUMNS)].
-
-    Similarity, inliers, putative matches, how many of these are inliers (others are by guided matching), and
-    the similarity of local features.
 
     Args:
         similarity: cosine of the two global descriptors; 0 where there are none.
-        pair: what `verify_pair` found.
+        num_inliers: matches that agree with the transform.
+        num_matches: putative matches that it was sought among.
+        num_mutual: how many of these are inliers; others are by guided matching.
         local_similarity: of aggregated local features, in [0, 1]; 0 where it is not known.
     """
-    putative = set(zip(pair.matches.query_rows.tolist(), pair.matches.index_rows.tolist()))
-    inliers = zip(pair.query_rows.tolist(), pair.index_rows.tolist())
-    mutual = len(putative.intersection(inliers))
-    return np.array([similarity, pair.num_inliers, len(pair.matches), mutual, local_similarity], np.float64)
+    return np.array([similarity, num_inliers, num_matches, num_mutual, local_similarity], np.float64)
 
 
 def inputs_of(evidence: np.ndarray) -> np.ndarray:

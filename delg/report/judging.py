@@ -9,7 +9,7 @@ import numpy as np
 
 from delg.features.reader import FeatureReader
 from delg.geometry import placing, verdict
-from delg.geometry.comparing import compare
+from delg.geometry.ranked_pairs import RankedPairs
 from delg.report.found_page import NUM_LARGE, DrawnMatch
 from delg.scores.found import FoundForQuery, FoundImage
 from delg.scores.ranking import Ranking
@@ -31,7 +31,8 @@ class Judge:
     def __init__(self, ranking: Ranking, queries: FeatureReader, images: FeatureReader,
                  verdict_path: str = "", path_of: Callable[[str], str] = str):
         self._model = verdict.verdict_for(ranking.local_similarities is not None, verdict_path)
-        self._ranking, self._queries, self._images, self._path_of = ranking, queries, images, path_of
+        self._ranking, self._path_of = ranking, path_of
+        self._pairs = RankedPairs(ranking, queries, images)
         self.matches: dict[tuple[str, str], DrawnMatch] = {}
 
     def query(self, row: int, columns: Iterable[int], name: str, box: Sequence[float] | np.ndarray | None,
@@ -53,7 +54,7 @@ class Judge:
 
     def _hit(self, row: int, column: int, rank: int, query: str, box: Sequence[float] | None,
              unverified: str | None) -> FoundImage:
-        """A hit with what its pair, verified again with the settings and seed of the search, says of it."""
+        """A hit with what its pair says of it; verified again where keypoints are asked for."""
         ranking = self._ranking
         image_id = ranking.index_ids[ranking.ranks[row, column]]
         num_inliers = int(ranking.num_inliers[row, column])
@@ -61,12 +62,12 @@ class Judge:
                          verdict=unverified)
         if num_inliers < 0:
             return hit
-        found = compare(self._queries.image(self._queries.row_of[ranking.query_ids[row]]),
-                        self._images.image(self._images.row_of[image_id]), ranking.search_config)
-        evidence = verdict.pair_evidence(found.similarity, found.pair, ranking.local_similarity(row, column))
-        (probability,), (word,) = self._model.judge(evidence[None])
-        outline = found.outline_of(box) if num_inliers >= ranking.floor else None
-        if rank <= NUM_LARGE:
-            self.matches[query, hit.image] = DrawnMatch(found.query_yx, found.index_yx, outline)
+        (probability,), (word,) = self._model.judge(self._pairs.evidence(row, [column]))
+        is_confirmed, outline = num_inliers >= ranking.floor, None
+        if is_confirmed or rank <= NUM_LARGE:
+            found = self._pairs.compared(row, column)
+            outline = found.outline_of(box) if is_confirmed else None
+            if rank <= NUM_LARGE:
+                self.matches[query, hit.image] = DrawnMatch(found.query_yx, found.index_yx, outline)
         return dataclasses.replace(hit, probability=float(probability), verdict=word,
                                    box=None if outline is None else placing.bounds(outline))

@@ -3,7 +3,9 @@
 `query_ids` [Q], `index_ids` [N], `ranks` [Q, K] int32 rows of `index_ids`, best first, `similarities` [Q, K]
 float32, `num_inliers` [Q, K] int32 (-1: not verified), `transforms` [Q, V, 3, 3] float32 from index pixels
 (x, y, 1) to query pixels, aligned with `ranks[:, :V]` (NaN where none was found). The V verified come first.
-`local_similarities` [Q, K] float32 where an index of local features was searched beside that of global ones.
+`num_matches` [Q, V] int32, putative matches, and `num_mutual` [Q, V] int32, those of them that are inliers;
+files of earlier versions lack both. `local_similarities` [Q, K] float32 where an index of local features was
+searched beside that of global ones.
 Attribute `config`: JSON of the search settings, the features' fingerprint and the inputs.
 """
 
@@ -20,7 +22,9 @@ import numpy as np
 from data_prep.stage import hdf5_files
 from delg.settings.search import SearchConfig
 
-_LOCAL = "local_similarities"
+_REQUIRED = {"ranks": np.int32, "similarities": np.float32, "num_inliers": np.int32, "transforms": np.float32}
+_OPTIONAL = {"local_similarities": np.float32, "num_matches": np.int32, "num_mutual": np.int32}
+_OF_VERIFIED = ("transforms", "num_matches", "num_mutual")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Ranking:
     transforms: np.ndarray  # float32 [Q, V, 3, 3]; NaN: none found
     config: dict[str, Any]
     local_similarities: np.ndarray | None = None  # float32 [Q, K], of aggregated local features
+    num_matches: np.ndarray | None = None  # int32 [Q, V], putative; None: not kept
+    num_mutual: np.ndarray | None = None  # int32 [Q, V], putative matches that are inliers; None: not kept
 
     @property
     def scores(self) -> np.ndarray:
@@ -44,6 +50,11 @@ class Ranking:
     def local_similarity(self, query: int, column: int) -> float:
         """Of a query and a result, by local features; 0 where an index of them was not searched."""
         return 0.0 if self.local_similarities is None else float(self.local_similarities[query, column])
+
+    @property
+    def keeps_matches(self) -> bool:
+        """Whether it knows the matches of verified pairs."""
+        return self.num_matches is not None and self.num_mutual is not None
 
     @property
     def num_verified(self) -> int:
@@ -91,11 +102,9 @@ def write_ranking(path: str, ranking: Ranking) -> None:
     with hdf5_files.writing(path) as writer:
         for name in ("query_ids", "index_ids"):
             writer.write_texts(name, getattr(ranking, name))
-        for name, dtype in (("ranks", np.int32), ("similarities", np.float32), ("num_inliers", np.int32),
-                            ("transforms", np.float32)):
-            writer.write_array(name, np.asarray(getattr(ranking, name), dtype))
-        if ranking.local_similarities is not None:
-            writer.write_array(_LOCAL, np.asarray(ranking.local_similarities, np.float32))
+        for name, dtype in {**_REQUIRED, **_OPTIONAL}.items():
+            if (values := getattr(ranking, name)) is not None:
+                writer.write_array(name, np.asarray(values, dtype))
         writer.describe(config=json.dumps(ranking.config))
 
 
@@ -110,13 +119,13 @@ def read_ranking(path: str) -> Ranking:
         raise FileNotFoundError(f"`ranking` must be a file of delg.search_images. Received: {path!r}.")
     with hdf5_files.reading(path, "a ranking of delg.search_images (HDF5)") as file:
         ids = {name: [value.decode() for value in file[name][()]] for name in ("query_ids", "index_ids")}
-        arrays = {name: file[name][()] for name in ("ranks", "similarities", "num_inliers", "transforms")}
-        if _LOCAL in file:
-            arrays[_LOCAL] = file[_LOCAL][()]
+        arrays = {name: file[name][()] for name in (*_REQUIRED, *filter(file.__contains__, _OPTIONAL))}
         config = json.loads(file.attrs["config"])
     shape = arrays["ranks"].shape
-    of_results = {array.shape for name, array in arrays.items() if name != "transforms"}
-    if not (len(shape) == 2 and of_results == {shape}
+    of_results = {array.shape for name, array in arrays.items() if name not in _OF_VERIFIED}
+    of_verified = {array.shape[:2] for name, array in arrays.items() if name in _OF_VERIFIED}
+    if not (len(shape) == 2 and of_results == {shape} and len(of_verified) == 1
+            and arrays["transforms"].shape[2:] == (3, 3)
             and shape[0] == len(ids["query_ids"]) == len(arrays["transforms"])):
         raise ValueError(f"{path}: arrays must have one row per query. Received: "
                          f"{len(ids['query_ids'])} queries, "

@@ -39,13 +39,13 @@ def with_floor(config: SearchConfig, verify: VerifyRows, ranks: np.ndarray,
         return config
     rows = [feature_rows[far] for far in pairs_far_down(ranks, len(feature_rows), config)]
     repeats = min(_MAX_REPEATS, -(-CALIBRATION_PAIRS // sum(map(len, rows))))
-    by_chance = np.concatenate([counts for counts, _ in verify(
+    by_chance = np.concatenate([verified.num_inliers for verified in verify(
         "Calibrating", [np.tile(some, repeats) for some in rows], out_of_place=True)])
     if not by_chance.any():
         logging.warning("Too few local features to calibrate the least number of inliers on; taking %d. Set "
                         "--min_inliers for another.", DEFAULT_MIN_INLIERS)
         return dataclasses.replace(config, min_inliers=DEFAULT_MIN_INLIERS)
-    far_down = np.concatenate([counts for counts, _ in verify("Checking the floor", rows)])
+    far_down = np.concatenate([verified.num_inliers for verified in verify("Checking the floor", rows)])
     generator = np.random.default_rng(config.seed)
     error = np.std([floor_over(generator.choice(by_chance, by_chance.size),
                                generator.choice(far_down, far_down.size)) for _ in range(_NUM_SAMPLES)])

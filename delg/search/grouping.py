@@ -72,7 +72,9 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
         for first, second in ((int(one), int(other)), (int(other), int(one))):
             sizes = images.image_sizes[first], images.image_sizes[second]
             pair = verify_pair(local_features(first), local_features(second), config, sizes[0])
-            [said] = model.probabilities(pair_evidence(similarity, pair, local_similarities[place])[None])
+            evidence = pair_evidence(similarity, pair.num_inliers, len(pair.matches), pair.num_mutual,
+                                     local_similarities[place])
+            [said] = model.probabilities(evidence[None])
             probabilities[place] = min(said, probabilities[place])
             if said < model.same:
                 break

@@ -13,6 +13,7 @@ from delg.index.kind import Index, ranked_by
 from delg.scores.ranking import Ranking, summed, write_ranking
 from delg.search import first_search, floor, inputs, verified_order, verifying
 from delg.search.first_search import Found
+from delg.search.verifying import Verified, none_verified, stacked
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
@@ -58,37 +59,41 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             if num_verified and not reader.num_local_features.any():
                 logging.warning("No local features in %s: results are not verified.", features)
                 num_verified = 0
-        num_inliers = np.full(ranks.shape, -1, np.int32)
-        transforms = np.full((len(ranks), num_verified, 3, 3), np.nan, np.float32)
         if num_verified:
             with verifying.query_verifiers(query_features, index_features, config, num_workers,
                                            ranks[:, :num_verified].size, queries, images) as verify:
                 config = floor.with_floor(config, verify, ranks, feature_rows)
-                results = verify("Verifying", feature_rows[ranks[:, :num_verified]])
-                for query, (counts, of_pairs) in enumerate(results):
-                    num_inliers[query, :num_verified] = counts
-                    transforms[query] = of_pairs
-            _reorder(found, num_inliers, transforms, queries.global_descriptors, index, config)
+                verified = stacked(verify("Verifying", feature_rows[ranks[:, :num_verified]]))
+            _reorder(found, verified, queries.global_descriptors, index, config)
+        else:
+            verified = none_verified(len(ranks))
     settings = {**dataclasses.asdict(config), "fingerprint": images.config.get("fingerprint", ""),
                 "query_features": query_features, "index_features": index_features,
                 "ranked_by": ranked_by(read_description(index_dir)["type"]),
                 "min_inliers_calibrated": requested["min_inliers"] == 0 != config.min_inliers,
                 "requested": requested, "inputs": digest}
-    ranking = Ranking(queries.ids, index.ids, ranks, found.similarities, num_inliers, transforms, settings,
-                      found.local_similarities)
+    ranking = Ranking(queries.ids, index.ids, ranks, found.similarities,
+                      _of_all(verified.num_inliers, ranks.shape), verified.transforms, settings,
+                      found.local_similarities, verified.num_matches, verified.num_mutual)
     write_ranking(output, ranking)
     return ranking
 
 
-def _reorder(found: Found, num_inliers: np.ndarray, transforms: np.ndarray, queries: np.ndarray, index: Index,
+def _of_all(num_inliers: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """int32 [Q, K]: the inliers [Q, V] of those verified, which stand first, and -1 for the others."""
+    return np.pad(num_inliers, ((0, 0), (0, shape[1] - num_inliers.shape[1])), constant_values=-1)
+
+
+def _reorder(found: Found, verified: Verified, queries: np.ndarray, index: Index,
              config: SearchConfig) -> None:
     """Puts each query's results into their final order, the verified before the others; in place."""
-    num_verified = transforms.shape[1]
+    num_verified = verified.num_inliers.shape[1]
     scores = summed(found.similarities, found.local_similarities, config.local_weight)
+    num_inliers = _of_all(verified.num_inliers, scores.shape)
     for query in range(len(scores)):
         descriptors = index.descriptors[found.ranks[query]] if config.expand_query else None
         order = verified_order.verified_order(scores[query], num_inliers[query], num_verified, config,
                                               queries[query], descriptors)
         found.reorder(query, order)
-        num_inliers[query] = num_inliers[query, order]
-        transforms[query] = transforms[query, order[:num_verified]]
+        for array in verified:
+            array[query] = array[query, order[:num_verified]]

@@ -11,7 +11,7 @@ from data_prep.stage import progress
 from delg.features.ranked import refuse_other_images
 from delg.features.reader import FeatureReader
 from delg.geometry import verdict
-from delg.geometry.comparing import compare
+from delg.geometry.ranked_pairs import RankedPairs
 from delg.scores import evaluation
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.scores.ranking import Ranking, read_ranking
@@ -77,7 +77,7 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         index_features: str) -> dict[str, Any]:
     """The content of a verdict file, fitted on the verified results of queries whose answers are known.
 
-    Every pair is verified again, for what a ranking does not keep of it. Junk images are left out.
+    Pairs of a ranking that keeps no matches, as older ones, are verified again. Junk images are left out.
 
     Args:
         ranking_path: ranking.h5, verified.
@@ -96,8 +96,8 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
     truth = evaluation.align(truth, ranking, ranking_path, ground_truth_path)
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
         refuse_other_images(ranking, queries, images)
-        found = list(progress.track(_query_pairs(ranking, truth, queries, images), "Judging",
-                                    len(ranking.query_ids), "queries"))
+        found = list(progress.track(_query_pairs(ranking, truth, RankedPairs(ranking, queries, images)),
+                                    "Judging", len(ranking.query_ids), "queries"))
     groups = np.repeat(np.arange(len(found)), [len(labels) for _, labels in found])
     fitted = fit_model(*(np.concatenate(parts) for parts in zip(*found)), groups)
     fitted["fitted_on"].update(ranking=ranking_path, ground_truth=ground_truth_path,
@@ -105,17 +105,12 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
     return fitted
 
 
-def _query_pairs(ranking: Ranking, truth: GroundTruth, queries: FeatureReader,
-                 images: FeatureReader) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _query_pairs(ranking: Ranking, truth: GroundTruth,
+                 pairs: RankedPairs) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Evidence [v, len(verdict.COLUMNS)] and labels [v] of one query's verified results after the other."""
-    for query, query_id in enumerate(ranking.query_ids):
+    for query in range(len(ranking.query_ids)):
         columns = [column for column in range(ranking.num_verified)
                    if ranking.ranks[query, column] not in truth.junk[query]][:_HITS]
         found = ranking.ranks[query, columns]
-        asked = queries.image(queries.row_of[query_id])
-        results = (images.image(images.row_of[ranking.index_ids[rank]]) for rank in found)
-        compared = [compare(asked, image, ranking.search_config) for image in results]
-        evidence = [verdict.pair_evidence(each.similarity, each.pair, ranking.local_similarity(query, column))
-                    for each, column in zip(compared, columns)]
-        yield (np.array(evidence).reshape(-1, len(verdict.COLUMNS)),
+        yield (pairs.evidence(query, columns),
                np.isin(found, np.concatenate([truth.easy[query], truth.hard[query]])))

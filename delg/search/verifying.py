@@ -8,8 +8,8 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,12 +24,39 @@ _CACHED_IMAGES = 2048  # index images whose local features a process keeps, abou
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+class Verified(NamedTuple):
+    """What holds between a query and v index images, or between many queries [Q, ...] and as many each.
+
+    Attributes:
+        num_inliers: int32, [v].
+        num_matches: int32, [v], putative.
+        num_mutual: int32, [v], putative matches that are inliers.
+        transforms: float32, [v, 3, 3], from index pixels to query pixels; NaN: none found.
+    """
+
+    num_inliers: np.ndarray
+    num_matches: np.ndarray
+    num_mutual: np.ndarray
+    transforms: np.ndarray
+
+
+def stacked(results: Iterable[Verified]) -> Verified:
+    """What holds for queries with as many rows each, as arrays [Q, v, ...]."""
+    return Verified(*map(np.stack, zip(*results)))
+
+
+def none_verified(num_queries: int) -> Verified:
+    """What holds where nothing was verified: arrays [Q, 0, ...]."""
+    counts = [np.zeros((num_queries, 0), np.int32)] * 3
+    return Verified(*counts, np.zeros((num_queries, 0, 3, 3), np.float32))
+
+
 class VerifyRows(Protocol):
     """Verifies some index images for every query."""
 
     def __call__(self, title: str, rows: Sequence[np.ndarray],
-                 out_of_place: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Inliers [v] and transforms [v, 3, 3] of one query after the other.
+                 out_of_place: bool = False) -> Iterator[Verified]:
+        """What holds for the rows of one query after the other.
 
         Args:
             title: of the bar that shows progress.
@@ -46,8 +73,7 @@ class _QueryVerifier:
         self._queries, self._config = queries, config
         self._index_features = functools.lru_cache(_CACHED_IMAGES)(images.local_features)
 
-    def __call__(self, query: int, rows: Sequence[int],
-                 out_of_place: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, query: int, rows: Sequence[int], out_of_place: bool = False) -> Verified:
         features = self._queries.local_features(query)
         index_features = map(self._index_features, map(int, rows))
         if out_of_place:
@@ -55,8 +81,9 @@ class _QueryVerifier:
             index_features = (_out_of_place(image, generator) for image in index_features)
         found = [pairs.verify_pair(features, image, self._config, self._queries.image_sizes[query])
                  for image in index_features]
-        counts = np.array([pair.num_inliers for pair in found], np.int32)
-        return counts, np.array([pair.transform for pair in found], np.float32).reshape(-1, 3, 3)
+        counts = [(pair.num_inliers, len(pair.matches), pair.num_mutual) for pair in found]
+        return Verified(*np.array(counts, np.int32).reshape(-1, 3).T,
+                        np.array([pair.transform for pair in found], np.float32).reshape(-1, 3, 3))
 
 
 def _out_of_place(features: LocalFeatures, generator: np.random.Generator) -> LocalFeatures:
@@ -77,7 +104,7 @@ def _start_worker(query_features: str, index_features: str, config: SearchConfig
     _worker = _QueryVerifier(FeatureReader(query_features), FeatureReader(index_features), config)
 
 
-def _verify_in_worker(*job: Any) -> tuple[np.ndarray, np.ndarray]:
+def _verify_in_worker(*job: Any) -> Verified:
     return _worker(*job)
 
 

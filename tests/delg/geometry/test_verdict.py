@@ -8,8 +8,6 @@ import numpy as np
 
 from data_prep.stage import files
 from delg.geometry import verdict
-from delg.geometry.matching import Matches
-from delg.geometry.pairs import VerifiedPair
 from delg.geometry.verdict import COLUMNS
 
 _CONTENT = {"weights": {**dict.fromkeys(verdict.INPUTS, 0.0), "inliers": 1.0}, "bias": np.log(1.5),
@@ -46,9 +44,7 @@ class VerdictTest(unittest.TestCase):
             self.assertEqual(verdict.query_word(nothing), "not in this collection")
 
     def test_evidence_of_a_pair(self):
-        matches = Matches(np.arange(3), np.array([0, 2, 1]), np.zeros(3, np.float32))
-        pair = VerifiedPair(np.eye(3), np.array([0, 1, 5]), np.array([0, 1, 5]), matches)
-        np.testing.assert_array_equal(verdict.pair_evidence(0.5, pair, 0.02), [0.5, 3, 3, 1, 0.02])
+        np.testing.assert_array_equal(verdict.pair_evidence(0.5, 4, 3, 1, 0.02), [0.5, 4, 3, 1, 0.02])
 
     def test_inputs_by_hand(self):
         found = verdict.inputs_of([[0.8, 29, 58, 14.5, 0.002], [0.5, 3, 0, 0, 0]])

@@ -40,6 +40,23 @@ class RankingTest(unittest.TestCase):
         self.assertEqual(os.listdir(os.path.dirname(self.path)), ["ranking.h5"])
         self.assertEqual(read.num_verified, 2)
 
+    def test_what_is_kept_besides_is_read_and_may_be_missing(self):
+        self.assertFalse(tiny_ranking().keeps_matches)
+        ranking = dataclasses.replace(
+            tiny_ranking(), num_matches=np.array([[50, 9], [20, 0]], np.int32),
+            num_mutual=np.array([[25, 0], [8, 0]], np.int32),
+            local_similarities=np.ones((2, 3), np.float32))
+        for written in (ranking, tiny_ranking()):
+            write_ranking(self.path, written)
+            read = read_ranking(self.path)
+            self.assertEqual(read.keeps_matches, written.keeps_matches)
+            for name in ("num_matches", "num_mutual", "local_similarities"):
+                np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+        with h5py.File(self.path, "a") as file:
+            file["num_matches"] = np.zeros((2, 1), np.int32)
+        with self.assertRaisesRegex(ValueError, r"one row per query.*num_matches \(2, 1\)"):
+            read_ranking(self.path)
+
     def test_order_before_verification(self):  # by similarity; b and c tie in the second, b is the lower row
         np.testing.assert_array_equal(tiny_ranking().global_ranks(), [[0, 2, 1], [0, 1, 2]])
         columns = tiny_ranking().global_columns()

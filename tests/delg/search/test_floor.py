@@ -6,6 +6,7 @@ from unittest import mock
 import numpy as np
 
 from delg.search import floor
+from delg.search.verifying import Verified
 from delg.settings.search import SearchConfig
 
 
@@ -26,7 +27,7 @@ class FloorTest(unittest.TestCase):
         """The floor where pairs have these inliers; and the lines that were logged."""
         def verify(title, rows, out_of_place=False):
             calls.append((title, out_of_place, sum(map(len, rows))))
-            return [(np.resize(counts[out_of_place], len(some)), None) for some in rows]
+            return [Verified(np.resize(counts[out_of_place], len(some)), *[None] * 3) for some in rows]
 
         counts, calls = (as_they_are, out_of_place), []
         ranks = np.tile(np.arange(num_index), (2, 1))
