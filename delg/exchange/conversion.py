@@ -154,12 +154,13 @@ def _write_shard(path: str, images: Iterable[DescribedImage], config: dict, loca
                                  f"Received: {global_dim} of {first[0].id!r}, "
                                  f"{image.global_descriptor.size} of {image.id!r}.")
             writer.append(image.id, unit_vectors(image.global_descriptor), image.image_size,
-                          _best_first(image.local, local_dim))
+                          best_first(image.local, local_dim))
             num_images += 1
     return num_images
 
 
-def _best_first(local: LocalFeatures, dim: int) -> LocalFeatures:
+def best_first(local: LocalFeatures, dim: int) -> LocalFeatures:
+    """Features as shards hold them: by falling score, descriptors [n, dim] of unit norm."""
     if not len(local):
         return no_local_features(dim)
     order = np.argsort(-local.scores, kind="stable")

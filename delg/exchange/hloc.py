@@ -13,6 +13,7 @@ Source: https://github.com/cvg/Hierarchical-Localization, hloc/extract_features.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator
 
@@ -68,29 +69,61 @@ def write_features(path: str, images: Iterable[DescribedImage], local_dtype: str
     return num_images
 
 
-def read_features(path: str) -> Iterator[DescribedImage]:
-    """The images of a feature file, by name, read one at a time.
+class FeatureFile:
+    """An open feature file, whose images are read by name; a context manager.
 
     Scores and scales that are missing count as 1; an image size that is missing is the smallest that holds
     the keypoints.
 
+    Args:
+        path: of the file.
+
+    Attributes:
+        names: of the images, sorted.
+
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no HDF5 file, holds no features, or the arrays of an image contradict each other.
+        ValueError: if it is no HDF5 file, holds no features, or, later, the arrays of an image contradict
+            each other.
     """
-    with hdf5_files.reading(path, "an HDF5 file of hloc") as file:
-        names: list[str] = []
 
-        def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
-            if name.rpartition("/")[2] in ("keypoints", "global_descriptor") and "/" in name:
-                names.append(name.rpartition("/")[0])
+    def __init__(self, path: str):
+        self.path = path
+        with contextlib.ExitStack() as stack:
+            self._file = stack.enter_context(hdf5_files.reading(path, "an HDF5 file of hloc"))
+            names: set[str] = set()
 
-        file.visititems(collect)
-        if not names:
-            raise ValueError(f"{path} must hold a group with keypoints or a global_descriptor per image. "
-                             f"Received: {', '.join(list(file)[:5]) or 'nothing'}.")
-        for name in sorted(set(names)):
-            yield _read_image(path, name, file[name])
+            def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+                if name.rpartition("/")[2] in ("keypoints", "global_descriptor") and "/" in name:
+                    names.add(name.rpartition("/")[0])
+
+            self._file.visititems(collect)
+            if not names:
+                raise ValueError(f"{path} must hold a group with keypoints or a global_descriptor per image. "
+                                 f"Received: {', '.join(list(self._file)[:5]) or 'nothing'}.")
+            self.names = sorted(names)
+            self._stack = stack.pop_all()
+
+    def image(self, name: str) -> DescribedImage:
+        """The features of an image of the file."""
+        return _read_image(self.path, name, self._file[name])
+
+    def has_size(self, name: str) -> bool:
+        """Whether the file says the size of an image."""
+        return "image_size" in self._file[name]
+
+    def __enter__(self) -> FeatureFile:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stack.__exit__(*error)
+
+
+def read_features(path: str) -> Iterator[DescribedImage]:
+    """The images of a feature file, by name, read one at a time; errors as of `FeatureFile`."""
+    with FeatureFile(path) as file:
+        for name in file.names:
+            yield file.image(name)
 
 
 def write_matches(path: str, matches: Iterable[tuple[str, str, int, np.ndarray, np.ndarray]]) -> int:

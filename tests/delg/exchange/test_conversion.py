@@ -223,7 +223,10 @@ class ConversionTest(unittest.TestCase):
     def test_the_command_refuses_what_makes_no_sense(self):
         done = self.run_script(input="a", output="b", format="hloc", input_format="delg")
         self.assertEqual((done.returncode, done.stderr), (
-            1, "Error: From or to shards, not both. Received: --input_format=delg --format=hloc.\n"))
+            1, "Error: From or to shards, not both, but with --local_features both. Received: "
+            "--input_format=delg --format=hloc.\n"))
+        done = self.run_script(input="a", output=self.path("b"), format="hloc", max_num_features=5)
+        self.assertIn("Error: --max_num_features goes with --local_features. Received: ", done.stderr)
 
     def test_the_command_refuses_an_output_that_cannot_be(self):
         for target, output, rule in (
