@@ -9,6 +9,7 @@ settings is kept. Verifying takes some 5 ms a pair and processor, so 70 queries 
 minute on two. `--verifier=paper` runs the recipe of DELG's reference implementation, some forty times slower.
 An index of type asmk or binary_asmk ranks by local features, without re-rankers or `--expand_query`.
 `--local_index_dir` sums both: an index of global descriptors, and one of local features of the same images.
+All that is given counts, or what `--evidence=global,asmk,geometry` names of it; the rest is not looked at.
 `--query_images=FOLDER --saved_model=MODEL`, instead of `--query_features`, searches for image files.
 `--index_features` may hold more images than the index. `--rerankers=alpha_qe,diffusion` re-ranks the global
 search, in that order, before anything is verified.

@@ -20,7 +20,7 @@ from delg.scores.ranking import Ranking, read_ranking
 from delg.settings.kinds import FINAL_ORDERS
 from delg.settings.report import ReportConfig
 
-_STAGES = {"global": "global search", "verified": "after verification"}  # keys of metrics.json
+_STAGES = {"global": "global search", "verified": "after verification"}  # of metrics.json
 _MAX_PICTURE_BYTES = 13_000_000  # of the page, which stays below 15 MB
 _MAX_CARD_BYTES = 900_000
 _MAX_ROWS = 1000  # of the table of all queries
@@ -76,10 +76,9 @@ def _verified_order(ranking: Ranking) -> str:
 
 
 def _check_scores(config: ReportConfig, scores: dict[str, Any], outcomes: list[QueryOutcome]) -> None:
-    for stage in _STAGES:
-        if stage not in scores:
-            continue
-        own = 100 * metrics.mean_over_queries([outcome.before if stage == "global" else outcome.after
+    before = scores.get("before", "global")
+    for stage in {before, "verified"} & set(scores):
+        own = 100 * metrics.mean_over_queries([outcome.before if stage == before else outcome.after
                                                for outcome in outcomes])
         given = inputs.finite(scores[stage]["medium"].get("mAP"))
         if (given is None) != np.isnan(own) or (given is not None and abs(given - own) > _TOLERANCE):
@@ -127,7 +126,7 @@ def _query_row(outcome: QueryOutcome, anchors: dict[int, str]) -> dict[str, Any]
 def _tiles(scores: dict[str, Any]) -> list[dict[str, Any]]:
     final = scores.get("verified", scores["global"])
     return [{"name": protocol.capitalize(), "value": inputs.finite(final[protocol].get("mAP")),
-             "before": (inputs.finite(scores["global"][protocol].get("mAP"))
+             "before": (inputs.finite(scores[scores.get("before", "global")][protocol].get("mAP"))
                         if "verified" in scores else None)} for protocol in metrics.PROTOCOLS]
 
 
@@ -138,11 +137,11 @@ def _score_groups(config: ReportConfig, scores: dict[str, Any],
     for protocol in metrics.PROTOCOLS:
         rows = []
         for held, prefix in ((baseline, f"{config.baseline_name}, "), (scores, "")):
-            stages = [stage for stage in _STAGES if held and stage in held]
+            stages = evaluation.stages(held) if held else []
             for stage in stages:
                 values = held[stage][protocol]
                 low, high = (values.get("mAP_interval") or (None, None))
-                name = prefix + _STAGES[stage]
+                name = prefix + _STAGES.get(stage, f"by {stage.replace('+', ' and ')}")
                 rows.append({"name": name[:1].upper() + name[1:],
                              "mean": inputs.finite(values.get("mAP")),
                              "low": inputs.finite(low), "high": inputs.finite(high),
@@ -170,7 +169,7 @@ def _summary(config: ReportConfig, scores: dict[str, Any], baseline: dict[str, A
         text += f", against {held:.1f} for the {config.baseline_name} model" if held is not None else ""
     if "verified" not in scores:
         return f"{text}; nothing was verified geometrically."
-    before = inputs.finite(scores["global"]["medium"]["mAP"])
+    before = inputs.finite(scores[scores.get("before", "global")]["medium"]["mAP"])
     gained, lost = (sum(sign * outcome.change > 5e-4 for outcome in scored) for sign in (1, -1))
     return (f"{text}; geometric verification moved it from {before:.1f}, with {gained} of "
             f"{_count(len(scored), 'query', 'queries')} better and {lost} worse.")

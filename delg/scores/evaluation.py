@@ -9,21 +9,24 @@ import numpy as np
 import rich.table
 
 from delg.scores import metrics
+from delg.scores.evidence import orders, summed_name
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.scores.percent import mean_and_interval, percent, text
 from delg.scores.ranking import Ranking, read_ranking
 
-STAGES = ("global", "verified")
+_NO_STAGES = ("before", "gain", "num_queries", "config")  # of metrics.json
 _DIGITS = 4  # of percent
 
 
 def evaluate(ranking_path: str, ground_truth_path: str) -> dict[str, Any]:
     """The content of metrics.json; percent, None where no query has positives.
 
-    `{"global": P, "verified": P, "gain": G, "num_queries": Q, "config": {...}}`. P maps easy, medium and hard
-    to `{"mAP", "mAP_interval", "mP@1", "mP@5", "mP@10", "num_queries"}`; G maps them to
-    `{"mAP", "mAP_interval"}` of the difference verification makes on the same queries. `verified` and
-    `gain` are absent when nothing was verified.
+    `{"global": P, "verified": P, "before": "global", "gain": G, "num_queries": Q, "config": {...}}`, and P
+    of each kind of evidence that the ranking has, alone ("asmk", "geometry") and summed ("global+asmk");
+    `before` names the one that results were ordered by before verification. P maps easy, medium and hard to
+    `{"mAP", "mAP_interval", "mP@1", "mP@5", "mP@10", "num_queries"}`; G maps them to
+    `{"mAP", "mAP_interval"}` of the difference verification makes on the same queries.
+    `geometry`, `verified` and `gain` are absent when nothing was verified.
 
     Args:
         ranking_path: ranking.h5.
@@ -35,10 +38,14 @@ def evaluate(ranking_path: str, ground_truth_path: str) -> dict[str, Any]:
     """
     ranking = read_ranking(ranking_path)
     truth = load_ground_truth(ground_truth_path)
-    before = score_ranks(ranking, truth, ranking.global_ranks(), ranking_path, ground_truth_path)
-    result = {"global": _summary(before)}
+
+    def score(ranks: np.ndarray) -> dict[str, metrics.ProtocolScores]:
+        return score_ranks(ranking, truth, ranks, ranking_path, ground_truth_path)
+
+    result = {name: _summary(score(ranks)) for name, ranks in orders(ranking).items()}
+    result["before"] = summed_name(ranking)
     if ranking.num_verified:
-        after = score_ranks(ranking, truth, ranking.ranks, ranking_path, ground_truth_path)
+        before, after = score(ranking.global_ranks()), score(ranking.ranks)
         result["verified"] = _summary(after)
         result["gain"] = {
             protocol: mean_and_interval("mAP", after[protocol].average_precision
@@ -113,6 +120,11 @@ def _summary(scores: dict[str, metrics.ProtocolScores]) -> dict[str, Any]:
             for protocol, score in scores.items()}
 
 
+def stages(result: dict[str, Any]) -> list[str]:
+    """What was scored in a result of `evaluate`: evidence, and the final order."""
+    return [name for name in result if name not in _NO_STAGES]
+
+
 def table(result: dict[str, Any]) -> rich.table.Table:
     """The scores of `evaluate` as a table for the terminal."""
     columns = rich.table.Table(title=f"{result['num_queries']} queries, percent, 95 % bootstrap interval")
@@ -120,8 +132,8 @@ def table(result: dict[str, Any]) -> rich.table.Table:
     columns.add_column("protocol")
     for name in ("mAP", "interval", *(f"mP@{k}" for k in metrics.CUTOFFS)):
         columns.add_column(name, justify="right")
-    for stage in STAGES:
-        for protocol, row in result.get(stage, {}).items():
+    for stage in stages(result):
+        for protocol, row in result[stage].items():
             columns.add_row(stage if protocol == metrics.PROTOCOLS[0] else "", protocol, text(row["mAP"]),
                             " to ".join(map(text, row["mAP_interval"])),
                             *(text(row[f"mP@{k}"]) for k in metrics.CUTOFFS),

@@ -45,7 +45,7 @@ class Ranking:
     @property
     def scores(self) -> np.ndarray:
         """float32 [Q, K]: what results are ordered by before verification."""
-        return summed(self.similarities, self.local_similarities, self.search_config.local_weight)
+        return summed(self.similarities, self.local_similarities, self.search_config)
 
     def local_similarity(self, query: int, column: int) -> float:
         """Of a query and a result, by local features; 0 where an index of them was not searched."""
@@ -82,7 +82,8 @@ class Ranking:
         return np.take_along_axis(self.ranks, self.global_columns(), 1)
 
 
-def summed(similarities: np.ndarray, local_similarities: np.ndarray | None, weight: float) -> np.ndarray:
+def summed(similarities: np.ndarray, local_similarities: np.ndarray | None,
+           config: SearchConfig) -> np.ndarray:
     """similarity + weight * sqrt(local similarity), float32; the similarity where there is no other.
 
     Ours, see docs/decisions/0069-sum-of-evidence.md.
@@ -90,11 +91,12 @@ def summed(similarities: np.ndarray, local_similarities: np.ndarray | None, weig
     Args:
         similarities: float32, cosines of global descriptors or a re-ranker's scores.
         local_similarities: float32, of the same shape; of aggregated local features, in [0, 1].
-        weight: of these.
+        config: says what local features weigh, and whether the others count.
     """
     if local_similarities is None:
         return similarities
-    return similarities + np.float32(weight) * np.sqrt(np.maximum(local_similarities, 0))
+    local = np.float32(config.local_weight) * np.sqrt(np.maximum(local_similarities, 0))
+    return similarities + local if config.counts("global") else local
 
 
 def write_ranking(path: str, ranking: Ranking) -> None:

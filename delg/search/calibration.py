@@ -39,8 +39,9 @@ def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True,
                local_weight: float | None = None) -> list[dict[str, Any]]:
     """What is tried, in order of preference; chosen.
 
-    The first changes nothing, as if nothing were verified; then the default comes, and what is less like it.
-    The floor is as it was, or half of it, what chance brings.
+    The first changes nothing, as if nothing were verified; then the default comes, and what is less like it,
+    at last without local features and the similarity alone. The floor is as it was, or half of it, what
+    chance brings.
 
     Args:
         min_inliers: the floor of the validation.
@@ -48,12 +49,13 @@ def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True,
         may_expand: whether queries can be expanded; not where an index ranks by local features.
         local_weight: of the similarity of local features, as it was; None: these are not summed.
     """
-    factors = () if local_weight is None else (1, 0.5, 2)
+    factors = () if local_weight is None else (1, 0.5, 2, 0)
     tried = [{"min_inliers": floor, "expand_query": expand_query, "inlier_weight": weight, **local}
              for local in [{"local_weight": factor * local_weight} for factor in factors] or [{}]
              for floor in (0 if calibrated else min_inliers, max(1, min_inliers // 2))
              for expand_query in (False, True)[:1 + may_expand] for weight in (0.2, 0.1, 0.5, 0.05, 1.0)]
-    return [{**tried[0], "inlier_weight": 0.0}, *tried]
+    unchanged = {**tried[0], "inlier_weight": 0.0}
+    return [unchanged, *tried, *([{**unchanged, "local_weight": 0.0}] if factors else [])]
 
 
 def fit(ranking_path: str, ground_truth_path: str, query_features: str,
@@ -199,7 +201,7 @@ def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
     for candidate in tried:
         config = dataclasses.replace(ranking.search_config, final_order="fused",
                                      **{**candidate, "min_inliers": candidate["min_inliers"] or floor})
-        scores = summed(similarities, local, config.local_weight)
+        scores = summed(similarities, local, config)
         orders = [verified_order.verified_order(scores[query], num_inliers[query], ranking.num_verified,
                                                 config, descriptor, images[ranks[query]])
                   for query, descriptor in enumerate(queries)]

@@ -13,6 +13,7 @@ from delg.scores.ranking import summed
 from delg.search.rerankers import stack
 from delg.settings.kinds import LOCAL_FEATURES
 from delg.settings.search import SearchConfig
+from delg.vectors.unit import finite_unit_vectors
 
 _BATCH_QUERIES = 64  # compared with all images at once
 
@@ -73,15 +74,33 @@ def _by_global(queries: np.ndarray, index: Index, config: SearchConfig) -> tuple
 def _by_both(queries: FeatureReader, index: Index, local_index: Index,
              config: SearchConfig) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Ranks, similarities and local similarities of some queries after the other: all images, or the
-    candidates of an approximate index, in the order of the sum, then the first of them."""
+    candidates of an approximate index and as many by local features, in the order of the sum, then the first
+    of them."""
     row_of = {image_id: row for row, image_id in enumerate(local_index.ids)}
     columns = np.array([row_of[image_id] for image_id in index.ids])
     every = dataclasses.replace(config, num_neighbors=0)
     for first in range(0, len(queries), _BATCH_QUERIES):
         rows = range(first, min(first + _BATCH_QUERIES, len(queries)))
-        ranks, similarities = _by_global(queries.global_descriptors[rows.start:rows.stop], index, every)
-        local = local_index.similarities([queries.local_features(row).descriptors for row in rows])
-        local = np.take_along_axis(local, columns[ranks], axis=1)
-        order = np.argsort(-summed(similarities, local, config.local_weight), axis=1, kind="stable")
+        asked = queries.global_descriptors[rows.start:rows.stop]
+        ranks, similarities = _by_global(asked, index, every)
+        of_queries = [queries.local_features(row).descriptors for row in rows]
+        local = local_index.similarities(of_queries)[:, columns]
+        if ranks.shape[1] < len(index) and not config.rerankers:  # whose scores the others do not have
+            ranks, similarities = _with_best_local(asked, index, ranks, similarities, local)
+        local = np.take_along_axis(local, ranks, axis=1)
+        order = np.argsort(-summed(similarities, local, config), axis=1, kind="stable")
         order = order[:, :config.num_neighbors or order.shape[1]]
         yield tuple(np.take_along_axis(array, order, axis=1) for array in (ranks, similarities, local))
+
+
+def _with_best_local(queries: np.ndarray, index: Index, ranks: np.ndarray, similarities: np.ndarray,
+                     local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates int32 [Q, K] by global descriptors, and as many others, the best of all [Q, N] by local
+    features, with their cosines."""
+    others = local.copy()
+    np.put_along_axis(others, ranks, -1, axis=1)  # below every similarity
+    wanted = min(ranks.shape[1], len(index) - ranks.shape[1])
+    more = np.argpartition(-others, wanted - 1, axis=1)[:, :wanted].astype(ranks.dtype)
+    queries = finite_unit_vectors(queries, "`queries`")
+    cosines = np.array([index.descriptors[rows] @ query for rows, query in zip(more, queries)])
+    return np.concatenate([ranks, more], axis=1), np.concatenate([similarities, cosines], axis=1)

@@ -10,6 +10,7 @@ from absl import logging
 from delg.features.reader import FeatureReader
 from delg.index.files import read_description
 from delg.index.kind import Index, ranked_by
+from delg.scores import evidence
 from delg.scores.ranking import Ranking, summed, write_ranking
 from delg.search import first_search, floor, inputs, verified_order, verifying
 from delg.search.first_search import Found
@@ -43,6 +44,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
     """
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
         index, feature_rows = inputs.open_index(index_dir, queries, query_features, images, index_features)
+        counted = evidence.counted(config, index.ranked_by, bool(local_index_dir))
+        local_index_dir = local_index_dir if config.counts("asmk") else ""
         local_index = inputs.open_local_index(
             local_index_dir, index, index_dir, images, index_features) if local_index_dir else None
         digest = inputs.digest(queries, images, *filter(None, (index_dir, local_index_dir)))
@@ -50,7 +53,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         if (kept := inputs.finished(output, requested, digest)) is not None:
             logging.info("%s is up to date.", output)
             return kept
-        verifier = VERIFIERS.get(config.verifier)  # None: similarity alone decides
+        verifier = VERIFIERS[config.verifier] if "geometry" in counted else None  # similarity alone decides
         config = config if verifier is None else verifier.settle(config)
         found = first_search.first_search(queries, index, local_index, config)
         ranks = found.ranks
@@ -88,7 +91,7 @@ def _reorder(found: Found, verified: Verified, queries: np.ndarray, index: Index
              config: SearchConfig) -> None:
     """Puts each query's results into their final order, the verified before the others; in place."""
     num_verified = verified.num_inliers.shape[1]
-    scores = summed(found.similarities, found.local_similarities, config.local_weight)
+    scores = summed(found.similarities, found.local_similarities, config)
     num_inliers = _of_all(verified.num_inliers, scores.shape)
     for query in range(len(scores)):
         descriptors = index.descriptors[found.ranks[query]] if config.expand_query else None

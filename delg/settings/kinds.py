@@ -72,6 +72,11 @@ FINAL_ORDERS = Table("final order", {
     "fused": "delg.search.verified_scores:FUSED",
     "inliers": "delg.search.verified_scores:BY_INLIERS",
 })
+EVIDENCE = Table("evidence", {  # what counts in a ranking
+    "global": "delg.scores.evidence:GLOBAL",
+    "asmk": "delg.scores.evidence:ASMK",
+    "geometry": "delg.scores.evidence:GEOMETRY",
+})
 RERANKERS = Table("re-ranker", {
     "alpha_qe": "delg.search.rerankers.alpha_qe:ALPHA_QE",
     "dba": "delg.search.rerankers.dba:DBA",

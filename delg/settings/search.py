@@ -6,7 +6,7 @@ import dataclasses
 
 from data_prep.stage.settings import check_fields, require, setting
 from data_prep.stage.table import OrNone, settings_of
-from delg.settings.kinds import FINAL_ORDERS, MATCHERS, RERANKERS, TRANSFORMS, VERIFIERS
+from delg.settings.kinds import EVIDENCE, FINAL_ORDERS, MATCHERS, RERANKERS, TRANSFORMS, VERIFIERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,9 @@ class GlobalSearchConfig:
     rerankers: str = setting(
         "", help="what re-orders the results of the global search, one after another, what changes the "
         "index first; empty: nothing", choices=RERANKERS, many=True)
-
+    evidence: str = setting(
+        "", help="what counts of all that a search is given: global descriptors, asmk (an index of local "
+        "features), geometry (verification of the first results); empty: all", choices=EVIDENCE, many=True)
     local_weight: float = setting(
         4.0, help="weight of the square root of the similarity of local features beside that of global "
         "descriptors, where an index of them is searched too", range="[0, inf)")
@@ -27,7 +29,16 @@ class GlobalSearchConfig:
     @property
     def reranker_names(self) -> tuple[str, ...]:
         """The re-rankers of the global search, in order."""
-        return tuple(name.strip() for name in self.rerankers.split(",")) if self.rerankers else ()
+        return _names(self.rerankers)
+
+    @property
+    def evidence_names(self) -> tuple[str, ...]:
+        """What counts, in the order given; none: all that there is."""
+        return _names(self.evidence)
+
+    def counts(self, evidence: str) -> bool:
+        """Whether a kind of evidence counts where there is any."""
+        return not self.evidence or evidence in self.evidence_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,3 +95,15 @@ class SearchConfig(VerificationConfig, MatchingConfig, *settings_of(RERANKERS), 
         require(not set(first) & set(self.reranker_names[1:]),
                 f"`rerankers` must be names among {', '.join(RERANKERS)}, with commas between them, "
                 f"{' or '.join(first)} first as it changes the index.", rerankers=self.rerankers)
+        require(self.counts("global") or self.counts("asmk"),
+                "`evidence` must name global or asmk, which find the results.", evidence=self.evidence)
+        require(not self.rerankers or self.counts("global"),
+                "`rerankers` must be empty where `evidence` lacks global, which they move.",
+                rerankers=self.rerankers, evidence=self.evidence)
+        require(not self.expand_query or self.counts("global") and self.counts("geometry"),
+                "`expand_query` must be off where `evidence` lacks global, which it moves, or geometry, by "
+                "which it moves it.", expand_query=self.expand_query, evidence=self.evidence)
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in value.split(",")) if value else ()

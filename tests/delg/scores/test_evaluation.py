@@ -60,13 +60,29 @@ class EvaluateTest(unittest.TestCase):
         self.assertEqual(json.loads(json.dumps(result, allow_nan=False)), result)
         console = rich.console.Console(file=io.StringIO(), width=120)
         console.print(evaluation.table(result))
-        for word in ("global", "verified", "gain", "100.0", "mP@10", "–"):
+        for word in ("global", "geometry", "verified", "gain", "100.0", "mP@10", "–"):
             self.assertIn(word, console.file.getvalue())
 
     def test_nothing_verified(self):
         plain = dataclasses.replace(RANKING, transforms=np.zeros((2, 0, 3, 3), np.float32))
         result = self.evaluate(plain)
-        self.assertEqual(sorted(result), ["config", "global", "num_queries"])
+        self.assertEqual(sorted(result), ["before", "config", "global", "num_queries"])
+
+    def test_every_kind_of_evidence_is_scored_alone(self):
+        both = dataclasses.replace(RANKING, local_similarities=np.array(
+            [[0.5, 0.1, 0.2, 0.3], [0.9, 0.1, 0.2, 0.3]], np.float32), config={"min_inliers": 10})
+        result = self.evaluate(both)
+        self.assertEqual(evaluation.stages(result), ["global", "asmk", "geometry", "global+asmk", "verified"])
+        self.assertEqual(result["before"], "global+asmk")
+        # Easy: q without c and b. global: d a; asmk: a d; sum: a; 0.5 + 4 * 0.95, d: 0.9 + 4 * 0.45.
+        # r has c alone; global: d a b c; asmk: c first; geometry: c, the only one above the floor.
+        for stage, expected in (("global", (1 / 4 + 1 / 8) / 2), ("asmk", 1), ("global+asmk", 1),
+                                ("geometry", 1)):
+            self.assertAlmostEqual(result[stage]["easy"]["mAP"], 100 * expected, msg=stage)
+        asmk = self.evaluate(dataclasses.replace(both, config={**both.config, "evidence": "asmk,geometry"}))
+        self.assertEqual((asmk["before"], evaluation.stages(asmk)),
+                         ("asmk", ["global", "asmk", "geometry", "verified"]))
+        self.assertEqual(asmk["global"], result["global"])
 
     def test_missing_index_images_are_named(self):
         with self.assertRaisesRegex(ValueError, r"every index image of .*gnd.json. Missing: e, f \(2 of 5\)"):

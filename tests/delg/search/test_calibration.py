@@ -126,7 +126,9 @@ class CalibrationTest(unittest.TestCase):
         retrieval.search(self.queries, self.images, self.index_dir, path,
                          dataclasses.replace(CONFIG, min_inliers=12), local_index_dir=local_index_dir)
         fitted = self.fit(self.positives, ranking=path)
-        self.assertEqual({row["local_weight"] for row in fitted["validation"]["candidates"]}, {4.0, 2.0, 8.0})
+        rows = fitted["validation"]["candidates"]
+        self.assertEqual({row["local_weight"] for row in rows}, {4.0, 2.0, 8.0, 0.0})
+        self.assertEqual((rows[-1]["local_weight"], rows[-1]["inlier_weight"]), (0, 0))
         arguments = self.written(**fitted), CONFIG, self.images, self.index_dir
         self.assertEqual(calibration.apply(*arguments, local_index_dir).local_weight, fitted["local_weight"])
         with self.assertRaisesRegex(ValueError, "for sums_local=True, False here"):

@@ -60,6 +60,41 @@ class SumTest(unittest.TestCase):
         for query, positives in enumerate(self.positives):
             self.assertEqual(set(ranking.ranks[query, :2]), set(positives))
 
+    def test_only_evidence_that_is_named_counts(self):
+        whole = self.search("whole.h5")
+        plain = self.search("plain.h5", evidence="global")
+        self.assertEqual((plain.num_verified, plain.local_similarities), (0, None))
+        np.testing.assert_array_equal(plain.ranks, self.search("other.h5", local="", verifier="none").ranks)
+        local = self.search("asmk.h5", evidence="asmk, geometry")
+        np.testing.assert_array_equal(np.sort(local.ranks), np.sort(whole.ranks))
+        np.testing.assert_allclose(local.scores, 4 * local.local_similarities ** 0.5, atol=1e-6)
+        self.assertEqual(local.num_verified, 12)
+        named = self.search("named.h5", evidence="global,asmk,geometry")
+        np.testing.assert_array_equal(named.ranks, whole.ranks)
+
+    def test_evidence_that_was_not_given_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "`evidence` must be of what the search is given. asmk takes "
+                                                "a `local_index_dir`. Received: evidence='global,asmk'"):
+            self.search("x.h5", local="", evidence="global,asmk")
+        with self.assertRaisesRegex(ValueError, "global takes an `index_dir` of global descriptors"):
+            self.search("x.h5", index="local", local="", evidence="global")
+        with self.assertRaisesRegex(ValueError, "geometry takes a `verifier` and `num_rerank` above 0"):
+            self.search("x.h5", evidence="global,geometry", verifier="none")
+
+    def test_candidates_by_either_evidence_are_verified(self):
+        building.build_index(self.images, str(self.folder / "few"), IndexConfig(
+            index_type="binary", num_candidates=2))
+        self.assertEqual(self.search("few_plain.h5", index="few", local="").ranks.shape[1], 2)
+        ranking = self.search("few_both.h5", index="few")
+        self.assertEqual(ranking.ranks.shape[1], 4)
+        for query, positives in enumerate(self.positives):
+            self.assertEqual(set(ranking.ranks[query, :2]), set(positives))
+            self.assertEqual(len(set(ranking.ranks[query])), 4)
+        with FeatureReader(self.queries) as queries, FeatureReader(self.images) as images:
+            cosines = queries.global_descriptors @ images.global_descriptors.T
+        expected = np.take_along_axis(cosines, ranking.ranks, 1)
+        np.testing.assert_allclose(ranking.similarities, expected, atol=1e-5)
+
     def test_a_ranking_without_the_other_index_is_made_anew(self):
         self.search("kept.h5", local="")
         self.assertIsNotNone(self.search("kept.h5").local_similarities)

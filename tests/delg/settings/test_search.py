@@ -5,7 +5,7 @@ import subprocess
 import sys
 import unittest
 
-from delg.settings.kinds import RERANKERS
+from delg.settings.kinds import EVIDENCE, RERANKERS
 from delg.settings.search import GlobalSearchConfig, MatchingConfig, SearchConfig, VerificationConfig
 
 
@@ -16,6 +16,18 @@ class SearchConfigTest(unittest.TestCase):
         names = [field.name for group in groups for field in dataclasses.fields(group)]
         self.assertEqual([field.name for field in dataclasses.fields(SearchConfig)],
                          list(dict.fromkeys(names)))
+
+    def test_evidence_has_what_it_goes_by(self):
+        for settings, message in (
+                ({"evidence": "geometry"}, "`evidence` must name global or asmk, which find the"),
+                ({"evidence": "colour"}, "`evidence` must be names among global, asmk, geometry"),
+                ({"evidence": "asmk", "rerankers": "dba"}, "`rerankers` must be empty where `evidence`"),
+                ({"evidence": "global,asmk", "expand_query": True}, "`expand_query` must be off where `ev")):
+            with self.assertRaisesRegex(ValueError, message):
+                SearchConfig(**settings)
+        self.assertTrue(SearchConfig().counts("asmk"))
+        self.assertEqual([SearchConfig(evidence="global, geometry").counts(name) for name in EVIDENCE],
+                         [True, False, True])
 
     def test_needs_no_library_that_takes_long_to_load(self):
         code = ("import sys, delg.settings.search\n"
