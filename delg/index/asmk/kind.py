@@ -7,6 +7,7 @@ Of n images that were added together, and of the whole index:
     offsets-<g>-<i>.npy            int64 [K + 1], entries offsets[c]:offsets[c + 1] are of codeword c
     norms-<g>-<i>.npy              float32 [n], self-similarity of each image before it is scaled to 1
     codebook-<g>.npy, weights-<g>.npy     float32 [K, d] and [K]
+    cells-<g>.npy                         float32 [C, d], centres of cells of codewords, where these are many
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class AsmkKind(IndexKind):
     """
 
     ranked_by: str = LOCAL_FEATURES
-    stems: tuple[str, ...] = ("residuals", "rows", "offsets", "norms", "codebook", "weights")
+    stems: tuple[str, ...] = ("residuals", "rows", "offsets", "norms", "codebook", "cells", "weights")
     settings: type[AsmkConfig] = AsmkConfig
     kernel: type[MatchKernel] = MatchKernel
 
@@ -46,11 +47,11 @@ class AsmkKind(IndexKind):
         sample, fingerprint = segments.training_descriptors(
             config.codebook_features or features, config.num_training_descriptors, config.seed)
         config = config.with_codewords(len(sample))
-        codebook = quantizer.train_codebook(sample, config.num_codewords, config.seed)
+        codebook, cells = quantizer.train_codebook(sample, config.num_codewords, config.seed)
         logging.info("%d codewords learnt from %d descriptors.", len(codebook), len(sample))
         del sample
         admission = Admission(facts={"dimension": codebook.shape[1], "fingerprint": fingerprint})
-        written = segments.SegmentWriter(writer, self._quantizer(codebook, config))
+        written = segments.SegmentWriter(writer, self._quantizer(codebook, cells, config))
         written.add_images(features, admission)
         weights = np.ones(len(codebook), np.float32)
         if config.asmk_idf:
@@ -59,6 +60,8 @@ class AsmkKind(IndexKind):
         written.write_norms(weights)
         arrays = {**written.arrays, "codebook": writer.write_array("codebook", codebook),
                   "weights": writer.write_array("weights", weights), "ids": writer.write_ids(admission.ids)}
+        if len(cells):
+            arrays["cells"] = writer.write_array("cells", cells)
         writer.finish({"type": config.index_type, "num_images": len(admission.ids), **admission.facts,
                        "config": dataclasses.asdict(config), "segments": written.names, "arrays": arrays})
 
@@ -72,10 +75,12 @@ class AsmkKind(IndexKind):
     def load(self, description: dict[str, Any], config: AsmkConfig, files: IndexFiles,
              check_descriptors: bool) -> AsmkIndex:
         codebook, weights = files.read_array("codebook"), files.read_array("weights")
-        if codebook.dtype != np.float32 or codebook.ndim != 2 or not np.isfinite(codebook).all():
-            raise ValueError("Codewords must be float32 [K, d] and finite. "
-                             f"Received: {codebook.dtype} {codebook.shape}.")
-        quantized = self._quantizer(codebook, config)
+        cells = files.read_array("cells") if "cells" in description["arrays"] else codebook[:0]
+        for centres in (codebook, cells):
+            if centres.dtype != np.float32 or centres.ndim != 2 or not np.isfinite(centres).all():
+                raise ValueError("Codewords and their cells must be float32 [K, d] and finite. "
+                                 f"Received: {centres.dtype} {centres.shape}.")
+        quantized = self._quantizer(codebook, cells, config)
         inverted_files, norms = [], []
         for place, name in enumerate(description["segments"]):
             offsets, of_images = (files.read_array(f"{stem}-{place}") for stem in ("offsets", "norms"))
@@ -96,5 +101,6 @@ class AsmkKind(IndexKind):
         ids, kept = files.read_images(len(norms))
         return AsmkIndex(ids, description["fingerprint"], quantized, weights, inverted_files, norms, kept)
 
-    def _quantizer(self, codebook: np.ndarray, config: AsmkConfig) -> Quantizer:
-        return Quantizer(codebook, self.kernel.of(config, codebook.shape[1]), config.num_assignments)
+    def _quantizer(self, codebook: np.ndarray, cells: np.ndarray, config: AsmkConfig) -> Quantizer:
+        kernel = self.kernel.of(config, codebook.shape[1])
+        return Quantizer(codebook, kernel, config.num_assignments, cells)

@@ -13,7 +13,7 @@ import numpy as np
 from delg.features.reader import FeatureReader
 from delg.index import building
 from delg.index.asmk import index as asmk_index
-from delg.index.asmk import segments
+from delg.index.asmk import quantizer, segments
 from delg.settings.index import IndexConfig
 from delg.settings.kinds import INDEX_KINDS, LOCAL_FEATURES
 from tests.fixtures import slow_asmk
@@ -188,9 +188,21 @@ class AsmkIndexTest(unittest.TestCase):
             self.assertEqual(before, sorted(content for name, content in self.files().items()
                                             if name != "index.json"))
 
+    def test_many_codewords_are_kept_with_their_cells(self):
+        with mock.patch.object(quantizer, "_MOST_WITHOUT_CELLS", 5):
+            built = self.build()
+        self.assertIn("cells-00000.npy", self.files())
+        loaded = building.load_index(self.index_dir)
+        for found, expected in zip(loaded.search(self.queries, 5), built.search(self.queries, 5)):
+            np.testing.assert_array_equal(found, expected)
+        nearest = [quantizer.quantize(descriptors, built.quantizer.codebook) for descriptors in self.queries]
+        self.assertEqual([loaded.quantizer.aggregate_image(query)[0].tolist() for query in self.queries],
+                         [np.unique(words).tolist() for words in nearest])  # all cells are looked through
+
     def test_damage_is_found(self):
         for index_type in LOCAL_TYPES:
-            self.build(index_type)
+            with mock.patch.object(quantizer, "_MOST_WITHOUT_CELLS", 5):
+                self.build(index_type)
             for name, content in self.files().items():
                 path = self.folder / "index" / name
                 damaged = bytearray(content)

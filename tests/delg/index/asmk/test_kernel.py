@@ -59,13 +59,30 @@ class AsmkTest(unittest.TestCase):
         centres = 10 * np.eye(5, dtype=np.float32)
         points = np.repeat(centres, 20, axis=0) + 0.1 * self.generator.normal(size=(100, 5))
         points = points.astype(np.float32)
-        codebook = quantizer.train_codebook(points, 5, seed=1)
-        np.testing.assert_array_equal(codebook, quantizer.train_codebook(points, 5, seed=1))
-        self.assertEqual(quantizer.train_codebook(points, 100, seed=1).shape, (100, 5))
+        codebook, cells = quantizer.train_codebook(points, 5, seed=1)
+        np.testing.assert_array_equal(codebook, quantizer.train_codebook(points, 5, seed=1)[0])
+        self.assertEqual(quantizer.train_codebook(points, 100, seed=1)[0].shape, (100, 5))
+        self.assertEqual(cells.shape, (0, 5))
         cost = np.min(np.linalg.norm(points[:, None] - codebook, axis=2), axis=1)
         self.assertLess(np.median(cost), 1)
         with self.assertRaisesRegex(ValueError, "number of training.*num_codewords=101, 100 descriptors"):
             quantizer.train_codebook(points, 101, seed=1)
+
+    def test_many_codewords_are_learnt_and_found_by_cells(self):
+        points = self.generator.normal(size=(1500, 4)).astype(np.float32)
+        codebook, cells = quantizer.train_codebook(points, 1025, seed=1)
+        self.assertEqual((codebook.shape, cells.shape), ((1025, 4), (32, 4)))
+        near = np.argmin(np.linalg.norm(codebook[:, None] - cells, axis=2), axis=1)
+        self.assertTrue(np.all(np.diff(near) >= 0))  # cell by cell
+        shares = np.bincount(near) * 1500 / 1025
+        members = np.bincount(np.argmin(np.linalg.norm(points[:, None] - cells, axis=2), axis=1))
+        self.assertLess(np.abs(shares - members).max(), 1500 / 1025 + 1e-9)
+        find = quantizer.CellQuantizer(codebook, cells)
+        expected = quantizer.quantize(points, codebook, 3)
+        self.assertGreater(np.mean(find(points, codebook, 3)[:, 0] == expected[:, 0]), 0.99)
+        self.assertGreater(np.mean(find(points, codebook, 3) == expected), 0.95)
+        np.testing.assert_array_equal(find(points[:2], codebook, 2000),  # more than eight cells have
+                                      quantizer.quantize(points[:2], codebook, 2000))
 
 
 if __name__ == "__main__":
