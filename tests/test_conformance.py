@@ -7,6 +7,7 @@ what the record of the backbone decides. `make conformance` holds DELG and hashi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -37,7 +38,7 @@ from hashing.training import objective as hashing_objective
 from hashing.training.config import TrainConfig as HashingTrainConfig
 from tests.fixtures import lean
 from tests.fixtures.replicas import two_replicas
-from tests.fixtures.tiny_backbone import in_place_of_resnet18, in_place_of_vit_b16
+from tests.fixtures.tiny_backbone import in_place_of_dinov2, in_place_of_resnet18, in_place_of_vit_b16
 from vae.latents.export import DayNightModule
 from vae.networks.config import ModelConfig as VaeConfig
 from vae.networks.discriminators import build_domain_classifier, build_image_discriminator
@@ -48,6 +49,8 @@ from vae.training.objective import DayNightObjective
 from vae.weighting.channel_weights import build_weighting
 
 _EVERY_BACKBONE = bool(os.environ.get("EVERY_BACKBONE"))  # set by `make conformance`
+_LARGE = ("dinov2_vitb14", "dinov2_vitl14")  # as the small ones but for their sizes
+_LAYER_NORM = r"layer_?norm|_norm\d?$"  # in names of layers
 _BATCH = 4
 _LABELS = np.int32([0, 1, 2, 0])
 
@@ -104,6 +107,11 @@ def _stem() -> keras.Model:
         return build_stem("resnet18", 0.125)
 
 
+def _dinov2() -> keras.Model:
+    with in_place_of_dinov2():
+        return backbone.build_network("dinov2_vits14_reg", weights="none")
+
+
 @functools.cache
 def _vae() -> keras.Model:
     return build_vae(_VAE)
@@ -134,6 +142,8 @@ MODELS = {
                       (_BATCH, 1, 1, 64)),
     "vision transformer": Model(lambda: build_vit(16, 32, width=8, depth=1, num_heads=2, mlp_dim=8),
                                 _random(32, 32, 3), (_BATCH, 8)),
+    "dinov2": Model(_dinov2, _random(32, 45, 3),
+                    {"patch_map": (_BATCH, 2, 3, 16), "class_descriptor": (_BATCH, 16)}),
     **dict(_vae_models()),
     "stem": Model(_stem, _random(32, 32, 3), (_BATCH, 2, 2, 16)),
     "image discriminator": Model(lambda: build_image_discriminator(1 / 32, "judge"), _random(16, 16, 3),
@@ -147,13 +157,18 @@ MODELS = {
 
 
 def _delg_on(name: str, synchronized: bool = False) -> keras.Model:
-    return build_delg(dataclasses.replace(_DELG, backbone=name, width=_least_width(name)),
+    return build_delg(dataclasses.replace(_DELG, backbone=name, width=_least_width(name), local_stride=0),
                       synchronized=synchronized)
 
 
 def _hashing_on(name: str) -> keras.Model:
     return build_hashing(HashingConfig(backbone=name, width=_least_width(name), image_size=32,
                                        code_size=16))
+
+
+def _delg_on_tokens(name: str = "dinov2_vits14_reg", synchronized: bool = False) -> keras.Model:
+    with in_place_of_dinov2():
+        return _delg_on(name, synchronized)
 
 
 def _least_width(name: str) -> float:
@@ -202,12 +217,15 @@ def _delg_dataset() -> tf.data.Dataset:
 
 def _stays_in_delg(name: str) -> bool:
     """The BatchNorm of the backbone is frozen, that of the attention head is not; the power is given."""
-    is_batch_norm = name.rpartition("/")[2].startswith(("gamma", "beta", "moving_"))
+    layer, _, weight = name.rpartition("/")
+    is_batch_norm = weight.startswith(("gamma", "beta", "moving_")) and not re.search(_LAYER_NORM, layer)
     return name.startswith("gem_pooling") or is_batch_norm and not name.startswith("attention")
 
 
 TRAININGS = {
     "delg": Training(_delg_training, _delg_dataset, _stays_in_delg),
+    "delg on tokens": Training(lambda: _compiled_delg(_delg_on_tokens(synchronized=True)), _delg_dataset,
+                               _stays_in_delg),
     "hashing, backbone frozen": Training(
         _hashing_training, _hashing_dataset, lambda name: not name.startswith("code_")),
     "vae": Training(
@@ -237,6 +255,7 @@ if _EVERY_BACKBONE:
         MODELS[f"hashing on {_name}"] = Model(functools.partial(_hashing_on, _name), _images(),
                                               {"codes": (_BATCH, 16), "features": (_BATCH, _features)})
 
+MODELS["delg on tokens"] = Model(_delg_on_tokens, _images(), _DELG_SHAPES)
 EXPORTS = {  # a module, one of its functions, and arguments
     "delg": (_extraction, "batch",
              {"boxes": (_BATCH, 5, 4), "features": (_BATCH, 5, 4), "scales": (_BATCH, 5),
@@ -298,12 +317,13 @@ class ModelTest(unittest.TestCase):
             _assert_equal_outputs(expected, outputs, rtol=1e-4, atol=1e-5)
 
 
-@_one_test_each(BACKBONES)
+@_one_test_each(name for name in BACKBONES if _EVERY_BACKBONE or not name.startswith(_LARGE))
 class OnBackboneTest(unittest.TestCase):
     """Hashing, and DELG where there are maps; they share the network of the backbone here."""
 
     def check(self, name):
-        network = backbone.build_network(name, _least_width(name), "none", image_size=32)
+        with contextlib.nullcontext() if _EVERY_BACKBONE else in_place_of_dinov2():
+            network = backbone.build_network(name, _least_width(name), "none", image_size=32)
         with mock.patch.object(backbone, "build_network", return_value=network):
             model = _hashing_on(name)
             delg = _delg_on(name) if BACKBONES[name].maps else None

@@ -14,7 +14,7 @@ import numpy as np
 from delg.networks.layers import ImageNormalization, PadToEven, Subsampling
 from delg.networks.replica_batch_norm import BatchNormalization
 from delg.networks.weights import keras_files
-from delg.settings.backbones import PUBLISHERS, check_weights, check_width
+from delg.settings.backbones import PUBLISHERS, check_weights, check_width, settled_stride
 from delg.settings.kinds import BACKBONES
 
 
@@ -38,16 +38,22 @@ class Maps:
     """Which layers of a backbone give feature maps, and where a cell of the local map looks.
 
     Attributes:
-        local: layer of the local map, of stride 16, not negative.
-        deep: layer of the global map, of stride 32, not negative.
+        local: layer of the local map.
+        deep: layer of the global map, of stride 32, or the layer of the local map once more.
         receptive_field: size and padding of a cell of the local map, pixels; tests measure them.
         stem: layer of a signed map of stride 16, that encoders of a VAE may begin with; empty: none.
+        class_token: layer of a vector that describes the whole image, [B, C], signed; empty: none.
+        stride: pixels from one cell of the local map to the next.
+        signed: whether cells may be negative, in both maps, and what is negative says something.
     """
 
     local: str
     deep: str
     receptive_field: tuple[int, int]
     stem: str = ""
+    class_token: str = ""
+    stride: int = 16
+    signed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,26 +90,27 @@ class Backbone:
     weight_file: str = "a weight file"
 
 
-def receptive_field(name: str, local_stride: int = 16) -> tuple[int, int, int]:
+def receptive_field(name: str, local_stride: int = 0) -> tuple[int, int, int]:
     """Where a cell of the local map looks.
 
     Cell (i, j) sees rows stride * i - padding to stride * i - padding + size - 1, and columns likewise,
     whatever the size of the image; its centre is at row stride * i - padding + (size - 1) / 2, where whole
     numbers are pixel centres. For the residual networks that is stride * i; mobilenet_v2 pads at the end of
-    each side only, which puts the centre at stride * i + 15.
+    each side only, which puts the centre at stride * i + 15. A token of a Vision Transformer sees the whole
+    image; its field here is its patch, which it describes first of all.
 
     Args:
         name: backbone with maps.
-        local_stride: 16 or 32.
+        local_stride: as of `build_backbone`.
 
     Returns:
         size, stride, padding; pixels.
     """
     size, padding = BACKBONES[name].maps.receptive_field
-    return size, local_stride, padding
+    return size, settled_stride(name, local_stride), padding
 
 
-def build_backbone(name: str, width: float = 1.0, weights: str = "imagenet", local_stride: int = 16,
+def build_backbone(name: str, width: float = 1.0, weights: str = "imagenet", local_stride: int = 0,
                    synchronized: bool = False, image_size: int | None = None) -> keras.Model:
     """Backbone from images to maps, or to a vector per image; preprocessing is its first layer.
 
@@ -112,14 +119,17 @@ def build_backbone(name: str, width: float = 1.0, weights: str = "imagenet", loc
         width: channel factor; 1 for most backbones.
         weights: "imagenet" (keras.applications downloads them), "package" (a package brings them), "none",
             or a weight file, see `keras_files.load_backbone_weights` and the modules of the backbones.
-        local_stride: 16; or 32, which keeps every second cell of the local map (the global map is the same).
+        local_stride: pixels between cells of the local map: 0, the backbone's own, which is 16, or 14 where
+            patches are of 14; or twice that, which keeps every second cell (the global map is the same).
         synchronized: BatchNorm shares its batch statistics between replicas.
         image_size: side of the images, pixels, for backbones without maps; the others take any.
 
     Returns:
         Model `backbone` from RGB images [B, H, W, 3], 0..255, uint8 or float, to a dict of maps that are not
-        negative: `local` [B, H/stride, W/stride, c] and `global` [B, H/32, W/32, C], sides rounded up
-        (mobilenet_v2: odd sides of inner maps are rounded down); of a backbone without maps to [B, D].
+        negative unless `Maps.signed`: `local` [B, H/stride, W/stride, c] and `global` [B, H/32, W/32, C],
+        sides rounded up (mobilenet_v2: odd sides of inner maps are rounded down; Vision Transformers: both of
+        stride 14, sides rounded down), and where `Maps.class_token` names it, `class_token` [B, C]. Of a
+        backbone without maps to [B, D].
 
     Raises:
         ValueError: unknown name, a width that the backbone does not have, or weights that do not fit.
@@ -129,10 +139,11 @@ def build_backbone(name: str, width: float = 1.0, weights: str = "imagenet", loc
     record = BACKBONES[name]
     if record.maps is None:
         return keras.Model(network.input, network.output, name="backbone")
-    local, deep = (network.get_layer(tap).output for tap in (record.maps.local, record.maps.deep))
-    if local_stride == 32:
-        local = Subsampling(2, name="local_subsampling")(local)
-    taps = keras.Model(network.input, {"local": local, "global": deep}, name=name)
+    layers = {"local": record.maps.local, "global": record.maps.deep, "class_token": record.maps.class_token}
+    outputs = {name: network.get_layer(layer).output for name, layer in layers.items() if layer}
+    if settled_stride(name, local_stride) > record.maps.stride:
+        outputs["local"] = Subsampling(2, name="local_subsampling")(outputs["local"])
+    taps = keras.Model(network.input, outputs, name=name)
     images = keras.Input((None, None, 3), name="images", dtype="float32")
     return keras.Model(images, taps(_preprocessed(record, images)), name="backbone")
 

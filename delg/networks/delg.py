@@ -9,6 +9,7 @@ import keras
 from delg.networks import layers, model_files
 from delg.networks.backbone import build_backbone
 from delg.networks.replica_batch_norm import BatchNormalization
+from delg.settings.kinds import BACKBONES
 from delg.settings.model import ModelConfig
 
 
@@ -41,11 +42,13 @@ def build_delg(config: ModelConfig, backbone_weights: str = "none",
     maps = build_backbone(config.backbone, config.width, backbone_weights, config.local_stride,
                           synchronized)(images)
     local_map = layers.StopGradient(name="local_map")(maps["local"])
-    outputs = _global_head(maps["global"], config)
+    signed = BACKBONES[config.backbone].maps.signed
+    outputs = _global_head(maps["global"], config, signed)
     encoded = decoded = local_map
     if config.use_autoencoder:
         encoded = keras.layers.Conv2D(config.autoencoder_dim, 1, name="encoder")(local_map)
-        decoded = keras.layers.Conv2D(local_map.shape[-1], 1, activation="relu", name="decoder")(encoded)
+        decoded = keras.layers.Conv2D(local_map.shape[-1], 1, activation="linear" if signed else "relu",
+                                      name="decoder")(encoded)
         outputs["reconstruction_error"] = layers.ReconstructionError(name="reconstruction_error")(
             [local_map, decoded])
     outputs["local_descriptors"] = _as_float32(encoded, "local_descriptors")
@@ -57,8 +60,9 @@ def _as_float32(tensor, name):
     return keras.layers.Activation("linear", dtype="float32", name=name)(tensor)
 
 
-def _global_head(global_map, config):
-    pooled = layers.GeMPooling(config.gem_power, config.learn_gem_power, name="gem_pooling")(global_map)
+def _global_head(global_map, config, signed):
+    pooled = layers.GeMPooling(config.gem_power, config.learn_gem_power, signed=signed,
+                               name="gem_pooling")(global_map)
     whitened = keras.layers.Dense(config.embedding_dim, dtype="float32", name="whitening")(pooled)
     descriptor = layers.L2Normalization(name="global_descriptor")(whitened)
     cosines = layers.CosineClassifier(config.num_classes, name="global_cosines")(descriptor)

@@ -64,6 +64,36 @@ class PadToEven(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="delg")
+class PadToSide(keras.layers.Layer):
+    """Adds rows of zeros below and columns to the right of maps that are less than `side` high or wide.
+
+    Args:
+        side: cells.
+
+    Input shape:
+        [B, H, W, C].
+
+    Output shape:
+        [B, max(H, side), max(W, side), C].
+    """
+
+    def __init__(self, side, **kwargs):
+        super().__init__(**kwargs)
+        self.side = side
+
+    def call(self, maps):
+        missing = tf.maximum(self.side - tf.shape(maps)[1:3], 0)
+        return tf.pad(maps, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height and max(height, self.side), width and max(width, self.side), channels)
+
+    def get_config(self):
+        return {**super().get_config(), "side": self.side}
+
+
+@keras.saving.register_keras_serializable(package="delg")
 class Subsampling(keras.layers.Layer):
     """Keeps every `step`-th cell of a map, the first included: stride 32, which the reference's training has.
 
@@ -133,28 +163,32 @@ class Norm(keras.layers.Layer):
 class GeMPooling(keras.layers.Layer):
     """Generalised mean of each channel over the map: (mean of x^p)^(1/p), computed in float32.
 
-    p = 1 is the mean; the larger p, the closer to the maximum.
+    p = 1 is the mean; the larger p, the closer to the maximum. Of signed maps x^p keeps the sign of x, and
+    the root that of the mean.
     Source: DELG, section 3.1, https://arxiv.org/abs/2001.05027; https://arxiv.org/abs/1711.02512, equation 3.
+    Of signed maps: the code of AnyLoc, https://arxiv.org/abs/2308.00688, for the tokens of DINOv2.
 
     Args:
         power: p at the start, positive.
         learnable: whether p is trained.
-        epsilon: floor of x, so that x^p and its gradient exist.
+        epsilon: floor of x, of signed maps of its size, so that x^p and its gradient exist.
+        signed: whether maps are signed; else what is negative counts as epsilon.
 
     Input shape:
         [B, h, w, C].
 
     Output shape:
-        [B, C], float32, at least epsilon.
+        [B, C], float32, at least epsilon unless signed.
     """
 
-    def __init__(self, power=3.0, learnable=False, epsilon=1e-6, **kwargs):
+    def __init__(self, power=3.0, learnable=False, epsilon=1e-6, signed=False, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         if power <= 0:
             raise ValueError(f"`power` must be positive. Received: power={power}.")
         self.power = float(power)
         self.learnable = learnable
         self.epsilon = epsilon
+        self.signed = signed
 
     def build(self, input_shape):
         self.exponent = self.add_weight(
@@ -164,15 +198,21 @@ class GeMPooling(keras.layers.Layer):
 
     def call(self, maps):
         # Divided by the channel's maximum, so that x^p cannot overflow or vanish for any p.
-        floored = tf.maximum(tf.cast(maps, tf.float32), self.epsilon)
+        maps = tf.cast(maps, tf.float32)
+        floored = tf.maximum(tf.abs(maps) if self.signed else maps, self.epsilon)
         peak = tf.stop_gradient(tf.reduce_max(floored, axis=[1, 2], keepdims=True))
         power = tf.cast(self.exponent, tf.float32)
-        mean = tf.reduce_mean(tf.pow(floored / peak, power), axis=[1, 2])
-        return tf.squeeze(peak, axis=[1, 2]) * tf.pow(mean, 1.0 / power)
+        powers = tf.pow(floored / peak, power)
+        if self.signed:  # the root's slope at 0 is held finite
+            mean = tf.reduce_mean(tf.sign(maps) * powers, axis=[1, 2])
+            root = mean * tf.pow(tf.square(mean) + self.epsilon**2, (1.0 / power - 1.0) / 2.0)
+        else:
+            root = tf.pow(tf.reduce_mean(powers, axis=[1, 2]), 1.0 / power)
+        return tf.squeeze(peak, axis=[1, 2]) * root
 
     def get_config(self):
         return {**super().get_config(), "power": self.power, "learnable": self.learnable,
-                "epsilon": self.epsilon}
+                "epsilon": self.epsilon, "signed": self.signed}
 
 
 @keras.saving.register_keras_serializable(package="delg")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from data_prep.stage.settings import require
 from delg.settings.kinds import BACKBONES
 
 PUBLISHERS = {"imagenet": "Keras", "package": "the package index"}  # of weights that are asked for by name
-
 
 
 def backbone_of(weights: str) -> str:
@@ -50,16 +51,31 @@ def check_weights(name: str, weights: str, setting: str) -> None:
                    f"{PUBLISHERS[weights]} has weights of {', '.join(others)}.", **{setting: weights})
 
 
-def check_has_maps(name: str, local_stride: int) -> None:
-    """Checks that a backbone gives feature maps, which the heads of DELG stand on, and one of that stride.
+def settled_stride(name: str, local_stride: int) -> int:
+    """Pixels between cells of the local map of a backbone, which the heads of DELG stand on.
+
+    Args:
+        name: of BACKBONES.
+        local_stride: as asked for; 0: the backbone's own.
 
     Raises:
-        ValueError: it gives one vector per image, or the stride is neither 16 nor 32.
+        ValueError: it gives one vector per image, or the stride is neither its own nor twice that.
     """
     if BACKBONES[name].maps is None:
         others = ", ".join(BACKBONES.where(lambda backbone: backbone.maps is not None))
         require(False, f"`backbone` must be one with feature maps: one of {others}.", backbone=name)
-    require(local_stride in (16, 32), "`local_stride` must be 16 or 32.", local_stride=local_stride)
+    own = BACKBONES[name].maps.stride
+    require(local_stride in (0, own, 2 * own), f"`local_stride` of {name} must be {own} or {2 * own}, or 0: "
+            f"{own}.", local_stride=local_stride)
+    return local_stride or own
+
+
+def settle_stride(config: Any) -> None:
+    """Puts into settings being made, with `backbone` and `local_stride`, what a stride of 0 stands for.
+
+    So files say which it was, and those of before, with 16, hold the same settings.
+    """
+    object.__setattr__(config, "local_stride", settled_stride(config.backbone, config.local_stride))
 
 
 def check_stem(name: str, width: float) -> None:

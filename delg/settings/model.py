@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, setting
-from delg.settings.backbones import check_has_maps, check_width
+from delg.settings.backbones import check_width, settle_stride
 from delg.settings.kinds import BACKBONES
 
 
@@ -22,8 +22,8 @@ class ModelConfig:
     width: float = setting(
         1.0, help="channel multiplier; most backbones accept 1.0 only, resnet18 any")
     local_stride: int = setting(
-        16, help="side of a cell of the local feature map: 16, or 32 as in the reference training",
-        unit="pixels")
+        0, help="side of a cell of the local feature map: 16, or 32 as in the reference training; with "
+        "dinov2 14 or 28; 0: the smaller of the two", unit="pixels")
     embedding_dim: int = setting(2048, help="dimensions of the global descriptor", range="(0, inf)")
     gem_power: float = setting(
         3.0, help="power of generalised mean pooling; DELG paper, section 3.1", range="(0, inf)")
@@ -39,5 +39,5 @@ class ModelConfig:
 
     def __post_init__(self):
         check_fields(self)
-        check_has_maps(self.backbone, self.local_stride)
+        settle_stride(self)
         check_width(self.width, self.backbone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, like, setting
-from delg.settings.backbones import check_has_maps
+from delg.settings.backbones import settle_stride
 from delg.settings.kinds import BACKBONES
 from delg.settings.model import ModelConfig
 
@@ -21,4 +21,4 @@ class UntrainedConfig:
 
     def __post_init__(self):
         check_fields(self)
-        check_has_maps(self.backbone, self.local_stride)
+        settle_stride(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -65,8 +66,9 @@ def _checked_num_classes(config: TrainConfig) -> int:
 
 def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
-    return resuming.start_config(config, config.model_config(num_classes), _MAY_CHANGE,
-                                 attention_threshold=None)
+    model = config.model_config(num_classes)
+    return resuming.start_config(dataclasses.replace(config, local_stride=model.local_stride), model,
+                                 _MAY_CHANGE, attention_threshold=None)
 
 
 def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:

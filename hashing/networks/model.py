@@ -30,7 +30,9 @@ def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.
     images = keras.Input((size, size, 3), name="images", dtype="float32")
     backbone = build_backbone(config.backbone, config.width, backbone_weights, image_size=size)
     features = backbone(images)
-    if isinstance(features, dict):
+    if isinstance(features, dict) and "class_token" in features:
+        features = features["class_token"]
+    elif isinstance(features, dict):
         features = keras.layers.GlobalAveragePooling2D(name="pooling")(features["global"])
     features = keras.layers.Activation("linear", dtype="float32", name="features")(features)
     values = keras.layers.Dense(config.code_size, dtype="float32", name="code_layer")(features)

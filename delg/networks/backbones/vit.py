@@ -10,58 +10,12 @@ import os
 import keras
 import numpy as np
 import scipy.ndimage
-import tensorflow as tf
 
 from data_prep.stage.numpy_files import NpzFile, reading_npz
 from delg.networks.backbone import Backbone
+from delg.networks.transformer_layers import EPSILON, ClassToken, PositionEmbedding, transformer_block
 
 _MAX_TOKENS = 2**16  # of position embeddings in a file; published ones have 577 at most
-_EPSILON = 1e-6  # of the layer normalisations of the published models
-
-
-@keras.saving.register_keras_serializable(package="hashing")
-class ClassToken(keras.layers.Layer):
-    """Puts a learnt token before the others. Source: ViT, equation 1, https://arxiv.org/abs/2010.11929.
-
-    Input shape: [B, T, width]. Output shape: [B, T + 1, width].
-    """
-
-    def build(self, input_shape):
-        self.token = self.add_weight(name="token", shape=(1, 1, input_shape[-1]), initializer="zeros")
-        self.built = True
-
-    def call(self, inputs):
-        token = tf.cast(self.token, inputs.dtype)
-        return tf.concat([tf.repeat(token, tf.shape(inputs)[0], axis=0), inputs], axis=1)
-
-
-@keras.saving.register_keras_serializable(package="hashing")
-class PositionEmbedding(keras.layers.Layer):
-    """Adds a learnt vector to each token. Input and output shape: [B, T, width].
-
-    Source: ViT, equation 1, https://arxiv.org/abs/2010.11929.
-    """
-
-    def build(self, input_shape):
-        self.embedding = self.add_weight(
-            name="embedding", shape=(1, *input_shape[1:]),
-            initializer=keras.initializers.RandomNormal(stddev=0.02))
-        self.built = True
-
-    def call(self, inputs):
-        return inputs + tf.cast(self.embedding, inputs.dtype)
-
-
-def _block(tokens, number, num_heads, mlp_dim, dropout):
-    name, width = f"encoderblock_{number}", tokens.shape[-1]
-    normal = keras.layers.LayerNormalization(epsilon=_EPSILON, name=f"{name}_norm1")(tokens)
-    attended = keras.layers.MultiHeadAttention(num_heads, width // num_heads, name=f"{name}_attention")(
-        normal, normal)
-    tokens = tokens + keras.layers.Dropout(dropout)(attended)
-    hidden = keras.layers.LayerNormalization(epsilon=_EPSILON, name=f"{name}_norm2")(tokens)
-    hidden = keras.layers.Dense(mlp_dim, keras.activations.gelu, name=f"{name}_dense1")(hidden)
-    hidden = keras.layers.Dense(width, name=f"{name}_dense2")(keras.layers.Dropout(dropout)(hidden))
-    return tokens + keras.layers.Dropout(dropout)(hidden)
 
 
 def build_vit(patch_size: int, image_size: int, width: int = 768, depth: int = 12, num_heads: int = 12,
@@ -93,8 +47,8 @@ def build_vit(patch_size: int, image_size: int, width: int = 768, depth: int = 1
     tokens = PositionEmbedding(name="position")(ClassToken(name="class_token")(tokens))
     tokens = keras.layers.Dropout(dropout)(tokens)
     for number in range(depth):
-        tokens = _block(tokens, number, num_heads, mlp_dim, dropout)
-    tokens = keras.layers.LayerNormalization(epsilon=_EPSILON, name="encoder_norm")(tokens)
+        tokens = transformer_block(tokens, f"encoderblock_{number}", num_heads, mlp_dim, dropout)
+    tokens = keras.layers.LayerNormalization(epsilon=EPSILON, name="encoder_norm")(tokens)
     return keras.Model(images, tokens[:, 0], name="vit")
 
 

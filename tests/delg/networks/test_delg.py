@@ -101,7 +101,7 @@ class BuildDelgTest(unittest.TestCase):
 class ModelConfigTest(unittest.TestCase):
     def test_refuses_values_out_of_range(self):
         for changes, message in (
-                ({"local_stride": 8}, "`local_stride` must be 16 or 32. Received: local_stride=8"),
+                ({"local_stride": 8}, "`local_stride` of .* be 16 or 32, or 0: 16. Received: local_stride=8"),
                 ({"num_classes": 0}, "`num_classes` must be at least 1. Received: num_classes=0"),
                 ({"embedding_dim": 0}, "`embedding_dim` must be positive. Received: embedding_dim=0"),
                 ({"backbone": "resnet50"}, "1.0 for every backbone but resnet18. Received: width=0.125, ")):

@@ -15,6 +15,20 @@ class GeMPoolingTest(unittest.TestCase):
         self.assertAlmostEqual(float(layers.GeMPooling(power=1.0)(maps)[0, 0]), 2.0, places=6)
         self.assertAlmostEqual(float(layers.GeMPooling(power=3.0)(maps)[0, 0]), 14 ** (1 / 3), places=6)
 
+    def test_signed_maps_by_hand(self):  # cells 1 and -3: mean -1, cube mean (1 - 27) / 2 = -13
+        maps = np.float32([[[[1.0], [-3.0]]]])
+        for power, expected in ((1.0, -1.0), (3.0, -(13 ** (1 / 3)))):
+            pooled = layers.GeMPooling(power, signed=True)(maps)
+            self.assertAlmostEqual(float(pooled[0, 0]), expected, places=5)
+
+    def test_signed_zero_map_gives_zero_and_finite_gradients(self):
+        maps = tf.zeros([1, 2, 2, 3])
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            pooled = layers.GeMPooling(signed=True)(maps)
+        np.testing.assert_array_equal(pooled, np.zeros([1, 3]))
+        self.assertTrue(np.isfinite(tape.gradient(pooled, maps)).all())
+
     def test_large_power_of_large_values_stays_finite(self):
         maps = np.float32([[[[1e4], [2e4]]]])
         self.assertAlmostEqual(float(layers.GeMPooling(power=100.0)(maps)[0, 0]) / 2e4, 0.5 ** 0.01, places=4)
@@ -104,6 +118,10 @@ class SmallLayersTest(unittest.TestCase):
     def test_normalization_by_hand(self):  # (30 - 10) / 2, (20 - 0) / 4, (10 - 0) / 1, then BGR
         layer = layers.ImageNormalization((10, 0, 0), (2, 4, 1), reverse_channels=True)
         np.testing.assert_allclose(layer(np.uint8([[[[30, 20, 10]]]])), [[[[10, 5, 10]]]])
+
+    def test_padding_to_a_side_fills_small_maps_alone(self):
+        padded = layers.PadToSide(4)(tf.ones([1, 3, 6, 1]))
+        self.assertEqual((padded.shape, float(tf.reduce_sum(padded))), ((1, 4, 6, 1), 18.0))
 
     def test_padding_makes_odd_sides_even(self):
         self.assertEqual(layers.PadToEven()(tf.ones([1, 3, 4, 1])).shape, (1, 4, 4, 1))

@@ -53,7 +53,7 @@ class TrainTest(unittest.TestCase):
         self.assertEqual([name for name in files if "tmp" in name], [])
         self.assertEqual(model_files.read_config(_base.model_dir), self.result)
         self.assertEqual(self.result["model"]["num_classes"], tiny_shards.NUM_CLASSES)
-        self.assertEqual(TrainConfig(**self.result["train"]), _base)
+        self.assertEqual(TrainConfig(**self.result["train"]), dataclasses.replace(_base, local_stride=16))
         self.assertGreater(self.result["attention_threshold"], 0.0)
 
     def test_history_and_best_epoch(self):
