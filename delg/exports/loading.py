@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from delg.exports import reduced_precision
+from delg.exports import graph_calls, reduced_precision
 from delg.exports.export_config import read_export_config
-from delg.exports.reduced_precision import Function
+from delg.exports.graph_calls import Function
 
 _LOCAL_INPUTS = ("input_max_feature_num", "input_abs_thres")
 _GLOBAL_INPUT = "input_global_scales_ind"
@@ -78,6 +78,10 @@ class ExportedModel:
         self.fingerprint: str = exported["fingerprint"] if exported else _files_hash(saved_model)
         self._module = _load(saved_model)  # held: its variables live as long as it does
         entry = _entry(self._module)
+        # Ours are simple, but for the layout that a GPU likes; batches are many, so that their first call
+        # matters less than what may be gained.
+        is_simple = exported is not None and not tf.config.list_physical_devices("GPU")
+        entry = entry._replace(run=entry.rewritten(is_simple=True)) if is_simple else entry
         self._run, self._dtypes = entry.run, entry.dtypes
         batch = getattr(self._module, "signatures", {}).get("batch")
         batch_entry = None if batch is None else _signature_entry(batch)
@@ -101,7 +105,10 @@ class ExportedModel:
         self.attention_threshold = None if threshold is None else float(threshold.numpy())
         self.compute_dtype = "float32"
         if compute_dtype == "bfloat16" or compute_dtype == "auto" and reduced_precision.has_bfloat16():
-            self._use_bfloat16(entry, batch_entry, only_if_alike=compute_dtype == "auto")
+            run = entry.rewritten(in_bfloat16=True, is_simple=is_simple)
+            if compute_dtype == "bfloat16" or self._are_alike(entry.run, run):
+                self._run, self.compute_dtype = run, "bfloat16"
+                self._run_batch = None if batch_entry is None else batch_entry.rewritten(in_bfloat16=True)
         self.global_dim, self.local_dim = self._dimensions(entry.outputs)
 
     def _dimensions(self, said: Mapping[str, int | None]) -> tuple[int, int]:
@@ -114,16 +121,11 @@ class ExportedModel:
             sizes = (found[_PER_SCALE].shape[1], found["features"].shape[1])
         return sizes
 
-    def _use_bfloat16(self, entry: _Entry, batch_entry: _Entry | None, only_if_alike: bool) -> None:
-        run = entry.in_bfloat16()
-        if only_if_alike:
-            image = reduced_precision.probe_image()
-            found = [self._extract(function, image, [1.0], [0], _PROBE_FEATURES, float("-inf"))
-                     for function in (entry.run, run)]
-            if not reduced_precision.are_alike(*found):
-                return
-        self._run, self.compute_dtype = run, "bfloat16"
-        self._run_batch = None if batch_entry is None else batch_entry.in_bfloat16()
+    def _are_alike(self, *functions: Function) -> bool:
+        image = reduced_precision.probe_image()
+        return reduced_precision.are_alike(*(
+            self._extract(function, image, [1.0], [0], _PROBE_FEATURES, float("-inf"))
+            for function in functions))
 
     def extract(self, image: np.ndarray, scales, global_scale_indices, max_num_features: int,
                 threshold: float) -> dict[str, np.ndarray]:
@@ -192,8 +194,8 @@ class _Entry(NamedTuple):
     outputs: dict[str, int | None]  # last dimension, if known; in the order of the function's
     function: Any = None  # ConcreteFunction
 
-    def in_bfloat16(self) -> Function:
-        return reduced_precision.in_bfloat16(self.function, list(self.dtypes), list(self.outputs))
+    def rewritten(self, **how: bool) -> Function:
+        return graph_calls.rewritten(self.function, list(self.dtypes), list(self.outputs), **how)
 
 
 def _load(saved_model: str):

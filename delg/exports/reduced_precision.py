@@ -1,26 +1,22 @@
 """Reduced precision for exported models: bfloat16 where the processor has it and the model bears it.
 
-TensorFlow's graph optimizer rewrites a loaded function: convolutions and matrix products, and what lies
-between them, read and write bfloat16 and sum in float32; weights stay as they are stored, pooling and norms
-in float32. So it serves models made elsewhere too, whose graphs nobody can build again.
+TensorFlow's graph optimizer rewrites a loaded function (`graph_calls`): convolutions and matrix products, and
+what lies between them, read and write bfloat16 and sum in float32; weights stay as they are stored, pooling
+and norms in float32. So it serves models made elsewhere too, whose graphs nobody can build again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
 _PROCESSOR_FLAGS = ("avx512_bf16", "amx_bf16")
 _CPU_INFO = "/proc/cpuinfo"
 LEAST_COSINE = 0.999  # between descriptors in float32 and bfloat16, mean; chosen: no ranking notices it
 _LEAST_SHARED = 0.5  # of the keypoints, in both; chosen: else cosines at the few that are say little
 _PLACE_DECIMALS = 2  # of pixels; the same keypoint has the same place but for rounding
-
-Function = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 def has_bfloat16(cpu_info: str = _CPU_INFO) -> bool:
@@ -38,34 +34,6 @@ def has_bfloat16(cpu_info: str = _CPU_INFO) -> bool:
         return False
     flags = found.group(1).split() if found else []
     return any(flag in flags for flag in _PROCESSOR_FLAGS) and not tf.config.list_physical_devices("GPU")
-
-
-def in_bfloat16(function, input_names: list[str], output_names: list[str]) -> Function:
-    """A graph function that computes in bfloat16 what it computes in float32; dtypes outside stay.
-
-    Args:
-        function: `ConcreteFunction`, such as a signature of a loaded SavedModel, which the caller holds.
-        input_names: of its inputs, in their order.
-        output_names: of its outputs, in their order.
-
-    Returns:
-        Function from a dict of input tensors to a dict of output tensors. May be called from several threads.
-    """
-    config = config_pb2.ConfigProto()
-    options = config.graph_options.rewrite_options
-    options.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
-    serialized = config.SerializeToString()
-    dtypes = [tensor.dtype for tensor in function.outputs]
-
-    def run(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        # The operation behind every call of a function; called by itself, it takes options for this call
-        # alone, where tf.config would set them for all that the process does.
-        outputs = tf.raw_ops.StatefulPartitionedCall(
-            args=[*(values[name] for name in input_names), *function.captured_inputs], Tout=dtypes,
-            f=function, config_proto=serialized)
-        return dict(zip(output_names, outputs))
-
-    return run
 
 
 def probe_image(side: int = 256) -> np.ndarray:
