@@ -98,6 +98,10 @@ ASMK = Evidence(
     lambda config, ranked_by, has_local_index:
     "" if has_local_index or ranked_by == LOCAL_FEATURES else "a `local_index_dir`",
     False, _of_local_features)
+NEIGHBORS = Evidence(
+    lambda config, ranked_by, has_local_index:
+    "" if ranked_by == GLOBAL_DESCRIPTORS else "an `index_dir` of global descriptors",
+    False, lambda ranking: ranking.overlaps)
 GEOMETRY = Evidence(
     lambda config, ranked_by, has_local_index:
     "" if config.verifier in VERIFIERS and config.num_rerank else "a `verifier` and `num_rerank` above 0",

@@ -5,7 +5,7 @@ float32, `num_inliers` [Q, K] int32 (-1: not verified), `transforms` [Q, V, 3, 3
 (x, y, 1) to query pixels, aligned with `ranks[:, :V]` (NaN where none was found). The V verified come first.
 `num_matches` [Q, V] int32, putative matches, and `num_mutual` [Q, V] int32, those of them that are inliers;
 files of earlier versions lack both. `local_similarities` [Q, K] float32 where an index of local features was
-searched beside that of global ones.
+searched beside that of global ones, `overlaps` [Q, K] float32 of neighbours where these count.
 Attribute `config`: JSON of the search settings, the features' fingerprint and the inputs.
 """
 
@@ -23,7 +23,8 @@ from data_prep.stage import hdf5_files
 from delg.settings.search import SearchConfig
 
 _REQUIRED = {"ranks": np.int32, "similarities": np.float32, "num_inliers": np.int32, "transforms": np.float32}
-_OPTIONAL = {"local_similarities": np.float32, "num_matches": np.int32, "num_mutual": np.int32}
+_OPTIONAL = {"local_similarities": np.float32, "overlaps": np.float32,
+             "num_matches": np.int32, "num_mutual": np.int32}
 _OF_VERIFIED = ("transforms", "num_matches", "num_mutual")
 
 
@@ -41,11 +42,12 @@ class Ranking:
     local_similarities: np.ndarray | None = None  # float32 [Q, K], of aggregated local features
     num_matches: np.ndarray | None = None  # int32 [Q, V], putative; None: not kept
     num_mutual: np.ndarray | None = None  # int32 [Q, V], putative matches that are inliers; None: not kept
+    overlaps: np.ndarray | None = None  # float32 [Q, K], of neighbours of query and result; None: not known
 
     @property
     def scores(self) -> np.ndarray:
         """float32 [Q, K]: what results are ordered by before verification."""
-        return summed(self.similarities, self.local_similarities, self.search_config)
+        return summed(self.search_config, self.similarities, self.local_similarities, self.overlaps)
 
     def local_similarity(self, query: int, column: int) -> float:
         """Of a query and a result, by local features; 0 where an index of them was not searched."""
@@ -82,21 +84,23 @@ class Ranking:
         return np.take_along_axis(self.ranks, self.global_columns(), 1)
 
 
-def summed(similarities: np.ndarray, local_similarities: np.ndarray | None,
-           config: SearchConfig) -> np.ndarray:
-    """similarity + weight * sqrt(local similarity), float32; the similarity where there is no other.
+def summed(config: SearchConfig, similarities: np.ndarray, local_similarities: np.ndarray | None = None,
+           overlaps: np.ndarray | None = None) -> np.ndarray:
+    """similarity + weight * sqrt(local similarity) + weight * overlap, float32, of what is known and counts.
 
-    Ours, see docs/decisions/0069-sum-of-evidence.md.
+    Ours, see docs/decisions/0069-sum-of-evidence.md and 0074-evidence.md.
 
     Args:
+        config: says what counts, and its weight.
         similarities: float32, cosines of global descriptors or a re-ranker's scores.
         local_similarities: float32, of the same shape; of aggregated local features, in [0, 1].
-        config: says what local features weigh, and whether the others count.
+        overlaps: float32, of the same shape; of neighbours, in [0, 1].
     """
-    if local_similarities is None:
-        return similarities
-    local = np.float32(config.local_weight) * np.sqrt(np.maximum(local_similarities, 0))
-    return similarities + local if config.counts("global") else local
+    scores = similarities
+    if local_similarities is not None:
+        local = np.float32(config.local_weight) * np.sqrt(np.maximum(local_similarities, 0))
+        scores = scores + local if config.counts("global") else local
+    return scores if overlaps is None else scores + np.float32(config.neighbor_weight) * overlaps
 
 
 def write_ranking(path: str, ranking: Ranking) -> None:

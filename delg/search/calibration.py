@@ -194,14 +194,15 @@ def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
             images: np.ndarray) -> Iterator[np.ndarray]:
     """int32 [Q, K] ranks of one candidate after the other."""
     order = ranking.global_columns()  # whose first are verified, whatever a candidate would have verified
-    ranks, similarities, num_inliers, local = (
+    ranks, num_inliers, *summands = (
         array if array is None else np.take_along_axis(array, order, 1) for array in
-        (ranking.ranks, ranking.similarities, ranking.num_inliers, ranking.local_similarities))
+        (ranking.ranks, ranking.num_inliers, ranking.similarities, ranking.local_similarities,
+         ranking.overlaps))
     floor = ranking.config["min_inliers"]
     for candidate in tried:
         config = dataclasses.replace(ranking.search_config, final_order="fused",
                                      **{**candidate, "min_inliers": candidate["min_inliers"] or floor})
-        scores = summed(similarities, local, config)
+        scores = summed(config, *summands)
         orders = [verified_order.verified_order(scores[query], num_inliers[query], ranking.num_verified,
                                                 config, descriptor, images[ranks[query]])
                   for query, descriptor in enumerate(queries)]

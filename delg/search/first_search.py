@@ -10,6 +10,7 @@ import numpy as np
 from delg.features.reader import FeatureReader
 from delg.index.kind import Index
 from delg.scores.ranking import summed
+from delg.search import neighbors
 from delg.search.rerankers import stack
 from delg.settings.kinds import LOCAL_FEATURES
 from delg.settings.search import SearchConfig
@@ -26,15 +27,21 @@ class Found:
         ranks: int32, [Q, K]; rows of the index.
         similarities: float32, [Q, K].
         local_similarities: float32, [Q, K], of aggregated local features; None where they are not summed.
+        overlaps: float32, [Q, K], of neighbours; None where these do not count.
     """
 
     ranks: np.ndarray
     similarities: np.ndarray
     local_similarities: np.ndarray | None = None
+    overlaps: np.ndarray | None = None
+
+    def scores(self, config: SearchConfig) -> np.ndarray:
+        """float32 [Q, K]: what results are ordered by."""
+        return summed(config, self.similarities, self.local_similarities, self.overlaps)
 
     def reorder(self, query: int, order: np.ndarray) -> None:
         """Puts the results of a query into another order."""
-        for array in (self.ranks, self.similarities, self.local_similarities):
+        for array in (self.ranks, self.similarities, self.local_similarities, self.overlaps):
             if array is not None:
                 array[query] = array[query, order]
 
@@ -60,9 +67,11 @@ def first_search(queries: FeatureReader, index: Index, local_index: Index | None
         return Found(*index.search((queries.local_features(row).descriptors for row in range(len(queries))),
                                    config.num_neighbors))
     if local_index is None:
-        return Found(*_by_global(queries.global_descriptors, index, config))
-    found = list(_by_both(queries, index, local_index, config))
-    return Found(*(np.concatenate(arrays) for arrays in zip(*found)))
+        found = Found(*_by_global(queries.global_descriptors, index, config))
+    else:
+        parts = list(_by_both(queries, index, local_index, config))
+        found = Found(*(np.concatenate(arrays) for arrays in zip(*parts)))
+    return _with_overlaps(found, index, local_index, config) if config.counts("neighbors") else found
 
 
 def _by_global(queries: np.ndarray, index: Index, config: SearchConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -76,8 +85,7 @@ def _by_both(queries: FeatureReader, index: Index, local_index: Index,
     """Ranks, similarities and local similarities of some queries after the other: all images, or the
     candidates of an approximate index and as many by local features, in the order of the sum, then the first
     of them."""
-    row_of = {image_id: row for row, image_id in enumerate(local_index.ids)}
-    columns = np.array([row_of[image_id] for image_id in index.ids])
+    columns = _local_rows(index, local_index)
     every = dataclasses.replace(config, num_neighbors=0)
     for first in range(0, len(queries), _BATCH_QUERIES):
         rows = range(first, min(first + _BATCH_QUERIES, len(queries)))
@@ -88,7 +96,7 @@ def _by_both(queries: FeatureReader, index: Index, local_index: Index,
         if ranks.shape[1] < len(index) and not config.rerankers:  # whose scores the others do not have
             ranks, similarities = _with_best_local(asked, index, ranks, similarities, local)
         local = np.take_along_axis(local, ranks, axis=1)
-        order = np.argsort(-summed(similarities, local, config), axis=1, kind="stable")
+        order = np.argsort(-summed(config, similarities, local), axis=1, kind="stable")
         order = order[:, :config.num_neighbors or order.shape[1]]
         yield tuple(np.take_along_axis(array, order, axis=1) for array in (ranks, similarities, local))
 
@@ -104,3 +112,28 @@ def _with_best_local(queries: np.ndarray, index: Index, ranks: np.ndarray, simil
     queries = finite_unit_vectors(queries, "`queries`")
     cosines = np.array([index.descriptors[rows] @ query for rows, query in zip(more, queries)])
     return np.concatenate([ranks, more], axis=1), np.concatenate([similarities, cosines], axis=1)
+
+
+def _local_rows(index: Index, local_index: Index) -> np.ndarray:
+    """int64 [N]: the row in the index of local features of each image of the other."""
+    row_of = {image_id: row for row, image_id in enumerate(local_index.ids)}
+    return np.array([row_of[image_id] for image_id in index.ids])
+
+
+def _with_overlaps(found: Found, index: Index, local_index: Index | None, config: SearchConfig) -> Found:
+    """The results with the neighbours that they share with their query, in the order by these too."""
+    local_rows = None if local_index is None else _local_rows(index, local_index)
+
+    def among(rows: np.ndarray) -> np.ndarray:
+        descriptors = index.descriptors[rows]
+        local = None if local_index is None else local_index.similarities_among(local_rows[rows])
+        return summed(config, descriptors @ descriptors.T, local)
+
+    scores, overlaps = found.scores(config), []
+    for first in range(0, len(scores), _BATCH_QUERIES):
+        some = slice(first, first + _BATCH_QUERIES)
+        overlaps.append(neighbors.first_overlaps(scores[some], found.ranks[some], among))
+    found = dataclasses.replace(found, overlaps=np.concatenate(overlaps))
+    for query, of_query in enumerate(found.scores(config)):
+        found.reorder(query, np.argsort(-of_query, kind="stable"))
+    return found

@@ -11,7 +11,7 @@ from delg.features.reader import FeatureReader
 from delg.index.files import read_description
 from delg.index.kind import Index, ranked_by
 from delg.scores import evidence
-from delg.scores.ranking import Ranking, summed, write_ranking
+from delg.scores.ranking import Ranking, write_ranking
 from delg.search import first_search, floor, inputs, verified_order, verifying
 from delg.search.first_search import Found
 from delg.search.verifying import Verified, none_verified, stacked
@@ -77,7 +77,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                 "requested": requested, "inputs": digest}
     ranking = Ranking(queries.ids, index.ids, ranks, found.similarities,
                       _of_all(verified.num_inliers, ranks.shape), verified.transforms, settings,
-                      found.local_similarities, verified.num_matches, verified.num_mutual)
+                      found.local_similarities, verified.num_matches, verified.num_mutual, found.overlaps)
     write_ranking(output, ranking)
     return ranking
 
@@ -91,7 +91,7 @@ def _reorder(found: Found, verified: Verified, queries: np.ndarray, index: Index
              config: SearchConfig) -> None:
     """Puts each query's results into their final order, the verified before the others; in place."""
     num_verified = verified.num_inliers.shape[1]
-    scores = summed(found.similarities, found.local_similarities, config)
+    scores = found.scores(config)
     num_inliers = _of_all(verified.num_inliers, scores.shape)
     for query in range(len(scores)):
         descriptors = index.descriptors[found.ranks[query]] if config.expand_query else None

@@ -81,6 +81,7 @@ FINAL_ORDERS = Table("final order", {
 EVIDENCE = Table("evidence", {  # what counts in a ranking
     "global": "delg.scores.evidence:GLOBAL",
     "asmk": "delg.scores.evidence:ASMK",
+    "neighbors": "delg.scores.evidence:NEIGHBORS",
     "geometry": "delg.scores.evidence:GEOMETRY",
 })
 RERANKERS = Table("re-ranker", {

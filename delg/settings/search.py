@@ -8,6 +8,8 @@ from data_prep.stage.settings import check_fields, require, setting
 from data_prep.stage.table import OrNone, settings_of
 from delg.settings.kinds import EVIDENCE, FINAL_ORDERS, MATCHERS, RERANKERS, TRANSFORMS, VERIFIERS
 
+DEFAULT_EVIDENCE = ("global", "asmk", "geometry")  # has earned it: docs/decisions/0074-evidence.md
+
 
 @dataclasses.dataclass(frozen=True)
 class GlobalSearchConfig:
@@ -21,7 +23,10 @@ class GlobalSearchConfig:
         "index first; empty: nothing", choices=RERANKERS, many=True)
     evidence: str = setting(
         "", help="what counts of all that a search is given: global descriptors, asmk (an index of local "
-        "features), geometry (verification of the first results); empty: all", choices=EVIDENCE, many=True)
+        "features), geometry (verification of the first results), neighbors (that a query shares with a "
+        "result); empty: all but neighbors", choices=EVIDENCE, many=True)
+    neighbor_weight: float = setting(
+        0.2, help="weight of the overlap of neighbours, for evidence=neighbors", range="[0, inf)")
     local_weight: float = setting(
         4.0, help="weight of the square root of the similarity of local features beside that of global "
         "descriptors, where an index of them is searched too", range="[0, inf)")
@@ -33,12 +38,12 @@ class GlobalSearchConfig:
 
     @property
     def evidence_names(self) -> tuple[str, ...]:
-        """What counts, in the order given; none: all that there is."""
+        """What counts, in the order given; none: DEFAULT_EVIDENCE."""
         return _names(self.evidence)
 
     def counts(self, evidence: str) -> bool:
         """Whether a kind of evidence counts where there is any."""
-        return not self.evidence or evidence in self.evidence_names
+        return evidence in (self.evidence_names or DEFAULT_EVIDENCE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +102,8 @@ class SearchConfig(VerificationConfig, MatchingConfig, *settings_of(RERANKERS), 
                 f"{' or '.join(first)} first as it changes the index.", rerankers=self.rerankers)
         require(self.counts("global") or self.counts("asmk"),
                 "`evidence` must name global or asmk, which find the results.", evidence=self.evidence)
-        require(not self.rerankers or self.counts("global"),
-                "`rerankers` must be empty where `evidence` lacks global, which they move.",
+        require(not self.rerankers or self.counts("global") and not self.counts("neighbors"),
+                "`rerankers` must be empty where `evidence` lacks global, which they move, or has neighbors.",
                 rerankers=self.rerankers, evidence=self.evidence)
         require(not self.expand_query or self.counts("global") and self.counts("geometry"),
                 "`expand_query` must be off where `evidence` lacks global, which it moves, or geometry, by "

@@ -75,6 +75,24 @@ class AsmkIndex:
             similarities.append(np.take_along_axis(scores, found, axis=1))
         return np.concatenate(rows), np.concatenate(similarities)
 
+    def similarities_among(self, rows: np.ndarray) -> np.ndarray:
+        """Similarities of n images of the index to one another, as with `of_images`: float32 [n, n]."""
+        places = rows if self.kept is None else self.kept[rows]
+        ends = np.cumsum([segment.num_images for segment in self._segments])
+        parts = []
+        for segment, end in zip(self._segments, ends):
+            position_of = np.full(segment.num_images, -1, np.int32)
+            is_here = (places >= end - segment.num_images) & (places < end)
+            position_of[places[is_here] - (end - segment.num_images)] = np.flatnonzero(is_here)
+            parts.append(segment.entries_of(position_of))
+        words, positions, residuals = (np.concatenate(arrays) for arrays in zip(*parts))
+        images = InvertedFile.of_entries(words, positions, residuals, len(rows), len(self.weights))
+        scores = np.zeros((len(rows), len(rows)), np.float32)
+        images.add_similarities(images, self.quantizer.kernel, self.weights, scores)
+        norms = self._norms[places]
+        scales = np.sqrt(np.outer(norms, norms))
+        return np.divide(scores, scales, out=scores, where=scales > 0)
+
     def similarities(self, descriptors: Sequence[np.ndarray], of_images: bool = False) -> np.ndarray:
         """Similarities of some queries to all images: float32 [Q, N], as of `search`.
 

@@ -31,10 +31,28 @@ class InvertedFile:
         """Of (words int [W], residuals or codes [W, .]) per image, at least one image."""
         words = np.concatenate([of_image for of_image, _ in images])
         rows = np.repeat(np.arange(len(images), dtype=np.int32), [len(of_image) for of_image, _ in images])
+        residuals = np.concatenate([of_image for _, of_image in images])
+        return cls.of_entries(words, rows, residuals, len(images), num_codewords)
+
+    @classmethod
+    def of_entries(cls, words: np.ndarray, rows: np.ndarray, residuals: np.ndarray, num_images: int,
+                   num_codewords: int) -> InvertedFile:
+        """Of entries in the order of their images: codewords int [E], rows int32 [E], residuals [E, .]."""
         order = np.argsort(words, kind="stable")
         counts = np.bincount(words, minlength=num_codewords)
-        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), rows[order],
-                   np.concatenate([residuals for _, residuals in images])[order], len(images))
+        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), rows[order], residuals[order],
+                   num_images)
+
+    def entries_of(self, position_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codewords int64 [E], positions int32 [E] and residuals [E, .] of the entries of some images.
+
+        Args:
+            position_of: int32, [n], the position of each image among these; -1: not one of them.
+        """
+        positions = position_of[self.rows]
+        found = np.flatnonzero(positions >= 0)
+        words = np.searchsorted(self.offsets, found, side="right") - 1
+        return words, positions[found], self.residuals[found]
 
     def sum_weights(self, weights: np.ndarray) -> np.ndarray:
         """Sum of weights, float32 [K], over the codewords of each image: float32 [n]."""

@@ -8,7 +8,7 @@ import numpy as np
 from delg.features.reader import FeatureReader
 from delg.index import building
 from delg.scores.ranking import read_ranking
-from delg.search import retrieval
+from delg.search import neighbors, retrieval
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
 from tests.fixtures import planar_world
@@ -71,6 +71,26 @@ class SumTest(unittest.TestCase):
         self.assertEqual(local.num_verified, 12)
         named = self.search("named.h5", evidence="global,asmk,geometry")
         np.testing.assert_array_equal(named.ranks, whole.ranks)
+
+    def test_neighbours_count_where_they_are_named(self):
+        plain = self.search("no_neighbors.h5", verifier="none")
+        self.assertIsNone(plain.overlaps)
+        ranking = self.search("neighbors.h5", evidence="global,asmk,neighbors", neighbor_weight=3.0)
+        np.testing.assert_allclose(ranking.scores, ranking.similarities + 4 * ranking.local_similarities**0.5
+                                   + 3 * ranking.overlaps, atol=1e-5)
+        self.assertTrue(np.all(np.diff(ranking.scores) <= 1e-6))
+        index, local = (building.load_index(str(self.folder / name)) for name in ("index", "local"))
+        with FeatureReader(self.images) as images:
+            of_images = [images.local_features(row).descriptors for row in range(len(images))]
+        among = index.descriptors[:] @ index.descriptors[:].T + 4 * local.similarities(of_images, True)**0.5
+        for query, rows in enumerate(plain.ranks):
+            expected = neighbors.overlaps(plain.scores[query], among[np.ix_(rows, rows)])
+            found = dict(zip(ranking.ranks[query], ranking.overlaps[query]))
+            np.testing.assert_allclose([found[row] for row in rows], expected, atol=1e-4)
+        stored = read_ranking(str(self.folder / "neighbors.h5"))
+        np.testing.assert_array_equal(stored.scores, ranking.scores)
+        with self.assertRaisesRegex(ValueError, "neighbors takes an `index_dir` of global descriptors"):
+            self.search("x.h5", index="local", local="", evidence="asmk,neighbors")
 
     def test_evidence_that_was_not_given_is_refused(self):
         with self.assertRaisesRegex(ValueError, "`evidence` must be of what the search is given. asmk takes "

@@ -20,14 +20,15 @@ class SearchConfigTest(unittest.TestCase):
     def test_evidence_has_what_it_goes_by(self):
         for settings, message in (
                 ({"evidence": "geometry"}, "`evidence` must name global or asmk, which find the"),
-                ({"evidence": "colour"}, "`evidence` must be names among global, asmk, geometry"),
+                ({"evidence": "colour"}, "`evidence` must be names among global, asmk, neighbors, g"),
                 ({"evidence": "asmk", "rerankers": "dba"}, "`rerankers` must be empty where `evidence`"),
                 ({"evidence": "global,asmk", "expand_query": True}, "`expand_query` must be off where `ev")):
             with self.assertRaisesRegex(ValueError, message):
                 SearchConfig(**settings)
         self.assertTrue(SearchConfig().counts("asmk"))
         self.assertEqual([SearchConfig(evidence="global, geometry").counts(name) for name in EVIDENCE],
-                         [True, False, True])
+                         [True, False, False, True])
+        self.assertFalse(SearchConfig().counts("neighbors"))
 
     def test_needs_no_library_that_takes_long_to_load(self):
         code = ("import sys, delg.settings.search\n"

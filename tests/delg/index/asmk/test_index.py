@@ -188,6 +188,16 @@ class AsmkIndexTest(unittest.TestCase):
             self.assertEqual(before, sorted(content for name, content in self.files().items()
                                             if name != "index.json"))
 
+    def test_images_of_the_index_among_one_another(self):
+        for index_type in LOCAL_TYPES:
+            self.build(index_type)
+            write_features(self.folder / "more.h5", [30, 31])
+            changed = building.update_index(self.index_dir, str(self.folder / "more.h5"), ["i3"])
+            images = [local_descriptors(int(image_id[1:])) for image_id in changed.ids]
+            rows = np.array([18, 0, 3, 9, 2])
+            expected = changed.similarities([images[row] for row in rows], of_images=True)[:, rows]
+            np.testing.assert_allclose(changed.similarities_among(rows), expected, atol=1e-6)
+
     def test_many_codewords_are_kept_with_their_cells(self):
         with mock.patch.object(quantizer, "_MOST_WITHOUT_CELLS", 5):
             built = self.build()
