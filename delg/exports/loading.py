@@ -17,15 +17,13 @@ Source: the exporters and released models of the reference (tensorflow/models, r
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from delg.exports import graph_calls, reduced_precision
+from delg.exports import graph_calls, reduced_precision, saved_models
 from delg.exports.export_config import read_export_config
 from delg.exports.graph_calls import Function
 
@@ -71,16 +69,13 @@ class ExportedModel:
         if compute_dtype == "bfloat16" and not reduced_precision.has_bfloat16():
             raise ValueError("`precision` may be bfloat16 on a processor with avx512_bf16 or amx_bf16 only, "
                              "and beside no GPU. Received: precision='bfloat16' on another.")
-        if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
-            raise FileNotFoundError("`saved_model` must be the folder of a SavedModel, as delg.export_model "
-                                    f"makes it. No saved_model.pb in: {saved_model}.")
-        exported = read_export_config(saved_model)
-        self.fingerprint: str = exported["fingerprint"] if exported else _files_hash(saved_model)
-        self._module = _load(saved_model)  # held: its variables live as long as it does
+        saved_models.check_is_there(saved_model, "saved_model", "delg.export_model")
+        self.fingerprint: str = saved_models.fingerprint_of(saved_model)
+        self._module = saved_models.load(saved_model)  # held: its variables live as long as it does
         entry = _entry(self._module)
         # Ours are simple, but for the layout that a GPU likes; batches are many, so that their first call
         # matters less than what may be gained.
-        is_simple = exported is not None and not tf.config.list_physical_devices("GPU")
+        is_simple = read_export_config(saved_model) is not None and not tf.config.list_physical_devices("GPU")
         entry = entry._replace(run=entry.rewritten(is_simple=True)) if is_simple else entry
         self._run, self._dtypes = entry.run, entry.dtypes
         batch = getattr(self._module, "signatures", {}).get("batch")
@@ -198,15 +193,6 @@ class _Entry(NamedTuple):
         return graph_calls.rewritten(self.function, list(self.dtypes), list(self.outputs), **how)
 
 
-def _load(saved_model: str):
-    try:
-        return tf.saved_model.load(saved_model)
-    except Exception as error:  # damaged files make TensorFlow fail in any way
-        said = (str(error).strip().splitlines() or ["nothing"])[0]
-        raise ValueError(f"{saved_model} must be a SavedModel that TensorFlow can load. "
-                         f"Received: {type(error).__name__}: {said[:200]}.") from error
-
-
 def _entry(module) -> _Entry:
     is_graph = hasattr(module, "prune")
     run = getattr(module, "signatures", {}).get("serving_default")
@@ -245,16 +231,3 @@ def _tensor(graph: tf.Graph, name: str) -> tf.Tensor | None:
         return graph.get_tensor_by_name(f"{name}:0")
     except KeyError:
         return None
-
-
-def _files_hash(saved_model: str) -> str:
-    """SHA-256 of a SavedModel's graph and variables, if it has any."""
-    digest = hashlib.sha256()
-    variables = os.path.join(saved_model, "variables")
-    names = sorted(os.listdir(variables)) if os.path.isdir(variables) else []
-    for path in (os.path.join(saved_model, "saved_model.pb"),
-                 *(os.path.join(variables, name) for name in names)):
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):  # noqa: B023
-                digest.update(block)
-    return digest.hexdigest()

@@ -15,6 +15,7 @@ from delg.features.preparing import Photograph, PreparedImage, decode, pixels_of
 from delg.features.shards import ImageFeatures, LocalFeatures, no_local_features
 from delg.features.whitening import read_whitening
 from delg.settings.extraction import ExtractConfig
+from delg.settings.kinds import PHOTOMETRICS
 from delg.vectors.unit import unit_vectors
 
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
@@ -59,8 +60,12 @@ class ImageDescriber:
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}
-        for name in ("max_bad_fraction", "whitening", "batch_size"):
+        for name in ("max_bad_fraction", "whitening", "batch_size", "translator", "translation"):
             del self.settings[name]
+        self._normalization = None
+        if config.photometric in PHOTOMETRICS:
+            self._normalization = PHOTOMETRICS[config.photometric](config)
+            self.settings.update(self._normalization.settings)
         self.global_dim = self._model.global_dim if config.global_scales else 0
         self.local_dim = self._model.local_dim
         self._whitening = None
@@ -111,7 +116,10 @@ class ImageDescriber:
         return self._prepare_pixels(decode(encoded, max_pixels), query_bbox)
 
     def _prepare_pixels(self, pixels: np.ndarray, query_bbox: np.ndarray | None) -> PreparedImage:
-        return prepare_image(pixels, self._config.max_image_size, max(self._scales), query_bbox)
+        prepared = prepare_image(pixels, self._config.max_image_size, max(self._scales), query_bbox)
+        if self._normalization is None:
+            return prepared
+        return prepared._replace(image=self._normalization.apply(prepared.image))
 
     def images_at_once(self, prepared: PreparedImage) -> int:
         """How many images of this size go through the model together: fewer, the larger they are."""

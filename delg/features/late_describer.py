@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 describing = LazyModule("delg.features.describing")
 
-_NOT_OF_FEATURES = ("max_bad_fraction", "whitening", "batch_size")  # settings that no feature depends on
+# Settings that no feature depends on, or that stand for files.
+_NOT_OF_FEATURES = ("max_bad_fraction", "whitening", "batch_size", "translator", "translation")
 
 
 def describer_like(saved_model: str, config: ExtractConfig,
@@ -45,7 +46,8 @@ def describer_like(saved_model: str, config: ExtractConfig,
         dimensions = file["global_descriptors"].shape[1], shards.local_dimension(file)
     config = dataclasses.replace(config, precision=stored["precision"])
     exported = read_export_config(saved_model)
-    if config.whitening or exported is None or stored != json.loads(json.dumps(_expected(config, exported))):
+    if (config.whitening or config.translator or exported is None
+            or shards.differing_settings(stored, json.loads(json.dumps(_expected(config, exported))))):
         return describing.ImageDescriber(saved_model, config)
     return LateDescriber(saved_model, config, stored, *dimensions)
 

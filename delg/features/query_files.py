@@ -44,6 +44,8 @@ def describe_queries(saved_model: str, images: str, index_features: str, output:
     stored, _ = shards.read_shard_attributes(like)
     require("whitening" not in stored, "`index_features` must not be whitened for `query_images`: describe "
             "the queries by delg.extract_features --whitening.", index_features=like)
+    require("translator" not in stored, "`index_features` must not be translated for `query_images`: "
+            "describe the queries by delg.extract_features --photometric.", index_features=like)
     if os.path.isdir(images):
         paths = {image_id: os.path.join(images, file.path)
                  for image_id, file in find_image_files(images).items()}

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from data_prep.stage import stored_settings
 from delg.features.reader import FeatureReader
@@ -23,6 +24,7 @@ _ROWS = 2**14  # descriptors compared at once
 _LARGEST_DISTANCE = 0.02  # of unit descriptors that differ by rounding; chosen: ten times that of float16
 _ASKED_IMAGES = 16  # of an index of local features; chosen
 _OWN_SIMILARITY = 0.8  # that an image has to itself at least, 1 but for rounding; chosen
+_LIGHT_SETTINGS = ("photometric", "translator", "translation")  # that queries alone may have
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
 
 
@@ -75,7 +77,11 @@ def _check_inputs(queries: FeatureReader, query_features: str, images: FeatureRe
     """Raises ValueError unless queries, index features and index are of one model and whitened alike."""
     if not queries.ids:
         raise ValueError(f"`query_features` must hold at least one image. Received: {query_features!r}.")
-    for setting in differing_settings(queries.config, images.config):
+    different = differing_settings(queries.config, images.config)
+    if not set(different).isdisjoint(_LIGHT_SETTINGS):
+        logging.warning("Queries were described with %s, index images with %s: compared as they are.",
+                        _light_of(queries), _light_of(images))
+    for setting in different:
         if setting in _SHARED_SETTINGS:
             ours, theirs = queries.config.get(setting), images.config.get(setting)
             raise ValueError("`query_features` and `index_features` must be of one model and setting. "
@@ -91,6 +97,12 @@ def _check_inputs(queries: FeatureReader, query_features: str, images: FeatureRe
         raise ValueError("`index_dir` and `index_features` must be whitened alike. Received: whitening="
                          f"{indexed!r} in {index_dir!r}, {images.config.get('whitening')!r} in "
                          f"{index_features!r}.")
+
+
+def _light_of(reader: FeatureReader) -> str:
+    """How light and darkness were evened out, as the flags that said so."""
+    name, translation = reader.config.get("photometric", "none"), reader.config.get("translation")
+    return f"--photometric={name}" + (f" --translation={translation}" if translation else "")
 
 
 def _check_content(images: FeatureReader, feature_rows: np.ndarray, index_features: str, index: Index,

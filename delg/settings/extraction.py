@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, require, setting
+from data_prep.stage.table import OrNone
+from delg.settings.kinds import PHOTOMETRICS
 
 EXTRACT_PRECISIONS = ("auto", "float32", "bfloat16")
 LOCAL_DTYPES = ("float32", "float16", "int8", "binary")  # the finest first
@@ -23,6 +25,14 @@ class ExtractConfig:
     local_scales: tuple[float, ...] = setting(
         (0.25, 2**-1.5, 0.5, 2**-0.5, 1.0, 2**0.5, 2.0),
         help="factors to resize an image by for its local features; empty: none", range="(0, inf)")
+    photometric: str = setting(
+        "none", help="how light and darkness are evened out first; clahe: the contrast of each part is "
+        "spread; translate: the translator makes day of night, or night of day", choices=OrNone(PHOTOMETRICS))
+    translator: str = setting(
+        "", help="SavedModel of vae.export_model, for photometric=translate; empty: none")
+    translation: str = setting(
+        "night_to_day", help="signature of the translator; vae.export_model writes night_to_day and "
+        "day_to_night")
     max_num_features: int = setting(1000, help="local features kept per image, the best", range="(0, inf)")
     score_threshold: float | None = setting(
         None, help="least attention score of a local feature; unset: the one that the model learnt")
@@ -45,3 +55,6 @@ class ExtractConfig:
         require(len(self.global_scales) + len(self.local_scales) > 0,
                 "`global_scales` and `local_scales` must not both be empty.",
                 global_scales=self.global_scales, local_scales=self.local_scales)
+        require((self.photometric == "translate") == bool(self.translator),
+                "`photometric` translate and a `translator` must come together.",
+                photometric=self.photometric, translator=self.translator)

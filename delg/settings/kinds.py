@@ -59,6 +59,10 @@ STRATEGIES = Table("strategy", {  # functions that make a tf.distribute strategy
     "multi_worker": "delg.fitting.strategies:multi_worker",
     "tpu": "delg.fitting.strategies:tpu",
 })
+PHOTOMETRICS = Table("photometric normalisation", {  # functions of ExtractConfig that give a Normalization
+    "clahe": "delg.photometric.clahe:clahe",
+    "translate": "delg.photometric.translation:translation",
+})
 FOUND_FILES = Table("suffix of a file of what was found", {  # functions of the path and what was found
     ".html": "delg.photos.found_page:write_html",
     ".csv": "delg.photos.found_files:write_csv",

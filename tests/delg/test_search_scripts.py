@@ -88,6 +88,12 @@ class SearchScriptsTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "`index_features` must not be whitened.*--whitening"):
             describe_queries("model", "photos", str(self.folder / "a.h5"), "queries.h5")
 
+    def test_queries_of_translated_features_are_described_by_the_stage(self):
+        with FeatureShardWriter(str(self.folder / "a.h5"), {"translator": "fingerprint"}, 3, 4):
+            pass
+        with self.assertRaisesRegex(ValueError, "`index_features` must not be translated.*--photometric"):
+            describe_queries("model", "photos", str(self.folder / "a.h5"), "queries.h5")
+
     def add_photos(self):
         """Two photographs with features and an index, a model of them and another."""
         self.saved_model, self.other_model = self.folder / "saved_model", self.folder / "other"

@@ -14,6 +14,7 @@ from data_prep.records.pipeline import Example
 from data_prep.records.shard_stage import plan_shards, write_left_out
 from data_prep.stage.stored_settings import from_stored
 from data_prep.stage.streams import mapped_in_order
+from delg.exports import saved_models
 from delg.exports.export_config import CONFIG_FILE, read_export_config
 from delg.features import preparing
 from delg.features import shards as feature_shards
@@ -76,14 +77,12 @@ class DayNightDescriber:
     local_dim = 0
 
     def __init__(self, saved_model: str):
-        if not os.path.exists(os.path.join(saved_model, "saved_model.pb")):
-            raise FileNotFoundError("`saved_model` must be the folder of a SavedModel, as vae.export_model "
-                                    f"makes it. No saved_model.pb in: {saved_model}.")
+        saved_models.check_is_there(saved_model, "saved_model", "vae.export_model")
         config = read_export_config(saved_model)
         if config is None or config.get("kind") != "vae":
             raise ValueError("`saved_model` must be made by vae.export_model. Received: "
                              f"{saved_model}, which is another model.")
-        self._module = tf.saved_model.load(saved_model)  # held: its variables live as long as it does
+        self._module = saved_models.load(saved_model)  # held: its variables live as long as it does
         self.settings: dict[str, Any] = {"kind": "vae", "fingerprint": config["fingerprint"]}
         side = from_stored(ModelConfig, config["model"], f"{saved_model}/{CONFIG_FILE}").image_size
         self.global_dim = len(self._describe(np.zeros((side, side, 3), np.uint8), "day"))

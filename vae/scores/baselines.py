@@ -7,35 +7,24 @@ from __future__ import annotations
 
 import os
 
-import cv2
 import keras
 import numpy as np
 
 from delg.exports.loading import ExportedModel
 from delg.networks.backbone import build_backbone
 from delg.networks.layers import GeMPooling, ImageNormalization, L2Normalization
+from delg.photometric.clahe import equalised
 from delg.vectors.unit import unit_vectors
 from vae.data.photographs import in_batches, resized
 
-_CLIP_LIMIT, _TILES = 2.0, 8  # of CLAHE; chosen, common in work on night photographs
 _THUMBNAIL = 32  # pixels; chosen
 _BATCH_SIZE = 16
 _DELG_SCALES = (0.5**0.5, 1.0, 2**0.5)  # Source: DELG, section 4.2, https://arxiv.org/abs/2001.05027
 
 
 def clahe(images: np.ndarray) -> np.ndarray:
-    """The images with the lightness (L of Lab) of each part spread over the whole range; same shape.
-
-    Source: Zuiderveld, "Contrast limited adaptive histogram equalization", 1994 (OpenCV). On Lab as in "No
-    Fear of the Dark", Jenicek and Chum, ICCV 2019.
-    """
-    equaliser = cv2.createCLAHE(_CLIP_LIMIT, (_TILES, _TILES))
-    result = np.empty_like(images)
-    for image, place in zip(images, result):
-        lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
-        lab[..., 0] = equaliser.apply(np.ascontiguousarray(lab[..., 0]))
-        place[...] = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
-    return result
+    """The images, each equalised as `delg.photometric.clahe.equalised` says; same shape."""
+    return np.stack([equalised(image) for image in images])
 
 
 def raw_pixels(images: np.ndarray) -> np.ndarray:

@@ -21,6 +21,9 @@ class MethodsConfig:
         "the package index; used where vgg16_weights is not given")
     vgg16_weights: str = setting("", help="weight file of VGG-16 without its top; empty: none")
     delg_saved_model: str = setting("", help="SavedModel of delg.export_model; empty: none")
+    translator: str = setting(
+        "", help="SavedModel of vae.export_model, by which photographs are translated for methods that know "
+        "no domains describe them; empty: none")
 
     def __post_init__(self):
         check_fields(self)

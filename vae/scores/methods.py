@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from delg.photometric.translation import Translator
 from delg.settings.backbones import backbone_of
 from delg.vectors.unit import unit_vectors
 from vae.data.photographs import in_batches, resized
 from vae.latents.latents import LatentEncoder
+from vae.networks.config import DOMAINS
+from vae.networks.model import other_domain
 from vae.scores import baselines
 from vae.scores.config import MethodsConfig
 from vae.scores.evaluation import Describer
@@ -48,6 +53,38 @@ def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str
     else:
         absent["adversarial_weighted"] = "no channel weights given"
     return methods, absent
+
+
+def translated(methods: Mapping[str, Describer], translator: str) -> dict[str, Describer]:
+    """The methods that treat both domains alike, on photographs brought to one domain.
+
+    Args:
+        methods: by name; latents, which see each domain by its own encoder, are passed over.
+        translator: SavedModel of vae.export_model; empty: none.
+
+    Returns:
+        `METHOD+night_to_day`, which sees night photographs translated and day ones as they are, and
+        `METHOD+day_to_night`.
+
+    Raises:
+        FileNotFoundError, ValueError: see `delg.photometric.translation.Translator`.
+    """
+    found: dict[str, Describer] = {}
+    for domain in DOMAINS if translator else ():
+        signature = f"{domain}_to_{other_domain(domain)}"
+        translate = Translator(translator, signature)
+        found.update({f"{name}+{signature}": _translating(method, translate, domain)
+                      for name, method in methods.items() if not isinstance(method, LatentDescriber)})
+    return dict(sorted(found.items()))
+
+
+def _translating(method: Describer, translate: Translator, translated_domain: str) -> Describer:
+    def describe(images: np.ndarray, domain: str) -> np.ndarray:
+        if domain == translated_domain:
+            images = np.stack([translate(image) for image in images])
+        return method(images, domain)
+
+    return describe
 
 
 def _of_images(describe) -> Describer:

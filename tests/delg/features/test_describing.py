@@ -7,10 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from delg.exports.extraction_module import ExtractionModule
+from delg.features import shards
 from delg.features.describing import ImageDescriber
 from delg.features.whitening import fit_whitening
 from delg.settings.extraction import ExtractConfig
 from delg.settings.whitening import WhiteningConfig
+from tests.fixtures import tiny_translator
 from tests.fixtures.feature_shards import write_feature_shard
 from tests.fixtures.shard_folder import make_shard
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, block_image, tiny_model
@@ -137,6 +139,38 @@ class ImageDescriberTest(unittest.TestCase):
     def test_refuses_settings_that_ask_for_nothing(self):
         with self.assertRaisesRegex(ValueError, r"`local_scales` must not both be empty.*global_scales=\(\)"):
             ExtractConfig(global_scales=(), local_scales=())
+
+    def test_light_is_evened_out_before_the_model_and_keypoints_stay(self):
+        # A block of red 100 in black: translated to day it is 200, and so is its attention score.
+        image = as_png(block_image(80, 96, (24, 32), (40, 48), (100, 0, 0)))
+        translator = os.path.join(self.folder, "translator")
+        tiny_translator.save(translator)
+        given = {"max_image_size": 48, "score_threshold": 50.0}
+        plain = self.describer(**given).describe(image)
+        for settings, score in (({"photometric": "translate", "translator": translator}, 200),
+                                ({"photometric": "clahe"}, None)):
+            described = self.describer(**given, **settings).describe(image)
+            found = described.local.scores.argmax()
+            np.testing.assert_array_equal(described.local.keypoints_yx[found], plain.local.keypoints_yx[0])
+            self.assertEqual(described.local.scores[found], score or described.local.scores[found])
+            self.assertGreater(described.local.scores[found], plain.local.scores[0])
+
+    def test_settings_say_how_light_was_evened_out(self):
+        translator = os.path.join(self.folder, "named_translator")
+        tiny_translator.save(translator)
+        plain, clahe = self.describer().settings, self.describer(photometric="clahe").settings
+        translated = self.describer(photometric="translate", translator=translator).settings
+        self.assertEqual(shards.differing_settings(plain, {}), shards.differing_settings(clahe, {
+            "photometric": "clahe"}))  # features from before the setting go on as those of none
+        self.assertEqual(shards.differing_settings(plain, clahe), ["photometric"])
+        self.assertEqual(shards.differing_settings(clahe, translated), ["photometric", "translator"])
+        self.assertEqual((translated["translation"], len(translated["translator"])), ("night_to_day", 64))
+
+    def test_a_translator_and_its_setting_come_together(self):
+        for settings in ({"photometric": "translate"}, {"translator": "a"},
+                         {"photometric": "clahe", "translator": "a"}):
+            with self.assertRaisesRegex(ValueError, "translate and a `translator` must come together"):
+                ExtractConfig(**settings)
 
     def test_a_model_without_threshold_needs_one_given(self):
         path = os.path.join(self.folder, "published")

@@ -133,6 +133,17 @@ class SearchTest(unittest.TestCase):
                         index_features=str(folder / "index-*.h5"))
         self.assertFalse((self.folder / "x.h5").exists())
 
+    def test_queries_whose_light_alone_was_evened_out_are_searched_and_named(self):
+        folder = self.folder / "translated"
+        folder.mkdir()
+        planar_world.write_world(folder, photometric="translate", translator="model-t",
+                                 translation="night_to_day")
+        with self.assertLogs(level="WARNING") as logged:
+            ranking = self.search(query_features=str(folder / "query*.h5"), output="translated.h5")
+        self.assertRegex(logged.output[0], "with --photometric=translate --translation=night_to_day, index "
+                                           "images with --photometric=none: compared as they are")
+        np.testing.assert_array_equal(ranking.ranks, self.search().ranks)
+
     def test_features_that_lack_an_indexed_image_are_refused(self):
         folder = self.folder / "fewer"
         folder.mkdir()

@@ -12,6 +12,7 @@ from delg.exports.export_config import read_export_config
 from delg.features import reader as features_reader
 from delg.index import building
 from delg.networks import model_files
+from delg.photometric.translation import Translator
 from delg.scores import evaluation
 from delg.search import retrieval
 from delg.settings.index import IndexConfig
@@ -64,6 +65,17 @@ class ExportTest(unittest.TestCase):
                          (1, 37, 50, 3))
         self.assertEqual(self.signatures["encode_day"](images=tf.constant(images))["latent"].shape,
                          (1, 8, 8, 8))
+
+    def test_is_a_translator_of_images_before_they_are_described(self):
+        for name, domain in (("day_to_night", "day"), ("night_to_day", "night")):
+            translated, = self.encoder.translate(self.images[:1], domain)
+            np.testing.assert_allclose(Translator(_saved_model, name)(self.images[0]).astype(int), translated,
+                                       atol=1)
+        self.assertEqual(Translator(_saved_model, name)(np.zeros((37, 50, 3), np.uint8)).shape, (37, 50, 3))
+        with self.assertRaisesRegex(ValueError, "day_to_night, encode_day, .*Received: 'to_day'"):
+            Translator(_saved_model, "to_day")
+        with self.assertRaisesRegex(ValueError, "take and give images.*'encode_day' of"):
+            Translator(_saved_model, "encode_day")
 
     def test_a_finished_export_is_kept_and_another_refused(self):
         path = os.path.join(_saved_model, "saved_model.pb")

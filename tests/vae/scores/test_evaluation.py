@@ -1,12 +1,14 @@
 """Tests of vae.scores.evaluation and vae.scores.methods."""
 
 import io
+import tempfile
 import unittest
 
 import numpy as np
 import rich.console
 
 from delg.vectors.unit import unit_vectors
+from tests.fixtures import tiny_translator
 from vae.data.photographs import Photographs
 from vae.scores import evaluation, methods
 
@@ -98,6 +100,24 @@ class MethodsTest(unittest.TestCase):
         images = np.zeros((40, 8, 8, 3), np.uint8)
         self.assertEqual(plain(images, "day").shape, (40, 4))
         np.testing.assert_allclose(weighted(images, "day")[0], np.array([3, 0, 1, 0]) / 10**0.5, atol=1e-6)
+
+    def test_photographs_of_one_domain_are_translated_for_all_but_latents(self):
+        seen = []
+
+        def remember(images, domain):
+            seen.append((domain, int(images[0, 0, 0, 0])))
+            return unit_vectors(np.ones((len(images), 2)))
+
+        with tempfile.TemporaryDirectory() as folder:
+            tiny_translator.save(folder)
+            latent = methods.LatentDescriber(FakeEncoder())
+            forms = methods.translated({"raw": remember, "paper": latent}, folder)
+        self.assertEqual(list(forms), ["raw+day_to_night", "raw+night_to_day"])
+        for form in forms.values():
+            for domain in ("day", "night"):
+                form(np.full((1, 4, 4, 3), 40, np.uint8), domain)
+        self.assertEqual(seen, [("day", 20), ("night", 40), ("day", 40), ("night", 80)])
+        self.assertEqual(methods.translated({"raw": remember}, ""), {})
 
     def test_refuses_weights_of_another_model(self):
         with self.assertRaisesRegex(ValueError, "one for each channel.*3 weights, descriptors of 4"):
