@@ -9,6 +9,7 @@ from data_prep.stage.table import OrNone
 from delg.settings.kinds import PHOTOMETRICS
 
 EXTRACT_PRECISIONS = ("auto", "float32", "bfloat16")
+_FILES = {"translate": "translator"}  # normalisations that need a file, and the setting that names it
 LOCAL_DTYPES = ("float32", "float16", "int8", "binary")  # the finest first
 
 
@@ -55,6 +56,7 @@ class ExtractConfig:
         require(len(self.global_scales) + len(self.local_scales) > 0,
                 "`global_scales` and `local_scales` must not both be empty.",
                 global_scales=self.global_scales, local_scales=self.local_scales)
-        require((self.photometric == "translate") == bool(self.translator),
-                "`photometric` translate and a `translator` must come together.",
-                photometric=self.photometric, translator=self.translator)
+        for name, field in _FILES.items():
+            require((self.photometric == name) == bool(getattr(self, field)),
+                    f"`photometric` {name} and a `{field}` must come together.",
+                    photometric=self.photometric, **{field: getattr(self, field)})
