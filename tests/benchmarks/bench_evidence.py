@@ -71,7 +71,7 @@ def _measure(queries: FeatureReader, images: FeatureReader, folder: str) -> dict
         local = queries.local_features(query)
         by_global, (ranks, cosines) = _timed(index.search, queries.global_descriptors[[query]], 0)
         by_local, similarities = _timed(local_index.similarities, [local.descriptors])
-        scores = summed(cosines[0], similarities[0, columns][ranks[0]], config)
+        scores = summed(config, cosines[0], similarities[0, columns][ranks[0]])
         first = [stored[index.ids[row]] for row in ranks[0][np.argsort(-scores)[:_NUM_CANDIDATES.value]]]
         by_geometry, _ = _timed(_verify_all, local, first, config, queries.image_sizes[query])
         rows.append((by_global, by_local, by_geometry))
