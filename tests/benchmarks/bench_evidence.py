@@ -4,9 +4,9 @@
         --query_features='build/real/features/query-*.h5' --index_features='build/real/features/index-*.h5'
 
 Every query is compared with all images by global descriptors and by local features (binary ASMK), and the
-first of their sum are verified; features are in memory. Times are medians over the queries, of processor
-time, which other jobs on the machine move less than the clock. Says what falls short: when all three take
-more than a second together.
+first of their sum are compared with one another for neighbours, and verified; features are in memory.
+Times are medians over the queries, of processor time, which other jobs on the machine move less than the
+clock. Says what falls short: when all takes more than a second together.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from delg.features.shards import LocalFeatures
 from delg.geometry import pairs
 from delg.index import building
 from delg.scores.ranking import summed
+from delg.search import neighbors
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
 
@@ -65,21 +66,27 @@ def _measure(queries: FeatureReader, images: FeatureReader, folder: str) -> dict
                                                IndexConfig(index_type=index_type))
                           for index_type in ("exact", "binary_asmk"))
     stored = {image_id: images.local_features(images.row_of[image_id]) for image_id in index.ids}
-    columns = [{image_id: row for row, image_id in enumerate(local_index.ids)}[name] for name in index.ids]
+    row_of = {image_id: row for row, image_id in enumerate(local_index.ids)}
+    columns = np.array([row_of[image_id] for image_id in index.ids])
     config, rows = SearchConfig(), []
     for query in range(min(_NUM_QUERIES.value, len(queries))):
         local = queries.local_features(query)
         by_global, (ranks, cosines) = _timed(index.search, queries.global_descriptors[[query]], 0)
         by_local, similarities = _timed(local_index.similarities, [local.descriptors])
         scores = summed(config, cosines[0], similarities[0, columns][ranks[0]])
-        first = [stored[index.ids[row]] for row in ranks[0][np.argsort(-scores)[:_NUM_CANDIDATES.value]]]
+        order = np.argsort(-scores)[:_NUM_CANDIDATES.value]
+        by_neighbors, _ = _timed(
+            neighbors.first_overlaps, scores[None, order], ranks[:, order], lambda some: summed(
+                config, index.descriptors[some] @ index.descriptors[some].T,
+                local_index.similarities_among(columns[some])))
+        first = [stored[index.ids[row]] for row in ranks[0, order]]
         by_geometry, _ = _timed(_verify_all, local, first, config, queries.image_sizes[query])
-        rows.append((by_global, by_local, by_geometry))
+        rows.append((by_global, by_local, by_neighbors, by_geometry))
     sizes = [_bytes_of_an_image(os.path.join(folder, name), len(index)) for name in ("exact", "binary_asmk")]
     descriptors = sum(features.descriptors.size * 2 + features.keypoints_yx.nbytes + 8 * len(features)
                       for features in stored.values())  # float16 in shards; scores and scales
-    return dict(zip(("global", "asmk", "geometry"),
-                    zip(np.median(rows, axis=0), [*sizes, descriptors / len(index)])))
+    return dict(zip(("global", "asmk", "neighbors", "geometry"),
+                    zip(np.median(rows, axis=0), [*sizes, 0, descriptors / len(index)])))
 
 
 def main(_: list[str]) -> None:
