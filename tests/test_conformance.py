@@ -25,6 +25,7 @@ import tensorflow as tf
 from delg.exports.extraction_module import ExtractionModule
 from delg.fitting.optimizers import build_optimizer
 from delg.networks import backbone
+from delg.networks.backbones.convnext import build_convnext
 from delg.networks.backbones.vit import build_vit
 from delg.networks.delg import build_delg
 from delg.settings.kinds import BACKBONES
@@ -49,7 +50,8 @@ from vae.training.objective import DayNightObjective
 from vae.weighting.channel_weights import build_weighting
 
 _EVERY_BACKBONE = bool(os.environ.get("EVERY_BACKBONE"))  # set by `make conformance`
-_LARGE = ("dinov2_vitb14", "dinov2_vitl14")  # as the small ones but for their sizes
+# Small ones stand for them, and `tests/delg/networks/` for EfficientNetV2.
+_LARGE = ("dinov2_vitb14", "dinov2_vitl14", "convnext_tiny", "efficientnetv2")
 _LAYER_NORM = r"layer_?norm|_norm\d?$"  # in names of layers
 _BATCH = 4
 _LABELS = np.int32([0, 1, 2, 0])
@@ -142,6 +144,8 @@ MODELS = {
                       (_BATCH, 1, 1, 64)),
     "vision transformer": Model(lambda: build_vit(16, 32, width=8, depth=1, num_heads=2, mlp_dim=8),
                                 _random(32, 32, 3), (_BATCH, 8)),
+    "convnext": Model(lambda: build_convnext("convnext", (1, 1, 2, 1), (4, 6, 8, 10)), _random(32, 45, 3),
+                      (_BATCH, 1, 1, 10)),
     "dinov2": Model(_dinov2, _random(32, 45, 3),
                     {"patch_map": (_BATCH, 2, 3, 16), "class_descriptor": (_BATCH, 16)}),
     **dict(_vae_models()),
@@ -255,7 +259,6 @@ if _EVERY_BACKBONE:
         MODELS[f"hashing on {_name}"] = Model(functools.partial(_hashing_on, _name), _images(),
                                               {"codes": (_BATCH, 16), "features": (_BATCH, _features)})
 
-MODELS["delg on tokens"] = Model(_delg_on_tokens, _images(), _DELG_SHAPES)
 EXPORTS = {  # a module, one of its functions, and arguments
     "delg": (_extraction, "batch",
              {"boxes": (_BATCH, 5, 4), "features": (_BATCH, 5, 4), "scales": (_BATCH, 5),

@@ -6,12 +6,12 @@ Which there are stands in `delg.settings.kinds.BACKBONES`; their records are in 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import numpy as np
 
-from delg.networks.layers import ImageNormalization, PadToEven, Subsampling
+from delg.networks.layers import ImageNormalization, PadToMultiple, Subsampling
 from delg.networks.replica_batch_norm import BatchNormalization
 from delg.networks.weights import keras_files
 from delg.settings.backbones import PUBLISHERS, check_weights, check_width, settled_stride
@@ -66,7 +66,7 @@ class Backbone:
             of any size or without BatchNorm passes over what does not concern it.
         maps: its feature maps; None: it gives one vector per image, of images of one size.
         colours: what images become first; None: the network does that itself, from 0..255.
-        pads_to_even: images get even sides, by zeros below and to the right.
+        side_multiple: sides of images become multiples of this many pixels, by zeros below and to the right.
         has_any_width: whether `width` may be other than 1.
         published: by where ImageNet weights come from, `build` of width 1 with them: imagenet (fetched by
             Keras), package (in a package of its own).
@@ -81,13 +81,29 @@ class Backbone:
     build: Callable[[float, int | None, type], keras.Model]
     maps: Maps | None = None
     colours: Colours | None = None
-    pads_to_even: bool = False
+    side_multiple: int = 1
     has_any_width: bool = False
     published: Mapping[str, Callable[[type], keras.Model]] = dataclasses.field(default_factory=dict)
     load_weights: Callable[[keras.Model, str], None] | None = None
     read_safetensors: Callable[[str, keras.Model], dict[str, list[np.ndarray]]] | None = None
     unfold_batch_norm: Callable[[dict, keras.Model], dict[str, list[np.ndarray]]] | None = None
     weight_file: str = "a weight file"
+
+
+def stacked_field(layers: Iterable[tuple[int, int, int]]) -> tuple[int, int]:
+    """Receptive field, size and padding in pixels, of a cell after some layers.
+
+    Source: https://distill.pub/2019/computing-receptive-fields, equations 2 and 4.
+
+    Args:
+        layers: kernel, stride and padding before the first cell of each, in its cells, the first layer first.
+    """
+    size, padding, stride = 1, 0, 1
+    for kernel, step, before in layers:
+        size += (kernel - 1) * stride
+        padding += before * stride
+        stride *= step
+    return size, padding
 
 
 def receptive_field(name: str, local_stride: int = 0) -> tuple[int, int, int]:
@@ -178,7 +194,7 @@ def _preprocessed(record: Backbone, images):
     if record.colours is None:
         return images
     maps = ImageNormalization(*dataclasses.astuple(record.colours), name="normalization")(images)
-    return PadToEven(name="pad_to_even")(maps) if record.pads_to_even else maps
+    return PadToMultiple(record.side_multiple, name="padding")(maps) if record.side_multiple > 1 else maps
 
 
 def freeze_batch_norm(backbone: keras.Model) -> None:

@@ -41,26 +41,36 @@ class ImageNormalization(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="delg")
-class PadToEven(keras.layers.Layer):
-    """Adds a row of zeros below and a column to the right where a side is odd.
+class PadToMultiple(keras.layers.Layer):
+    """Adds rows of zeros below and columns to the right until sides are multiples of `multiple`.
 
     A convolution of stride 2 with `same` padding pads an even side at its end only but an odd side at both
     ends, which moves every cell by a pixel. After this layer all sides are even and cells stay put. Ours.
+
+    Args:
+        multiple: cells; 2, or where maps of further convolutions must have even sides too a power of it.
 
     Input shape:
         [B, H, W, C].
 
     Output shape:
-        [B, H + H % 2, W + W % 2, C].
+        [B, H, W, C], H and W rounded up to multiples.
     """
 
+    def __init__(self, multiple, **kwargs):
+        super().__init__(**kwargs)
+        self.multiple = multiple
+
     def call(self, maps):
-        shape = tf.shape(maps)
-        return tf.pad(maps, [[0, 0], [0, shape[1] % 2], [0, shape[2] % 2], [0, 0]])
+        missing = -tf.shape(maps)[1:3] % self.multiple
+        return tf.pad(maps, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, channels = input_shape
-        return (batch, height and height + height % 2, width and width + width % 2, channels)
+        batch, *sides, channels = input_shape
+        return (batch, *(side and side + -side % self.multiple for side in sides), channels)
+
+    def get_config(self):
+        return {**super().get_config(), "multiple": self.multiple}
 
 
 @keras.saving.register_keras_serializable(package="delg")

@@ -13,7 +13,7 @@ import math
 import keras
 import numpy as np
 
-from delg.networks.backbone import Backbone, Colours, Maps
+from delg.networks.backbone import Backbone, Colours, Maps, stacked_field
 from delg.networks.weights import package_files
 
 _EPSILON = 1e-3
@@ -117,18 +117,10 @@ def build_efficientnet_lite(name: str, width: float, depth: float, batch_norm: t
 
 
 def _receptive_field(stages: list[_Stage]) -> tuple[int, int]:
-    """Size and padding, pixels, of a cell after that many stages.
-
-    Source: https://distill.pub/2019/computing-receptive-fields, equations 2 and 4.
-    """
+    """Size and padding, pixels, of a cell after that many stages."""
     layers = [(3, 2)] + [(stage.kernel, stage.stride if repeat == 0 else 1)
                          for stage in stages for repeat in range(stage.repeats)]
-    size, padding, stride = 1, 0, 1
-    for kernel, step in layers:
-        size += (kernel - 1) * stride
-        padding += _padding(kernel, step) * stride
-        stride *= step
-    return size, padding
+    return stacked_field([(kernel, stride, _padding(kernel, stride)) for kernel, stride in layers])
 
 
 def layers_from_tensors(tensors: dict[str, np.ndarray], model: keras.Model) -> dict[str, list[np.ndarray]]:

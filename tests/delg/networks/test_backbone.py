@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import sys
 import unittest
@@ -9,8 +10,10 @@ import numpy as np
 from delg.networks import backbone
 from delg.networks.backbones.resnet18 import build_resnet18
 from delg.networks.backbones.vit import build_vit
+from delg.networks.layers import ImageNormalization
 from delg.networks.replica_batch_norm import BatchNormalization
 from delg.settings.kinds import BACKBONES
+from tests.fixtures.fields import check_field
 
 _GREY = {"resnet50": (123.68, 116.779, 103.939), "resnet101": (123.68, 116.779, 103.939),
          "mobilenet_v2": (127.5, 127.5, 127.5),
@@ -78,6 +81,13 @@ class ReceptiveFieldTest(unittest.TestCase):
         size, stride, padding = backbone.receptive_field("resnet50")
         self.assertEqual(backbone.receptive_field("resnet101"), (size + 17 * 32, stride, padding + 17 * 16))
 
+    def test_efficientnetv2_b0(self):
+        model = _backbone("efficientnetv2_b0")
+        for layer in model.get_layer("efficientnetv2_b0").layers:
+            if layer.name.endswith("se_expand"):  # the weights of channels see the whole map
+                layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+        check_field(self, model, "local", backbone.receptive_field("efficientnetv2_b0"))
+
     def test_centres_of_residual_networks_are_multiples_of_the_stride(self):
         for name in ("resnet18", "resnet50", "resnet101"):
             size, _, padding = backbone.receptive_field(name)
@@ -114,6 +124,19 @@ class BuildBackboneTest(unittest.TestCase):
         images = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3)).astype(np.float32)
         expected = original(keras.applications.mobilenet_v2.preprocess_input(images.copy()))
         np.testing.assert_allclose(model(images)["global"], expected, rtol=1e-4, atol=1e-5)
+
+    def test_efficientnetv2_b0_with_its_preprocessing_equals_keras_applications(self):
+        model = _backbone("efficientnetv2_b0")
+        original = keras.applications.EfficientNetV2B0(include_top=False, weights=None,
+                                                       input_shape=(None, None, 3))
+        original.set_weights(model.get_weights())
+        images = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3)).astype(np.float32)
+        np.testing.assert_allclose(model(images)["global"], original(images), atol=1e-4)
+
+    def test_efficientnetv2_s_takes_colours_from_minus_1_to_1(self):
+        colours = BACKBONES["efficientnetv2_s"].colours
+        ends = ImageNormalization(*dataclasses.astuple(colours))(np.float32([[[[0, 128, 256]]]]))
+        np.testing.assert_array_equal(ends, [[[[-1, 0, 1]]]])
 
     def test_resnet50_preprocesses_as_keras_applications(self):
         model = keras.Model(*(lambda model: (model.input, model.get_layer("normalization").output))(
@@ -154,5 +177,5 @@ class BuildBackboneTest(unittest.TestCase):
 
     def test_says_that_resnet18_has_no_published_weights(self):
         with self.assertRaisesRegex(ValueError, "of resnet18 must be none or a weight file; Keras "
-                                    "has weights of resnet50, resnet101, mobilenet_v2. Received: .*imagenet"):
+                                    "has weights of resnet50, .*, efficientnetv2_s. Received: .*imagenet"):
             backbone.build_backbone("resnet18", weights="imagenet")

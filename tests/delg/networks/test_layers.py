@@ -124,8 +124,9 @@ class SmallLayersTest(unittest.TestCase):
         self.assertEqual((padded.shape, float(tf.reduce_sum(padded))), ((1, 4, 6, 1), 18.0))
 
     def test_padding_makes_odd_sides_even(self):
-        self.assertEqual(layers.PadToEven()(tf.ones([1, 3, 4, 1])).shape, (1, 4, 4, 1))
-        self.assertEqual(float(tf.reduce_sum(layers.PadToEven()(tf.ones([1, 3, 3, 1])))), 9.0)
+        self.assertEqual(layers.PadToMultiple(2)(tf.ones([1, 3, 4, 1])).shape, (1, 4, 4, 1))
+        self.assertEqual(float(tf.reduce_sum(layers.PadToMultiple(2)(tf.ones([1, 3, 3, 1])))), 9.0)
+        self.assertEqual(layers.PadToMultiple(16)(tf.ones([1, 17, 16, 1])).shape, (1, 32, 16, 1))
 
     def test_subsampling_keeps_first_cell(self):
         maps = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
