@@ -40,8 +40,8 @@ def main(_: list[str]) -> None:
     if config.verdict:
         verdict.load_verdict(config.verdict)  # before the work
     finding.check_queries(config.query, config.box)
-    # Keras loads pandas where it is, for tables to train on: a third of a second of every query.
-    with lazy_module.absent("pandas"), collection.opened(
+    # Keras loads both where they are, to train on tables and turned images: half a second of every query.
+    with lazy_module.absent("pandas", "scipy"), collection.opened(
             config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
         findings = finding.find_images(photos, config.query, config.box, config.num_hits, search,
                                        config.verdict)

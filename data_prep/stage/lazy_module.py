@@ -24,13 +24,12 @@ class LazyModule:
 
 
 @contextlib.contextmanager
-def absent(name: str) -> Iterator[None]:
-    """Lets imports of a module fail in the block, as if it were not there, unless it is loaded already."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None
+def absent(*names: str) -> Iterator[None]:
+    """Lets imports of modules fail in the block, as if they were not there; not of those loaded already."""
+    kept_out = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(kept_out))
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in kept_out:
+            del sys.modules[name]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.special
 
 from data_prep.stage.lazy_module import LazyModule
 
-optimize = LazyModule("scipy.optimize")
+optimize = LazyModule("scipy.optimize")  # a sixth of a second, which only fitting needs
 
 
 def probabilities(inputs: np.ndarray, weights: np.ndarray, bias: float) -> np.ndarray:
     """1 / (1 + exp(-(inputs @ weights + bias))): float64 [N]."""
-    return scipy.special.expit(np.asarray(inputs, np.float64) @ weights + bias)
+    return _logistic(np.asarray(inputs, np.float64) @ weights + bias)
+
+
+def _logistic(logits: np.ndarray) -> np.ndarray:
+    return (1 + np.tanh(logits / 2)) / 2  # exp would overflow
 
 
 def fit(inputs: np.ndarray, labels: np.ndarray, l2: float = 1.0,
@@ -45,7 +48,7 @@ def fit(inputs: np.ndarray, labels: np.ndarray, l2: float = 1.0,
 
     def loss(solution: np.ndarray) -> tuple[float, np.ndarray]:
         weights, logits = solution[:-1], inputs @ solution[:-1] + solution[-1]
-        errors = counts * (scipy.special.expit(logits) - targets)
+        errors = counts * (_logistic(logits) - targets)
         likelihood = counts @ (np.logaddexp(0, logits) - targets * logits)
         return (likelihood + l2 / 2 * weights @ weights,
                 np.append(inputs.T @ errors + l2 * weights, errors.sum()))
