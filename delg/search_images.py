@@ -68,6 +68,7 @@ def main(_: list[str]) -> None:
         f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
         f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "
         f"in {_OUTPUT.value}.",
+        f"python -m delg.list_results --ranking={_OUTPUT.value} --output=results.csv" if query_images else
         f"python -m delg.evaluate --ranking={_OUTPUT.value} --ground_truth=SHARDS/dataset.json "
         "--output=metrics.json")
 

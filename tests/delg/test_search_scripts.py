@@ -64,6 +64,8 @@ class SearchScriptsTest(unittest.TestCase):
         one = str(self.folder / "photos/1.png")
         found = self.search(query_images=one)
         self.assertEqual((found.query_ids, found.index_ids[found.ranks[0, 0]]), ([one], "1.png"))
+        finished = self.run_search(query_images=one, saved_model=self.saved_model)
+        self.assertRegex(finished.stdout, "next: python -m delg.list_results --ranking=.*ranking.h5 ")
 
     def test_queries_are_features_or_images_with_a_model(self):
         self.add_photos()
