@@ -168,16 +168,18 @@ class ImageDescriber:
 
 
 def _for_model(config: ExtractConfig, model: ExportedModel, saved_model: str) -> ExtractConfig:
-    """The settings without the scales of what the model does not give."""
+    """The settings without the scales of what the model does not give, or does not let choose."""
     global_scales = config.global_scales if model.has_global else ()
     local_scales = config.local_scales if model.has_local else ()
     if not global_scales and not local_scales:
         raise ValueError(f"{saved_model} gives {'global' if model.has_global else 'local'} features alone: "
                          f"they need scales. Received: global_scales={config.global_scales}, "
                          f"local_scales={config.local_scales}.")
-    if not model.takes_scales and global_scales != (1.0,):
-        raise ValueError(f"{saved_model} has its scales inside: `global_scales` must be 1. "
-                         f"Received: {global_scales}.")
+    if not model.takes_scales:
+        if 1.0 not in global_scales:
+            raise ValueError(f"{saved_model} has its scales inside: `global_scales` must have 1, which "
+                             f"stands for them. Received: {global_scales}.")
+        global_scales = (1.0,)
     return dataclasses.replace(config, global_scales=global_scales, local_scales=local_scales)
 
 

@@ -139,6 +139,10 @@ class ForeignModelTest(unittest.TestCase):
             self.extract("tf1", "local", score_threshold=None)
         self.assertEqual(self.extract("tf1", "global", score_threshold=None).config["score_threshold"], None)
 
+    def test_scales_inside_a_model_count_as_scale_1(self):
+        default = ImageDescriber(self.path("tf2", "fixed"), ExtractConfig()).settings
+        self.assertEqual((default["global_scales"], default["local_scales"]), ([1.0], []))
+
     def test_refuses_scales_that_do_not_go_with_the_model(self):
         for kind, settings, said in (
                 ("global", {"global_scales": ()}, "tf2-global gives global features alone: they need scales"),
