@@ -145,6 +145,16 @@ def describe_folder(describer: ImageDescriber, images_dir: str, features_dir: st
                            shard_of)
 
 
+def remove_damaged(features_dir: str) -> None:
+    """Removes shards of a folder that cannot be opened, with a warning, so that they are made again."""
+    for path in glob.glob(os.path.join(glob.escape(features_dir), "photos-*.h5")):
+        try:
+            shards.read_shard_attributes(path)
+        except ValueError as error:
+            logging.warning("Its photographs are described again: %s", error)
+            os.remove(path)
+
+
 def _read_stored(describer: ImageDescriber, images_dir: str, features_dir: str,
                  found: Mapping[str, ImageFile]) -> list[_Shard]:
     claimed: set[str] = set()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from absl import logging
 
 from data_prep.stage import files, lock
-from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
+from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files, remove_damaged
 from delg.features.late_describer import LateDescriber, describer_like
 from delg.photos.indexing import load_whole, update_indexes
 from delg.settings.extraction import ExtractConfig
@@ -94,9 +94,10 @@ def opened(images_dir: str, work_dir: str, saved_model: str, config: ExtractConf
     """
     find_image_files(images_dir)  # before anything is made
     os.makedirs(work_dir, exist_ok=True)
-    with lock.alone_in(work_dir, "work_dir", "used"):
+    features_dir = os.path.join(work_dir, "features")
+    with lock.alone_in(work_dir, "work_dir", "used"), _naming_the_way_out(features_dir):
         _check_same_photographs(images_dir, work_dir)
-        features_dir = os.path.join(work_dir, "features")
+        remove_damaged(features_dir)
         describer = describer_like(saved_model or _default_model(work_dir), config, features_dir)
         folder = describe_folder(describer, images_dir, features_dir, config.max_bad_fraction)
         if not folder.path_of:
@@ -107,6 +108,17 @@ def opened(images_dir: str, work_dir: str, saved_model: str, config: ExtractConf
         collection = Collection(images_dir, work_dir, describer, folder)
         _index(collection)
         yield collection
+
+
+@contextlib.contextmanager
+def _naming_the_way_out(features_dir: str) -> Iterator[None]:
+    """Says what to do about a feature shard whose damage shows when its features are read."""
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith(f"{features_dir}{os.sep}photos-") and "It cannot be read" in str(error):
+            raise ValueError(f"{error} Remove it: its photographs are described again.") from error
+        raise
 
 
 def _default_model(work_dir: str) -> str:

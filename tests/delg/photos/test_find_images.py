@@ -11,6 +11,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import h5py
 import numpy as np
 
 from data_prep.stage import files
@@ -19,7 +20,7 @@ from delg.features import folder_features, shards
 from delg.photos import finding
 from delg.search import retrieval
 from delg.settings.extraction import ExtractConfig
-from tests.fixtures import photographs, scripts
+from tests.fixtures import foreign_models, photographs, scripts
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
 
 SHIFT_YX = (8, 12)  # pixels, of the second photograph of a wall
@@ -232,6 +233,29 @@ class FindImagesTest(unittest.TestCase):
             self.assertEqual(self.find(query=self.photos / "again.png"), expected)
             shutil.rmtree(work_dir / name)
             self.assertEqual(self.find(query=self.photos / "again.png"), expected)
+
+    def test_damaged_features_are_described_again(self):
+        expected = self.find(query=self.photos / "again.png")
+        (shard,) = (self.folder / "photos.found/features").glob("*.h5")
+        shard.write_bytes(shard.read_bytes()[:-100])
+        with self.assertLogs("absl", "WARNING") as logs:
+            found = self.find(query=self.photos / "again.png")
+        self.assertRegex(" ".join(logs.output), "described again: .*photos-.*h5")
+        self.assertEqual(found, expected)
+        with h5py.File(shard) as file:
+            place = file["scales"].id.get_chunk_info(0).byte_offset
+        with open(shard, "r+b") as file:
+            file.seek(place)
+            file.write(b"\x99" * 8)
+        self.fails("photos-.*h5 must be .* Remove it: its photographs are described again",
+                   query=self.photos / "again.png")
+
+    def test_a_model_with_global_descriptors_and_scales_of_its_own_serves(self):
+        model, query = self.folder / "fixed", self.photos / "again.png"
+        foreign_models.save_tf2(str(model), "fixed")
+        (answer,) = self.find(query=query, saved_model=model, work_dir=self.folder / "work",
+                              max_num_features=(), score_threshold=(), min_inliers=())["queries"]
+        self.assertEqual([hit["num_inliers"] for hit in answer["hits"]], [-1] * 4)
 
     def test_the_floor_is_found_once(self):
         query = self.photos / "trip/wall0.png"
