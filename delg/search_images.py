@@ -41,7 +41,7 @@ _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
 _CALIBRATION = flags.DEFINE_string(
     "calibration", "", "File of delg.fit_verification: sets inlier_weight, local_weight, "
-    "expand_query and min_inliers.")
+    "neighbor_weight, expand_query and min_inliers.")
 _search_config = config_flags.define_flags(SearchConfig)
 
 

@@ -8,7 +8,8 @@ extraction that it holds for.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import GLOBAL_DESCRIPTORS, VERIFIERS
 from delg.settings.search import SearchConfig
 
-CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight", "local_weight")
+CHOSEN_SETTINGS = ("min_inliers", "expand_query", "inlier_weight", "local_weight", "neighbor_weight")
+_FACTORS = {"local_weight": (1, 0.5, 2, 0), "neighbor_weight": (1, 0)}  # that weights of a sum are tried by
 PROTOCOLS = ("medium", "hard")
 _FEW_QUERIES = 20  # fewer hardly tell candidates apart
 # What a search may set otherwise than the validation did. The order is always that of similarity and inliers.
@@ -36,26 +38,29 @@ _FREE_SETTINGS = ("num_neighbors", "num_rerank", "final_order", "seed", *CHOSEN_
 
 
 def candidates(min_inliers: int, calibrated: bool, may_expand: bool = True,
-               local_weight: float | None = None) -> list[dict[str, Any]]:
+               weights: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
     """What is tried, in order of preference; chosen.
 
     The first changes nothing, as if nothing were verified; then the default comes, and what is less like it,
-    at last without local features and the similarity alone. The floor is as it was, or half of it, what
+    at last without what is summed, and the similarity alone. The floor is as it was, or half of it, what
     chance brings.
 
     Args:
         min_inliers: the floor of the validation.
         calibrated: whether the search found it; then 0 stands for it, so that the next one finds its own.
         may_expand: whether queries can be expanded; not where an index ranks by local features.
-        local_weight: of the similarity of local features, as it was; None: these are not summed.
+        weights: of the summands beside the similarity, as they were: local_weight, neighbor_weight; None:
+            there are none.
     """
-    factors = () if local_weight is None else (1, 0.5, 2, 0)
-    tried = [{"min_inliers": floor, "expand_query": expand_query, "inlier_weight": weight, **local}
-             for local in [{"local_weight": factor * local_weight} for factor in factors] or [{}]
+    weights = weights or {}
+    sums = [dict(zip(weights, scaled)) for scaled in itertools.product(
+        *([factor * weight for factor in _FACTORS[name]] for name, weight in weights.items()))]
+    tried = [{"min_inliers": floor, "expand_query": expand_query, "inlier_weight": weight, **summands}
+             for summands in sums
              for floor in (0 if calibrated else min_inliers, max(1, min_inliers // 2))
              for expand_query in (False, True)[:1 + may_expand] for weight in (0.2, 0.1, 0.5, 0.05, 1.0)]
     unchanged = {**tried[0], "inlier_weight": 0.0}
-    return [unchanged, *tried, *([{**unchanged, "local_weight": 0.0}] if factors else [])]
+    return [unchanged, *tried, *([{**unchanged, **dict.fromkeys(weights, 0.0)}] if weights else [])]
 
 
 def fit(ranking_path: str, ground_truth_path: str, query_features: str,
@@ -86,9 +91,12 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
         features = images.config
         refuse_other_images(ranking, queries, images)
     by = ranking.config.get("ranked_by", GLOBAL_DESCRIPTORS)
-    has_local = ranking.local_similarities is not None
+    config, has_local = ranking.search_config, ranking.local_similarities is not None
+    weights = {name: getattr(config, name) for name, array in (
+        ("local_weight", ranking.local_similarities), ("neighbor_weight", ranking.overlaps))
+        if array is not None and config.counts("global")}
     tried = candidates(ranking.config["min_inliers"], ranking.config["min_inliers_calibrated"],
-                       by == GLOBAL_DESCRIPTORS, ranking.search_config.local_weight if has_local else None)
+                       by == GLOBAL_DESCRIPTORS and config.counts("global"), weights)
     average_precision = []
     for ranks in _orders(ranking, tried, query_descriptors, index_descriptors):
         scores = evaluation.score_ranks(ranking, truth, ranks, ranking_path, ground_truth_path)

@@ -99,6 +99,12 @@ class CalibrationTest(unittest.TestCase):
         self.assertEqual(default, {**first, "inlier_weight": 0.2})
         self.assertEqual({candidate["min_inliers"] for candidate in others}, {0, 15})
 
+    def test_every_summand_may_be_left_out(self):
+        both = calibration.candidates(30, True, weights={"local_weight": 4.0, "neighbor_weight": 0.2})
+        names = ("local_weight", "neighbor_weight", "inlier_weight")
+        self.assertEqual([tuple(both[place][name] for name in names) for place in (0, 1, -2, -1)],
+                         [(4, 0.2, 0), (4, 0.2, 0.2), (0, 0, 1), (0, 0, 0)])
+
     def test_a_search_may_verify_more_and_keep_fewer(self):
         config = dataclasses.replace(CONFIG, num_rerank=5, num_neighbors=8)
         found = calibration.apply(self.written(expand_query=True), config, self.images, self.index_dir)
@@ -129,6 +135,7 @@ class CalibrationTest(unittest.TestCase):
         rows = fitted["validation"]["candidates"]
         self.assertEqual({row["local_weight"] for row in rows}, {4.0, 2.0, 8.0, 0.0})
         self.assertEqual((rows[-1]["local_weight"], rows[-1]["inlier_weight"]), (0, 0))
+        self.assertNotIn("neighbor_weight", fitted)
         arguments = self.written(**fitted), CONFIG, self.images, self.index_dir
         self.assertEqual(calibration.apply(*arguments, local_index_dir).local_weight, fitted["local_weight"])
         with self.assertRaisesRegex(ValueError, "for sums_local=True, False here"):
