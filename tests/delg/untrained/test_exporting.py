@@ -5,14 +5,17 @@ from unittest import mock
 import keras
 import numpy as np
 
+from delg.exports.extraction_module import ExtractionModule
 from delg.exports.loading import ExportedModel
+from delg.networks.backbone import receptive_field
+from delg.networks.batch_norm_folding import fold_batch_norm
 from delg.networks.delg import build_delg
 from delg.settings.model import ModelConfig
 from delg.settings.untrained import UntrainedConfig
 from delg.untrained import heads
 from delg.untrained.exporting import export_untrained
 from delg.untrained.network import build_untrained
-from tests.fixtures import photographs, scripts, tiny_backbone
+from tests.fixtures import dinov2_reference, photographs, scripts, tiny_backbone
 from tests.fixtures.temporary_files import FilesTest
 
 setUpModule = tiny_backbone.use
@@ -69,6 +72,22 @@ class ExportTest(FilesTest):
         written = os.stat(os.path.join(export_dir, "saved_model.pb")).st_mtime_ns
         self.assertEqual(export_untrained(CONFIG, weights, export_dir, folder), config)
         self.assertEqual(os.stat(os.path.join(export_dir, "saved_model.pb")).st_mtime_ns, written)
+
+    def test_local_features_of_dinov2_are_its_patches(self):
+        weights = self.path("dinov2.safetensors")
+        dinov2_reference.write_weights(weights)
+        with tiny_backbone.in_place_of_dinov2():
+            model = build_untrained(UntrainedConfig("dinov2_vits14", local_dim=8), weights)
+        image = photographs.pixels(61, 100, 9)  # 4 x 7 patches
+        module = ExtractionModule(fold_batch_norm(model), receptive_field("dinov2_vits14"))
+        found = module.extract(image, [1.0], 1000, 0.0, [0])
+        expected = model(image[None])
+        np.testing.assert_allclose(found["global_descriptors"], expected["global_descriptor"], atol=1e-5)
+        np.testing.assert_allclose(found["scores"][:, 0],
+                                   np.sort(np.ravel(expected["attention_scores"]))[::-1], rtol=1e-5)
+        centres = (found["boxes"].numpy()[:, :2] + found["boxes"].numpy()[:, 2:]) / 2
+        self.assertEqual(set(map(tuple, centres)), {(14 * row + 6.5, 14 * column + 6.5)
+                                                    for row in range(4) for column in range(7)})
 
     def test_projected_features_are_centred_and_even(self):
         keras.utils.set_random_seed(0)

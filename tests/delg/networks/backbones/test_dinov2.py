@@ -3,36 +3,24 @@ import tempfile
 import unittest
 
 import numpy as np
-import safetensors.numpy
 
 from delg.networks import backbone
 from delg.settings.untrained import UntrainedConfig
+from tests.fixtures import dinov2_reference
 from tests.fixtures.make_dinov2_tiny import SIZES, pattern_image
 from tests.fixtures.tiny_backbone import in_place_of_dinov2
 
-_REFERENCE = os.path.join(os.path.dirname(__file__), *[os.pardir] * 3, "fixtures", "dinov2_tiny.npz")
 _NAMES = {"plain": "dinov2_vits14", "registers": "dinov2_vits14_reg"}
 
 
 class Dinov2Test(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        with np.load(_REFERENCE) as file:
-            cls.reference = {name: file[name] for name in file.files}
-
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = os.path.join(folder.name, "model.safetensors")
 
     def _write(self, name, **changes):
-        tensors = {key.partition(":")[2]: value for key, value in self.reference.items()
-                   if key.startswith("tensor:")}
-        if name == "plain":
-            del tensors["embeddings.register_tokens"]
-        tensors.update(changes)
-        safetensors.numpy.save_file({key: value for key, value in tensors.items() if value is not None},
-                                    self.path)
+        dinov2_reference.write_weights(self.path, name == "registers", **changes)
 
     def _build(self, name):
         with in_place_of_dinov2():
@@ -44,7 +32,7 @@ class Dinov2Test(unittest.TestCase):
             model = self._build(name)
             for height, width in SIZES:
                 with self.subTest(model=name, height=height, width=width):
-                    expected = self.reference[f"{name}:{height}x{width}"]
+                    expected = dinov2_reference.arrays()[f"{name}:{height}x{width}"]
                     found = model(pattern_image(height, width)[None])
                     rows, columns = height // 14, width // 14
                     self.assertEqual(found["local"].shape, (1, rows, columns, 16))
@@ -78,7 +66,7 @@ class Dinov2Test(unittest.TestCase):
                  r"does not fit layer 'block1_attention' of dinov2_.* Expected .*\(16, 16\).*\(15, 16\)"),
                 ({"embeddings.position_embeddings": np.zeros((1, 50, 16), np.float32)},
                  r"does not fit layer 'position' .*Expected shapes: \[\(1, 26, 16\)\]. Found: .*50"),
-                ({"embeddings.register_tokens": self.reference["tensor:embeddings.register_tokens"]},
+                ({"embeddings.register_tokens": np.zeros((1, 4, 16), np.float32)},
                  "no place for the tensor embeddings.register_tokens. Found: 1 such")):
             self._write("plain", **changes)
             with self.assertRaisesRegex(ValueError, message):
