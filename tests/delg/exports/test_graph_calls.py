@@ -1,11 +1,16 @@
 """delg.exports.graph_calls: functions rewritten as asked for, in these calls alone."""
 
+import os
+import tempfile
 import unittest
 
 import numpy as np
 import tensorflow as tf
 
 from delg.exports import graph_calls, reduced_precision
+from delg.networks.backbone import build_backbone
+from tests.fixtures import dinov2_reference, lean
+from tests.fixtures.tiny_backbone import in_place_of_dinov2
 
 
 class RewrittenTest(unittest.TestCase):
@@ -42,6 +47,24 @@ class RewrittenTest(unittest.TestCase):
             self.assertLess(error, 0.05)
             self.assertGreater(error, 2.0**-12)  # float32 alone would err by some 2**-22
         np.testing.assert_allclose(self.function(self.maps)["result"], self.expected, rtol=0, atol=1e-4)
+
+
+class TokensTest(unittest.TestCase):
+    @unittest.skipUnless(reduced_precision.has_bfloat16(), "This processor has no bfloat16.")
+    @lean.graphs_are_rewritten()
+    def test_a_vision_transformer_bears_bfloat16(self):
+        with tempfile.TemporaryDirectory() as folder, in_place_of_dinov2():
+            path = os.path.join(folder, "dinov2.safetensors")
+            dinov2_reference.write_weights(path)
+            model = build_backbone("dinov2_vits14", weights=path)
+        image, names = tf.constant(reduced_precision.probe_image(112)[np.newaxis]), ["local", "class_token"]
+        function = tf.function(lambda images: [model(images)[name] for name in names])
+        function = function.get_concrete_function(image)
+        found = graph_calls.rewritten(function, ["images"], names, in_bfloat16=True)({"images": image})
+        for name, expected in zip(names, function(image)):
+            self.assertTrue(np.any(found[name] != expected))
+            cosines = reduced_precision.cosines(np.float64(expected), np.float64(found[name]))
+            self.assertGreater(cosines.mean(), reduced_precision.LEAST_COSINE)
 
 
 if __name__ == "__main__":
