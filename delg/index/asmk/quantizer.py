@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -76,25 +76,39 @@ def quantize(descriptors: np.ndarray, codebook: np.ndarray, num_assignments: int
 class CellQuantizer:
     """Nearest codewords as `quantize` finds them, but among those of the eight nearest cells.
 
+    One product of matrices a cell, over all descriptors that are near it: the more at once, the faster.
+
     Args:
         codebook: float32, [K, d].
         cells: float32, [C, d].
     """
 
     def __init__(self, codebook: np.ndarray, cells: np.ndarray):
-        self._cells = faiss.IndexFlatL2(cells.shape[1])
-        self._cells.add(cells)
-        self._lists = faiss.IndexIVFFlat(self._cells, cells.shape[1], len(cells))
-        self._lists.nprobe = _PROBED_CELLS
-        self._lists.is_trained = True
-        self._lists.add(codebook)
+        self._cells = cells
+        cell_of = quantize(codebook, cells)[:, 0]
+        self._words = np.argsort(cell_of, kind="stable")  # cell by cell
+        self._codewords = codebook[self._words]
+        self._starts = np.searchsorted(cell_of[self._words], np.arange(len(cells) + 1))
 
     def __call__(self, descriptors: np.ndarray, codebook: np.ndarray, num_assignments: int = 1) -> np.ndarray:
-        found = self._lists.search(descriptors, min(num_assignments, len(codebook)))[1]
-        too_few = (found < 0).any(axis=1)  # codewords in the cells looked through
+        wanted = min(num_assignments, len(codebook))
+        probed = quantize(descriptors, self._cells, _PROBED_CELLS)
+        distances = np.full((probed.size, wanted), np.inf, np.float32)
+        words = np.full((probed.size, wanted), -1, np.int64)
+        order = np.argsort(probed, axis=None, kind="stable")
+        bounds = np.searchsorted(probed.ravel()[order], np.arange(len(self._cells) + 1))
+        for cell in np.flatnonzero(np.diff(bounds) * np.diff(self._starts)):
+            asked, members = order[slice(*bounds[cell:cell + 2])], slice(*self._starts[cell:cell + 2])
+            found = faiss.knn(descriptors[asked // probed.shape[1]], self._codewords[members],
+                              int(min(wanted, members.stop - members.start)))
+            distances[asked, :found[0].shape[1]] = found[0]
+            words[asked, :found[0].shape[1]] = self._words[members][found[1]]
+        distances, words = (array.reshape(len(descriptors), -1) for array in (distances, words))
+        words = np.take_along_axis(words, np.argsort(distances, axis=1, kind="stable")[:, :wanted], axis=1)
+        too_few = (words < 0).any(axis=1)  # codewords in the cells looked through
         if too_few.any():
-            found[too_few] = quantize(descriptors[too_few], codebook, num_assignments)
-        return found
+            words[too_few] = quantize(descriptors[too_few], codebook, num_assignments)
+        return words
 
 
 def aggregate(descriptors: np.ndarray, codebook: np.ndarray, num_assignments: int = 1,
@@ -117,7 +131,12 @@ def aggregate(descriptors: np.ndarray, codebook: np.ndarray, num_assignments: in
     descriptors = np.ascontiguousarray(descriptors, np.float32).reshape(-1, codebook.shape[1])
     if not len(descriptors):
         return np.empty(0, np.int32), descriptors
-    nearest = find_nearest(descriptors, codebook, num_assignments)
+    return _sum_residuals(descriptors, codebook, find_nearest(descriptors, codebook, num_assignments))
+
+
+def _sum_residuals(descriptors: np.ndarray, codebook: np.ndarray,
+                   nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `aggregate` gives, of at least one descriptor whose codewords int64 [n, .] are known."""
     order = np.argsort(nearest, axis=None, kind="stable")
     words, starts = np.unique(nearest.ravel()[order], return_index=True)
     residuals = np.add.reduceat(descriptors[order // nearest.shape[1]] - codebook[nearest.ravel()[order]],
@@ -145,6 +164,21 @@ class Quantizer:
         """Codewords int32 [W] and stored residuals [W, .] of descriptors float32 [n, d]."""
         words, residuals = aggregate(descriptors, self.codebook, 1, self._find_nearest)
         return words, self.kernel.encode(residuals)
+
+    def aggregate_images(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`aggregate_image` of several, whose codewords are found at once where there are cells."""
+        if self._find_nearest is quantize or not sum(map(len, images)):
+            return [self.aggregate_image(descriptors) for descriptors in images]
+        together = np.concatenate([of_image.reshape(-1, self.codebook.shape[1]) for of_image in images])
+        together = np.ascontiguousarray(together, np.float32)
+        nearest = self._find_nearest(together, self.codebook)
+        bounds = np.cumsum([0, *map(len, images)])
+        found = []
+        for first, last in zip(bounds, bounds[1:]):
+            words, residuals = (_sum_residuals(together[first:last], self.codebook, nearest[first:last])
+                                if last > first else aggregate(together[:0], self.codebook))
+            found.append((words, self.kernel.encode(residuals)))
+        return found
 
     def aggregate_query(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same of a query, whose descriptors belong to several codewords each."""

@@ -5,6 +5,8 @@ Local features are read image by image, so memory stays bounded.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from absl import logging
 
@@ -15,7 +17,8 @@ from delg.index.exact import one_thread_each
 from delg.index.files import IndexWriter
 
 _SEGMENT_BYTES = 2**30  # of residuals or codes collected before they are written
-_BATCH_IMAGES = 64  # whose local descriptors are in memory at once
+_BATCH_IMAGES = 256  # whose local descriptors are in memory at once
+_IMAGES_AT_ONCE = 32  # whose codewords are found together
 _OTHER_SETTINGS = ("global_scales", "whitening", "local_dtype", "recoded_from",
                    "max_bad_fraction")  # not of local descriptors
 
@@ -51,7 +54,10 @@ class SegmentWriter:
                 admission.admit([images.ids[row] for row in rows], dimension=local[0].shape[1],
                                 fingerprint=images.config.get("fingerprint", ""), features=settings)
                 with one_thread_each(max(map(len, local))) as threads:
-                    waiting.extend(threads.map(self._quantizer.aggregate_image, local))
+                    parts = [local[start:start + _IMAGES_AT_ONCE]
+                             for start in range(0, len(local), _IMAGES_AT_ONCE)]
+                    waiting.extend(itertools.chain.from_iterable(
+                        threads.map(self._quantizer.aggregate_images, parts)))
                 num_bytes += sum(residuals.nbytes for _, residuals in waiting[-len(rows):])
                 if num_bytes >= _SEGMENT_BYTES:
                     self._write(waiting)

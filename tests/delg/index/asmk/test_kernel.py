@@ -81,6 +81,11 @@ class AsmkTest(unittest.TestCase):
         expected = quantizer.quantize(points, codebook, 3)
         self.assertGreater(np.mean(find(points, codebook, 3)[:, 0] == expected[:, 0]), 0.99)
         self.assertGreater(np.mean(find(points, codebook, 3) == expected), 0.95)
+        images = [points[:40], points[:0], points[40:100]]
+        whole = quantizer.Quantizer(codebook, SignKernel(3, 0, 4), 1, cells)
+        for found, descriptors in zip(whole.aggregate_images(images), images):
+            for array, expected_array in zip(found, whole.aggregate_image(descriptors)):
+                np.testing.assert_array_equal(array, expected_array)
         np.testing.assert_array_equal(find(points[:2], codebook, 2000),  # more than eight cells have
                                       quantizer.quantize(points[:2], codebook, 2000))
 
