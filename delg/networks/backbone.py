@@ -89,6 +89,11 @@ class Backbone:
     unfold_batch_norm: Callable[[dict, keras.Model], dict[str, list[np.ndarray]]] | None = None
     weight_file: str = "a weight file"
 
+    @property
+    def has_top(self) -> bool:
+        """Whether layers lie between the local map and the global one; in Vision Transformers none do."""
+        return self.maps is not None and self.maps.deep != self.maps.local
+
 
 def stacked_field(layers: Iterable[tuple[int, int, int]]) -> tuple[int, int]:
     """Receptive field, size and padding in pixels, of a cell after some layers.

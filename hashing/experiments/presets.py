@@ -40,7 +40,7 @@ def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: i
         seed: of everything random.
     """
     shared = {**_UNSET, **network, "seed": seed}
-    best = _BEST if BACKBONES[network["backbone"]].maps is not None else {**_BEST, "top_steps": 0}
+    best = _BEST if BACKBONES[network["backbone"]].has_top else {**_BEST, "top_steps": 0}
     return Experiment(
         output_dir, "Binary codes on photographs",
         BuildConfig("folder", data_dir, "shards", seed=seed, **_SPLITS),

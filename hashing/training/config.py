@@ -111,9 +111,10 @@ class TrainConfig(BackboneFitConfig):
         require(self.num_steps + self.head_steps + self.top_steps > 0,
                 "One of `num_steps`, `head_steps` and `top_steps` must be above 0.",
                 num_steps=self.num_steps, head_steps=self.head_steps, top_steps=self.top_steps)
-        require(not self.top_steps or BACKBONES[self.backbone].maps is not None
+        require(not self.top_steps or BACKBONES[self.backbone].has_top
                 and self.backbone_learning_rate_factor > 0,
-                "`top_steps` needs a backbone with a local map and `backbone_learning_rate_factor` above 0.",
+                "`top_steps` needs a backbone with layers behind its local map, which Vision Transformers do "
+                "not have, and `backbone_learning_rate_factor` above 0.",
                 top_steps=self.top_steps, backbone=self.backbone,
                 backbone_learning_rate_factor=self.backbone_learning_rate_factor)
         check_warmup(self.schedule, self.warmup_steps, self.num_steps)

@@ -100,7 +100,7 @@ class RunTest(_ChainTest):
 
 class PhotographsTest(unittest.TestCase):
     def test_a_vision_transformer_has_no_top_to_train(self):
-        for backbone, has_top in (("mobilenet_v2", True), ("vit_b32", False)):
+        for backbone, has_top in (("mobilenet_v2", True), ("vit_b32", False), ("dinov2_vits14", False)):
             network = {**_NETWORK, "backbone": backbone}
             trained = presets.photographs("out", "data", network).trained
             self.assertEqual(trained["best"].top_steps > 0, has_top)
