@@ -18,6 +18,8 @@ __getattr__ = PublicNames(__name__, {
     "build_index": "delg.index.building:build_index",
     "update_index": "delg.index.building:update_index",
     "load_index": "delg.index.building:load_index",
+    "TrainRerankerConfig": "delg.settings.reranking:TrainRerankerConfig",
+    "train_reranker": "delg.reranking.loop:train",
     "SearchConfig": "delg.settings.search:SearchConfig",
     "search_images": "delg.search.retrieval:search",
     "read_ranking": "delg.scores.ranking:read_ranking",

@@ -28,8 +28,13 @@ from delg.networks import backbone
 from delg.networks.backbones.convnext import build_convnext
 from delg.networks.backbones.vit import build_vit
 from delg.networks.delg import build_delg
-from delg.settings.kinds import BACKBONES
+from delg.reranking.export import PairModule
+from delg.reranking.loop import compile_reranker
+from delg.reranking.network import build_reranker
+from delg.reranking.pair_inputs import input_specs
+from delg.settings.kinds import BACKBONES, PAIR_TOKENS
 from delg.settings.model import ModelConfig
+from delg.settings.reranking import RerankerConfig, TrainRerankerConfig
 from delg.settings.training import TrainConfig
 from delg.training.objective import compile_delg, freeze, with_targets
 from hashing.codes.code_module import CodeModule
@@ -86,6 +91,8 @@ _DELG = ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_d
 _DELG_SHAPES = {"global_descriptor": (_BATCH, 6), "global_cosines": (_BATCH, 3),
                 "attention_logits": (_BATCH, 3), "attention_scores": (_BATCH, 2, 2, 1),
                 "local_descriptors": (_BATCH, 2, 2, 4), "reconstruction_error": (_BATCH,)}
+_RERANKERS = {tokens: RerankerConfig(8, tokens, num_features=6, num_matches=5, width=8, num_heads=2, depth=1)
+              for tokens in PAIR_TOKENS}
 _HASHING = HashingConfig(backbone="resnet18", width=0.125, image_size=32, code_size=16, code_batch_norm=True)
 _ON_TRANSFORMER = HashingConfig(backbone="vit_b16", image_size=32, code_size=16)
 _VAE = VaeConfig(image_size=16, width=1 / 32, learn_variance=True, center_latent=True)
@@ -102,6 +109,14 @@ def _delg() -> keras.Model:
 def _hashing(config: HashingConfig = _HASHING) -> keras.Model:
     with in_place_of_resnet18(), in_place_of_vit_b16():
         return build_hashing(config)
+
+
+def _pairs() -> dict[str, np.ndarray]:
+    """Inputs of a re-ranker: cosines of descriptors that are above 0 are below 1, as of unit vectors."""
+    generator = np.random.default_rng(0)
+    return {name: np.ones(shape, bool) if spec.dtype == tf.bool else
+            generator.uniform(-0.3, 0.3, shape).astype(np.float32)
+            for name, spec in input_specs(6, 8).items() for shape in [(_BATCH, *spec.shape[1:])]}
 
 
 def _stem() -> keras.Model:
@@ -154,6 +169,8 @@ MODELS = {
                                  [(_BATCH, 2, 2, 1), (_BATCH, 1, 1, 1)]),
     "domain classifier": Model(lambda: build_domain_classifier(8, 2, hidden=4), _random(4, 4, 8),
                                [(_BATCH, 4, 4, 1), (_BATCH, 1)]),
+    **{f"re-ranker, {tokens}": Model(lambda config=config: build_reranker(config), _pairs(),
+                                     {"logit": (_BATCH,)}) for tokens, config in _RERANKERS.items()},
     "channel weights": Model(lambda: build_weighting({"latent": (9, 8), "shared_1_out": (9, 8)}, "pooled",
                                                      {"latent": 1.0, "shared_1_out": 2.0}),
                              {"latent": _random(3, 9, 8), "shared_1_out": _random(3, 9, 8)}, (_BATCH, 2)),
@@ -205,6 +222,18 @@ def _hashing_dataset() -> tf.data.Dataset:
     return pairs.batch(_BATCH, drop_remainder=True)
 
 
+def _reranker_training(config: RerankerConfig) -> tuple[keras.Model, keras.Model]:
+    model = build_reranker(config)
+    compile_reranker(model, TrainRerankerConfig(
+        "features", "shards", "index", "model_dir", learning_rate=0.1, num_steps=10, warmup_steps=0))
+    return model, model
+
+
+def _reranker_dataset() -> tf.data.Dataset:
+    pairs = tf.data.Dataset.from_tensor_slices((_pairs(), {"logit": np.float32([1, 0, 1, 0])}))
+    return pairs.batch(_BATCH, drop_remainder=True)
+
+
 def _vae_training() -> tuple[keras.Model, keras.Model]:
     settings = preset("paper", train_pattern="shards", model_dir="model_dir", image_size=16, width=1 / 32)
     model = build_vae(settings.model_config(), synchronized=True)
@@ -232,6 +261,8 @@ TRAININGS = {
                                _stays_in_delg),
     "hashing, backbone frozen": Training(
         _hashing_training, _hashing_dataset, lambda name: not name.startswith("code_")),
+    **{f"re-ranker, {tokens}": Training(lambda config=config: _reranker_training(config), _reranker_dataset,
+                                        lambda name: False) for tokens, config in _RERANKERS.items()},
     "vae": Training(
         _vae_training,
         lambda: tf.data.Dataset.from_tensor_slices({
@@ -265,6 +296,9 @@ EXPORTS = {  # a module, one of its functions, and arguments
               "scores": (_BATCH, 5), "num_features": (_BATCH,), "global_descriptors": (_BATCH, 2, 6)}),
     "hashing": (lambda: (CodeModule(_hashing(), 32), "batch", [tf.constant(_images())]), "batch",
                 {"codes": (_BATCH, 16), "packed_codes": (_BATCH, 2), "features": (_BATCH, 16)}),
+    "re-ranker": (lambda: (PairModule(build_reranker(_RERANKERS["matches"])), "serving_default",
+                           [tf.constant(value) for value in _pairs().values()]), "serving_default",
+                  {"logits": (_BATCH,)}),
     "vae": (lambda: (DayNightModule(_vae(), _VAE), "encode_day", [tf.constant(_images())]), "encode_day",
             {"latent": _LATENT, "descriptor": (_BATCH, 8)}),
 }

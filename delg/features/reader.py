@@ -62,6 +62,7 @@ class FeatureReader:
         global_descriptors: float32, [N, D], unit norm.
         image_sizes: int32, [N, 2], height and width of the original images.
         num_local_features: int64, [N], local features each image has.
+        local_dim: dimensions of their descriptors; 0: there are none.
         config: settings of the extraction and the model's `fingerprint`.
         orientations: id -> EXIF orientation of the file, of images that were turned upright.
 
@@ -109,6 +110,7 @@ class FeatureReader:
         self.global_descriptors = np.concatenate(global_descriptors)
         self.image_sizes = np.concatenate(image_sizes)
         self.num_local_features = np.concatenate(counts)
+        self.local_dim: int = self._local[0][1]
         twice = first_repeated(self.ids)
         if twice is not None:
             raise ValueError(f"Image ids must be unique. {twice} occurs more than once in the shards from "

@@ -97,6 +97,10 @@ RERANKERS = Table("re-ranker", {
     "diffusion": "delg.search.rerankers.diffusion:DIFFUSION",
     "neighbor_refinement": "delg.search.rerankers.neighbor_refinement:NEIGHBOR_REFINEMENT",
 })
+PAIR_TOKENS = Table("kind of tokens", {  # records: delg.reranking.tokens.PairTokens
+    "matches": "delg.reranking.match_tokens:MATCHES",
+    "local_features": "delg.reranking.feature_tokens:FEATURES",
+})
 GLOBAL_DESCRIPTORS, LOCAL_FEATURES = "global descriptors", "local features"  # what images are ranked by
 INDEX_KINDS = Table("index type", {  # records: delg.index.kind.IndexKind
     "exact": "delg.index.global_index:EXACT",
