@@ -9,7 +9,8 @@ settings is kept. Verifying takes some 5 ms a pair and processor, so 70 queries 
 minute on two. `--verifier=paper` runs the recipe of DELG's reference implementation, some forty times slower.
 An index of type asmk or binary_asmk ranks by local features, without re-rankers or `--expand_query`.
 `--local_index_dir` sums both: an index of global descriptors, and one of local features of the same images.
-All that is given counts, or what `--evidence=global,asmk,geometry` names of it; the rest is not looked at.
+`--reranker_model` adds what a re-ranker of delg.train_reranker holds of the first results. All that is given
+counts, or what `--evidence=global,asmk,geometry,learnt` names of it.
 `--query_images=FOLDER --saved_model=MODEL`, instead of `--query_features`, searches for image files.
 `--index_features` may hold more images than the index. `--rerankers=alpha_qe,diffusion` re-ranks the global
 search, in that order, before anything is verified.
@@ -36,6 +37,9 @@ _INDEX_DIR = flags.DEFINE_string("index_dir", None, "Folder made by delg.build_i
 _LOCAL_INDEX_DIR = flags.DEFINE_string(
     "local_index_dir", "", "Folder of delg.build_index with an index of local features of the same images, "
     "whose similarities are added to those of global descriptors. Empty: none.")
+_RERANKER_MODEL = flags.DEFINE_string(
+    "reranker_model", "", "SavedModel of delg.train_reranker, whose probability that two images show one "
+    "landmark is added for the first num_rerank results. Empty: none.")
 _OUTPUT = config_flags.define_output("output", "The ranking to write, ranking.h5.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
@@ -56,14 +60,14 @@ def main(_: list[str]) -> None:
 
     if _CALIBRATION.value:
         config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value,
-                                   _LOCAL_INDEX_DIR.value)
+                                   _LOCAL_INDEX_DIR.value, _RERANKER_MODEL.value)
     if query_images:
         from delg.features.query_files import describe_queries
 
         query_features = f"{_OUTPUT.value}.queries.h5"
         describe_queries(_SAVED_MODEL.value, query_images, _INDEX_FEATURES.value, query_features)
     ranking = retrieval.search(query_features, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
-                               config, _NUM_WORKERS.value, _LOCAL_INDEX_DIR.value)
+                               config, _NUM_WORKERS.value, _LOCAL_INDEX_DIR.value, _RERANKER_MODEL.value)
     command_line.finish(
         f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
         f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,35 +14,42 @@ from delg.settings.kinds import EVIDENCE, GLOBAL_DESCRIPTORS, LOCAL_FEATURES, VE
 from delg.settings.search import SearchConfig
 
 
+class Given(NamedTuple):
+    """What a search is given."""
+
+    ranked_by: str  # what the index ranks by
+    has_local_index: bool = False  # whether one of local features stands beside it
+    has_reranker: bool = False  # whether there is a learnt re-ranker
+
+
 @dataclasses.dataclass(frozen=True)
 class Evidence:
     """One kind of evidence.
 
     Attributes:
-        lacking: from the settings of a search, what its index ranks by and whether another of local features
-            stands beside it to the flag that would have to be otherwise for this to count; empty: none.
+        lacking: from the settings of a search and what it is given to the flag that would have to be
+            otherwise for this to count; empty: none.
         of_pairs: whether it is known of verified results alone.
         alone: from a ranking to what its results are ordered by where nothing else counts, largest first,
             [Q, K], those that are equal as they were before verification; None: the ranking has no such.
     """
 
-    lacking: Callable[[SearchConfig, str, bool], str]
+    lacking: Callable[[SearchConfig, Given], str]
     of_pairs: bool
     alone: Callable[[Ranking], np.ndarray | None]
 
 
-def counted(config: SearchConfig, ranked_by: str, has_local_index: bool) -> list[str]:
+def counted(config: SearchConfig, given: Given) -> list[str]:
     """What counts in a search: of what it is given, all, or what its settings name.
 
     Args:
         config: settings; what they name must be there.
-        ranked_by: what the index ranks by.
-        has_local_index: whether an index of local features was given beside it.
+        given: what the search is given.
 
     Raises:
         ValueError: if evidence is named that the search was not given.
     """
-    lacking = {name: record.lacking(config, ranked_by, has_local_index) for name, record in EVIDENCE.items()}
+    lacking = {name: record.lacking(config, given) for name, record in EVIDENCE.items()}
     for name in config.evidence_names:
         require(not lacking[name], "`evidence` must be of what the search is given. "
                 f"{name} takes {lacking[name]}.", evidence=config.evidence)
@@ -92,17 +100,22 @@ def _ranked_by(ranking: Ranking) -> str:
 
 
 GLOBAL = Evidence(
-    lambda config, ranked_by, has_local_index:
-    "" if ranked_by == GLOBAL_DESCRIPTORS else "an `index_dir` of global descriptors", False, _of_descriptors)
+    lambda config, given:
+    "" if given.ranked_by == GLOBAL_DESCRIPTORS else "an `index_dir` of global descriptors",
+    False, _of_descriptors)
 ASMK = Evidence(
-    lambda config, ranked_by, has_local_index:
-    "" if has_local_index or ranked_by == LOCAL_FEATURES else "a `local_index_dir`",
+    lambda config, given:
+    "" if given.has_local_index or given.ranked_by == LOCAL_FEATURES else "a `local_index_dir`",
     False, _of_local_features)
 NEIGHBORS = Evidence(
-    lambda config, ranked_by, has_local_index:
-    "" if ranked_by == GLOBAL_DESCRIPTORS else "an `index_dir` of global descriptors",
+    lambda config, given:
+    "" if given.ranked_by == GLOBAL_DESCRIPTORS else "an `index_dir` of global descriptors",
     False, lambda ranking: ranking.overlaps)
 GEOMETRY = Evidence(
-    lambda config, ranked_by, has_local_index:
+    lambda config, given:
     "" if config.verifier in VERIFIERS and config.num_rerank else "a `verifier` and `num_rerank` above 0",
     True, _of_inliers)
+LEARNT = Evidence(
+    lambda config, given:
+    "" if given.has_reranker and config.num_rerank else "a `reranker_model` and `num_rerank` above 0",
+    False, lambda ranking: ranking.learnt_similarities)

@@ -5,7 +5,9 @@ float32, `num_inliers` [Q, K] int32 (-1: not verified), `transforms` [Q, V, 3, 3
 (x, y, 1) to query pixels, aligned with `ranks[:, :V]` (NaN where none was found). The V verified come first.
 `num_matches` [Q, V] int32, putative matches, and `num_mutual` [Q, V] int32, those of them that are inliers;
 files of earlier versions lack both. `local_similarities` [Q, K] float32 where an index of local features was
-searched beside that of global ones, `overlaps` [Q, K] float32 of neighbours where these count.
+searched beside that of global ones, `overlaps` [Q, K] float32 of neighbours where these count,
+`learnt_similarities` [Q, K] float32 where a re-ranker was given: how probable it holds it that both show one
+landmark, 0 beyond the results that it looked at.
 Attribute `config`: JSON of the search settings, the features' fingerprint and the inputs.
 """
 
@@ -23,7 +25,7 @@ from data_prep.stage import hdf5_files
 from delg.settings.search import SearchConfig
 
 _REQUIRED = {"ranks": np.int32, "similarities": np.float32, "num_inliers": np.int32, "transforms": np.float32}
-_OPTIONAL = {"local_similarities": np.float32, "overlaps": np.float32,
+_OPTIONAL = {"local_similarities": np.float32, "overlaps": np.float32, "learnt_similarities": np.float32,
              "num_matches": np.int32, "num_mutual": np.int32}
 _OF_VERIFIED = ("transforms", "num_matches", "num_mutual")
 
@@ -43,11 +45,13 @@ class Ranking:
     num_matches: np.ndarray | None = None  # int32 [Q, V], putative; None: not kept
     num_mutual: np.ndarray | None = None  # int32 [Q, V], putative matches that are inliers; None: not kept
     overlaps: np.ndarray | None = None  # float32 [Q, K], of neighbours of query and result; None: not known
+    learnt_similarities: np.ndarray | None = None  # float32 [Q, K], probabilities of a re-ranker
 
     @property
     def scores(self) -> np.ndarray:
         """float32 [Q, K]: what results are ordered by before verification."""
-        return summed(self.search_config, self.similarities, self.local_similarities, self.overlaps)
+        return summed(self.search_config, self.similarities, self.local_similarities, self.overlaps,
+                      self.learnt_similarities)
 
     def local_similarity(self, query: int, column: int) -> float:
         """Of a query and a result, by local features; 0 where an index of them was not searched."""
@@ -85,22 +89,27 @@ class Ranking:
 
 
 def summed(config: SearchConfig, similarities: np.ndarray, local_similarities: np.ndarray | None = None,
-           overlaps: np.ndarray | None = None) -> np.ndarray:
-    """similarity + weight * sqrt(local similarity) + weight * overlap, float32, of what is known and counts.
+           overlaps: np.ndarray | None = None, learnt_similarities: np.ndarray | None = None) -> np.ndarray:
+    """similarity + weight * sqrt(local similarity) + weight * overlap + weight * learnt similarity, float32,
+    of what is known and counts.
 
-    Ours, see docs/decisions/0069-sum-of-evidence.md and 0074-evidence.md.
+    Ours, see docs/decisions/0069-sum-of-evidence.md, 0074-evidence.md and 0075-learnt-re-ranker.md.
 
     Args:
         config: says what counts, and its weight.
         similarities: float32, cosines of global descriptors or a re-ranker's scores.
         local_similarities: float32, of the same shape; of aggregated local features, in [0, 1].
         overlaps: float32, of the same shape; of neighbours, in [0, 1].
+        learnt_similarities: float32, of the same shape; of a learnt re-ranker, in [0, 1].
     """
     scores = similarities
     if local_similarities is not None:
         local = np.float32(config.local_weight) * np.sqrt(np.maximum(local_similarities, 0))
         scores = scores + local if config.counts("global") else local
-    return scores if overlaps is None else scores + np.float32(config.neighbor_weight) * overlaps
+    for weight, summand in ((config.neighbor_weight, overlaps), (config.learnt_weight, learnt_similarities)):
+        if summand is not None:
+            scores = scores + np.float32(weight) * summand
+    return scores
 
 
 def write_ranking(path: str, ranking: Ranking) -> None:

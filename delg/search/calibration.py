@@ -118,7 +118,8 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
                                     for protocol, gain in gains.items()},
                            "min_inliers": ranking.config["min_inliers"], "ranking": ranking_path,
                            "ground_truth": ground_truth_path},
-            "settings": {**_settings(ranking.config["requested"]), "ranked_by": by, "sums_local": has_local},
+            "settings": {**_settings(ranking.config["requested"]), "ranked_by": by, "sums_local": has_local,
+                         "sums_learnt": ranking.learnt_similarities is not None},
             "features": features}
 
 
@@ -142,7 +143,7 @@ def choose(scores: np.ndarray) -> int:
 
 
 def apply(calibration: str, config: SearchConfig, index_features: str, index_dir: str,
-          local_index_dir: str = "") -> SearchConfig:
+          local_index_dir: str = "", reranker_model: str = "") -> SearchConfig:
     """The settings of a search with what a calibration file has chosen.
 
     Args:
@@ -151,6 +152,7 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
         index_features: glob or folder of the index images' feature shards.
         index_dir: written by delg.build_index, to be searched.
         local_index_dir: so of the index of local features beside it; empty: there is none.
+        reranker_model: SavedModel of a learnt re-ranker; empty: there is none.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -175,8 +177,9 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
     with FeatureReader(index_features) as images:
         given = {**_settings(dataclasses.asdict(config)), **images.config,
                  "ranked_by": ranked_by(read_description(index_dir)["type"]),
-                 "sums_local": bool(local_index_dir)}
-    wanted = {"ranked_by": GLOBAL_DESCRIPTORS, "sums_local": False, **settings, **features}
+                 "sums_local": bool(local_index_dir), "sums_learnt": bool(reranker_model)}
+    wanted = {"ranked_by": GLOBAL_DESCRIPTORS, "sums_local": False, "sums_learnt": False, **settings,
+              **features}
     for name in differences(given, wanted, {**defaults_of(SearchConfig), **defaults_of(ExtractConfig)}):
         raise ValueError("`calibration` must be of the same model and settings. Received: "
                          f"{calibration!r} for {name}={wanted.get(name)!r}, {given.get(name)!r} here.")
@@ -205,7 +208,7 @@ def _orders(ranking: Ranking, tried: list[dict[str, Any]], queries: np.ndarray,
     ranks, num_inliers, *summands = (
         array if array is None else np.take_along_axis(array, order, 1) for array in
         (ranking.ranks, ranking.num_inliers, ranking.similarities, ranking.local_similarities,
-         ranking.overlaps))
+         ranking.overlaps, ranking.learnt_similarities))
     floor = ranking.config["min_inliers"]
     for candidate in tried:
         config = dataclasses.replace(ranking.search_config, final_order="fused",

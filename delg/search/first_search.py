@@ -28,20 +28,24 @@ class Found:
         similarities: float32, [Q, K].
         local_similarities: float32, [Q, K], of aggregated local features; None where they are not summed.
         overlaps: float32, [Q, K], of neighbours; None where these do not count.
+        learnt_similarities: float32, [Q, K], of a re-ranker, 0 beyond the first results; None: there is none.
     """
 
     ranks: np.ndarray
     similarities: np.ndarray
     local_similarities: np.ndarray | None = None
     overlaps: np.ndarray | None = None
+    learnt_similarities: np.ndarray | None = None
 
     def scores(self, config: SearchConfig) -> np.ndarray:
         """float32 [Q, K]: what results are ordered by."""
-        return summed(config, self.similarities, self.local_similarities, self.overlaps)
+        return summed(config, self.similarities, self.local_similarities, self.overlaps,
+                      self.learnt_similarities)
 
     def reorder(self, query: int, order: np.ndarray) -> None:
         """Puts the results of a query into another order."""
-        for array in (self.ranks, self.similarities, self.local_similarities, self.overlaps):
+        for array in (self.ranks, self.similarities, self.local_similarities, self.overlaps,
+                      self.learnt_similarities):
             if array is not None:
                 array[query] = array[query, order]
 

@@ -156,9 +156,11 @@ def _rows_of(index_ids: list[str], images: FeatureReader, index_features: str) -
     return np.array([images.row_of[image_id] for image_id in index_ids], np.int64)
 
 
-def digest(queries: FeatureReader, images: FeatureReader, *index_dirs: str) -> str:
-    """SHA-256 of what a ranking is made from: indexes, and ids, settings and global descriptors of both."""
-    digest = hashlib.sha256("".join(map(content_digest, map(read_description, index_dirs))).encode())
+def digest(queries: FeatureReader, images: FeatureReader, *index_dirs: str, reranker: str = "") -> str:
+    """SHA-256 of what a ranking is made from: indexes, the fingerprint of a re-ranker, and ids, settings and
+    global descriptors of both."""
+    indexes = "".join(map(content_digest, map(read_description, index_dirs)))
+    digest = hashlib.sha256((indexes + reranker).encode())
     for reader in (queries, images):
         digest.update(json.dumps([reader.ids, reader.config], sort_keys=True).encode())
         digest.update(np.ascontiguousarray(reader.global_descriptors))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import logging
@@ -14,13 +15,18 @@ from delg.scores import evidence
 from delg.scores.ranking import Ranking, write_ranking
 from delg.search import first_search, floor, inputs, verified_order, verifying
 from delg.search.first_search import Found
+from delg.search.learnt import with_learnt
 from delg.search.verifying import Verified, none_verified, stacked
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
+if TYPE_CHECKING:
+    from delg.reranking.scoring import PairScorer
+
 
 def search(query_features: str, index_features: str, index_dir: str, output: str,
-           config: SearchConfig, num_workers: int = 0, local_index_dir: str = "") -> Ranking:
+           config: SearchConfig, num_workers: int = 0, local_index_dir: str = "",
+           reranker_model: str = "") -> Ranking:
     """Ranks the index images for every query, re-ranks and verifies the first and writes the ranking.
 
     Every pair is verified once, whatever protocols it serves later. A finished ranking of the same inputs
@@ -34,6 +40,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         config: settings; those that a verifier brings along, as "paper" does, come before them.
         num_workers: processes that verify; 0: one per processor where the work is worth it.
         local_index_dir: of an index of local features beside it, whose similarities are added; empty: none.
+        reranker_model: SavedModel of delg.train_reranker, whose probability is added; empty: none.
 
     Returns:
         The ranking, as written.
@@ -44,18 +51,25 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
     """
     with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
         index, feature_rows = inputs.open_index(index_dir, queries, query_features, images, index_features)
-        counted = evidence.counted(config, index.ranked_by, bool(local_index_dir))
+        evidence.counted(config, evidence.Given(
+            index.ranked_by, bool(local_index_dir), bool(reranker_model)))
         local_index_dir = local_index_dir if config.counts("asmk") else ""
         local_index = inputs.open_local_index(
             local_index_dir, index, index_dir, images, index_features) if local_index_dir else None
-        digest = inputs.digest(queries, images, *filter(None, (index_dir, local_index_dir)))
+        scorer = (_scorer(reranker_model, queries, images)
+                  if reranker_model and config.num_rerank and config.counts("learnt") else None)
+        digest = inputs.digest(queries, images, *filter(None, (index_dir, local_index_dir)),
+                               reranker=scorer.fingerprint if scorer else "")
         requested = dataclasses.asdict(config)
         if (kept := inputs.finished(output, requested, digest)) is not None:
             logging.info("%s is up to date.", output)
             return kept
-        verifier = VERIFIERS[config.verifier] if "geometry" in counted else None  # similarity alone decides
+        # None: similarity alone decides.
+        verifier = VERIFIERS.get(config.verifier) if config.counts("geometry") else None
         config = config if verifier is None else verifier.settle(config)
         found = first_search.first_search(queries, index, local_index, config)
+        if scorer:
+            found = with_learnt(found, scorer, feature_rows, config)
         ranks = found.ranks
         num_verified = min(config.num_rerank, ranks.shape[1]) if verifier is not None else 0
         for features, reader in ((query_features, queries), (index_features, images)):
@@ -77,9 +91,16 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                 "requested": requested, "inputs": digest}
     ranking = Ranking(queries.ids, index.ids, ranks, found.similarities,
                       _of_all(verified.num_inliers, ranks.shape), verified.transforms, settings,
-                      found.local_similarities, verified.num_matches, verified.num_mutual, found.overlaps)
+                      found.local_similarities, verified.num_matches, verified.num_mutual, found.overlaps,
+                      found.learnt_similarities)
     write_ranking(output, ranking)
     return ranking
+
+
+def _scorer(reranker_model: str, queries: FeatureReader, images: FeatureReader) -> PairScorer:
+    from delg.reranking.scoring import PairScorer  # brings TensorFlow, which other searches do without
+
+    return PairScorer(reranker_model, queries, images)
 
 
 def _of_all(num_inliers: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -90,6 +90,7 @@ EVIDENCE = Table("evidence", {  # what counts in a ranking
     "asmk": "delg.scores.evidence:ASMK",
     "neighbors": "delg.scores.evidence:NEIGHBORS",
     "geometry": "delg.scores.evidence:GEOMETRY",
+    "learnt": "delg.scores.evidence:LEARNT",
 })
 RERANKERS = Table("re-ranker", {
     "alpha_qe": "delg.search.rerankers.alpha_qe:ALPHA_QE",

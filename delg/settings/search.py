@@ -8,7 +8,8 @@ from data_prep.stage.settings import check_fields, require, setting
 from data_prep.stage.table import OrNone, settings_of
 from delg.settings.kinds import EVIDENCE, FINAL_ORDERS, MATCHERS, RERANKERS, TRANSFORMS, VERIFIERS
 
-DEFAULT_EVIDENCE = ("global", "asmk", "geometry")  # has earned it: docs/decisions/0074-evidence.md
+# What has earned it, see docs/decisions/0074-evidence.md, and a learnt re-ranker, which none has unasked.
+DEFAULT_EVIDENCE = ("global", "asmk", "geometry", "learnt")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +25,15 @@ class GlobalSearchConfig:
     evidence: str = setting(
         "", help="what counts of all that a search is given: global descriptors, asmk (an index of local "
         "features), geometry (verification of the first results), neighbors (that a query shares with a "
-        "result); empty: all but neighbors", choices=EVIDENCE, many=True)
+        "result), learnt (a re-ranker); empty: all but neighbors", choices=EVIDENCE, many=True)
     neighbor_weight: float = setting(
         0.2, help="weight of the overlap of neighbours, for evidence=neighbors", range="[0, inf)")
     local_weight: float = setting(
         4.0, help="weight of the square root of the similarity of local features beside that of global "
         "descriptors, where an index of them is searched too", range="[0, inf)")
+    learnt_weight: float = setting(
+        0.1, help="weight beside them of the probability that a learnt re-ranker gives, where there is one",
+        range="[0, inf)")
 
     @property
     def reranker_names(self) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ ADDED = {
     "data_prep.make_world": "--image_size=48 --num_landmarks=1 --views_per_landmark=2 --num_eval_landmarks=1 "
                             "--num_distractors=1 --num_workers=1",
     "delg.train": _TINY_DELG,
+    "delg.train_reranker": "--num_features=20 --num_matches=8 --width=8 --batch_size=2 --num_steps=1 "
+                           "--steps_per_epoch=1 --warmup_steps=0",
     "delg.export_model": "--backbone=resnet18 --backbone_weights=none --local_dim=8 --photographs=photos",
     "delg.extract_features": "--max_image_size=64 --global_scales=1 --local_scales=1 --max_num_features=40 "
                              "--precision=float32",
@@ -123,7 +125,7 @@ class Walk:
         added = ADDED.get(step.program, "").format(server=server).split()
         if step.program == "data_prep.download" and any(map(_PARTS.match, given)):
             added.append("--parts=1" if "--dataset=distractors" in given else "--parts=0")
-        run = eager.eagerly(scripts.run) if step.program.endswith(".train") else scripts.run
+        run = eager.eagerly(scripts.run) if step.program.endswith((".train", "_reranker")) else scripts.run
         finished = run(step.program, *given, *added)
         if finished.returncode:
             raise AssertionError(f"{step}\n{finished.stderr[-3000:]}{finished.stdout[-1000:]}")

@@ -25,8 +25,10 @@ class CountedTest(unittest.TestCase):
                 ({}, LOCAL_FEATURES, False, ["asmk", "geometry"]),
                 ({"verifier": "none"}, GLOBAL_DESCRIPTORS, True, ["global", "asmk"]),
                 ({"num_rerank": 0}, GLOBAL_DESCRIPTORS, False, ["global"]),
+                ({}, GLOBAL_DESCRIPTORS, False, ["global", "geometry", "learnt"]),
                 ({"evidence": "geometry,asmk"}, GLOBAL_DESCRIPTORS, True, ["asmk", "geometry"])):
-            self.assertEqual(evidence.counted(SearchConfig(**config), by, has_local), expected)
+            self.assertEqual(evidence.counted(
+                SearchConfig(**config), evidence.Given(by, has_local, "learnt" in expected)), expected)
 
 
 class OrdersTest(unittest.TestCase):

@@ -27,7 +27,7 @@ class SearchConfigTest(unittest.TestCase):
                 SearchConfig(**settings)
         self.assertTrue(SearchConfig().counts("asmk"))
         self.assertEqual([SearchConfig(evidence="global, geometry").counts(name) for name in EVIDENCE],
-                         [True, False, False, True])
+                         [True, False, False, True, False])
         self.assertFalse(SearchConfig().counts("neighbors"))
 
     def test_needs_no_library_that_takes_long_to_load(self):
