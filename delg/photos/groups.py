@@ -14,6 +14,7 @@ from delg.features.reader import FeatureReader
 from delg.geometry.verdict import verdict_for
 from delg.index.building import load_index
 from delg.photos.collection import Collection
+from delg.photos.same_picture import LEAST_SIMILARITY, are_one_picture
 from delg.search import grouping
 from delg.settings.search import SearchConfig
 
@@ -51,8 +52,9 @@ def group_images(collection: Collection, config: SearchConfig, verdict: str = ""
         sha256 = [collection.folder.sha256[image_id] for image_id in images.ids]
         number = grouping.components(len(paths), same)
         medoids = grouping.medoids(number, images.global_descriptors)
-    pictures = [(one, other) for one, other in same.rows[same.same_picture]
-                if sha256[one] != sha256[other] and number[one] == number[other]]
+    pictures = [(one, other) for one, other in same.rows[same.similarities >= LEAST_SIMILARITY]
+                if sha256[one] != sha256[other] and number[one] == number[other]
+                and are_one_picture(paths[one], paths[other])]
     groups = []
     for group, medoid in enumerate(medoids):
         rows = sorted(np.flatnonzero(number == group), key=lambda row: sha256[row])

@@ -16,14 +16,11 @@ import scipy.sparse.csgraph
 from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.geometry.pairs import verify_pair
-from delg.geometry.transforms import project
 from delg.geometry.verdict import COLUMNS, VerdictModel, pair_evidence
 from delg.index.kind import Index
 from delg.search.first_search import first_search
 from delg.settings.search import SearchConfig
 
-_SAME_PICTURE = 0.95  # least similarity of two files of one picture; chosen
-_LARGEST_SHIFT = 0.02  # of its corners, as a share of its size; chosen
 _CACHED_IMAGES = 1024  # whose local features are kept, about 0.3 MB each
 _MANY = {"inliers": 150, "matches": 250, "mutual": 75}  # more than most pairs have; chosen
 _CERTAIN = 0.99  # least probability of an edge that alone holds groups together; chosen
@@ -36,12 +33,12 @@ class SamePairs:
     Attributes:
         rows: int64, [E, 2], the lower row first.
         probabilities: float64, [E]; the lesser of the two ways round.
-        same_picture: bool, [E]; whether one is the other at another size or in another encoding.
+        similarities: float64, [E]; cosines of the global descriptors.
     """
 
     rows: np.ndarray
     probabilities: np.ndarray
-    same_picture: np.ndarray
+    similarities: np.ndarray
 
 
 def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config: SearchConfig,
@@ -65,7 +62,7 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
     hopeful = _hopeful(similarities, local_similarities, model)
     pairs, similarities, local_similarities = (
         values[hopeful] for values in (pairs, similarities, local_similarities))
-    probabilities, same_picture = np.ones(len(pairs)), np.zeros(len(pairs), bool)
+    probabilities = np.ones(len(pairs))
     local_features = functools.lru_cache(_CACHED_IMAGES)(images.local_features)
     for place, (one, other) in enumerate(progress.track(pairs, "Verifying", len(pairs), "pairs")):
         similarity = similarities[place]
@@ -78,9 +75,8 @@ def same_pairs(images: FeatureReader, index: Index, model: VerdictModel, config:
             probabilities[place] = min(said, probabilities[place])
             if said < model.same:
                 break
-            same_picture[place] = similarity >= _SAME_PICTURE and is_whole_picture(pair.transform, *sizes)
     is_same = probabilities >= model.same
-    return SamePairs(pairs[is_same], probabilities[is_same], same_picture[is_same])
+    return SamePairs(pairs[is_same], probabilities[is_same], similarities[is_same])
 
 
 def _candidates(images: FeatureReader, index: Index, local_index: Index | None,
@@ -107,19 +103,6 @@ def _hopeful(similarities: np.ndarray, local_similarities: np.ndarray, model: Ve
     for name, values in {**_MANY, "similarity": similarities, "local_similarity": local_similarities}.items():
         evidence[:, COLUMNS.index(name)] = values
     return model.probabilities(evidence) >= model.same
-
-
-def is_whole_picture(transform: np.ndarray, query_size: tuple[int, int], index_size: tuple[int, int]) -> bool:
-    """Whether a transform puts the corners of the index image on those of the query.
-
-    Args:
-        transform: float, [3, 3], from index pixels (x, y, 1) to query pixels.
-        query_size: height and width, pixels.
-        index_size: so of the index image.
-    """
-    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
-    mapped = project(transform, corners * index_size[::-1]) / query_size[::-1]
-    return bool(np.abs(mapped - corners).max() <= _LARGEST_SHIFT)
 
 
 def components(num_images: int, pairs: SamePairs) -> np.ndarray:

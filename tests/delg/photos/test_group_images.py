@@ -7,6 +7,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import cv2
 import numpy as np
 
 from delg.exports.extraction_module import ExtractionModule
@@ -53,6 +54,14 @@ class GroupImagesTest(unittest.TestCase):
         self.assertEqual((len(first["same_file"]), first["same_picture"], second["same_file"]), (1, [], []))
         self.assertIn(first["medoid"], first["images"])
         self.assertEqual(second["images"], [second["medoid"]])
+
+    def test_a_picture_in_another_encoding_is_told_from_another_view(self):
+        blurred = cv2.GaussianBlur(wall(0), (3, 3), 0)  # what another encoding may do
+        (self.folder / "photos/encoded.png").write_bytes(as_png(blurred))
+        self.assertEqual(self.call(self.folder / "groups.json").returncode, 0)
+        first, *_ = json.loads((self.folder / "groups.json").read_text())["groups"]
+        self.assertEqual([[pathlib.Path(path).name for path in pair] for pair in first["same_picture"]],
+                         [["a.png", "encoded.png"], ["copy.png", "encoded.png"]])
 
     def test_a_page_shows_each_group_with_its_repeats(self):
         done = self.call(self.folder / "groups.html")

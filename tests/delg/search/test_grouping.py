@@ -20,7 +20,7 @@ from tests.fixtures import planar_world
 def pairs_of(**edges):
     """SamePairs of edges named like a0_1=0.95."""
     rows = np.array([name[1:].split("_") for name in edges], np.int64).reshape(-1, 2)
-    return grouping.SamePairs(rows, np.array(list(edges.values())), np.zeros(len(rows), bool))
+    return grouping.SamePairs(rows, np.array(list(edges.values())), np.zeros(len(rows)))
 
 
 class ComponentsTest(unittest.TestCase):
@@ -47,13 +47,6 @@ class ComponentsTest(unittest.TestCase):
         angles = np.array([0.0, 0.3, 0.7, 2.0])
         descriptors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
         np.testing.assert_array_equal(grouping.medoids(np.array([0, 0, 0, 1]), descriptors), [1, 3])
-
-
-    def test_one_picture_at_two_sizes_and_its_cut(self):
-        half, cut = np.diag([0.5, 0.5, 1]), np.array([[1.0, 0, 10], [0, 1, 0], [0, 0, 1]])
-        self.assertTrue(grouping.is_whole_picture(half, (100, 160), (200, 320)))
-        self.assertFalse(grouping.is_whole_picture(half, (100, 160), (100, 160)))
-        self.assertFalse(grouping.is_whole_picture(cut, (100, 160), (100, 160)))
 
 
 class SamePairsTest(unittest.TestCase):
