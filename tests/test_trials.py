@@ -31,6 +31,7 @@ from tests.fixtures import (
     planar_world,
     scripts,
     tiny_day_night,
+    tiny_pairs,
     tiny_search,
     tiny_shards,
     tiny_trainings,
@@ -78,6 +79,11 @@ TRIALS = {trial.module: trial for trial in (
         **_MODEL, "train_pattern": "{given}/tiny_shards/train-*", "model_dir": "{out}/delg_model",
         "backbone": "resnet18", "embedding_dim": 8, "autoencoder_dim": 4, "attention_dim": 8,
         "backup_steps": 1}, varies=True, kill_at=3),
+    Trial("delg.train_reranker", {
+        "features": "{given}/pairs/features.h5", "train_pattern": "{given}/pairs/train-*",
+        "index_dir": "{given}/pairs/index", "model_dir": "{out}/reranker", "num_features": 20,
+        "num_matches": 8, "width": 8, "depth": 1, "batch_size": 2, "num_steps": 4, "steps_per_epoch": 2,
+        "warmup_steps": 0, "heldout_fraction": 0.0, "backup_steps": 1}, varies=True, kill_at=3),
     Trial("delg.export_model", {"model_dir": "{given}/delg_model", "export_dir": "{out}/delg_saved"},
           varies=True),
     Trial("delg.extract_features", {
@@ -156,7 +162,7 @@ def setUpModule():
     retrieval.search(f"{planar}/query-*.h5", f"{planar}/index-*.h5", f"{planar}/index",
                      f"{planar}/ranking.h5", SearchConfig(num_rerank=3, min_inliers=8), num_workers=1)
     for name, write in (("tiny_shards", tiny_shards.write_tiny_shards),
-                        ("day_night_shards", tiny_day_night.write_shards)):
+                        ("day_night_shards", tiny_day_night.write_shards), ("pairs", tiny_pairs.write)):
         os.makedirs(os.path.join(folder.name, name))
         write(os.path.join(folder.name, name))
     for number in range(4):
