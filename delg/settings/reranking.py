@@ -21,7 +21,7 @@ class RerankerConfig:
         500, help="local features of an image that are read, the best; of tokens=local_features some 100",
         range="[2, inf)")
     num_matches: int = setting(
-        128, help="for tokens=matches: matches that become tokens, the nearest", range="(0, inf)")
+        64, help="for tokens=matches: matches that become tokens, the nearest", range="(0, inf)")
     width: int = setting(64, help="dimensions of a token", range="(0, inf)")
     num_heads: int = setting(4, help="heads of attention, which share the width", range="(0, inf)")
     depth: int = setting(2, help="blocks of attention", range="(0, inf)")
