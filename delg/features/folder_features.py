@@ -13,7 +13,7 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import logging
@@ -100,7 +100,7 @@ def find_image_files(images_dir: str, left_out: dict[str, str] | None = None) ->
 
 
 def describe_folder(describer: ImageDescriber, images_dir: str, features_dir: str,
-                    max_bad_fraction: float) -> DescribedFolder:
+                    max_bad_fraction: float, removed: Iterable[str] = ()) -> DescribedFolder:
     """Brings the features of a folder up to date.
 
     Args:
@@ -108,6 +108,7 @@ def describe_folder(describer: ImageDescriber, images_dir: str, features_dir: st
         images_dir: folder of image files, in folders of any depth.
         features_dir: of the feature shards; made where it does not exist.
         max_bad_fraction: of the images, that may be left out.
+        removed: ids of images that are to have no features.
 
     Raises:
         FileNotFoundError: if `images_dir` is not a folder.
@@ -117,6 +118,7 @@ def describe_folder(describer: ImageDescriber, images_dir: str, features_dir: st
     """
     left_out: dict[str, str] = {}
     found = find_image_files(images_dir, left_out)
+    left_out.update({image_id: "removed" for image_id in removed if found.pop(image_id, None)})
     with lock.alone_in(features_dir):
         stored = _read_stored(describer, images_dir, features_dir, found)
         todo = dict(found)

@@ -40,12 +40,7 @@ def describe_queries(saved_model: str, images: str, index_features: str, output:
         FileNotFoundError: the model, images or features are not there.
         ValueError: an image cannot be used, or the model is not that of the features.
     """
-    like = find_feature_shards(index_features)[0]
-    stored, _ = shards.read_shard_attributes(like)
-    require("whitening" not in stored, "`index_features` must not be whitened for `query_images`: describe "
-            "the queries by delg.extract_features --whitening.", index_features=like)
-    require("translator" not in stored, "`index_features` must not be translated for `query_images`: "
-            "describe the queries by delg.extract_features --photometric.", index_features=like)
+    describer = describer_of_queries(saved_model, index_features)
     if os.path.isdir(images):
         paths = {image_id: os.path.join(images, file.path)
                  for image_id, file in find_image_files(images).items()}
@@ -53,13 +48,33 @@ def describe_queries(saved_model: str, images: str, index_features: str, output:
         paths = {path: path for path in files.matching(images)}
     if not paths:
         raise FileNotFoundError(f"`query_images` must match image files. Received: {images!r}.")
+    describe_files(describer, paths, output)
+
+
+def describer_of_queries(saved_model: str, index_features: str) -> ImageDescriber:
+    """What describes queries as index images were described.
+
+    Args:
+        saved_model: folder of the model that described these.
+        index_features: glob or folder of the index images' feature shards.
+
+    Raises:
+        FileNotFoundError: the model or features are not there.
+        ValueError: the model is not that of the features, or these are whitened.
+    """
+    like = find_feature_shards(index_features)[0]
+    stored, _ = shards.read_shard_attributes(like)
+    require("whitening" not in stored, "`index_features` must not be whitened for `query_images`: describe "
+            "the queries by delg.extract_features --whitening.", index_features=like)
+    require("translator" not in stored, "`index_features` must not be translated for `query_images`: "
+            "describe the queries by delg.extract_features --photometric.", index_features=like)
     config = from_stored(ExtractConfig, {name: value for name, value in stored.items()
                                          if name != "fingerprint"}, like)
     describer = describing.ImageDescriber(saved_model, config)
     different = shards.differing_settings(stored, describer.settings)
     require(not different, f"`saved_model` must be the model of `index_features`. The settings of {like} "
             f"differ in: {', '.join(different)}.", saved_model=saved_model)
-    describe_files(describer, paths, output)
+    return describer
 
 
 def describe_files(describer: ImageDescriber | LateDescriber, paths: Mapping[str, str], output: str,

@@ -10,6 +10,7 @@ import numpy as np
 from delg.features.shards import ImageFeatures
 from delg.geometry import pairs, placing
 from delg.geometry.pairs import VerifiedPair
+from delg.geometry.verdict import pair_evidence
 from delg.settings.search import SearchConfig
 
 
@@ -42,6 +43,15 @@ class Comparison:
     def index_yx(self) -> np.ndarray:
         """float32, [num_inliers, 2]: pixels of the index image."""
         return self.index.local.keypoints_yx[self.pair.index_rows]
+
+    def evidence(self, local_similarity: float = 0.0) -> np.ndarray:
+        """What speaks for one thing on both: float64 [len(COLUMNS)], see `verdict.pair_evidence`.
+
+        Args:
+            local_similarity: of aggregated local features, in [0, 1]; 0 where it is not known.
+        """
+        return pair_evidence(self.similarity, self.pair.num_inliers, len(self.pair.matches),
+                             self.pair.num_mutual, local_similarity)
 
     def outline_of(self, box: Sequence[float] | np.ndarray | None) -> np.ndarray | None:
         """Where a box of the query, x1, y1, x2, y2 in pixels, lies in the index image; see `place_box`.

@@ -3,15 +3,16 @@
 The work folder holds `model/` (a SavedModel, where none is named), `features/` (see
 `delg.features.folder_features`), `index/` of global descriptors, `local_index/` of local features where there
 are any, and `collection.json`: the folder of photographs, the feature shards that the indexes are of, how
-many photographs the codewords of local features were learnt from (0: there are none), and the least number of
-inliers that counts, with the number of images it was found on.
+many photographs the codewords of local features were learnt from (0: there are none), the least number of
+inliers that counts, with the number of images it was found on, and the ids of photographs that are left out
+though their files are there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import logging
@@ -64,6 +65,15 @@ class Collection(NamedTuple):
         return _local_index_dir(self.work_dir) if _read_state(self.work_dir).get("num_learnt") else ""
 
     @property
+    def removed(self) -> list[str]:
+        """Ids of photographs that are left out though their files are there."""
+        return _read_state(self.work_dir).get("removed", [])
+
+    def keep_removed(self, removed: Iterable[str]) -> None:
+        """Keeps which photographs are left out; `refreshed` does it."""
+        _write_state(self.work_dir, {**_read_state(self.work_dir), "removed": sorted(removed)})
+
+    @property
     def min_inliers(self) -> int:
         """The floor on inliers that an earlier search found among at least half as many photographs; or 0."""
         state = _read_state(self.work_dir)
@@ -99,15 +109,43 @@ def opened(images_dir: str, work_dir: str, saved_model: str, config: ExtractConf
         _check_same_photographs(images_dir, work_dir)
         remove_damaged(features_dir)
         describer = describer_like(saved_model or _default_model(work_dir), config, features_dir)
-        folder = describe_folder(describer, images_dir, features_dir, config.max_bad_fraction)
-        if not folder.path_of:
-            image_id, reason = next(iter(folder.left_out.items()))
-            raise ValueError("`images_dir` must hold an image that can be used. Received: "
-                             f"{images_dir!r}, {len(folder.left_out)} that cannot, such as {image_id}: "
-                             f"{reason}.")
-        collection = Collection(images_dir, work_dir, describer, folder)
-        _index(collection)
-        yield collection
+        yield _brought_up_to_date(images_dir, work_dir, describer, config.max_bad_fraction)
+
+
+def refreshed(collection: Collection) -> Collection:
+    """A collection that is open, brought up to date with its folder; bad images are left out.
+
+    Raises:
+        ValueError: if no image can be used any more.
+    """
+    return _brought_up_to_date(collection.images_dir, collection.work_dir, collection.describer, 1.0)
+
+
+def images_dir_of(work_dir: str) -> str:
+    """The folder of photographs that a work folder is of.
+
+    Raises:
+        FileNotFoundError: if the work folder says none, or that one is gone.
+    """
+    images_dir = _read_state(work_dir).get("images_dir", "")
+    if not os.path.isdir(images_dir):
+        raise FileNotFoundError("`work_dir` must be one that delg.find_images has made, of photographs that "
+                                f"are still there. Received: {work_dir!r}, of {images_dir or 'none'}.")
+    return images_dir
+
+
+def _brought_up_to_date(images_dir: str, work_dir: str, describer: ImageDescriber | LateDescriber,
+                        max_bad_fraction: float) -> Collection:
+    folder = describe_folder(describer, images_dir, os.path.join(work_dir, "features"), max_bad_fraction,
+                             _read_state(work_dir).get("removed", ()))
+    if not folder.path_of:
+        image_id, reason = next(iter(folder.left_out.items()))
+        raise ValueError("`images_dir` must hold an image that can be used. Received: "
+                         f"{images_dir!r}, {len(folder.left_out)} that cannot, such as {image_id}: "
+                         f"{reason}.")
+    collection = Collection(images_dir, work_dir, describer, folder)
+    _index(collection)
+    return collection
 
 
 @contextlib.contextmanager

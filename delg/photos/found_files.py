@@ -24,7 +24,14 @@ _COLUMNS = ("query", "query_verdict", *_FIELDS[:-1], "x1", "y1", "x2", "y2")
 def as_json(found: Sequence[FoundForQuery]) -> dict[str, Any]:
     """{"queries": [{"query", "verdict", "hits": [{"image", "rank", ...}]}]}, as docs/formats.md has it."""
     return {"queries": [{"query": query.query, "verdict": query.verdict,
-                         "hits": [_hit(hit) for hit in query.hits]} for query in found]}
+                         "hits": [as_hit(hit) for hit in query.hits]} for query in found]}
+
+
+def as_hit(hit: FoundImage) -> dict[str, Any]:
+    """A hit as JSON has it."""
+    values = dataclasses.asdict(hit)
+    values["box"] = None if hit.box is None else list(hit.box)
+    return {name: values[name] for name in _FIELDS}
 
 
 def write_json(path: str, findings: Findings) -> None:
@@ -38,7 +45,7 @@ def write_csv(path: str, findings: Findings) -> None:
         writer.writerow(_COLUMNS)
         for query in findings.found:
             for hit in query.hits:
-                values = _hit(hit)
+                values = as_hit(hit)
                 writer.writerow((printable(query.query), query.verdict, printable(values["image"]),
                                  *(values[name] for name in _FIELDS[1:-1]), *(hit.box or ("",) * 4)))
 
@@ -63,9 +70,3 @@ def print_found(found: Sequence[FoundForQuery], images_dir: str, num_shown: int)
             console.print(rich.markup.escape(f"The same file, so no hit: {copies}."))
     if len(found) > num_shown:
         console.print(f"... and {len(found) - num_shown} queries more.")
-
-
-def _hit(hit: FoundImage) -> dict[str, Any]:
-    values = dataclasses.asdict(hit)
-    values["box"] = None if hit.box is None else list(hit.box)
-    return {name: values[name] for name in _FIELDS}

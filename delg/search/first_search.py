@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Found:
         """float32 [Q, K]: what results are ordered by."""
         return summed(config, self.similarities, self.local_similarities, self.overlaps,
                       self.learnt_similarities)
+
+    def at(self, columns: Sequence[int]) -> Found:
+        """The results at some places of every query."""
+        arrays = (self.ranks, self.similarities, self.local_similarities, self.overlaps)
+        return Found(*(None if array is None else array[:, columns] for array in arrays))
 
     def reorder(self, query: int, order: np.ndarray) -> None:
         """Puts the results of a query into another order."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import os
 import pathlib
+import socket
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -19,9 +22,15 @@ from scipy import io as matlab
 from delg.exchange import conversion
 from delg.exports.extraction_module import ExtractionModule
 from delg.features.reader import FeatureReader
-from tests.fixtures import planar_world, published_sets, scripts
+from delg.serving import photographs as served_photographs
+from delg.serving import routes
+from delg.serving.service import Service
+from delg.settings.serving import ServeConfig
+from tests.fixtures import planar_world, published_sets, scripts, served
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, tiny_model
 
+with socket.create_server(("127.0.0.1", 0)) as _free:
+    SERVED_AT = f"127.0.0.1:{_free.getsockname()[1]}"
 LANDMARKS = ("arch", "dome", "gate", "tower")
 _VIEWS = 4
 Files = dict[str, bytes]  # by path
@@ -51,6 +60,17 @@ def photographs_and_model(saved_model: str = "photos.found/model") -> None:
     """`photographs`, and a small model, by default where `delg.find_images` makes one by itself."""
     photographs()
     ExtractionModule(tiny_model(), RECEPTIVE_FIELD, attention_threshold=0.0).save(saved_model)
+
+
+def photographs_served() -> None:
+    """`photographs_and_model`, and a server of them at SERVED_AT for as long as this process lives."""
+    photographs_and_model()
+    config = ServeConfig(images_dir=os.path.abspath("photos"), work_dir=os.path.abspath("photos.found"))
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    found = stack.enter_context(served_photographs.opened(config))
+    app = routes.build_app(Service(found, config), config)
+    stack.enter_context(served.running(app, SERVED_AT))
 
 
 def day_night() -> None:

@@ -51,6 +51,7 @@ _NEEDS = {
     "exchange": _Page(given.ranking),
     "codes": _Page(given.photographs, {"photo.jpg": "A.jpg"}),
     "day_night": _Page(given.day_night),
+    "serving": _Page(given.photographs_served, {"127.0.0.1:8000": given.SERVED_AT}),
 }
 
 

@@ -23,6 +23,7 @@ NOT_RUN = {
     r"apache_beam\.runners\.worker": "needs a cluster",
     r"--runner=(Flink|Dataflow)Runner": "needs a cluster",
     r"--strategy=multi_worker": "needs two machines; tests/delg/fitting runs two processes",
+    r"delg\.serve ": "serves until it is ended; what asks it is given one that serves",
 }
 
 _TINY_DELG = ("--backbone=resnet18 --width=0.125 --backbone_weights=none --embedding_dim=8 "
@@ -117,7 +118,8 @@ class Walk:
         """
         self._waiting.pop(step.program, lambda: None)()
         if step.program == "code":
-            exec(compile(step.arguments[0], "the page's code", "exec"), {})
+            code = _replace(step.arguments[0], self._replaced)
+            exec(compile(code, "the page's code", "exec"), {})
             return
         given = [argument for shown in step.arguments for argument in (
             self._before[step.program] if shown == "..." else [_replace(shown, self._replaced)])]

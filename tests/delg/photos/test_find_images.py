@@ -15,23 +15,15 @@ import h5py
 import numpy as np
 
 from data_prep.stage import files
-from delg.exports.extraction_module import ExtractionModule
 from delg.features import folder_features, shards
 from delg.photos import finding
 from delg.search import retrieval
 from delg.settings.extraction import ExtractConfig
 from tests.fixtures import foreign_models, photographs, scripts
-from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
+from tests.fixtures.tiny_extraction import as_png
+from tests.fixtures.walls import SHIFT_YX, copy_photographs, save_model, wall, write_photographs
 
-SHIFT_YX = (8, 12)  # pixels, of the second photograph of a wall
 FIELDS = ["image", "rank", "similarity", "num_inliers", "probability", "verdict", "box"]
-
-
-def wall(seed: int, shift_yx=(0, 0)) -> np.ndarray:
-    """A window of 80 by 96 pixels on a wall of coloured blocks."""
-    blocks = np.random.default_rng(seed).integers(40, 255, (40, 40, 3), dtype=np.uint8)
-    y, x = shift_yx
-    return np.repeat(np.repeat(blocks, 4, axis=0), 4, axis=1)[y:80 + y, x:96 + x]
 
 
 class FindImagesTest(unittest.TestCase):
@@ -41,14 +33,9 @@ class FindImagesTest(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.given = pathlib.Path(folder.name)
         cls.saved_model = cls.given / "saved_model"
-        module = ExtractionModule(tiny_model(patches=True), RECEPTIVE_FIELD, attention_threshold=0.0)
-        module.save(str(cls.saved_model))
+        save_model(cls.saved_model)
         photos = cls.given / "photos"
-        (photos / "trip").mkdir(parents=True)
-        for seed in range(4):
-            (photos / f"trip/wall{seed}.png").write_bytes(as_png(wall(seed)))
-        (photos / "again.png").write_bytes(as_png(wall(0, SHIFT_YX)))
-        (photos / "bad.jpg").write_bytes(b"no image")
+        write_photographs(photos)
         done = cls.call(cls, photos, query=photos / "trip/wall0.png")
         assert done.returncode == 0, done.stderr
 
@@ -61,12 +48,7 @@ class FindImagesTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.photos = self.folder / "photos"
-        shutil.copytree(self.given / "photos", self.photos)
-        shutil.copytree(self.given / "photos.found", self.folder / "photos.found")
-        state = json.loads((self.folder / "photos.found/collection.json").read_text())
-        del state["sha256"], state["images_dir"]  # as of this copy
-        (self.folder / "photos.found/collection.json").write_text(json.dumps(state))
+        self.photos = copy_photographs(self.given, self.folder)
 
     def find(self, **settings):
         """What the JSON file says."""

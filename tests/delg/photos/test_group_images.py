@@ -13,10 +13,10 @@ import numpy as np
 from delg.exports.extraction_module import ExtractionModule
 from delg.geometry.verdict import INPUTS, VerdictModel
 from delg.photos import groups, groups_page
-from tests.delg.photos.test_find_images import SHIFT_YX, wall
 from tests.fixtures import scripts
 from tests.fixtures.html_page import HtmlPage
 from tests.fixtures.tiny_extraction import RECEPTIVE_FIELD, as_png, tiny_model
+from tests.fixtures.walls import SHIFT_YX, wall
 
 # Same from 30 inliers on: log(2) * 20 - 12 > 0.
 MODEL = VerdictModel(np.eye(len(INPUTS))[INPUTS.index("inliers")] * 20, -12.0, 0.5, 0.4)

@@ -1,0 +1,215 @@
+"""The collections that a server searches: a folder of photographs, which may change, or an index."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+from data_prep.images import image_headers, intake
+from data_prep.stage import files
+from delg.features.folder_features import find_image_files
+from delg.features.query_files import describer_of_queries
+from delg.features.reader import FeatureReader
+from delg.geometry import verdict
+from delg.photos import collection as collections
+from delg.photos.collection import Collection
+from delg.search import inputs
+from delg.serving.searched import Searched, calibrated
+from delg.settings.photos import FindConfig, photo_extraction, photo_search
+from delg.settings.search import SearchConfig
+from delg.settings.serving import ServeConfig
+
+if TYPE_CHECKING:
+    from delg.features.describing import ImageDescriber
+
+_ADDED = "added"  # folder of the photographs that came by the server
+
+
+class CannotChange(Exception):
+    """The collection is one that the server does not change."""
+
+
+class Photographs(Protocol):
+    """What a server searches.
+
+    Attributes:
+        searched: as it is now; another object after each change.
+        can_change: whether `add` and `remove` serve.
+        describer: the model.
+    """
+
+    searched: Searched
+    can_change: bool
+    describer: ImageDescriber
+
+    def add(self, encoded: bytes) -> str:
+        """Takes an image file in, and returns its id when it can be searched.
+
+        Raises:
+            ValueError: if it cannot be used.
+            CannotChange: if nothing can be added.
+        """
+
+    def remove(self, image_id: str) -> None:
+        """Leaves an image out from now on.
+
+        Raises:
+            KeyError: if there is none of that id.
+            ValueError: if it is the last one.
+            CannotChange: if nothing can be removed.
+        """
+
+
+@contextlib.contextmanager
+def opened(config: ServeConfig) -> Iterator[Photographs]:
+    """The photographs that a server is to search, for as long as the block runs.
+
+    Raises:
+        FileNotFoundError: if a folder, an index or the model is not there.
+        ValueError: if they do not belong together, or nothing can be searched.
+        OSError: if another process is at work in the work folder.
+    """
+    if config.verdict:
+        verdict.load_verdict(config.verdict)  # before the work
+    if config.index_dir:
+        yield IndexedImages(config)
+        return
+    images_dir = config.images_dir or collections.images_dir_of(config.work_dir)
+    work_dir = FindConfig(images_dir, config.work_dir).found_dir
+    with collections.opened(images_dir, work_dir, config.saved_model, photo_extraction()) as collection:
+        folder = FolderOfPhotographs(collection, config.verdict)
+        try:
+            yield folder
+        finally:
+            folder.close()
+
+
+class IndexedImages:
+    """An index with its features, made by stages; the server leaves it as it is.
+
+    Args:
+        config: its `index_dir` and what goes with it.
+    """
+
+    can_change = False
+
+    def __init__(self, config: ServeConfig):
+        self.describer = describer_of_queries(config.saved_model, config.index_features)
+        paths = {}
+        if config.images:
+            paths = {image_id: os.path.join(config.images, file.path)
+                     for image_id, file in find_image_files(config.images).items()}
+        self.searched = _searched(config.index_dir, config.index_features, config.local_index_dir,
+                                  config.verdict, SearchConfig(num_rerank=photo_search().num_rerank), paths)
+
+    def add(self, encoded: bytes) -> str:
+        """Raises CannotChange."""
+        raise CannotChange("Images can be added where a folder of photographs is searched, not to an index.")
+
+    def remove(self, image_id: str) -> None:
+        """Raises CannotChange."""
+        raise CannotChange("Images can be removed where a folder of photographs is searched, not from an "
+                           "index.")
+
+
+class FolderOfPhotographs:
+    """A folder of photographs, as delg.find_images searches it.
+
+    An image that is added becomes a file of the folder `added` in it, so that whatever process opens the
+    folder next knows it; one that was added is removed with its file, others keep theirs and are left out.
+
+    Args:
+        collection: opened.
+        verdict_path: of a model of verdicts; empty: the one of the package.
+    """
+
+    can_change = True
+
+    def __init__(self, collection: Collection, verdict_path: str = ""):
+        self._collection, self._verdict_path = collection, verdict_path
+        self._lock = threading.Lock()
+        self._worker = ThreadPoolExecutor(1, "collection")
+        self._refresh: Future[None] | None = None  # that has not begun
+        self.searched = self._searched_now()
+
+    @property
+    def describer(self) -> ImageDescriber:
+        """The model of the collection."""
+        return self._collection.describer
+
+    def close(self) -> None:
+        """Waits for a change that goes on."""
+        self._worker.shutdown()
+
+    def add(self, encoded: bytes) -> str:
+        """As `Photographs.add`; a file that is there already keeps its id."""
+        taken = intake.take_image(encoded, decode_check=True)
+        sha256 = hashlib.sha256(encoded).hexdigest()
+        if same := self.searched.same_files(sha256):
+            return min(same)
+        suffix = image_headers.check_image(encoded).format.lower()
+        assert taken.height, "an image has pixels"
+        image_id = f"{_ADDED}/{sha256[:16]}.{'jpg' if suffix == 'jpeg' else suffix}"
+        path = os.path.join(self._collection.images_dir, image_id)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with files.replacing(path) as temporary, open(temporary, "wb") as file:
+            file.write(encoded)
+        self._refreshed()
+        if image_id not in self.searched.paths:
+            reason = self._collection.folder.left_out.get(image_id, "it cannot be described")
+            os.remove(path)
+            raise ValueError(reason)
+        return image_id
+
+    def remove(self, image_id: str) -> None:
+        """As `Photographs.remove`."""
+        path = self.searched.paths[image_id]
+        if len(self.searched.paths) == 1:
+            raise ValueError("the last image of a collection cannot be removed")
+        if image_id.startswith(f"{_ADDED}/"):
+            os.remove(path)
+        else:
+            with self._lock:
+                self._collection.keep_removed({*self._collection.removed, image_id})
+        self._refreshed()
+
+    def _refreshed(self) -> None:
+        """Waits for a refresh that begins after this call; several that wait share it."""
+        with self._lock:
+            if self._refresh is None:
+                self._refresh = self._worker.submit(self._bring_up_to_date)
+            refresh = self._refresh
+        refresh.result()
+
+    def _bring_up_to_date(self) -> None:
+        with self._lock:
+            self._refresh = None
+        self._collection = collections.refreshed(self._collection)
+        self.searched = self._searched_now()
+
+    def _searched_now(self) -> Searched:
+        collection = self._collection
+        config = dataclasses.replace(photo_search(), min_inliers=collection.min_inliers)
+        paths = {image_id: collection.path_of(image_id) for image_id in collection.folder.path_of}
+        searched = _searched(collection.index_dir, collection.features_dir, collection.local_index_dir,
+                             self._verdict_path, config, paths)
+        if not config.min_inliers:
+            collection.keep_min_inliers(searched.config.min_inliers)
+        return dataclasses.replace(searched, sha256=collection.folder.sha256)
+
+
+def _searched(index_dir: str, features: str, local_index_dir: str, verdict_path: str, config: SearchConfig,
+              paths: dict[str, str]) -> Searched:
+    images = FeatureReader(features)
+    index, rows = inputs.open_index(index_dir, images, features, images, features)
+    local_index = inputs.open_local_index(local_index_dir, index, index_dir, images,
+                                          features) if local_index_dir else None
+    model = verdict.verdict_for(local_index is not None, verdict_path)
+    searched = Searched(images, index, rows, local_index, config, model, paths)
+    return searched if config.min_inliers or not images.num_local_features.any() else calibrated(searched)

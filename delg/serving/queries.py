@@ -1,0 +1,99 @@
+"""What a request asks for, made ready to be searched: an upload or an image of the collection, and a box."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+
+import numpy as np
+
+from data_prep.images import intake
+from data_prep.images.intake import TakenImage
+from delg.features.preparing import PreparedImage
+from delg.features.shards import ImageFeatures
+from delg.serving.batches import BatchedDescriber
+from delg.serving.searched import Searched
+
+Box = tuple  # x1, y1, x2, y2, pixels
+
+
+class UnknownImage(KeyError):
+    """The collection has no image of that id, or no file of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """A query before the model has seen it.
+
+    Attributes:
+        image: prepared for the model; None where features are there.
+        features: of an image of the collection; None where the model has to make them.
+        left_out: ids of images that are the query itself.
+        taken: the image that was uploaded; None: it is of the collection.
+        box: x1, y1, x2, y2, pixels; None: the whole image.
+    """
+
+    image: PreparedImage | None
+    features: ImageFeatures | None
+    left_out: frozenset[str]
+    taken: TakenImage | None
+    box: Box | None
+
+
+def box_of(text: str) -> Box | None:
+    """`x1,y1,x2,y2` as numbers; None for an empty text.
+
+    Raises:
+        ValueError: if it is no box.
+    """
+    if not text:
+        return None
+    try:
+        box = tuple(float(value) for value in text.split(","))
+    except ValueError:
+        box = ()
+    if len(box) != 4 or not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
+        raise ValueError("`box` must be x1,y1,x2,y2 in pixels, with x1 < x2 and y1 < y2. "
+                         f"Received: {text[:100]!r}.")
+    return box
+
+
+def of_upload(encoded: bytes, box: Box | None, searched: Searched, describer: BatchedDescriber,
+              max_pixels: int) -> Query:
+    """A query of an image file.
+
+    Raises:
+        ValueError: if it cannot be used, or the box lies outside.
+    """
+    intake.check_file_size(len(encoded))
+    taken = intake.take_image(encoded, max_pixels)
+    prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
+    left_out = searched.same_files(hashlib.sha256(encoded).hexdigest())
+    return Query(prepared, None, frozenset(left_out), taken, box)
+
+
+def of_collection(image_id: str, box: Box | None, searched: Searched, describer: BatchedDescriber,
+                  max_pixels: int) -> Query:
+    """A query of an image of the collection; with a box, its file is read again.
+
+    Raises:
+        UnknownImage: if there is no such image, or no file of it for a box.
+        ValueError: if its file cannot be read any more, or the box lies outside.
+    """
+    if image_id not in searched.images.row_of:
+        raise UnknownImage(image_id)
+    same = searched.same_files(searched.sha256[image_id]) if image_id in searched.sha256 else set()
+    left_out = frozenset({image_id, *same})
+    if box is None:
+        return Query(None, searched.features_of(image_id), left_out, None, None)
+    if image_id not in searched.paths:
+        raise UnknownImage(image_id)
+    taken = intake.read_image(searched.paths[image_id])
+    prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
+    return Query(prepared, None, left_out, None, box)
+
+
+
+def _as_array(box: Box | None) -> np.ndarray | None:
+    return None if box is None else np.asarray(box, np.float32)

@@ -1,0 +1,178 @@
+"""The page, used in a real browser as a person uses it."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+import time
+import unittest
+
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.fixtures import browser
+from tests.fixtures.served import serving
+from tests.fixtures.tiny_extraction import as_png
+from tests.fixtures.walls import save_model, wall, write_photographs
+
+
+class PageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = browser.start(cls)
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        save_model(cls.folder / "saved_model")
+        write_photographs(cls.folder / "photos")
+        (cls.folder / "query.png").write_bytes(as_png(wall(0, (4, 4))))
+        (cls.folder / "unknown.png").write_bytes(as_png(wall(99)))
+        (cls.folder / "no_image.png").write_bytes(b"no image")
+        served = serving(cls.folder / "photos", cls.folder / "saved_model")
+        cls.client = served.__enter__()
+        cls.addClassCleanup(served.__exit__, None, None, None)
+
+    def setUp(self):
+        browser.set_screen(self.browser, 1280, 900)
+        self.browser.get(self.client.address)
+        self.addCleanup(self.check_log)
+
+    def check_log(self):
+        """Nothing was logged, such as what the policy of the page forbids."""
+        self.assertEqual([line["message"] for line in self.browser.get_log("browser")
+                          if " 422 " not in line["message"]], [])
+
+    def element(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def elements(self, selector):
+        return [each for each in self.browser.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+
+    def wait(self, condition):
+        deadline = time.monotonic() + 20
+        while not (found := condition()):
+            self.assertLess(time.monotonic(), deadline, "it did not come")
+            time.sleep(0.02)
+        return found
+
+    def choose(self, name="query.png"):
+        self.element("#file").send_keys(str(self.folder / name))
+        self.wait(lambda: self.element("#query").is_displayed())
+
+    def search(self, expected="Found"):
+        self.wait(lambda: self.element("#search").is_displayed())
+        self.element("#search").click()
+        self.wait(lambda: self.element("#verdict").text == expected)
+
+    def shown(self):
+        """Ids of the hits that are shown, in order."""
+        return [button.get_attribute("data-image") for button in self.elements("#hits button")]
+
+    def test_an_upload_is_found_opened_and_searched_on_with(self):
+        self.choose()
+        self.search()
+        self.assertEqual(set(self.shown()[:2]), {"again.png", "trip/wall0.png"})
+        first = self.elements("#hits button")[0]
+        self.assertRegex(first.text, r"same\n.*% probable, \d+ details agree\n")
+        first.click()
+        self.wait(lambda: self.elements("#lines line"))
+        self.assertRegex(self.element("#large-said").text, r"same: .* probable")
+        self.assertEqual(len(self.browser.find_elements(By.CSS_SELECTOR, "#lines polygon")), 1)
+        opened = self.element("#large-hit-name").text
+        self.element("#show-lines").click()
+        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "#lines line"), [])
+        self.element("#search-this").click()
+        self.wait(lambda: self.element("#query-name").text == opened)
+        self.wait(lambda: self.element("#verdict").text == "Found")
+        self.assertNotIn(opened, self.shown())
+
+    def test_a_box_is_drawn_with_the_mouse_and_searched_for(self):
+        self.choose()
+        canvas = self.element("#canvas")
+        ActionChains(self.browser).move_to_element_with_offset(canvas, -44, -36).click_and_hold() \
+            .move_by_offset(88, 72).release().perform()
+        self.assertTrue(self.element("#no-box").is_enabled())
+        self.search()
+        self.elements("#hits button")[0].click()
+        self.wait(lambda: len(self.browser.find_elements(By.CSS_SELECTOR, "#lines polygon")) == 2)
+        self.element("#close-large").click()
+        self.element("#no-box").click()
+        self.assertFalse(self.element("#no-box").is_enabled())
+
+    def test_a_verdict_is_filtered_out(self):
+        self.choose()
+        self.search()
+        self.assertEqual(len(self.shown()), 5)
+        self.element("#filter input[value='only alike']").click()
+        self.assertEqual(set(self.shown()), {"again.png", "trip/wall0.png"})
+        self.element("#filter input[value='same']").click()
+        self.assertEqual(self.shown(), [])
+        self.assertTrue(self.element("#none-shown").is_displayed())
+
+    def test_an_image_of_the_collection_is_taken(self):
+        self.element("#browse").click()
+        self.wait(lambda: len(self.elements("#images button")) == 5)
+        self.assertEqual(self.element("#browsing-count").text, "5 photographs")
+        self.element("#containing").send_keys("again")
+        self.wait(lambda: self.element("#browsing-count").text == "1 photograph")
+        self.element("#images button").click()
+        self.wait(lambda: self.element("#verdict").text == "Found")
+        self.assertEqual(self.shown()[0], "trip/wall0.png")
+
+    def test_everything_can_be_done_by_keyboard(self):
+        self.choose()
+        self.wait(lambda: self.browser.switch_to.active_element.get_attribute("id") == "search")
+        keys = ActionChains(self.browser)
+        keys.key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT).perform()
+        self.assertEqual(self.browser.switch_to.active_element.get_attribute("id"), "canvas")
+        self.assertTrue(self.element("#no-box").is_enabled())
+        ActionChains(self.browser).send_keys(Keys.DELETE, Keys.TAB, Keys.ENTER).perform()
+        self.assertFalse(self.element("#no-box").is_enabled())
+        self.wait(lambda: self.element("#verdict").text == "Found")
+        self.browser.execute_script("document.querySelector('#hits button').focus()")
+        first = self.shown()[0]
+        ActionChains(self.browser).send_keys(Keys.ENTER).perform()
+        self.wait(lambda: self.element("#large").is_displayed())
+        ActionChains(self.browser).send_keys(Keys.ARROW_RIGHT).perform()
+        self.wait(lambda: self.element("#large-name").text == "Hit 2 of 5")
+        ActionChains(self.browser).send_keys(Keys.ARROW_LEFT).perform()
+        self.wait(lambda: self.element("#large-name").text == "Hit 1 of 5")
+        ActionChains(self.browser).send_keys(Keys.ESCAPE).perform()
+        self.wait(lambda: not self.element("#large").is_displayed())
+        self.assertEqual(self.browser.switch_to.active_element.get_attribute("data-image"), first)
+
+    def test_what_goes_wrong_is_said(self):
+        self.choose("no_image.png")
+        self.wait(lambda: self.element("#problem").is_displayed())
+        self.assertIn("The image cannot be used", self.element("#problem").text)
+        self.element("#another").click()
+        self.choose("unknown.png")
+        self.search("Not in this collection")
+        self.assertFalse(self.element("#problem").is_displayed())
+
+    def test_every_view_serves_everybody_in_light_and_dark_on_a_telephone_and_a_desk(self):
+        for width, height, dark in ((1280, 900, False), (390, 844, True)):
+            with self.subTest(width=width, dark=dark):
+                browser.set_screen(self.browser, width, height, dark)
+                self.browser.get(self.client.address)
+                self.look()
+                self.element("#browse").click()
+                self.wait(lambda: self.elements("#images button"))
+                self.look()
+                self.choose()
+                self.search()
+                self.look()
+                self.elements("#hits button")[0].click()
+                self.wait(lambda: self.elements("#lines line"))
+                self.look()
+
+    def look(self):
+        self.assertEqual(browser.violations(self.browser), [])
+        wide, screen = self.browser.execute_script(
+            "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        self.assertLessEqual(wide, screen)
+
+
+if __name__ == "__main__":
+    unittest.main()
