@@ -209,8 +209,47 @@ class LayerScale(keras.layers.Layer):
         return {**super().get_config(), "start": self.start}
 
 
+@keras.saving.register_keras_serializable(package="delg")
+class SlicedAttention(keras.layers.MultiHeadAttention):
+    """Multi-head attention that outside of training takes some queries at a time, with the same result.
+
+    All at once, each head needs a number for every pair of tokens: 1 GB for an image of 2048 x 1536 pixels in
+    patches of 14.
+
+    Args:
+        num_heads, key_dim: as of Keras's layer, and the others.
+        slice_size: queries at a time, at most; chosen.
+
+    Input and output shape:
+        as of Keras's layer.
+    """
+
+    def __init__(self, num_heads, key_dim, slice_size=512, **kwargs):
+        super().__init__(num_heads, key_dim, **kwargs)
+        self.slice_size = slice_size
+
+    def _compute_attention(self, query, key, value, attention_mask=None, training=None):
+        attend = super()._compute_attention
+        if training or attention_mask is not None:
+            return attend(query, key, value, attention_mask, training)
+        count = tf.shape(query)[1]
+        num_slices = -(-count // self.slice_size)
+        size = -(-count // num_slices)
+        padded = tf.pad(query, [[0, 0], [0, num_slices * size - count], [0, 0], [0, 0]])
+        slices = tf.map_fn(
+            lambda number: attend(padded[:, number * size:(number + 1) * size], key, value)[0],
+            tf.range(num_slices), parallel_iterations=1,
+            fn_output_signature=tf.TensorSpec([None, None, *value.shape[2:]], query.dtype))
+        joined = tf.reshape(tf.transpose(slices, [1, 0, 2, 3, 4]),
+                            [tf.shape(query)[0], num_slices * size, *value.shape[2:]])
+        return joined[:, :count], None
+
+    def get_config(self):
+        return {**super().get_config(), "slice_size": self.slice_size}
+
+
 def transformer_block(tokens, name: str, num_heads: int, mlp_dim: int, dropout: float = 0.0,
-                      layer_scale: float = 0.0):
+                      layer_scale: float = 0.0, attention: type = keras.layers.MultiHeadAttention):
     """Attention and two dense layers, each normalised first and added to what it was given.
 
     Source: ViT, equations 2 and 3, https://arxiv.org/abs/2010.11929.
@@ -222,6 +261,7 @@ def transformer_block(tokens, name: str, num_heads: int, mlp_dim: int, dropout: 
         mlp_dim: hidden units.
         dropout: in training, share of values dropped after each sub-layer.
         layer_scale: first value of `LayerScale` after both; 0: none.
+        attention: class of the attention.
     """
     def added(before, change, number):
         if layer_scale:
@@ -233,8 +273,7 @@ def transformer_block(tokens, name: str, num_heads: int, mlp_dim: int, dropout: 
 
     width = tokens.shape[-1]
     normal = keras.layers.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm1")(tokens)
-    attended = keras.layers.MultiHeadAttention(num_heads, width // num_heads, name=f"{name}_attention")(
-        normal, normal)
+    attended = attention(num_heads, width // num_heads, name=f"{name}_attention")(normal, normal)
     tokens = added(tokens, attended, 1)
     hidden = keras.layers.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm2")(tokens)
     hidden = keras.layers.Dense(mlp_dim, keras.activations.gelu, name=f"{name}_dense1")(hidden)

@@ -20,6 +20,7 @@ from delg.networks.transformer_layers import (
     PatchMap,
     RegisterTokens,
     ResampledPositions,
+    SlicedAttention,
     transformer_block,
 )
 from delg.networks.weights.safetensors_files import Tensor, read_layers
@@ -59,7 +60,8 @@ def build_dinov2(name: str, width: int, depth: int, num_heads: int, num_register
     if num_registers:
         tokens = RegisterTokens(num_registers, name="registers")(tokens)
     for number in range(depth):
-        tokens = transformer_block(tokens, f"block{number}", num_heads, 4 * width, layer_scale=1.0)
+        tokens = transformer_block(tokens, f"block{number}", num_heads, 4 * width, layer_scale=1.0,
+                                   attention=SlicedAttention)
     tokens = keras.layers.LayerNormalization(epsilon=EPSILON, name="encoder_norm")(tokens)
     outputs = {"patch_map": PatchMap(name="patch_map")([tokens, patches]),
                "class_descriptor": FirstToken(name="class_descriptor")(tokens)}

@@ -1,5 +1,6 @@
 import unittest
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -24,6 +25,23 @@ class ResamplingTest(unittest.TestCase):
         weights = np.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2)
         np.testing.assert_allclose(matrix[0], weights / weights.sum(), atol=1e-6)
         np.testing.assert_allclose(matrix[1], matrix[0][::-1], atol=1e-6)
+
+
+class SlicedAttentionTest(unittest.TestCase):
+    def test_equals_attention_to_all_at_once(self):
+        whole = keras.layers.MultiHeadAttention(2, 3)
+        tokens = np.random.default_rng(0).normal(size=(2, 7, 6)).astype(np.float32)
+        expected = whole(tokens, tokens)
+        for size in (1, 3, 7, 100):
+            sliced = layers.SlicedAttention(2, 3, slice_size=size)
+            sliced(tokens, tokens)
+            sliced.set_weights(whole.get_weights())
+            for training in (False, True):
+                np.testing.assert_allclose(sliced(tokens, tokens, training=training), expected, atol=1e-6)
+
+    def test_is_written_and_read_with_its_size(self):
+        layer = layers.SlicedAttention(2, 3, slice_size=5)
+        self.assertEqual(layers.SlicedAttention.from_config(layer.get_config()).slice_size, 5)
 
 
 class TokensTest(unittest.TestCase):
