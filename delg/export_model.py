@@ -10,6 +10,9 @@ Without `--model_dir` the model is one that needs no training and no labels: the
 is the global descriptor, local descriptors are principal components of its cells, and their attention is the
 norm of a cell, as learnt from `--photographs`, a folder of any photographs. Heads of the EfficientNet-Lites
 come along; with efficientnet_lite2 an attention head that was trained on a made world.
+
+`--global_pooling` and `--gem_power` make the descriptor of a trained model too, where they are given; else it
+is pooled as in its training.
 """
 
 from __future__ import annotations
@@ -31,13 +34,15 @@ _PHOTOGRAPHS = flags.DEFINE_string(
 _untrained_config = config_flags.define_flags(UntrainedConfig)
 _EXPORT_DIR = config_flags.define_output(
     "export_dir", "Folder of the SavedModel, made here.", folder=True, renamed=True)
+_POOLING = ("global_pooling", "gem_power")  # flags that serve a trained model too
 
 
 def main(_) -> None:
     if _MODEL_DIR.value:
         from delg.exports import saving  # after the flags: TensorFlow takes seconds to load
 
-        config = saving.export(_MODEL_DIR.value, _EXPORT_DIR.value)
+        pooling = {name: flags.FLAGS[name].value for name in _POOLING if flags.FLAGS[name].present}
+        config = saving.export(_MODEL_DIR.value, _EXPORT_DIR.value, **pooling)
     else:
         settings = _untrained_config()
         require(flags.FLAGS["backbone"].present,

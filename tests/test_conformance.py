@@ -88,6 +88,9 @@ def _images() -> np.ndarray:
 
 _DELG = ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=6, attention_dim=8,
                     autoencoder_dim=4)
+_REGIONAL = dataclasses.replace(_DELG, global_pooling="regional_gem")
+_CLASS_TOKEN = dataclasses.replace(_DELG, backbone="dinov2_vits14", width=1.0, local_stride=0,
+                                   global_pooling="cls_gem")
 _DELG_SHAPES = {"global_descriptor": (_BATCH, 6), "global_cosines": (_BATCH, 3),
                 "attention_logits": (_BATCH, 3), "attention_scores": (_BATCH, 2, 2, 1),
                 "local_descriptors": (_BATCH, 2, 2, 4), "reconstruction_error": (_BATCH,)}
@@ -101,9 +104,9 @@ _VAE_LAYERS = ("shared_1_conv1", "shared_1_relu", "shared_1_conv2", "shared_1_ou
 _LATENT, _PICTURE = (_BATCH, 4, 4, 8), (_BATCH, 16, 16, 3)
 
 
-def _delg() -> keras.Model:
-    with in_place_of_resnet18():
-        return build_delg(_DELG)
+def _delg(config: ModelConfig = _DELG) -> keras.Model:
+    with in_place_of_resnet18(), in_place_of_dinov2():
+        return build_delg(config)
 
 
 def _hashing(config: HashingConfig = _HASHING) -> keras.Model:
@@ -152,6 +155,8 @@ def _vae_models() -> Iterator[tuple[str, Model]]:
 
 MODELS = {
     "delg": Model(_delg, _images(), _DELG_SHAPES),
+    "delg of regional pooling": Model(lambda: _delg(_REGIONAL), _images(), _DELG_SHAPES),
+    "delg of a class token": Model(lambda: _delg(_CLASS_TOKEN), _images(), _DELG_SHAPES),
     "hashing": Model(_hashing, _images(), {"codes": (_BATCH, 16), "features": (_BATCH, 16)}),
     "hashing on a transformer": Model(lambda: _hashing(_ON_TRANSFORMER), _images(),
                                       {"codes": (_BATCH, 16), "features": (_BATCH, 8)}),

@@ -21,6 +21,7 @@ import numpy as np
 
 from data_prep.records import shard_stage
 from data_prep.stage import files
+from data_prep.stage.stored_settings import with_defaults
 from delg.exports import saving
 from delg.exports.export_config import read_export_config
 from delg.features import shards
@@ -146,7 +147,8 @@ class TrainingsTest(OldFilesTest):
                                             ("hashing", HashingModelConfig, "code_batch_norm")):
             with self.subTest(name):
                 export_dir = str(self.folder / f"{name}_export")
-                today = read_export_config(export_dir)
+                written = read_export_config(export_dir)
+                today = {**written, "model": with_defaults(config_class, written["model"], export_dir)}
                 self.assertTrue(saving.is_finished(export_dir, today, config_class))
                 self.change_json(f"{name}_export/export_config.json", remove(setting), "model")
                 self.assertTrue(saving.is_finished(export_dir, today, config_class))

@@ -12,26 +12,29 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.stage import files
+from data_prep.stage.settings import require
 from data_prep.stage.stored_settings import differences, with_defaults
 from delg.exports.export_config import CONFIG_FILE, read_export_config
 from delg.exports.extraction_module import ExtractionModule
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.batch_norm_folding import fold_batch_norm
-from delg.networks.delg import load_delg
+from delg.networks.delg import build_delg, load_delg
 from delg.settings.model import ModelConfig
 
 _FORMAT = 1
 
 
-def export(model_dir: str, export_dir: str) -> dict[str, Any]:
+def export(model_dir: str, export_dir: str, **pooling: Any) -> dict[str, Any]:
     """Writes the SavedModel of a model's best weights, whole or not at all.
 
-    A finished export of the same model is kept as it is.
+    A finished export of the same model is kept as it is. Another pooling than was trained with needs no
+    training. Source: GeM+ and Regional-GeM of SuperGlobal, https://arxiv.org/abs/2308.06954.
 
     Args:
         model_dir: written by `training.train`.
         export_dir: folder to make.
+        pooling: `gem_power` or `global_pooling` of ModelConfig, where they are to be others than the model's.
 
     Returns:
         What `export_config.json`, beside saved_model.pb, holds: `format`, `model` (ModelConfig as dict),
@@ -40,10 +43,25 @@ def export(model_dir: str, export_dir: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the model is not there.
-        ValueError: if `export_dir` holds anything else.
+        ValueError: if `export_dir` holds anything else, or `global_pooling` gives other dimensions.
     """
     model, stored = load_delg(model_dir)
-    return export_built(model, stored["model"], stored.get("attention_threshold"), export_dir)
+    made_of = {**stored["model"], **pooling}
+    if made_of != stored["model"]:
+        model = _pooled_otherwise(model, made_of, kept_power="gem_power" not in pooling)
+    return export_built(model, made_of, stored.get("attention_threshold"), export_dir)
+
+
+def _pooled_otherwise(model: keras.Model, made_of: dict[str, Any], kept_power: bool) -> keras.Model:
+    """The model of other settings of pooling, with the weights of this one."""
+    changed = build_delg(ModelConfig(**made_of))
+    widths = [one.get_layer("whitening").kernel.shape[0] for one in (model, changed)]
+    require(widths[0] == widths[1], f"`global_pooling` must give the {widths[0]} dimensions that the model "
+            f"was trained with, not {widths[1]}.", global_pooling=made_of["global_pooling"])
+    for layer in model.layers:
+        if layer.name != "gem_pooling" or kept_power:
+            changed.get_layer(layer.name).set_weights(layer.get_weights())
+    return changed
 
 
 def export_built(model: keras.Model, made_of: dict[str, Any], attention_threshold: float | None,

@@ -16,6 +16,7 @@ from delg.features.shards import ImageFeatures, LocalFeatures, no_local_features
 from delg.features.whitening import read_whitening
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import PHOTOMETRICS
+from delg.vectors.generalized_mean import generalized_mean
 from delg.vectors.unit import unit_vectors
 
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
@@ -155,7 +156,7 @@ class ImageDescriber:
     def _global_descriptor(self, rows: list[np.ndarray]) -> np.ndarray:
         if not self._config.global_scales:
             return np.zeros(0, np.float32)
-        mean = unit_vectors(np.concatenate(rows)).mean(axis=0)
+        mean = generalized_mean(unit_vectors(np.concatenate(rows)), self._config.scale_power)
         if self._whitening is not None:
             mean = self._whitening.apply(unit_vectors(mean)[None])[0]
         return unit_vectors(mean)

@@ -8,6 +8,7 @@ import keras
 
 from delg.networks import layers, model_files
 from delg.networks.backbone import build_backbone
+from delg.networks.pooling import global_vector
 from delg.networks.replica_batch_norm import BatchNormalization
 from delg.settings.kinds import BACKBONES
 from delg.settings.model import ModelConfig
@@ -43,7 +44,7 @@ def build_delg(config: ModelConfig, backbone_weights: str = "none",
                           synchronized)(images)
     local_map = layers.StopGradient(name="local_map")(maps["local"])
     signed = BACKBONES[config.backbone].maps.signed
-    outputs = _global_head(maps["global"], config, signed)
+    outputs = _global_head(maps, config)
     encoded = decoded = local_map
     if config.use_autoencoder:
         encoded = keras.layers.Conv2D(config.autoencoder_dim, 1, name="encoder")(local_map)
@@ -60,9 +61,8 @@ def _as_float32(tensor, name):
     return keras.layers.Activation("linear", dtype="float32", name=name)(tensor)
 
 
-def _global_head(global_map, config, signed):
-    pooled = layers.GeMPooling(config.gem_power, config.learn_gem_power, signed=signed,
-                               name="gem_pooling")(global_map)
+def _global_head(maps, config):
+    pooled = global_vector(maps, config, config.learn_gem_power)
     whitened = keras.layers.Dense(config.embedding_dim, dtype="float32", name="whitening")(pooled)
     descriptor = layers.L2Normalization(name="global_descriptor")(whitened)
     cosines = layers.CosineClassifier(config.num_classes, name="global_cosines")(descriptor)

@@ -25,7 +25,7 @@ _LARGEST_DISTANCE = 0.02  # of unit descriptors that differ by rounding; chosen:
 _ASKED_IMAGES = 16  # of an index of local features; chosen
 _OWN_SIMILARITY = 0.8  # that an image has to itself at least, 1 but for rounding; chosen
 _LIGHT_SETTINGS = ("photometric", "translator", "translation")  # that queries alone may have
-_SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "whitening")
+_SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "scale_power", "whitening")
 
 
 def open_index(index_dir: str, queries: FeatureReader, query_features: str, images: FeatureReader,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from data_prep.stage.settings import require
-from delg.settings.kinds import BACKBONES
+from delg.settings.kinds import BACKBONES, POOLINGS
 
 PUBLISHERS = {"imagenet": "Keras", "package": "the package index"}  # of weights that are asked for by name
 
@@ -76,6 +76,18 @@ def settle_stride(config: Any) -> None:
     So files say which it was, and those of before, with 16, hold the same settings.
     """
     object.__setattr__(config, "local_stride", settled_stride(config.backbone, config.local_stride))
+
+
+def check_class_token(pooling: str, name: str) -> None:
+    """Checks that a backbone has the class token that a pooling puts beside its map.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if POOLINGS[pooling].needs_class_token:
+        known = BACKBONES.where(lambda record: record.maps is not None and bool(record.maps.class_token))
+        require(name in known, f"`global_pooling={pooling}` needs a backbone with a class token: one of "
+                f"{', '.join(known)}.", backbone=name)
 
 
 def check_stem(name: str, width: float) -> None:

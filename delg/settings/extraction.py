@@ -23,6 +23,9 @@ class ExtractConfig:
     global_scales: tuple[float, ...] = setting(
         (2**-0.5, 1.0, 2**0.5), help="factors to resize an image by for its global descriptor; empty: none",
         range="(0, inf)")
+    scale_power: float = setting(
+        1.0, help="power of the generalised mean that makes one global descriptor of those of all scales; 1: "
+        "their mean; inf: their maximum, the Scale-GeM of SuperGlobal", range="[1, inf)")
     local_scales: tuple[float, ...] = setting(
         (0.25, 2**-1.5, 0.5, 2**-0.5, 1.0, 2**0.5, 2.0),
         help="factors to resize an image by for its local features; empty: none", range="(0, inf)")

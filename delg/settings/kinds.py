@@ -35,6 +35,11 @@ BACKBONES = Table("backbone", {
     "vit_b32": "delg.networks.backbones.vit:VIT_B32",
     "vit_b16": "delg.networks.backbones.vit:VIT_B16",
 })
+POOLINGS = Table("pooling", {
+    "gem": "delg.networks.pooling:GEM",
+    "regional_gem": "delg.networks.pooling:REGIONAL_GEM",
+    "cls_gem": "delg.networks.pooling:CLS_GEM",
+})
 GLOBAL_LOSSES = Table("global loss", {
     "arcface": "delg.training.losses:arcface_logits",
     "cosface": "delg.training.losses:cosface_logits",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, setting
-from delg.settings.backbones import check_width, settle_stride
-from delg.settings.kinds import BACKBONES
+from delg.settings.backbones import check_class_token, check_width, settle_stride
+from delg.settings.kinds import BACKBONES, POOLINGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,13 @@ class ModelConfig:
         0, help="side of a cell of the local feature map: 16, or 32 as in the reference training; with "
         "dinov2 14 or 28; 0: the smaller of the two", unit="pixels")
     embedding_dim: int = setting(2048, help="dimensions of the global descriptor", range="(0, inf)")
+    global_pooling: str = setting(
+        "gem", help="how the map becomes one vector; regional_gem: each cell is first averaged with the "
+        "generalised mean of those around it; cls_gem: the class token of a Vision Transformer beside gem",
+        choices=POOLINGS)
+    class_token_share: float = setting(
+        0.5, help="share of the class token in the cosine of two descriptors of cls_gem; chosen",
+        range="[0, 1]")
     gem_power: float = setting(
         3.0, help="power of generalised mean pooling; DELG paper, section 3.1", range="(0, inf)")
     learn_gem_power: bool = setting(False, help="train the pooling power too, from gem_power on")
@@ -40,4 +47,5 @@ class ModelConfig:
     def __post_init__(self):
         check_fields(self)
         settle_stride(self)
+        check_class_token(self.global_pooling, self.backbone)
         check_width(self.width, self.backbone)

@@ -29,6 +29,8 @@ class TrainConfig(BackboneFitConfig):
     width: float = like(ModelConfig, "width")
     local_stride: int = like(ModelConfig, "local_stride")
     embedding_dim: int = like(ModelConfig, "embedding_dim")
+    global_pooling: str = like(ModelConfig, "global_pooling")
+    class_token_share: float = like(ModelConfig, "class_token_share")
     gem_power: float = like(ModelConfig, "gem_power")
     learn_gem_power: bool = like(ModelConfig, "learn_gem_power")
     use_autoencoder: bool = like(ModelConfig, "use_autoencoder")

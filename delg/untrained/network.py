@@ -6,7 +6,7 @@ import keras
 
 from delg.networks import layers
 from delg.networks.backbone import build_backbone
-from delg.settings.kinds import BACKBONES
+from delg.networks.pooling import global_vector
 from delg.settings.untrained import UntrainedConfig
 
 
@@ -32,8 +32,7 @@ def build_untrained(config: UntrainedConfig, backbone_weights: str, projected: b
     """
     images = keras.Input((None, None, 3), name="images", dtype="float32")
     maps = build_backbone(config.backbone, 1.0, backbone_weights, config.local_stride)(images)
-    signed = BACKBONES[config.backbone].maps.signed
-    pooled = layers.GeMPooling(config.gem_power, signed=signed, name="gem_pooling")(maps["global"])
+    pooled = global_vector(maps, config)
     directions = layers.L2Normalization(name="local_directions")(maps["local"])
     described = directions if not projected else keras.layers.Dense(
         config.local_dim, kernel_initializer="identity", dtype="float32", name="projection")(directions)

@@ -19,7 +19,7 @@ from delg.index.files import IndexWriter
 _SEGMENT_BYTES = 2**30  # of residuals or codes collected before they are written
 _BATCH_IMAGES = 256  # whose local descriptors are in memory at once
 _IMAGES_AT_ONCE = 32  # whose codewords are found together
-_OTHER_SETTINGS = ("global_scales", "whitening", "local_dtype", "recoded_from",
+_OTHER_SETTINGS = ("global_scales", "scale_power", "whitening", "local_dtype", "recoded_from",
                    "max_bad_fraction")  # not of local descriptors
 
 

@@ -12,7 +12,10 @@ from delg.exports.export_config import read_export_config
 from delg.networks import model_files
 from delg.networks.batch_norm_folding import fold_batch_norm
 from delg.networks.delg import build_delg
+from delg.networks.layers import GeMPooling
+from delg.networks.pooling import RegionalGeM
 from delg.settings.model import ModelConfig
+from tests.fixtures import tiny_backbone
 
 MODEL = ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=8, autoencoder_dim=4,
                     attention_dim=8)
@@ -101,6 +104,30 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(saving.export(self.model_dir, self.export_dir), self.config)
         self.assertEqual(os.stat(path).st_mtime_ns, written)
         self.assertEqual(os.listdir(os.path.dirname(self.export_dir)), ["saved_model"])
+
+    def test_may_pool_otherwise_than_in_training(self):
+        export_dir = os.path.join(self.folder, "pooled")
+        config = saving.export(self.model_dir, export_dir, gem_power=5.0, global_pooling="regional_gem")
+        self.assertEqual(config["model"], {**self.config["model"], "gem_power": 5.0,
+                                           "global_pooling": "regional_gem"})
+        self.assertNotEqual(config["fingerprint"], self.config["fingerprint"])
+        found = tf.saved_model.load(export_dir).signatures["serving_default"](
+            input_image=tf.constant(self.image), input_scales=tf.constant([1.0]),
+            input_max_feature_num=tf.constant(0), input_abs_thres=tf.constant(0.0),
+            input_global_scales_ind=tf.constant([0]))["global_descriptors"]
+        maps = keras.Model(self.model.input, self.model.get_layer("gem_pooling").input)(self.image[None])
+        kernel, bias = self.model.get_layer("whitening").get_weights()
+        whitened = GeMPooling(5.0)(RegionalGeM()(maps)) @ kernel + bias
+        np.testing.assert_allclose(found, whitened / np.linalg.norm(whitened), atol=1e-5)
+
+    def test_refuses_a_pooling_of_other_dimensions(self):
+        model_dir = os.path.join(self.folder, "token")
+        made_of = dataclasses.replace(MODEL, backbone="dinov2_vits14", width=1.0, local_stride=0)
+        with tiny_backbone.in_place_of_dinov2():
+            model_files.write_untrained(model_dir, build_delg(made_of), made_of)
+            with self.assertRaisesRegex(ValueError, "must give the 16 dimensions that the model was trained "
+                                        "with, not 32. Received: global_pooling='cls_gem'"):
+                saving.export(model_dir, self.export_dir + "3", global_pooling="cls_gem")
 
     def test_refuses_to_replace_another_models_export(self):
         other = os.path.join(self.folder, "other")

@@ -67,6 +67,9 @@ class ImageDescriberTest(unittest.TestCase):
         for local_scales in ((1.0,), (0.5, 1.0), ()):  # scales in one pass, or partly alone
             describer = self.describer(global_scales=(1.0, 0.5), local_scales=local_scales)
             np.testing.assert_allclose(describer.describe(as_png(image)).global_descriptor, expected, 1e-5)
+        peaks = np.maximum(*rows)
+        found = self.describer(global_scales=(1.0, 0.5), scale_power=np.inf).describe(as_png(image))
+        np.testing.assert_allclose(found.global_descriptor, peaks / np.linalg.norm(peaks), 1e-5)
 
     def test_a_scale_written_short_is_the_same_scale(self):
         image = as_png(np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8))

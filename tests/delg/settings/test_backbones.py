@@ -3,6 +3,7 @@ import sys
 import unittest
 
 from delg.settings.model import ModelConfig
+from delg.settings.untrained import UntrainedConfig
 
 
 class BackboneChecksTest(unittest.TestCase):
@@ -17,6 +18,13 @@ class BackboneChecksTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "positive, and 1.0 for every backbone but resnet18. "
                                         f"Received: width={width}, backbone='{name}'"):
                 ModelConfig(num_classes=3, backbone=name, width=width)
+
+    def test_a_class_token_is_pooled_where_there_is_one(self):
+        ModelConfig(num_classes=3, backbone="dinov2_vits14", global_pooling="cls_gem")
+        message = ("`global_pooling=cls_gem` needs a backbone with a class token: one of dinov2_vits14, .* "
+                   "Received: backbone='efficientnet_lite2'")
+        with self.assertRaisesRegex(ValueError, message):
+            UntrainedConfig(global_pooling="cls_gem")
 
     def test_names_cost_no_tensorflow(self):
         code = ("import sys, delg.settings.kinds, delg.settings.model, delg.settings.training, "
