@@ -148,11 +148,17 @@ def describe_folder(describer: ImageDescriber, images_dir: str, features_dir: st
 
 
 def remove_damaged(features_dir: str) -> None:
-    """Removes shards of a folder that cannot be opened, with a warning, so that they are made again."""
+    """Removes shards of a folder that are damaged, with a warning, so that they are made again.
+
+    Raises:
+        ValueError: if one cannot be opened for another reason, such as a lack of permission or memory.
+    """
     for path in glob.glob(os.path.join(glob.escape(features_dir), "photos-*.h5")):
         try:
             shards.read_shard_attributes(path)
         except ValueError as error:
+            if getattr(error.__cause__, "errno", None) or isinstance(error.__cause__, MemoryError):
+                raise
             logging.warning("Its photographs are described again: %s", error)
             os.remove(path)
 

@@ -216,6 +216,12 @@ class FindImagesTest(unittest.TestCase):
             shutil.rmtree(work_dir / name)
             self.assertEqual(self.find(query=self.photos / "again.png"), expected)
 
+    def test_features_that_cannot_be_opened_for_now_are_kept(self):
+        (shard,) = (self.folder / "photos.found/features").glob("*.h5")
+        with mock.patch("h5py.File", side_effect=PermissionError(13, "Permission denied")):
+            self.fails("photos-.*h5 must be .* Permission denied", query=self.photos / "again.png")
+        self.assertTrue(shard.exists())
+
     def test_damaged_features_are_described_again(self):
         expected = self.find(query=self.photos / "again.png")
         (shard,) = (self.folder / "photos.found/features").glob("*.h5")
