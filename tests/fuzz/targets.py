@@ -283,10 +283,9 @@ def _safetensors(folder: str) -> list[Pair]:
     model, path = build_resnet18(1 / 64), f"{folder}/resnet18.safetensors"
     tensors = {}
     for layer in model.layers:
-        name, kind = safetensors_files._published_name(layer.name)
-        parts = ("weight",) if kind == "convolution" else safetensors_files._STATISTICS
-        for part, values in zip(parts, layer.get_weights()):
-            tensors[f"{name}.{part}"] = values.transpose(3, 2, 0, 1).copy() if values.ndim == 4 else values
+        named = safetensors_files._tensors_of_resnet18(layer) if layer.weights else []
+        for tensor, values in zip(named, layer.get_weights()):
+            tensors[tensor.name] = values.transpose(3, 2, 0, 1).copy() if values.ndim == 4 else values
     numpy.save_file(tensors, path)
     shapes = _shapes_of(model)
     return [(path, lambda: keras_files.load_backbone_weights(
