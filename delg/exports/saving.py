@@ -58,8 +58,9 @@ def _pooled_otherwise(model: keras.Model, made_of: dict[str, Any], kept_power: b
     widths = [one.get_layer("whitening").kernel.shape[0] for one in (model, changed)]
     require(widths[0] == widths[1], f"`global_pooling` must give the {widths[0]} dimensions that the model "
             f"was trained with, not {widths[1]}.", global_pooling=made_of["global_pooling"])
+    names = {layer.name for layer in changed.layers}
     for layer in model.layers:
-        if layer.name != "gem_pooling" or kept_power:
+        if layer.name in names and (layer.name != "gem_pooling" or kept_power):
             changed.get_layer(layer.name).set_weights(layer.get_weights())
     return changed
 

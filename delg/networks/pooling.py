@@ -1,6 +1,6 @@
 """How the maps of a backbone become one vector per image: the records of `delg.settings.kinds.POOLINGS`.
 
-Each has a layer `gem_pooling`, whose `exponent` is the power of the generalised mean.
+Each with a generalised mean has a layer `gem_pooling`, whose `exponent` is its power.
 """
 
 from __future__ import annotations
@@ -144,6 +144,11 @@ def _regional_gem(maps, config, learnable: bool, signed: bool):
     return _gem({"global": around}, config, learnable, signed)
 
 
+def _cls(maps, config, learnable: bool, signed: bool):
+    """The class token alone: the published figures of DINOv2."""
+    return keras.layers.Activation("linear", dtype="float32", name="cls")(maps["class_token"])
+
+
 def _cls_gem(maps, config, learnable: bool, signed: bool):
     """The class token beside the generalised mean over the map."""
     pooled = _gem(maps, config, learnable, signed)
@@ -152,4 +157,5 @@ def _cls_gem(maps, config, learnable: bool, signed: bool):
 
 GEM = Pooling(_gem)
 REGIONAL_GEM = Pooling(_regional_gem)
+CLS = Pooling(_cls, needs_class_token=True)
 CLS_GEM = Pooling(_cls_gem, needs_class_token=True)

@@ -38,6 +38,7 @@ BACKBONES = Table("backbone", {
 POOLINGS = Table("pooling", {
     "gem": "delg.networks.pooling:GEM",
     "regional_gem": "delg.networks.pooling:REGIONAL_GEM",
+    "cls": "delg.networks.pooling:CLS",
     "cls_gem": "delg.networks.pooling:CLS_GEM",
 })
 GLOBAL_LOSSES = Table("global loss", {

@@ -27,7 +27,8 @@ class ModelConfig:
     embedding_dim: int = setting(2048, help="dimensions of the global descriptor", range="(0, inf)")
     global_pooling: str = setting(
         "gem", help="how the map becomes one vector; regional_gem: each cell is first averaged with the "
-        "generalised mean of those around it; cls_gem: the class token of a Vision Transformer beside gem",
+        "generalised mean of those around it; cls: the class token of a Vision Transformer; cls_gem: that "
+        "beside gem",
         choices=POOLINGS)
     class_token_share: float = setting(
         0.5, help="share of the class token in the cosine of two descriptors of cls_gem; chosen",

@@ -133,8 +133,9 @@ def _fit(run: Run) -> None:
     validation = None
     if config.validation_pattern:
         validation = with_targets(_whole_images(config, config.validation_pattern), config.use_autoencoder)
+    pools = [layer for layer in model.layers if layer.name == "gem_pooling"]  # a class token needs none
     run.fit(_shared_batches(config), events, pictures, validation,
-            gem_power=model.get_layer("gem_pooling").exponent)
+            **{"gem_power": pools[0].exponent} if pools else {})
 
 
 def _finish(run: Run) -> None:

@@ -2,6 +2,7 @@ import dataclasses
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import keras
 import numpy as np
@@ -119,6 +120,21 @@ class ExportTest(unittest.TestCase):
         kernel, bias = self.model.get_layer("whitening").get_weights()
         whitened = GeMPooling(5.0)(RegionalGeM()(maps)) @ kernel + bias
         np.testing.assert_allclose(found, whitened / np.linalg.norm(whitened), atol=1e-5)
+
+    def test_layers_of_the_pooling_of_the_training_are_left_behind(self):
+        model_dir = os.path.join(self.folder, "regional")
+        made_of = dataclasses.replace(MODEL, backbone="dinov2_vits14", width=1.0, local_stride=0,
+                                      global_pooling="regional_gem")
+        with tiny_backbone.in_place_of_dinov2(), \
+                mock.patch.object(saving, "export_built", lambda model, *_: model):
+            trained = build_delg(made_of)
+            model_files.write_untrained(model_dir, trained, made_of)
+            changed = saving.export(model_dir, "nowhere", global_pooling="cls")
+        tokens = keras.Model(changed.input, changed.get_layer("cls").output)(self.image[None])
+        kernel, bias = trained.get_layer("whitening").get_weights()
+        whitened = tokens @ kernel + bias
+        np.testing.assert_allclose(changed(self.image[None])["global_descriptor"],
+                                   whitened / np.linalg.norm(whitened), atol=1e-5)
 
     def test_refuses_a_pooling_of_other_dimensions(self):
         model_dir = os.path.join(self.folder, "token")

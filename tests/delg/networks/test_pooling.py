@@ -92,6 +92,13 @@ class GlobalVectorTest(unittest.TestCase):
         np.testing.assert_allclose(model(cells)[0], np.mean(around ** 4, axis=(0, 1)) ** 0.25, rtol=1e-4)
         self.assertEqual(float(model.get_layer("gem_pooling").exponent), 4.0)
 
+    def test_a_class_token_stands_alone(self):
+        maps = {"global": keras.Input((None, None, 2)), "class_token": keras.Input((2,))}
+        config = UntrainedConfig(backbone="dinov2_vits14", global_pooling="cls")
+        found = keras.Model(maps, pooling.global_vector(maps, config))(
+            {"global": np.zeros([1, 1, 1, 2]), "class_token": np.float32([[0, -2]])})
+        self.assertEqual(found.numpy().tolist(), [[0, -2]])
+
     def test_a_class_token_stands_beside_the_signed_mean(self):
         maps = {"global": keras.Input((None, None, 2)), "class_token": keras.Input((2,))}
         config = UntrainedConfig(backbone="dinov2_vits14", global_pooling="cls_gem", gem_power=1)
