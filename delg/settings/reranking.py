@@ -60,7 +60,9 @@ class TrainRerankerConfig:
     feature_dropout: float = setting(
         0.3, help="largest share of the features of a training image that are left out", range="[0, 1)")
     # Optimisation.
-    batch_size: int = like(FitConfig, "batch_size", help="pairs per step, over all replicas")
+    batch_size: int = like(
+        FitConfig, "batch_size", help="pairs per step, over all replicas, half of which match",
+        range="[2, inf)")
     num_steps: int = like(FitConfig, "num_steps", 2000)
     learning_rate: float = like(FitConfig, "learning_rate")
     warmup_steps: int = setting(

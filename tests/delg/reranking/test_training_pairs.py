@@ -40,10 +40,16 @@ class TrainingPairsTest(unittest.TestCase):
     def test_negatives_are_the_nearest_of_other_landmarks(self):
         pairs = self.pairs(num_hard=2)
         looks = self.images.global_descriptors[pairs.rows]
-        for place, found in enumerate(pairs.negatives):
+        for place, found in enumerate(pairs.negatives(range(len(pairs.rows)))):
             nearest = np.argsort(-(looks @ looks[place]), kind="stable")
             others = nearest[pairs.landmarks[nearest] != pairs.landmarks[place]]
             self.assertEqual(found.tolist(), others[:2].tolist())
+
+    def test_any_other_landmark_serves_where_the_index_finds_none(self):
+        pairs = self.pairs()
+        with mock.patch.object(pairs, "negatives", lambda images: [np.zeros(0, np.int64)] * len(images)):
+            landmarks = self.landmarks(pairs.draw(0, 8)[0])
+        self.assertFalse(np.any(landmarks[4:, 0] == landmarks[4:, 1]))
 
     def test_a_step_has_the_same_pairs_each_time(self):
         first, second = (self.pairs().draw(7, 8)[0] for _ in range(2))
