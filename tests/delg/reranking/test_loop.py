@@ -26,7 +26,7 @@ def setUpModule():
 
 class TrainTest(unittest.TestCase):
     def test_learns_to_tell_pairs_that_match_of_landmarks_never_seen(self):
-        config = tiny_pairs.config(_folder, model_dir=f"{_folder}/learnt", num_steps=25, steps_per_epoch=25,
+        config = tiny_pairs.config(_folder, model_dir=f"{_folder}/learnt", num_steps=16, steps_per_epoch=16,
                                    heldout_fraction=0.4)
         loop.train(config)
         num_images = tiny_pairs.NUM_LANDMARKS * tiny_pairs.VIEWS
