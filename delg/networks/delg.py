@@ -65,7 +65,8 @@ def _global_head(maps, config):
     pooled = global_vector(maps, config, config.learn_gem_power)
     whitened = keras.layers.Dense(config.embedding_dim, dtype="float32", name="whitening")(pooled)
     descriptor = layers.L2Normalization(name="global_descriptor")(whitened)
-    cosines = layers.CosineClassifier(config.num_classes, name="global_cosines")(descriptor)
+    cosines = layers.CosineClassifier(config.num_classes, config.num_subcenters, name="global_cosines")(
+        descriptor)
     return {"global_descriptor": descriptor, "global_cosines": cosines}
 
 

@@ -227,12 +227,17 @@ class GeMPooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="delg")
 class CosineClassifier(keras.layers.Layer):
-    """Cosine between each descriptor and one learnt direction per class, in float32.
+    """Cosine between each descriptor and the learnt direction of each class, in float32.
 
-    Margins and scale belong to the loss. Source: NormFace, https://arxiv.org/abs/1704.06369, section 3.
+    A class may have several directions, of which the nearest counts: photographs of a landmark from other
+    sides, from inside, or with a wrong label, then need not pull at one. Margins and scale belong to the
+    loss.
+    Source: NormFace, https://arxiv.org/abs/1704.06369, section 3; of several directions "Sub-center ArcFace",
+    ECCV 2020, http://www.ecva.net/papers/eccv_2020/papers_ECCV/html/1445_ECCV_2020_paper.php.
 
     Args:
         num_classes: C.
+        num_subcenters: directions per class, at least 1.
 
     Input shape:
         [B, D].
@@ -241,21 +246,27 @@ class CosineClassifier(keras.layers.Layer):
         [B, C], float32, in [-1, 1] up to rounding.
     """
 
-    def __init__(self, num_classes, **kwargs):
+    def __init__(self, num_classes, num_subcenters=1, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.num_classes = num_classes
+        self.num_subcenters = num_subcenters
 
     def build(self, input_shape):
-        self.kernel = self.add_weight(
-            name="kernel", shape=(input_shape[-1], self.num_classes), initializer="glorot_uniform")
+        self.kernel = self.add_weight(  # the first direction of every class, then the second of every class
+            name="kernel", shape=(input_shape[-1], self.num_subcenters * self.num_classes),
+            initializer="glorot_uniform")
         self.built = True
 
     def call(self, descriptors):
         directions = tf.math.l2_normalize(tf.cast(self.kernel, tf.float32), axis=0)
-        return tf.matmul(tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=-1), directions)
+        cosines = tf.matmul(tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=-1), directions)
+        if self.num_subcenters == 1:
+            return cosines
+        return tf.reduce_max(tf.reshape(cosines, [-1, self.num_subcenters, self.num_classes]), axis=1)
 
     def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes}
+        return {**super().get_config(), "num_classes": self.num_classes,
+                "num_subcenters": self.num_subcenters}
 
 
 @keras.saving.register_keras_serializable(package="delg")

@@ -36,6 +36,9 @@ class ModelConfig:
     gem_power: float = setting(
         3.0, help="power of generalised mean pooling; DELG paper, section 3.1", range="(0, inf)")
     learn_gem_power: bool = setting(False, help="train the pooling power too, from gem_power on")
+    num_subcenters: int = setting(
+        1, help="directions per class in the classifier of the global descriptor, of which the nearest "
+        "counts; Sub-center ArcFace, ECCV 2020, takes 3 where labels are noisy", range="[1, inf)")
     use_autoencoder: bool = setting(
         True, help="shorten local features by the autoencoder; else local descriptors are the cells of "
         "the map")

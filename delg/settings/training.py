@@ -33,6 +33,7 @@ class TrainConfig(BackboneFitConfig):
     class_token_share: float = like(ModelConfig, "class_token_share")
     gem_power: float = like(ModelConfig, "gem_power")
     learn_gem_power: bool = like(ModelConfig, "learn_gem_power")
+    num_subcenters: int = like(ModelConfig, "num_subcenters")
     use_autoencoder: bool = like(ModelConfig, "use_autoencoder")
     autoencoder_dim: int = like(ModelConfig, "autoencoder_dim")
     attention_dim: int = like(ModelConfig, "attention_dim")

@@ -73,6 +73,13 @@ class CosineClassifierTest(unittest.TestCase):
         layer.kernel.assign([[10.0, 3.0], [0.0, 4.0]])  # directions (1, 0) and (0.6, 0.8)
         np.testing.assert_allclose(layer(np.float32([[2.0, 0.0]])), [[1.0, 0.6]], atol=1e-6)
 
+    def test_the_nearest_direction_of_a_class_counts(self):
+        layer = layers.CosineClassifier(2, num_subcenters=2)
+        layer.build((None, 2))
+        # The first directions of both classes are (1, 0) and (0.6, 0.8), the second (0, 1) and (-1, 0).
+        layer.kernel.assign([[10.0, 3.0, 0.0, -1.0], [0.0, 4.0, 2.0, 0.0]])
+        np.testing.assert_allclose(layer(np.float32([[2, 0], [0, 1]])), [[1.0, 0.6], [1.0, 0.8]], atol=1e-6)
+
     def test_is_float32_under_mixed_precision(self):
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
         try:
@@ -149,6 +156,6 @@ class SmallLayersTest(unittest.TestCase):
 
     def test_configs_round_trip(self):
         for layer in (layers.ImageNormalization((1, 2, 3), (4, 5, 6), True), layers.Subsampling(2),
-                      layers.GeMPooling(4.0, True, 1e-5), layers.CosineClassifier(7)):
+                      layers.GeMPooling(4.0, True, 1e-5), layers.CosineClassifier(7, 3)):
             config = layer.get_config()
             self.assertEqual(type(layer).from_config(config).get_config(), config)
