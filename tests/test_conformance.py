@@ -201,16 +201,29 @@ def _least_width(name: str) -> float:
     return 0.125 if BACKBONES[name].has_any_width else 1.0
 
 
+_DELG_TRAIN = TrainConfig("shards", "model_dir", backbone="resnet18", learning_rate=0.1, num_steps=10,
+                          freeze_batch_norm=True)
+
+
+_DELG_HELD = dataclasses.replace(_DELG_TRAIN, distillation_weight=1.0, ema_momentum=0.5, num_subcenters=2)
+
+
 def _compiled_delg(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    settings = TrainConfig("shards", "model_dir", backbone="resnet18", learning_rate=0.1, num_steps=10,
-                           freeze_batch_norm=True)
-    freeze(model, settings)
-    return model, compile_delg(model, settings)
+    freeze(model, _DELG_TRAIN)
+    return model, compile_delg(model, _DELG_TRAIN)
 
 
 def _delg_training() -> tuple[keras.Model, keras.Model]:
     with in_place_of_resnet18():
         return _compiled_delg(build_delg(_DELG, synchronized=True))
+
+
+def _held_delg_training() -> tuple[keras.Model, keras.Model]:
+    with in_place_of_resnet18():
+        model, start = (build_delg(dataclasses.replace(_DELG, num_subcenters=2), synchronized=True)
+                        for _ in range(2))
+    freeze(model, _DELG_HELD)
+    return model, compile_delg(model, _DELG_HELD, start)
 
 
 def _hashing_training() -> tuple[keras.Model, keras.Model]:
@@ -248,9 +261,9 @@ def _vae_training() -> tuple[keras.Model, keras.Model]:
     return model, objective
 
 
-def _delg_dataset() -> tf.data.Dataset:
+def _delg_dataset(settings: TrainConfig = _DELG_TRAIN) -> tf.data.Dataset:
     return with_targets(tf.data.Dataset.from_tensor_slices((_images(), _LABELS)).batch(
-        _BATCH, drop_remainder=True), use_autoencoder=True)
+        _BATCH, drop_remainder=True), settings)
 
 
 def _stays_in_delg(name: str) -> bool:
@@ -264,6 +277,8 @@ TRAININGS = {
     "delg": Training(_delg_training, _delg_dataset, _stays_in_delg),
     "delg on tokens": Training(lambda: _compiled_delg(_delg_on_tokens(synchronized=True)), _delg_dataset,
                                _stays_in_delg),
+    "delg, held to its start": Training(
+        _held_delg_training, lambda: _delg_dataset(_DELG_HELD), _stays_in_delg),
     "hashing, backbone frozen": Training(
         _hashing_training, _hashing_dataset, lambda name: not name.startswith("code_")),
     **{f"re-ranker, {tokens}": Training(lambda config=config: _reranker_training(config), _reranker_dataset,

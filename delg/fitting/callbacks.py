@@ -105,22 +105,35 @@ class HistoryTable(keras.callbacks.Callback):
             row.to_csv(temporary, index=False)
 
 
-class Backup(_EachStep):
-    """At the end of each epoch writes `last.weights.h5`, then the checkpoint that a killed run resumes from.
-
-    So a run that is killed between the two does the epoch again, and all that happens at its end.
+class LastWeights(keras.callbacks.Callback):
+    """At the end of each epoch writes `last.weights.h5`.
 
     Args:
-        model: the whole DELG model.
-        manager: of the checkpoint of model and optimizer.
+        model: the whole model.
         model_dir: where the weights go.
+    """
+
+    def __init__(self, model: keras.Model, model_dir: str):
+        super().__init__()
+        self.whole_model, self.model_dir = model, model_dir
+
+    def on_epoch_end(self, epoch, logs=None):
+        model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "last"))
+
+
+class Backup(_EachStep):
+    """At the end of each epoch writes the checkpoint that a killed run resumes from.
+
+    It comes after all else that happens then, so a run that is killed before it does the epoch again.
+
+    Args:
+        manager: of the checkpoint of model and optimizer.
         backup_steps: steps between checkpoints; 0: only at the end of each epoch.
     """
 
-    def __init__(self, model: keras.Model, manager: tf.train.CheckpointManager, model_dir: str,
-                 backup_steps: int = 0):
+    def __init__(self, manager: tf.train.CheckpointManager, backup_steps: int = 0):
         super().__init__(backup_steps)
-        self.whole_model, self.manager, self.model_dir = model, manager, model_dir
+        self.manager = manager
 
     def _on_step(self, logs):
         # A checkpoint of an epoch's last step says that the epoch is done; what it ends with comes before.
@@ -128,5 +141,4 @@ class Backup(_EachStep):
             self.manager.save(checkpoint_number=self._step)
 
     def on_epoch_end(self, epoch, logs=None):
-        model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "last"))
         self.manager.save(checkpoint_number=self._step)

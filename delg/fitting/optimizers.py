@@ -21,6 +21,7 @@ class DecoupledDecay:
 
     Slow variables take `slow_factor` of the optimizer's step and of the decay. It is the step that is scaled,
     not the gradient, which Adam would scale back. Source of the decay: https://arxiv.org/abs/1711.05101.
+    Keras' averages of variables, where they are kept, are read by `average_of`.
     """
 
     def __init__(self, *args, decoupled_decay=0.0, slow_names=(), slow_factor=1.0, **kwargs):
@@ -40,6 +41,14 @@ class DecoupledDecay:
         super().update_step(gradient, variable)
         shrinkage = tf.cast(self.learning_rate * decay, variable.dtype) * before
         variable.assign(before + factor * (variable - before - shrinkage))
+
+    def finalize_variable_values(self, var_list):
+        """Leaves them as they are. Keras would put the averages in their place at the end of each `fit`, also
+        where a training has more fits to come."""
+
+    def average_of(self, variable: tf.Variable) -> tf.Variable:
+        """The moving average of a variable that is trained; `use_ema` must be set."""
+        return self._model_variables_moving_average[self._index_dict[self._var_key(variable)]]
 
     def get_config(self):
         return {**super().get_config(), "decoupled_decay": self.decoupled_decay,
@@ -74,7 +83,8 @@ ADAM = Optimizer(DecoupledAdam, ("beta_1", "beta_2"))
 
 
 def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_norm=0.0, slow_names=(),
-                    slow_factor=1.0, beta_1=0.9, beta_2=0.999) -> keras.optimizers.Optimizer:
+                    slow_factor=1.0, beta_1=0.9, beta_2=0.999, ema_momentum=0.0
+                    ) -> keras.optimizers.Optimizer:
     """Optimizer of a training.
 
     Args:
@@ -88,6 +98,8 @@ def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_no
         slow_factor: factor of their steps.
         beta_1: of adam, decay of the mean of gradients.
         beta_2: of adam, decay of the mean square of gradients.
+        ema_momentum: share of its former value that the moving average of each variable keeps in a step; 0:
+            no averages.
 
     Raises:
         ValueError: unknown name.
@@ -97,5 +109,5 @@ def build_optimizer(name, learning_rate, momentum=0.9, weight_decay=0.0, clip_no
     own = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2}
     return record.make(
         learning_rate=learning_rate, global_clipnorm=clip_norm or None, jit_compile=False,
-        decoupled_decay=weight_decay, slow_names=slow_names, slow_factor=slow_factor,
-        **{option: own[option] for option in record.options})
+        use_ema=ema_momentum > 0, ema_momentum=ema_momentum, decoupled_decay=weight_decay,
+        slow_names=slow_names, slow_factor=slow_factor, **{option: own[option] for option in record.options})

@@ -13,7 +13,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from delg.fitting import callbacks, resuming, strategies, summaries
+from delg.fitting import averaging, callbacks, resuming, strategies, summaries
+from delg.fitting.averaging import WeightAverages
 from delg.networks import model_files
 
 Callbacks = Callable[[], Iterable[keras.callbacks.Callback]]
@@ -96,7 +97,8 @@ class Run:
 
     def fit(self, batches: Callable[[int, int, int, int], tf.data.Dataset], events: Callbacks,
             pictures: Callbacks = tuple, validation_data: tf.data.Dataset | None = None,
-            images_per_row: int = 1, **variables: tf.Variable) -> bool:
+            images_per_row: int = 1, averages: WeightAverages | None = None,
+            **variables: tf.Variable) -> bool:
         """Fits the steps that are left, and returns whether there were any.
 
         Args:
@@ -106,15 +108,20 @@ class Run:
             pictures: see above.
             validation_data: as Keras' `fit` takes it.
             images_per_row: images of each row of a batch.
+            averages: which validation, `events` and `pictures` see and `last.weights.h5` holds; the steps and
+                the checkpoint go on from the weights themselves. None: these count.
             variables: scalars shown in TensorBoard.
         """
         config = self.config
 
         def all_events() -> list[keras.callbacks.Callback]:
-            return [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps), *events(),
+            return [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps),
+                    *([] if averages is None else [averaging.ShowAverages(averages)]), *events(),
                     summaries.TrainingSummaries(self.writer, images_per_row * config.batch_size, variables),
                     *pictures(), callbacks.HistoryTable(self.write_dir),
-                    callbacks.Backup(self.model, self.manager, self.write_dir, config.backup_steps)]
+                    callbacks.LastWeights(self.model, self.write_dir),
+                    *([] if averages is None else [averaging.HideAverages(averages)]),
+                    callbacks.Backup(self.manager, config.backup_steps)]
 
         return resuming.fit_to_last_step(
             self.trained, config, lambda step: strategies.shared_batches(batches, step, config.batch_size),

@@ -288,3 +288,22 @@ class ReconstructionError(keras.layers.Layer):
     def call(self, maps):
         original, reconstruction = (tf.cast(each, tf.float32) for each in maps)
         return tf.reduce_mean(tf.math.squared_difference(original, reconstruction), axis=[1, 2, 3])
+
+
+@keras.saving.register_keras_serializable(package="delg")
+class CosineDistance(keras.layers.Layer):
+    """1 - the cosine between two descriptors, half the square of the distance of unit vectors, in float32.
+
+    Input shape:
+        a pair of [B, D], of unit norm.
+
+    Output shape:
+        [B], float32, in [0, 2].
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, descriptors):
+        first, second = (tf.cast(each, tf.float32) for each in descriptors)
+        return 1.0 - tf.reduce_sum(first * second, axis=-1)

@@ -2,7 +2,7 @@
 
 `config.json` holds {"model": ModelConfig, "train": TrainConfig, "best": {"epoch", "step", score by its name}
 or null, "sha256"}, that of DELG "attention_threshold" too, number or null; weights are `best.weights.h5` and
-`last.weights.h5`, in the format of Keras.
+`last.weights.h5`, and of trainings that look back at them `start.weights.h5`, in the format of Keras.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keras.src.saving import saving_lib
 from data_prep.stage import files, hdf5_files, stored_settings
 
 CONFIG_FILE = "config.json"
-WEIGHT_FILES = {"best": "best.weights.h5", "last": "last.weights.h5"}
+WEIGHT_FILES = {"best": "best.weights.h5", "last": "last.weights.h5", "start": "start.weights.h5"}
 
 
 def write_config(model_dir: str, config: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ def write_untrained(model_dir: str, model: keras.Model, config: Any, **contents:
 
 
 def weight_path(model_dir: str, weights: str) -> str:
-    """Path of the "best" or the "last" weights."""
+    """Path of the "best" or the "last" weights, or those at the "start"."""
     return os.path.join(model_dir, WEIGHT_FILES[weights])
 
 

@@ -65,6 +65,9 @@ class TrainConfig(BackboneFitConfig):
         1.0, help="weight of the classification loss of the attention head", range="[0, inf)")
     reconstruction_loss_weight: float = setting(
         10.0, help="weight of the reconstruction loss of the autoencoder", range="[0, inf)")
+    distillation_weight: float = setting(
+        0.0, help="weight of the loss that holds the global descriptor of each image where the first weights "
+        "put it, 1 - cosine; 0: none", range="[0, inf)")
     # Data.
     image_size: int = setting(
         321, help="side of the square crops trained on", unit="pixels", range="(0, inf)")
@@ -87,6 +90,12 @@ class TrainConfig(BackboneFitConfig):
         BackboneFitConfig, "backbone_learning_rate_factor",
         help="share of the learning rate that the backbone, and a whitening that starts from values, takes; "
         "0 freezes them")
+    ema_momentum: float = setting(
+        0.0, help="share of its former value that the moving average of each weight keeps in a step; the "
+        "averages are judged and kept; 0: the weights themselves are", range="[0, 1)")
+    average_with_start: float = setting(
+        0.0, help="share of the first weights in those that are judged and kept, of the backbone and of a "
+        "whitening that starts from values; WiSE-FT recommends 0.5; 0: none", range="[0, 1]")
     # Bookkeeping.
     max_heldout_images: int = setting(
         2000, help="held-out images that the retrieval mAP is measured on", range="(0, inf)")
@@ -95,6 +104,11 @@ class TrainConfig(BackboneFitConfig):
         check_fields(self)
         require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)
         check_warmup(self.schedule, self.warmup_steps, self.num_steps)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether training needs the weights from before its first step."""
+        return self.distillation_weight > 0 or self.average_with_start > 0
 
     def model_config(self, num_classes: int) -> ModelConfig:
         """The model part of these settings, for a set of `num_classes` classes."""

@@ -14,13 +14,14 @@ import tensorflow as tf
 from data_prep.records import pipeline
 from data_prep.records.manifest import manifest_beside
 from delg.fitting import heldout, resuming, summaries
+from delg.fitting.averaging import WeightAverages
 from delg.fitting.run import BestWeights, Run, training
 from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.kinds import AUTOENCODER_INITS, WHITENING_INITS
 from delg.settings.training import TrainConfig
-from delg.training.objective import compile_delg, freeze, with_targets
+from delg.training.objective import compile_delg, freeze, pretrained_layers, with_targets
 
 _THRESHOLD_IMAGES = 512  # training images whose attention scores give the threshold; chosen
 _SUMMARY_IMAGES = 32  # images whose attention is followed; chosen
@@ -48,9 +49,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
     """
     stored = _start_config(config, _checked_num_classes(config))
     with training(config, stored) as run:
-        _begin(run)
-        _fit(run)
-        _finish(run)
+        averages = _begin(run)
+        _fit(run, averages)
+        _finish(run, averages)
     return stored
 
 
@@ -82,8 +83,7 @@ def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
 def _shared_batches(config: TrainConfig) -> Callable[..., tf.data.Dataset]:
     """From a worker's share, see `strategies.shared_batches`, to batches with targets, to fit to."""
     names = ("start_step", "batch_size", "worker_index", "num_workers")
-    return lambda *share: with_targets(
-        _training_batches(config, **dict(zip(names, share))), config.use_autoencoder)
+    return lambda *share: with_targets(_training_batches(config, **dict(zip(names, share))), config)
 
 
 def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
@@ -102,17 +102,46 @@ def untrained_model(config: TrainConfig) -> keras.Model:
     return model
 
 
-def _begin(run: Run) -> None:
+def _begin(run: Run) -> WeightAverages | None:
+    """Makes the model and restores the training, and returns the averages that count, if any are kept."""
     config = run.config
-    model = build_delg(config.model_config(run.stored["model"]["num_classes"]),
-                       "none" if run.is_begun else config.backbone_weights, run.synchronized)
+    model_config = config.model_config(run.stored["model"]["num_classes"])
+    model = build_delg(model_config, "none" if run.is_begun else config.backbone_weights, run.synchronized)
     if not run.is_begun:
         _initialise_heads(model, config)
+    start = None
+    if config.looks_back:
+        _keep_start(run, model)
+        start = build_delg(model_config)
+        start.set_weights(model.get_weights())
     freeze(model, config)
-    run.restore(model, compile_delg(model, config), kept=model)
+    run.restore(model, compile_delg(model, config, start), kept=model)
+    return _averages(run, start)
 
 
-def _fit(run: Run) -> None:
+def _keep_start(run: Run, model: keras.Model) -> None:
+    """Writes the weights of before the first step down, or sets those that a run to be resumed wrote."""
+    if run.is_begun:
+        model_files.load_weights(model, model_files.weight_path(run.config.model_dir, "start"))
+    else:
+        model_files.save_weights(model, model_files.weight_path(run.write_dir, "start"))
+
+
+def _averages(run: Run, start: keras.Model | None) -> WeightAverages | None:
+    config, trained = run.config, run.trained
+    if not config.ema_momentum and not config.average_with_start:
+        return None
+    moving, at_start = {}, {}
+    if config.ema_momentum:
+        optimizer = getattr(trained.optimizer, "inner_optimizer", trained.optimizer)  # of float16
+        moving = {weight.name: optimizer.average_of(weight) for weight in trained.trainable_variables}
+    if config.average_with_start:
+        at_start = {weight.name: weight.numpy() for layer in pretrained_layers(start, config)
+                    for weight in layer.weights}
+    return WeightAverages(run.model.variables, moving, at_start, config.average_with_start)
+
+
+def _fit(run: Run, averages: WeightAverages | None) -> None:
     """Trains to the last step."""
     config, model = run.config, run.model
 
@@ -132,16 +161,18 @@ def _fit(run: Run) -> None:
 
     validation = None
     if config.validation_pattern:
-        validation = with_targets(_whole_images(config, config.validation_pattern), config.use_autoencoder)
+        validation = with_targets(_whole_images(config, config.validation_pattern), config)
     pools = [layer for layer in model.layers if layer.name == "gem_pooling"]  # a class token needs none
-    run.fit(_shared_batches(config), events, pictures, validation,
+    run.fit(_shared_batches(config), events, pictures, validation, averages=averages,
             **{"gem_power": pools[0].exponent} if pools else {})
 
 
-def _finish(run: Run) -> None:
+def _finish(run: Run, averages: WeightAverages | None) -> None:
     """Loads the best weights, learns the attention threshold of them and writes both down."""
     config, stored = run.config, run.stored
     if stored["best"] is None:
+        if averages is not None:
+            averages.show()
         run.save("best")
     else:
         model_files.load_weights(run.model, model_files.weight_path(config.model_dir, "best"))

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from delg.fitting.optimizers import build_optimizer
+from delg.networks import layers
 from delg.networks.backbone import freeze_batch_norm
 from delg.networks.delg import descriptor_model
 from delg.settings.kinds import SCHEDULES, WHITENING_INITS
@@ -27,21 +28,29 @@ def freeze(model: keras.Model, config: TrainConfig) -> None:
     freeze_batch_norm(backbone)
 
 
+def pretrained_layers(model: keras.Model, config: TrainConfig) -> list[keras.layers.Layer]:
+    """The layers that do not begin at random: the backbone, and a whitening that was given its values."""
+    names = ("backbone", "whitening") if config.whitening_init in WHITENING_INITS else ("backbone",)
+    return [model.get_layer(name) for name in names]
+
+
 def _slow_weights(model: keras.Model, config: TrainConfig) -> list[str]:
     """Names of the weights that take `backbone_learning_rate_factor` of each step."""
-    names = ("backbone", "whitening") if config.whitening_init in WHITENING_INITS else ("backbone",)
-    return [weight.name for name in names for weight in model.get_layer(name).trainable_weights]
+    return [weight.name for layer in pretrained_layers(model, config) for weight in layer.trainable_weights]
 
 
-def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
+def compile_delg(model: keras.Model, config: TrainConfig, start: keras.Model | None = None) -> keras.Model:
     """The part of a DELG model that has losses, compiled; it shares the weights of `model`.
 
     Its targets are a dict: class labels [B] for `global_cosines` and `attention_logits`, anything [B] for
-    `reconstruction_error`. Each loss is the mean over the global batch, however many replicas share it.
+    `reconstruction_error` and `descriptor_change`. Each loss is the mean over the global batch, however many
+    replicas share it.
 
     Args:
         model: from `build_delg`.
         config: weights and kinds of the losses, optimizer and its schedule.
+        start: model like it that is not trained, from whose global descriptor that of `model` is held back
+            where `distillation_weight` is above 0. Source: LDIFS, https://arxiv.org/abs/2308.13320.
     """
     global_loss = losses.CosineSoftmaxLoss(config.global_loss, config.margin, config.scale)
     terms = {"global_cosines": (global_loss, 1.0),
@@ -49,13 +58,16 @@ def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
     if config.use_autoencoder:
         terms["reconstruction_error"] = losses.MeanOutputLoss(), config.reconstruction_loss_weight
     part = descriptor_model(model, tuple(terms))
+    if config.distillation_weight:
+        terms["descriptor_change"] = losses.MeanOutputLoss(), config.distillation_weight
+        part = _with_change(model, part, start)
     part.compile(
         optimizer=build_optimizer(
             config.optimizer,
             SCHEDULES[config.schedule].build(config.learning_rate, config.num_steps, config.warmup_steps),
             config.momentum, config.weight_decay, config.clip_norm,
             _slow_weights(model, config) if config.backbone_learning_rate_factor != 1 else (),
-            config.backbone_learning_rate_factor),
+            config.backbone_learning_rate_factor, ema_momentum=config.ema_momentum),
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
         metrics={name: keras.metrics.SparseCategoricalAccuracy(name="accuracy")
@@ -66,12 +78,22 @@ def compile_delg(model: keras.Model, config: TrainConfig) -> keras.Model:
     return part
 
 
-def with_targets(dataset: tf.data.Dataset, use_autoencoder: bool) -> tf.data.Dataset:
+def _with_change(model: keras.Model, part: keras.Model, start: keras.Model) -> keras.Model:
+    """`part` of `model` with one output more: how far the global descriptor went from that of `start`."""
+    start.trainable = False
+    at_start = descriptor_model(start)(model.input, training=False)
+    change = layers.CosineDistance(name="descriptor_change")(
+        [model.output["global_descriptor"], at_start["global_descriptor"]])
+    return keras.Model(model.input, {**part.output, "descriptor_change": change}, name=part.name)
+
+
+def with_targets(dataset: tf.data.Dataset, config: TrainConfig) -> tf.data.Dataset:
     """Pairs (images, labels) as the pairs (images, targets) that the model of `compile_delg` is fitted to."""
+    errors = {"reconstruction_error": config.use_autoencoder,
+              "descriptor_change": config.distillation_weight > 0}
+
     def to_targets(images, labels):
-        targets = {"global_cosines": labels, "attention_logits": labels}
-        if use_autoencoder:
-            targets["reconstruction_error"] = tf.zeros_like(labels, tf.float32)
-        return images, targets
+        return images, {"global_cosines": labels, "attention_logits": labels,
+                        **{name: tf.zeros_like(labels, tf.float32) for name, has in errors.items() if has}}
 
     return dataset.map(to_targets)

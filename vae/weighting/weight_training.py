@@ -124,7 +124,7 @@ def _fit(config: WeightTrainConfig, triplets: _Triplets, encoder: LatentEncoder)
                          _VALIDATION_SEED)
         validation = seen.batches(batch_size, 0).take(config.num_validation // batch_size)
     events = [callbacks.StopOnBadLoss(config.learning_rate), callbacks.HistoryTable(config.model_dir),
-              callbacks.Backup(model, manager, config.model_dir)]
+              callbacks.LastWeights(model, config.model_dir), callbacks.Backup(manager)]
     resuming.fit_to_last_step(model, config, lambda step: triplets.batches(config.batch_size, step),
                               lambda: events, validation)
     return model

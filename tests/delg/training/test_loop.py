@@ -27,7 +27,8 @@ def setUpModule():
         heldout_pattern=f"{_folder.name}/heldout-*", model_dir=f"{_folder.name}/whole", backbone="resnet18",
         width=0.125, backbone_weights="none", image_size=32, batch_size=8, num_steps=8, steps_per_epoch=5,
         embedding_dim=8, autoencoder_dim=4, attention_dim=8, learning_rate=0.02, shuffle_buffer=16,
-        whitening_init="pca", num_init_images=16, learn_gem_power=True, seed=3)
+        whitening_init="pca", num_init_images=16, learn_gem_power=True, ema_momentum=0.7,
+        average_with_start=0.3, distillation_weight=1.0, seed=3)
 
 
 def tearDownModule():
@@ -35,10 +36,11 @@ def tearDownModule():
 
 
 def _plain(config, name, **changes):
-    """Settings of a short run without validation."""
+    """Settings of a short run without validation, that does not look back."""
     return dataclasses.replace(config, **{
         "model_dir": f"{_folder.name}/{name}", "validation_pattern": "", "heldout_pattern": "",
-        "num_steps": 2, "whitening_init": "none", **changes})
+        "num_steps": 2, "whitening_init": "none", "ema_momentum": 0.0, "average_with_start": 0.0,
+        "distillation_weight": 0.0, **changes})
 
 
 class TrainTest(unittest.TestCase):
@@ -48,8 +50,8 @@ class TrainTest(unittest.TestCase):
 
     def test_files_of_a_finished_run(self):
         files = set(os.listdir(_base.model_dir))
-        self.assertLessEqual({"config.json", "best.weights.h5", "last.weights.h5", "history.csv", "backup",
-                              "events"}, files)
+        self.assertLessEqual({"config.json", "best.weights.h5", "last.weights.h5", "start.weights.h5",
+                              "history.csv", "backup", "events"}, files)
         self.assertEqual([name for name in files if "tmp" in name], [])
         self.assertEqual(model_files.read_config(_base.model_dir), self.result)
         self.assertEqual(self.result["model"]["num_classes"], tiny_shards.NUM_CLASSES)
@@ -124,6 +126,27 @@ class TrainTest(unittest.TestCase):
             loop.train(_plain(_base, "alone", strategy="multi_worker"))
 
 
+class AveragesTest(unittest.TestCase):
+    """Of one step the moving average at 0.5 lies halfway; the backbone then goes back by a quarter."""
+
+    def test_by_hand(self):
+        whole = _plain(_base, "whole_step", whitening_init="pca", num_steps=1)
+        mixed = dataclasses.replace(whole, model_dir=f"{_folder.name}/mixed_step", ema_momentum=0.5,
+                                    average_with_start=0.25)
+        loop.train(whole)
+        loop.train(mixed)
+        end = model_dirs.read_weights(whole.model_dir)
+        start, last, best = (model_dirs.read_weights(mixed.model_dir, kind)
+                             for kind in ("start", "last", "best"))
+        for name, value in last.items():
+            np.testing.assert_array_equal(best[name], value)
+            is_statistic = "batch_normalization" in name and name.endswith(("vars/2", "vars/3"))
+            expected = end[name] if is_statistic else (start[name] + end[name]) / 2
+            if name.startswith(("layers/functional/", "layers/dense/")):  # backbone, whitening
+                expected = 0.75 * expected + 0.25 * start[name]
+            np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 class WorkersTest(unittest.TestCase):
     def test_each_worker_reads_its_own_share(self):  # two workers of two replicas each: batches of 2
         strategy = mock.create_autospec(tf.distribute.MultiWorkerMirroredStrategy, instance=True)
@@ -152,7 +175,7 @@ class KilledTest(unittest.TestCase):
         with open(os.path.join(config.model_dir, "config.json"), encoding="utf-8") as file:
             self.assertIsNone(json.load(file)["attention_threshold"])  # it had not finished
         result = loop.train(config)
-        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir)
+        model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir, ("last", "best", "start"))
         self.assertAlmostEqual(result["attention_threshold"], self.whole["attention_threshold"], places=4)
         whole, resumed = (model_dirs.read_history(run.model_dir) for run in (_base, config))
         self.assertEqual(len(resumed), 2)

@@ -17,11 +17,11 @@ _TRAIN = TrainConfig("shards", "model_dir", backbone="resnet18", learning_rate=0
                      clip_norm=1.0, backbone_learning_rate_factor=0.5, weight_decay=0.01)
 
 
-def _dataset(num_steps=2):
+def _dataset(num_steps=2, config=_TRAIN):
     generator = np.random.default_rng(0)
     images = generator.integers(0, 255, (4 * num_steps, 32, 32, 3), dtype=np.uint8)
     labels = generator.integers(0, 4, 4 * num_steps, dtype=np.int32)
-    return with_targets(tf.data.Dataset.from_tensor_slices((images, labels)).batch(4, True), True)
+    return with_targets(tf.data.Dataset.from_tensor_slices((images, labels)).batch(4, True), config)
 
 
 def setUpModule():
@@ -41,6 +41,37 @@ class CompileDelgTest(unittest.TestCase):
         part.optimizer.build(part.trainable_variables)
         part.fit(_dataset(2), verbose=0)
         self.assertEqual(part.train_function.experimental_get_tracing_count(), 1)
+
+
+class DistillationTest(unittest.TestCase):
+    def test_the_loss_is_the_cosine_distance_from_the_start(self):
+        config = dataclasses.replace(_TRAIN, distillation_weight=3.0)
+        keras.utils.set_random_seed(0)
+        start, model = build_delg(_MODEL), build_delg(_MODEL)
+        part = compile_delg(model, config, start)
+        self.assertEqual({weight.name for weight in part.trainable_weights},
+                         {weight.name for weight in model.trainable_weights})
+        dataset = _dataset(1, config)
+        (images, _), = dataset
+        found, expected = (each(images)["global_descriptor"].numpy() for each in (model, start))
+        by_hand = np.mean([1 - found[image] @ expected[image] for image in range(4)])
+        self.assertGreater(by_hand, 0.01)
+        logs = part.evaluate(dataset, verbose=0, return_dict=True)
+        self.assertAlmostEqual(logs["descriptor_change_loss"], by_hand, places=5)
+        others = sum(logs[f"{name}_loss"] for name in ("global_cosines", "attention_logits"))
+        others += _TRAIN.reconstruction_loss_weight * logs["reconstruction_error_loss"]
+        self.assertAlmostEqual(logs["loss"], others + 3.0 * logs["descriptor_change_loss"], places=4)
+
+    def test_a_step_leaves_the_start_alone_and_moves_the_model(self):
+        config = dataclasses.replace(_TRAIN, distillation_weight=3.0)
+        start, model = build_delg(_MODEL), build_delg(_MODEL)
+        before = start.get_weights(), model.get_weights()
+        compile_delg(model, config, start).fit(_dataset(1, config), verbose=0)
+        for weight, value in zip(start.get_weights(), before[0]):
+            np.testing.assert_array_equal(weight, value)
+        moved = {weight.name.split("/")[0] for weight, value in zip(model.weights, before[1])
+                 if np.any(weight.numpy() != value)}
+        self.assertLessEqual({"whitening", "global_cosines", "conv1"}, moved)
 
 
 class FreezeTest(unittest.TestCase):
