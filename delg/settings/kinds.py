@@ -49,6 +49,7 @@ GLOBAL_LOSSES = Table("global loss", {
 WHITENING_INITS = Table("start of the whitening", {  # functions of the model, training images and settings
     "identity": "delg.training.head_starts:initialise_identity",
     "pca": "delg.training.head_starts:initialise_whitening",
+    "within_class": "delg.training.head_starts:initialise_within_class",
 })
 AUTOENCODER_INITS = Table("start of the autoencoder", {
     "pca": "delg.training.head_starts:initialise_autoencoder",

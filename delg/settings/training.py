@@ -41,10 +41,14 @@ class TrainConfig(BackboneFitConfig):
     # First values of the heads.
     whitening_init: str = setting(
         "none", help="what the whitening starts from; identity: features as pooled; pca: their principal "
-        "components; none: random", choices=OrNone(WHITENING_INITS))
+        "components; within_class: directions in which images of one landmark differ count less; none: "
+        "random", choices=OrNone(WHITENING_INITS))
     whitening_exponent: float = setting(
         0.5, help="exponent of 1 / deviation in the pca start of the whitening: 0 only rotates, 1 whitens "
         "wholly; chosen", range="[0, 1]")
+    whitening_shrinkage: float = setting(
+        0.9, help="how far the variances of the within_class start of the whitening move to their mean; "
+        "chosen", range="(0, 1]")
     autoencoder_init: str = setting(
         "none", help="what the autoencoder starts from; pca: encoder and decoder from principal components "
         "of local maps; none: random", choices=OrNone(AUTOENCODER_INITS))

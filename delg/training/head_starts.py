@@ -1,4 +1,4 @@
-"""Principal components as a start for the whitening layer and the autoencoder.
+"""Starts of the whitening layer and the autoencoder: principal components, an identity, or near to one.
 
 With few training images the heads then start where the pretrained backbone stands, instead of at random.
 """
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from delg.settings.training import TrainConfig
 from delg.vectors.principal_components import principal_components, whitening_weights
+from delg.vectors.within_class import within_class_whitening
 
 _CELLS_PER_IMAGE = 32  # drawn for the start of the autoencoder; chosen
 
@@ -42,13 +43,45 @@ def initialise_identity(model: keras.Model, _dataset: tf.data.Dataset, _config: 
     Raises:
         ValueError: `embedding_dim` is not the number of channels of the global map.
     """
-    layer = model.get_layer("whitening")
-    if layer.units != layer.kernel.shape[0]:
-        raise ValueError("`whitening_init=identity` needs `embedding_dim` equal to the channels of the "
-                         f"global map. Received: embedding_dim={layer.units}, {layer.kernel.shape[0]} "
-                         "channels.")
+    layer = _square_whitening(model, "identity")
     layer.kernel.assign(np.eye(layer.units, dtype=np.float32))
     layer.bias.assign(np.zeros(layer.units, np.float32))
+
+
+def initialise_within_class(model: keras.Model, dataset: tf.data.Dataset, config: TrainConfig) -> None:
+    """Sets the layer `whitening` of a DELG model so that images of a landmark differ alike in all directions.
+
+    Args:
+        model: from `build_delg`.
+        dataset: batches of (images, labels).
+        config: `num_init_images`, and as `whitening_shrinkage` the shrinkage of `within_class_whitening`.
+
+    Raises:
+        ValueError: `embedding_dim` is not the number of channels of the global map, or no landmark has two
+            images that differ.
+    """
+    layer = _square_whitening(model, "within_class")
+    labels: list[int] = []
+
+    def images():
+        for batch, batch_labels in dataset:
+            labels.extend(batch_labels.numpy())
+            yield batch
+
+    pooled = _outputs(keras.Model(model.input, layer.input), images(), config.num_init_images)
+    layer.kernel.assign(within_class_whitening(
+        pooled, np.array(labels[:len(pooled)]), config.whitening_shrinkage))
+    layer.bias.assign(np.zeros(layer.units, np.float32))
+
+
+def _square_whitening(model: keras.Model, name: str) -> keras.layers.Layer:
+    """The layer `whitening`, checked to have as many outputs as inputs."""
+    layer = model.get_layer("whitening")
+    if layer.units != layer.kernel.shape[0]:
+        raise ValueError(f"`whitening_init={name}` needs `embedding_dim` equal to the channels of the "
+                         f"global map. Received: embedding_dim={layer.units}, {layer.kernel.shape[0]} "
+                         "channels.")
+    return layer
 
 
 def initialise_autoencoder(model: keras.Model, dataset: tf.data.Dataset, config: TrainConfig) -> None:

@@ -7,6 +7,7 @@ from delg.networks.delg import build_delg
 from delg.settings.model import ModelConfig
 from delg.settings.training import TrainConfig
 from delg.training import head_starts
+from delg.vectors.within_class import within_class_whitening
 from tests.fixtures import tiny_backbone
 
 
@@ -59,6 +60,17 @@ class InitialiseTest(unittest.TestCase):
         layer = model.get_layer("whitening")
         pooled = np.random.default_rng(0).random((2, 16)).astype(np.float32)
         np.testing.assert_array_equal(layer(pooled), pooled)
+
+    def test_within_class_is_learnt_from_the_pooled_features_and_their_labels(self):
+        model = build_delg(ModelConfig(num_classes=3, backbone="resnet18", width=0.125, embedding_dim=16))
+        labels = np.arange(24) % 3
+        dataset = tf.data.Dataset.from_tensor_slices((self.images, labels)).batch(8)
+        head_starts.initialise_within_class(model, dataset.repeat(), settings(
+            num_init_images=24, whitening_shrinkage=0.5))
+        layer = model.get_layer("whitening")
+        pooled = tf.keras.Model(model.input, layer.input)(self.images).numpy()
+        np.testing.assert_allclose(layer.kernel, within_class_whitening(pooled, labels, 0.5), atol=1e-4)
+        np.testing.assert_array_equal(layer.bias, np.zeros(16))
 
     def test_identity_needs_equal_sizes(self):
         with self.assertRaisesRegex(ValueError, "equal to the channels of the global map"):
