@@ -52,7 +52,8 @@ def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
         train=TrainConfig(**{
             **PRESETS["heads"], "train_pattern": "", "model_dir": "", "seed": seed,
             "backbone": backbone_of(backbone_weights), "backbone_weights": backbone_weights,
-            "attention_dim": 512, "image_size": 321, "num_init_images": 2000}),
+            "whitening_init": "within_class", "attention_dim": 512, "image_size": 321,
+            "num_init_images": 2000}),
         extract=ExtractConfig(max_image_size=512, local_scales=(0.5**0.5, 1.0, 2**0.5, 2.0)),
         search=SearchConfig(expand_query=True, seed=seed),
         heldout_class_fraction=0.0, validation_fraction=0.0)

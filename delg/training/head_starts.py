@@ -53,7 +53,7 @@ def initialise_within_class(model: keras.Model, dataset: tf.data.Dataset, config
 
     Args:
         model: from `build_delg`.
-        dataset: batches of (images, labels).
+        dataset: batches of (images, labels), random parts of images; whole ones gain less.
         config: `num_init_images`, and as `whitening_shrinkage` the shrinkage of `within_class_whitening`.
 
     Raises:

@@ -25,6 +25,8 @@ from delg.training.objective import compile_delg, freeze, pretrained_layers, wit
 
 _THRESHOLD_IMAGES = 512  # training images whose attention scores give the threshold; chosen
 _SUMMARY_IMAGES = 32  # images whose attention is followed; chosen
+# Starts that look at parts of images, not at whole ones: the same photograph otherwise cut differs too.
+_START_CROPS = {"within_class": {"augmentation": "paper", "min_crop_area": 0.3}}  # of the area; chosen
 _MAY_CHANGE = ("heldout_pattern", "backbone_weights", "max_heldout_images")  # when a run is resumed
 
 
@@ -87,11 +89,11 @@ def _shared_batches(config: TrainConfig) -> Callable[..., tf.data.Dataset]:
 
 
 def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
-    images = _training_batches(config, seed=config.seed + 1, augmentation="none")
     autoencoder_init = config.autoencoder_init if config.use_autoencoder else ""
     for table, name in ((WHITENING_INITS, config.whitening_init), (AUTOENCODER_INITS, autoencoder_init)):
         if name in table:
-            table[name](model, images, config)
+            table[name](model, _training_batches(
+                config, seed=config.seed + 1, **_START_CROPS.get(name, {"augmentation": "none"})), config)
 
 
 def untrained_model(config: TrainConfig) -> keras.Model:

@@ -13,7 +13,7 @@ from delg.fitting import strategies
 from delg.networks import model_files
 from delg.networks.delg import load_delg
 from delg.settings.training import TrainConfig
-from delg.training import loop
+from delg.training import head_starts, loop
 from tests.fixtures import model_dirs, replicas, tiny_shards, tiny_trainings
 
 
@@ -116,6 +116,16 @@ class TrainTest(unittest.TestCase):
         self.assertAlmostEqual(results[0]["attention_threshold"], results[1]["attention_threshold"], places=4)
         losses = [float(model_dirs.read_history(config.model_dir)[0]["loss"]) for config in configs]
         self.assertAlmostEqual(losses[0] / losses[1], 1.0, places=5)
+
+    def test_the_whitening_within_classes_is_learnt_from_parts_of_images(self):
+        config = _plain(_base, "within", whitening_init="within_class", embedding_dim=16)
+        model = loop.untrained_model(config)
+        expected = loop.untrained_model(dataclasses.replace(config, whitening_init="identity"))
+        batches = loop._training_batches(config, seed=config.seed + 1, min_crop_area=0.3)
+        head_starts.initialise_within_class(expected, batches, config)
+        found, by_hand = (each.get_layer("whitening").kernel.numpy() for each in (model, expected))
+        np.testing.assert_allclose(found, by_hand, atol=1e-4)
+        self.assertGreater(np.abs(found - np.eye(16)).max(), 1e-3)
 
     def test_refuses_a_batch_that_replicas_cannot_share(self):
         with self.assertRaisesRegex(ValueError, "`batch_size` must be a multiple .* batch_size=7, 2 "):
