@@ -63,6 +63,7 @@ class LiveSearch:
             for answer in self.search.steps():
                 self._answer = answer
                 if not self.first.done():
+                    self._asked = time.monotonic()  # nobody could ask while it waited for a thread
                     self.first.set_result(answer)
                 if self._only_global:
                     break

@@ -108,6 +108,7 @@ class Search:
         num_hits: kept at most.
 
     Attributes:
+        query_size: height and width of the query, pixels.
         matches: by id, what is drawn between query and hit; fills while it goes on.
     """
 
@@ -115,15 +116,17 @@ class Search:
                  box: Sequence[float] | None, num_hits: int):
         self._searched, self._query, self._box, self._num_hits = searched, query, box, num_hits
         self._left_out = left_out
+        self.query_size = query.image_size
         self.matches: dict[str, Matches] = {}
 
-    @property
-    def query_size(self) -> tuple[int, int]:
-        """Height and width of the query, pixels."""
-        return self._query.image_size
-
     def steps(self) -> Iterator[Answer]:
-        """Answers, each knowing more than the one before; the last is final."""
+        """Answers, each knowing more than the one before; the last is final. To be taken once."""
+        try:
+            yield from self._steps()
+        finally:  # a search is kept for its matches, not for files and index of an older collection
+            del self._searched, self._query
+
+    def _steps(self) -> Iterator[Answer]:
         searched, config = self._searched, self._searched.config
         num_verified = min(config.num_rerank, len(searched.index))
         wanted = max(num_verified, self._num_hits) + len(self._left_out)

@@ -58,6 +58,14 @@ class LiveSearchesTest(unittest.TestCase):
             with self.assertRaises(Ended):
                 live.last.result(10)
 
+    def test_one_that_waited_long_for_a_thread_is_not_abandoned(self):
+        steps = Steps(Answer(()), Answer(()), Answer((), "same", True))
+        live = LiveSearch(steps, is_watched=True)
+        live._asked -= 2 * live_searches._ABANDONED
+        steps.go_on.set()
+        self.searches.start(live, self.done.append, keep=True)
+        self.assertEqual(live.last.result(10).verdict, "same")
+
     def test_whoever_waits_is_told_of_a_fault(self):
         steps = Steps(Answer(()), ValueError("damaged"))
         steps.go_on.set()
