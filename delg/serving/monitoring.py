@@ -10,6 +10,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # clients may send any word
+
 
 class Monitoring:
     """What a server counts, of its own and not of the process.
@@ -60,5 +62,6 @@ class Counting:
             await self._app(scope, receive, counting)
         finally:
             route = getattr(scope.get("route"), "path", "none")  # a pattern: paths would be without number
-            self._monitoring.requests.labels(route, scope["method"], str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._monitoring.requests.labels(route, method, str(status)).inc()
             self._monitoring.seconds.labels(route).observe(time.monotonic() - started)

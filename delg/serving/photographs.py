@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from data_prep.images import image_headers, intake
 from data_prep.stage import files
 from delg.features.folder_features import find_image_files
+from delg.features.preparing import BadImageError, refusing_bad_images
 from delg.features.query_files import describer_of_queries
 from delg.features.reader import FeatureReader
 from delg.geometry import verdict
@@ -32,7 +33,11 @@ _ADDED = "added"  # folder of the photographs that came by the server
 
 
 class CannotChange(Exception):
-    """The collection is one that the server does not change."""
+    """The collection is one that the server does not change, or may not lose its last image."""
+
+
+class CannotKeep(Exception):
+    """The disk does not take a change; nothing of it is left."""
 
 
 class Photographs(Protocol):
@@ -48,12 +53,17 @@ class Photographs(Protocol):
     can_change: bool
     describer: ImageDescriber
 
-    def add(self, encoded: bytes) -> str:
+    def add(self, encoded: bytes, max_pixels: int) -> str:
         """Takes an image file in, and returns its id when it can be searched.
 
+        Args:
+            encoded: image file.
+            max_pixels: larger images are refused before they are decoded.
+
         Raises:
-            ValueError: if it cannot be used.
+            BadImageError: if it cannot be used.
             CannotChange: if nothing can be added.
+            CannotKeep: if the disk is full or read-only.
         """
 
     def remove(self, image_id: str) -> None:
@@ -61,8 +71,8 @@ class Photographs(Protocol):
 
         Raises:
             KeyError: if there is none of that id.
-            ValueError: if it is the last one.
-            CannotChange: if nothing can be removed.
+            CannotChange: if nothing can be removed, or it is the last one.
+            CannotKeep: if the disk is full or read-only.
         """
 
 
@@ -108,7 +118,7 @@ class IndexedImages:
         self.searched = _searched(config.index_dir, config.index_features, config.local_index_dir,
                                   config.verdict, SearchConfig(num_rerank=photo_search().num_rerank), paths)
 
-    def add(self, encoded: bytes) -> str:
+    def add(self, encoded: bytes, max_pixels: int) -> str:
         """Raises CannotChange."""
         raise CannotChange("Images can be added where a folder of photographs is searched, not to an index.")
 
@@ -136,6 +146,7 @@ class FolderOfPhotographs:
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, "collection")
         self._refresh: Future[None] | None = None  # that has not begun
+        self._leaving: set[str] = set()  # ids that it is to leave out
         self.searched = self._searched_now()
 
     @property
@@ -147,37 +158,39 @@ class FolderOfPhotographs:
         """Waits for a change that goes on."""
         self._worker.shutdown()
 
-    def add(self, encoded: bytes) -> str:
+    def add(self, encoded: bytes, max_pixels: int) -> str:
         """As `Photographs.add`; a file that is there already keeps its id."""
-        taken = intake.take_image(encoded, decode_check=True)
+        with refusing_bad_images():
+            suffix = image_headers.check_image(encoded, max_pixels).format.lower()
+            intake.take_image(encoded, max_pixels, decode_check=True)
         sha256 = hashlib.sha256(encoded).hexdigest()
         if same := self.searched.same_files(sha256):
             return min(same)
-        suffix = image_headers.check_image(encoded).format.lower()
-        assert taken.height, "an image has pixels"
-        image_id = f"{_ADDED}/{sha256[:16]}.{'jpg' if suffix == 'jpeg' else suffix}"
+        image_id = f"{_stem_of_added(sha256)}.{'jpg' if suffix == 'jpeg' else suffix}"
         path = os.path.join(self._collection.images_dir, image_id)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with files.replacing(path) as temporary, open(temporary, "wb") as file:
-            file.write(encoded)
-        self._refreshed()
+        with _keeping():
+            with files.replacing(path) as temporary, open(temporary, "wb") as file:
+                file.write(encoded)
+            try:
+                self._refreshed()
+            except Exception:  # nothing is left of what was refused
+                _remove(path)
+                raise
         if image_id not in self.searched.paths:
-            reason = self._collection.folder.left_out.get(image_id, "it cannot be described")
-            os.remove(path)
-            raise ValueError(reason)
+            _remove(path)
+            raise BadImageError(self._collection.folder.left_out.get(image_id, "it cannot be described"))
         return image_id
 
     def remove(self, image_id: str) -> None:
         """As `Photographs.remove`."""
-        path = self.searched.paths[image_id]
-        if len(self.searched.paths) == 1:
-            raise ValueError("the last image of a collection cannot be removed")
-        if image_id.startswith(f"{_ADDED}/"):
-            os.remove(path)
-        else:
-            with self._lock:
-                self._collection.keep_removed({*self._collection.removed, image_id})
-        self._refreshed()
+        if image_id not in self.searched.paths:
+            raise KeyError(image_id)
+        with self._lock:
+            self._leaving.add(image_id)
+        with _keeping():
+            self._refreshed()
+        if image_id in self.searched.paths:
+            raise CannotChange("The last image of a collection cannot be removed.")
 
     def _refreshed(self) -> None:
         """Waits for a refresh that begins after this call; several that wait share it."""
@@ -189,9 +202,22 @@ class FolderOfPhotographs:
 
     def _bring_up_to_date(self) -> None:
         with self._lock:
-            self._refresh = None
+            self._refresh, leaving, self._leaving = None, self._leaving, set()
+        self._leave_out(leaving)
         self._collection = collections.refreshed(self._collection)
         self.searched = self._searched_now()
+
+    def _leave_out(self, leaving: set[str]) -> None:
+        """Removes what was added by the server and has others left out; one image stays, the first."""
+        collection = self._collection
+        there = [image_id for image_id, path in self.searched.paths.items() if os.path.exists(path)]
+        leaving = leaving.difference([] if set(there) - leaving else there[:1])
+        added = {image_id for image_id in leaving
+                 if image_id.startswith(f"{_stem_of_added(collection.folder.sha256.get(image_id, ''))}.")}
+        for image_id in added:
+            _remove(self.searched.paths[image_id])
+        if leaving - added:
+            collection.keep_removed({*collection.removed, *leaving - added})
 
     def _searched_now(self) -> Searched:
         collection = self._collection
@@ -202,6 +228,25 @@ class FolderOfPhotographs:
         if not config.min_inliers:
             collection.keep_min_inliers(searched.config.min_inliers)
         return dataclasses.replace(searched, sha256=collection.folder.sha256)
+
+
+def _stem_of_added(sha256: str) -> str:
+    """Path of a file that came by the server, without its suffix."""
+    return f"{_ADDED}/{sha256[:16]}"
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):  # by hand, or by another request
+        os.remove(path)
+
+
+@contextlib.contextmanager
+def _keeping() -> Iterator[None]:
+    """Says of an error of the disk what it is, without a path."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotKeep(f"The collection cannot be changed: {error.strerror or error}.") from error
 
 
 def _searched(index_dir: str, features: str, local_index_dir: str, verdict_path: str, config: SearchConfig,

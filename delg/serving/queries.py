@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 
 import numpy as np
 
 from data_prep.images import intake
 from data_prep.images.intake import TakenImage
-from delg.features.preparing import PreparedImage
+from delg.features.preparing import BadImageError, PreparedImage, refusing_bad_images
 from delg.features.shards import ImageFeatures
 from delg.serving.batches import BatchedDescriber
 from delg.serving.searched import Searched
 
 Box = tuple  # x1, y1, x2, y2, pixels
+_MOST_PIXELS = 1e9  # of a side; chosen: float32 and int32 hold them
 
 
 class UnknownImage(KeyError):
     """The collection has no image of that id, or no file of it."""
+
+
+class BadBox(ValueError):
+    """A text that is no box."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +49,7 @@ def box_of(text: str) -> Box | None:
     """`x1,y1,x2,y2` as numbers; None for an empty text.
 
     Raises:
-        ValueError: if it is no box.
+        BadBox: if it is none.
     """
     if not text:
         return None
@@ -53,9 +57,10 @@ def box_of(text: str) -> Box | None:
         box = tuple(float(value) for value in text.split(","))
     except ValueError:
         box = ()
-    if len(box) != 4 or not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
-        raise ValueError("`box` must be x1,y1,x2,y2 in pixels, with x1 < x2 and y1 < y2. "
-                         f"Received: {text[:100]!r}.")
+    are_pixels = len(box) == 4 and all(abs(value) < _MOST_PIXELS for value in box)  # false for nan
+    if not are_pixels or box[0] >= box[2] or box[1] >= box[3]:
+        raise BadBox("`box` must be x1,y1,x2,y2 in pixels, with x1 < x2 and y1 < y2. "
+                     f"Received: {text[:100]!r}.")
     return box
 
 
@@ -64,10 +69,11 @@ def of_upload(encoded: bytes, box: Box | None, searched: Searched, describer: Ba
     """A query of an image file.
 
     Raises:
-        ValueError: if it cannot be used, or the box lies outside.
+        BadImageError: if it cannot be used, or the box lies outside.
     """
-    intake.check_file_size(len(encoded))
-    taken = intake.take_image(encoded, max_pixels)
+    with refusing_bad_images():
+        intake.check_file_size(len(encoded))
+        taken = intake.take_image(encoded, max_pixels)
     prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
     left_out = searched.same_files(hashlib.sha256(encoded).hexdigest())
     return Query(prepared, None, frozenset(left_out), taken, box)
@@ -79,7 +85,7 @@ def of_collection(image_id: str, box: Box | None, searched: Searched, describer:
 
     Raises:
         UnknownImage: if there is no such image, or no file of it for a box.
-        ValueError: if its file cannot be read any more, or the box lies outside.
+        BadImageError: if its file cannot be used any more, or the box lies outside.
     """
     if image_id not in searched.images.row_of:
         raise UnknownImage(image_id)
@@ -89,10 +95,14 @@ def of_collection(image_id: str, box: Box | None, searched: Searched, describer:
         return Query(None, searched.features_of(image_id), left_out, None, None)
     if image_id not in searched.paths:
         raise UnknownImage(image_id)
-    taken = intake.read_image(searched.paths[image_id])
+    try:
+        taken = intake.read_image(searched.paths[image_id])
+    except OSError:  # removed by hand
+        raise UnknownImage(image_id) from None
+    except ValueError as error:  # whose message has the path, which is no client's business
+        raise BadImageError("its file is damaged") from error
     prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
     return Query(prepared, None, left_out, None, box)
-
 
 
 def _as_array(box: Box | None) -> np.ndarray | None:

@@ -23,12 +23,13 @@ from fastapi import (
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from delg.features.preparing import BadImageError
 from delg.serving import answers, pictures
 from delg.serving.limits import Limits, error_answer
 from delg.serving.live_searches import Ended, LiveSearch
 from delg.serving.monitoring import Counting
-from delg.serving.photographs import CannotChange
-from delg.serving.queries import UnknownImage
+from delg.serving.photographs import CannotChange, CannotKeep
+from delg.serving.queries import BadBox, UnknownImage
 from delg.serving.searched import Answer
 from delg.serving.service import MayNotChange, Service, TooBusy
 from delg.settings.serving import ServeConfig
@@ -68,8 +69,14 @@ def build_app(service: Service, config: ServeConfig) -> FastAPI:
     app.add_middleware(Counting, monitoring=service.monitoring)
     app.add_middleware(Limits, max_bytes=(config.max_upload_mb << 20) + _FORM_BYTES,
                        max_seconds=float(config.max_seconds),
-                       hosts=_LOCAL_HOSTS if config.is_local else frozenset())
+                       hosts=_LOCAL_HOSTS | {in_address(config.host)} if config.is_local else frozenset())
     return app
+
+
+
+def in_address(host: str) -> str:
+    """A host as `Host` has it."""
+    return f"[{host}]" if ":" in host else host.lower()
 
 
 def _api(service: Service) -> APIRouter:
@@ -232,8 +239,10 @@ def _add_errors(app: FastAPI) -> None:
     add(TooBusy, 503)
     add(Ended, 410)
     add(CannotChange, 409)
+    add(BadBox, 422)
+    add(BadImageError, 422, lambda error: f"The image cannot be used: {str(error).rstrip('.')}.")
+    add(CannotKeep, 507)
     add(KeyError, 404, lambda error: f"There is no {str(error.args[0])[:200]!r} here.")
-    add(ValueError, 422, lambda error: f"The image cannot be used: {error}.".replace("..", "."))
     add(Exception, 500, lambda error: "The server has a fault; its log says which.")
 
 

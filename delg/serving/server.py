@@ -31,7 +31,7 @@ def serve(config: ServeConfig, ready: Callable[[str, int], None]) -> None:
             app, log_level="warning", access_log=False, ws="none", server_header=False, proxy_headers=False,
             timeout_graceful_shutdown=_SECONDS_TO_FINISH))
         host, port = listener.getsockname()[:2]
-        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}", len(found.searched.index))
+        ready(f"http://{routes.in_address(host)}:{port}", len(found.searched.index))
         server.run(sockets=[listener])
 
 

@@ -10,6 +10,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
+from delg.features.preparing import BadImageError
+from delg.features.shards import ImageFeatures
 from delg.geometry.comparing import compare
 from delg.scores.found import FoundImage
 from delg.serving import pictures, queries
@@ -81,15 +85,18 @@ class Service:
             has_left: says whether the client has left.
 
         Raises:
-            TooBusy, UnknownImage, ValueError, Ended
+            TooBusy, UnknownImage, BadBox, BadImageError, Ended
         """
         search, _ = await self._start(encoded, image_id, box, num_hits, only_global=not verify)
         wanted = asyncio.wrap_future(search.last)
-        while not wanted.done():
-            await asyncio.wait({wanted}, timeout=_LOOK)
-            if not wanted.done() and await has_left():
-                search.end()
-        return wanted.result()
+        try:
+            while not wanted.done():
+                await asyncio.wait({wanted}, timeout=_LOOK)
+                if not wanted.done() and await has_left():
+                    search.end()
+            return wanted.result()
+        finally:
+            search.end()  # the server may be ending
 
     async def start(self, encoded: bytes | None, image_id: str, box: str,
                     num_hits: int) -> tuple[LiveSearch, Answer]:
@@ -104,13 +111,19 @@ class Service:
         return self._searches.get(search_id)
 
     async def verify(self, encoded: bytes, image_id: str, box: str) -> tuple[FoundImage, Matches]:
-        """An image of the collection compared with an image file."""
+        """An image of the collection compared with an image file. Raises as `search`."""
         searched = self.searched
         if image_id not in searched.images.row_of:
             raise UnknownImage(image_id)
-        query = await self._read(queries.of_upload, encoded, queries.box_of(box), searched, self._describer,
-                                 self._max_pixels)
-        features = await asyncio.wrap_future(self._describer.describe(query.image))
+        self._take_place()
+        try:
+            return await self._verified(searched, encoded, image_id, queries.box_of(box))
+        finally:
+            self._done()
+
+    async def _verified(self, searched: Searched, encoded: bytes, image_id: str,
+                        box: queries.Box | None) -> tuple[FoundImage, Matches]:
+        query, features = await self._described(searched, encoded, "", box)
 
         def judge() -> tuple[FoundImage, Matches]:
             comparison = compare(features, searched.features_of(image_id), searched.config)
@@ -129,12 +142,13 @@ class Service:
             raise UnknownImage(image_id)
         try:
             return await self._read(pictures.picture_of, path, size)
-        except (FileNotFoundError, ValueError):  # removed or damaged since
+        except (OSError, ValueError):  # removed or damaged since
             raise UnknownImage(image_id) from None
 
     async def add(self, encoded: bytes) -> str:
         """As `Photographs.add`."""
-        return await asyncio.get_running_loop().run_in_executor(None, self.photographs.add, encoded)
+        return await asyncio.get_running_loop().run_in_executor(None, self.photographs.add, encoded,
+                                                                self._max_pixels)
 
     async def remove(self, image_id: str) -> None:
         """As `Photographs.remove`."""
@@ -151,12 +165,10 @@ class Service:
 
     async def _start(self, encoded: bytes | None, image_id: str, box: str, num_hits: int, keep: bool = False,
                      only_global: bool = False) -> tuple[LiveSearch, Query]:
-        if not self._places.acquire(blocking=False):
-            self.monitoring.refused.inc()
-            raise TooBusy(f"{self._config.max_searches} searches are under way. Come again in a moment.")
-        self.monitoring.running.inc()
+        self._take_place()
+        searched = self.searched
         try:
-            query, features, searched = await self._described(encoded, image_id, queries.box_of(box))
+            query, features = await self._described(searched, encoded, image_id, queries.box_of(box))
         except BaseException:
             self._done()
             raise
@@ -165,8 +177,8 @@ class Service:
         self._searches.start(live, self._done, keep)
         return live, query
 
-    async def _described(self, encoded: bytes | None, image_id: str, box: Any) -> tuple:
-        searched = self.searched
+    async def _described(self, searched: Searched, encoded: bytes | None, image_id: str,
+                         box: queries.Box | None) -> tuple[Query, ImageFeatures]:
         if encoded is None:
             query = await self._read(queries.of_collection, image_id, box, searched, self._describer,
                                      self._max_pixels)
@@ -174,8 +186,17 @@ class Service:
             query = await self._read(queries.of_upload, encoded, box, searched, self._describer,
                                      self._max_pixels)
         if query.features is not None:
-            return query, query.features, searched
-        return query, await asyncio.wrap_future(self._describer.describe(query.image)), searched
+            return query, query.features
+        features = await asyncio.wrap_future(self._describer.describe(query.image))
+        if not np.all(np.isfinite(features.global_descriptor)):
+            raise BadImageError("it is too small to be described")
+        return query, features
+
+    def _take_place(self) -> None:
+        if not self._places.acquire(blocking=False):
+            self.monitoring.refused.inc()
+            raise TooBusy(f"{self._config.max_searches} searches are under way. Come again in a moment.")
+        self.monitoring.running.inc()
 
     def _done(self, _: Any = None) -> None:
         self.monitoring.running.dec()

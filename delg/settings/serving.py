@@ -57,8 +57,8 @@ class ServeConfig:
         require(bool(self.index_dir) or not (self.local_index_dir or self.images), "`local_index_dir` and "
                 "`images` must come with `index_dir`.", local_index_dir=self.local_index_dir,
                 images=self.images)
-        require(not self.token or len(self.token) >= 8 and self.token.isprintable(), "`token` must have 8 "
-                "characters or more.", token=f"{len(self.token)} characters")
+        require(not self.token or len(self.token) >= 8 and self.token.isascii() and self.token.isprintable(),
+                "`token` must have 8 characters of ASCII or more.", token=f"{len(self.token)} characters")
 
     @property
     def is_local(self) -> bool:

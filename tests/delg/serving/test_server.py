@@ -12,13 +12,15 @@ import sys
 import tempfile
 import threading
 import unittest
+from unittest import mock
 
 import requests
 
 from delg.features.describing import ImageDescriber
 from delg.features.query_files import describe_files
 from delg.index import building
-from delg.serving import photographs
+from delg.serving import photographs, routes
+from delg.serving.limits import Limits
 from delg.settings.serving import ServeConfig
 from tests.fixtures import scripts
 from tests.fixtures.served import wall_extraction
@@ -77,6 +79,14 @@ class ServerTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, f"^Error: .*`port` must be an address that is free.*port {port}")
 
+    def test_the_address_it_prints_is_answered(self):
+        for host in ("127.0.0.2", "::1"):
+            config = ServeConfig(images_dir="photos", host=host)
+            app = routes.build_app(mock.MagicMock(), config)
+            limits = next(each for each in app.user_middleware if each.cls is Limits)
+            with self.subTest(host):
+                self.assertIn(routes.in_address(host), limits.kwargs["hosts"])
+
     def test_a_work_folder_that_is_none_is_refused(self):
         done = scripts.run("delg.serve", work_dir=self.folder / "nothing", port=0)
         self.assertEqual(done.returncode, 1)
@@ -95,7 +105,7 @@ class ServerTest(unittest.TestCase):
             self.assertEqual(found.searched.index.ids, list(paths))
             self.assertEqual(found.searched.paths["trip/wall2.png"], paths["trip/wall2.png"])
             self.assertGreater(found.searched.config.min_inliers, 0)
-            for change in (lambda: found.add(b""), lambda: found.remove("trip/wall2.png")):
+            for change in (lambda: found.add(b"", 1), lambda: found.remove("trip/wall2.png")):
                 with self.assertRaisesRegex(photographs.CannotChange, "folder of photographs"):
                     change()
 

@@ -15,6 +15,7 @@ class ServeConfigTest(unittest.TestCase):
                 ({"index_dir": "b", "index_features": "c"}, "`saved_model` must come with"),
                 ({"images_dir": "a", "images": "b"}, "`local_index_dir` and `images` must come"),
                 ({"images_dir": "a", "token": "short"}, "`token` must have 8 characters.*5 characters"),
+                ({"images_dir": "a", "token": "ein Schl\u00fcssel"}, "8 characters of ASCII"),
                 ({"images_dir": "a", "port": 70000}, "`port` must be in")):
             with self.subTest(settings), self.assertRaisesRegex(ValueError, message):
                 ServeConfig(**settings)
