@@ -26,7 +26,8 @@ def write_html(path: str, groups: list[Group]) -> None:
               "members": [_member(pictures, group, image, folder or ".") for image in group.images
                           if image != group.medoid]}
              for number, group in together]
-    page = pictures_page.render("delg.photos", "groups.html.j2", cards=cards, source=pictures.source,
+    page = pictures_page.render("delg.photos", "groups.html.j2", title="Photographs of one thing",
+                                cards=cards, source=pictures.source,
                                 alone=[os.path.relpath(image, folder or ".") for image in alone],
                                 num_images=sum(len(group.images) for group in groups))
     pictures_page.write_page_file(path, page)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,7 @@ import rich.table
 
 from data_prep.stage import lock
 from delg.pictures import page as pictures_page
-from delg.pictures.charts import Line, draw_png
+from delg.pictures.charts import Line, draw_png, panels_svg
 from delg.scores.percent import text
 
 # Method to code size to the scores of `evaluation.evaluate`, perhaps with "seconds" of training.
@@ -51,18 +50,15 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
     Raises:
         OSError: another process writes a report into the folder.
     """
+    charts = []
     with lock.alone_in(output_dir):
-        pictures = []
         for name, panels, labels in (
-                ("map.png", _map_panels(results), ("bits", "mAP, percent")),
-                ("precision_recall.png", _recall_panels(results), ("recall", "precision"))):
-            path = os.path.join(output_dir, name)
-            draw_png(path, panels, *labels)
-            with open(path, "rb") as file:
-                pictures.append({"name": name, "uri": "data:image/png;base64,"
-                                 + base64.b64encode(file.read()).decode()})
+                ("map", _map_panels(results), ("bits", "mAP, percent")),
+                ("precision_recall", _recall_panels(results), ("recall", "precision"))):
+            draw_png(os.path.join(output_dir, f"{name}.png"), panels, *labels)
+            charts.append(panels_svg(name, panels, *labels))
         page = pictures_page.render(
-            "hashing.scores", "report.html.j2", title=title, summary=summary, pictures=pictures, text=text,
+            "hashing.scores", "report.html.j2", title=title, summary=summary, charts=charts, text=text,
             groups=[{"key": part, "name": name, "rows": rows} for part, name in PARTS.items()
                     if (rows := _rows(results, part))],
             settings=sorted((settings or {}).items()))

@@ -138,7 +138,7 @@ def _curves(config: VisualizeConfig, layer_counts: list[int]) -> str:
         history = pd.read_csv(config.path("weights", f"paper_{count}", "history.csv"))
         lines.append(charts.Line(f"{count} layers" if count > 1 else "1 layer",
                                  history["epoch"].to_numpy() + 1, history["val_loss"].to_numpy()))
-    return charts.lines_svg("layers", "Epoch", "Triplet loss on reported places", lines)
+    return charts.panels_svg("layers", {"": lines}, "Epoch", "Triplet loss on reported places")
 
 
 def _neighbours(config: VisualizeConfig, encoder: LatentEncoder, weights: np.ndarray,

