@@ -4,7 +4,7 @@
 const API = "v1/";
 const LOOK_AGAIN_MS = 300, TYPED_MS = 200;
 const HITS_AT_ONCE = 20, MOST_HITS = 200, IMAGES_AT_ONCE = 60;
-const SHOWN_SIZE = 1024, THUMBNAIL = 320; // pixels
+const SHOWN_SIZE = 1024, THUMBNAIL = 320, LARGEST = 2048; // pixels; telephones draw no canvas of 48 million
 const SIGNS = { same: "✓ same", unsure: "? unsure", "only alike": "≈ only alike" };
 const KINDS = { same: "same", unsure: "unsure", "only alike": "alike" };
 const QUERY_WORDS = {
@@ -13,15 +13,15 @@ const QUERY_WORDS = {
 
 const $ = (id) => document.getElementById(id);
 
-// What is searched for: {file} or {imageId}, its picture, and a box in pixels of the picture, or null.
+// What is searched for: {file} or {imageId}, its picture, a box in pixels of the canvas, or null, and, once it is
+// known, its size, height and width, which its picture may be smaller than.
 let query = null;
-let querySize = null; // height and width of the query, which its picture may be smaller than
-let search = null; // of the last answer: {id, hits, isFinal, numHits}
-let shown = -1; // place of the hit that is large
+let search = null; // of the last answer: {id, hits, isFinal, numHits, box}
+let shown = null; // id of the hit that is large
 let turn = 0; // grows with each search, so that late answers of earlier ones are passed over
 
 async function ask(path, options) {
-  const response = await fetch(API + path, options);
+  const response = await fetch(API + path, options).catch(() => { throw new Error("The server does not answer."); });
   if (response.ok) return response.status === 204 ? null : response.json();
   let message = `The server answered ${response.status}.`;
   try { message = (await response.json()).error.message; } catch { /* not of our form */ }
@@ -53,6 +53,7 @@ async function takeFile(file) {
   const address = URL.createObjectURL(file);
   let picture = null;
   try { picture = await loaded(address); } catch { /* a format that browsers do not show, such as TIFF */ }
+  URL.revokeObjectURL(address);
   setQuery({ file, name: file.name || "pasted photograph", picture, box: null });
   if (!picture) startSearch();
 }
@@ -69,34 +70,46 @@ async function takeImage(id) {
 }
 
 function setQuery(value) {
+  endSearch(); // its hits are of another query
   query = value;
-  querySize = null;
   $("drop").hidden = true;
   $("query").hidden = false;
   $("browsing").hidden = true;
   $("query-name").textContent = value.name;
-  $("canvas").hidden = !value.picture;
   drawQuery();
   $("search").focus();
 }
 
+function endSearch() {
+  turn += 1;
+  if (search && !search.isFinal) giveUp(search.id);
+  search = null;
+  say(null);
+  $("found").hidden = true;
+  $("large").close();
+}
+
+function giveUp(id) { ask(`searches/${id}`, { method: "DELETE" }).catch(() => {}); }
+
 function drawQuery() {
   const canvas = $("canvas");
   $("no-box").disabled = !query.box;
+  canvas.hidden = $("box-help").hidden = $("no-box").hidden = !query.picture;
   canvas.setAttribute("aria-label", `The query, ${query.name}${query.box ? ", a box drawn on it" : ""}`);
   if (!query.picture) return;
   const { naturalWidth: width, naturalHeight: height } = query.picture;
-  canvas.width = width;
-  canvas.height = height;
+  const scale = Math.min(1, LARGEST / Math.max(width, height));
+  canvas.width = Math.max(1, Math.round(width * scale));
+  canvas.height = Math.max(1, Math.round(height * scale));
   const context = canvas.getContext("2d");
-  context.drawImage(query.picture, 0, 0);
-  if (query.box) drawPolygon(context, corners(query.box), width);
+  context.drawImage(query.picture, 0, 0, canvas.width, canvas.height);
+  if (query.box) drawPolygon(context, corners(query.box), canvas.width);
 }
 
 // The box in pixels of the query itself.
 function trueBox() {
-  const scale = querySize && query.picture ? querySize[1] / query.picture.naturalWidth : 1;
-  return query.box.map((value) => value * scale);
+  const width = query.size ? query.size[1] : query.picture.naturalWidth;
+  return query.box.map((value) => value * width / $("canvas").width);
 }
 
 function corners([x1, y1, x2, y2]) { return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]]; }
@@ -160,24 +173,25 @@ function moveBox(event) {
 
 async function startSearch(numHits = HITS_AT_ONCE) {
   const mine = ++turn;
-  if (search && !search.isFinal) ask(`searches/${search.id}`, { method: "DELETE" }).catch(() => {});
+  if (search && !search.isFinal) giveUp(search.id);
   say(null);
   $("found").hidden = false;
   $("verdict").textContent = "Searching …";
   $("explained").textContent = "";
-  const form = new FormData();
+  const form = new FormData(), asked = query, box = query.box && trueBox();
   if (query.file) form.set("image", query.file); else form.set("image_id", query.imageId);
-  if (query.box) form.set("box", trueBox().map((value) => value.toFixed(1)).join(","));
+  if (box) form.set("box", box.map((value) => value.toFixed(1)).join(","));
   form.set("num_hits", numHits);
   try {
     let answer = await ask("searches", { method: "POST", body: form });
-    if (mine === turn) querySize = answer.query_size;
-    if (query.file && !query.picture) {
-      const picture = await loaded(`${API}searches/${answer.search}/picture`).catch(() => null);
-      if (picture && mine === turn) { query.picture = picture; $("canvas").hidden = false; drawQuery(); }
+    asked.size = answer.query_size;
+    if (asked.file && !asked.picture) {
+      asked.picture = await loaded(`${API}searches/${answer.search}/picture`).catch(() => null);
+      if (mine === turn) drawQuery();
     }
+    if (mine !== turn) giveUp(answer.search);
     while (mine === turn) {
-      show(answer, numHits);
+      show(answer, numHits, box);
       if (answer.is_final) break;
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
       answer = await ask(`searches/${answer.search}`);
@@ -189,12 +203,14 @@ async function startSearch(numHits = HITS_AT_ONCE) {
   }
 }
 
-function show(answer, numHits) {
-  search = { id: answer.search, hits: answer.hits, isFinal: answer.is_final, numHits };
+function show(answer, numHits, box) {
+  search = { id: answer.search, hits: answer.hits, isFinal: answer.is_final, numHits, box };
   const judged = answer.hits.filter((hit) => hit.verdict).length;
-  $("verdict").textContent = answer.is_final ? QUERY_WORDS[answer.verdict] || answer.verdict
-    : "Comparing the details …";
-  $("explained").textContent = answer.is_final
+  const isCompared = !answer.hits.length || answer.hits.some((hit) => hit.probability !== null);
+  $("verdict").textContent = !answer.is_final ? "Comparing the details …"
+    : isCompared ? QUERY_WORDS[answer.verdict] || answer.verdict : "Not known: nothing to compare in detail";
+  $("explained").textContent = answer.is_final && !isCompared
+    ? "The query, the box or the collection shows no details. These look most alike." : answer.is_final
     ? "A hit is the same where enough details lie as they do in the query. Choose one to see them."
     : "These look most alike. Their details are compared now.";
   $("progress").hidden = $("not-yet").hidden = answer.is_final;
@@ -202,6 +218,7 @@ function show(answer, numHits) {
   $("progress").value = judged;
   $("more-hits").hidden = !answer.is_final || answer.hits.length < numHits || numHits >= MOST_HITS;
   showHits();
+  if (answer.is_final && $("large").open) openHit(shown);
 }
 
 function isWanted(hit) {
@@ -263,26 +280,35 @@ function inWords(hit) {
 // ---- a hit, large, beside the query
 
 async function openHit(id) {
-  shown = search.hits.findIndex((hit) => hit.image === id);
+  const mine = ++opened, place = placeOf(id), hit = search.hits[place];
+  if (!hit) return; // the last answer has others
+  shown = id;
   if (!$("large").open) $("large").showModal();
-  const mine = shown, hit = search.hits[shown];
   $("large-name").textContent = `Hit ${hit.rank} of ${search.hits.length}`;
   $("large-hit-name").textContent = hit.image;
   $("large-said").textContent = `${hit.verdict ? SIGNS[hit.verdict] : "not compared yet"}: ${inWords(hit)}.`;
-  $("previous").disabled = shown === 0;
-  $("next").disabled = shown === search.hits.length - 1;
+  $("previous").disabled = place === 0;
+  $("next").disabled = place === search.hits.length - 1;
   $("lines").replaceChildren();
   let picture = null, matches = null;
   try { picture = await loaded(imageAddress(id, SHOWN_SIZE)); } catch { /* none to show */ }
-  try { matches = await ask(`searches/${search.id}/matches/${id.split("/").map(encodeURIComponent).join("/")}`); } catch { /* not compared */ }
-  if (mine !== shown) return;
+  try { matches = hit.num_inliers < 0 ? null : await ask(`searches/${search.id}/matches/${id.split("/").map(encodeURIComponent).join("/")}`); } catch { /* long ago */ }
+  if (mine !== opened || !search) return;
   drawLarge("large-query", query.picture, `The query, ${query.name}`);
   drawLarge("large-hit", picture, `${hit.image}, ${inWords(hit)}`);
-  large = { matches, hit };
+  large = { matches, hit, box: search.box };
   drawLines();
 }
 
 let large = null; // what is drawn over the two pictures
+let opened = 0; // grows with each hit that is opened, so that late pictures are passed over
+
+function placeOf(id) { return search.hits.findIndex((hit) => hit.image === id); }
+
+function openBeside(step) {
+  const hit = search.hits[placeOf(shown) + step];
+  if (hit) openHit(hit.image);
+}
 
 function drawLarge(id, picture, label) {
   const canvas = $(id);
@@ -316,7 +342,7 @@ function drawLines() {
     add("line", { x1, y1, x2, y2, stroke: `hsl(${(row * 47) % 360} 90% 55%)` });
   });
   const polygon = (points, at) => add("polygon", { points: points.map((point) => at(point).join(",")).join(" ") });
-  if (query.box) polygon(corners(trueBox()), inQuery);
+  if (large.box) polygon(corners(large.box), inQuery);
   if (outline && large.hit.verdict !== "only alike") polygon(outline, inHit);
 }
 
@@ -358,10 +384,9 @@ $("containing").addEventListener("input", () => {
   typed = setTimeout(() => browse(false), TYPED_MS);
 });
 $("another").addEventListener("click", () => {
-  turn += 1;
+  endSearch();
   query = null;
   $("query").hidden = true;
-  $("found").hidden = true;
   $("drop").hidden = false;
   $("choose").focus();
 });
@@ -376,19 +401,18 @@ $("canvas").addEventListener("pointercancel", () => { corner = null; });
 $("canvas").addEventListener("keydown", moveBox);
 $("close-large").addEventListener("click", () => $("large").close());
 $("large").addEventListener("close", () => {
-  [...$("hits").children].map((item) => item.firstChild).find((button) => button.dataset.image === search.hits[shown].image)?.focus();
+  [...$("hits").children].map((item) => item.firstChild).find((button) => button.dataset.image === shown)?.focus();
 });
-$("previous").addEventListener("click", () => shown > 0 && openHit(search.hits[shown - 1].image));
-$("next").addEventListener("click", () => shown < search.hits.length - 1 && openHit(search.hits[shown + 1].image));
+$("previous").addEventListener("click", () => openBeside(-1));
+$("next").addEventListener("click", () => openBeside(1));
 $("large").addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") $("previous").click();
   if (event.key === "ArrowRight") $("next").click();
 });
 $("show-lines").addEventListener("change", drawLines);
 $("search-this").addEventListener("click", () => {
-  const id = search.hits[shown].image;
   $("large").close();
-  takeImage(id);
+  takeImage(shown);
 });
 window.addEventListener("resize", drawLines);
 window.addEventListener("paste", (event) => takeFile([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));

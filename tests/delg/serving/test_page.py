@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pathlib
 import tempfile
+import threading
 import time
 import unittest
+from unittest import mock
 
+import numpy as np
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from delg.serving import queries, searched
 from tests.fixtures import browser
 from tests.fixtures.served import serving
 from tests.fixtures.tiny_extraction import as_png
@@ -99,6 +103,66 @@ class PageTest(unittest.TestCase):
         self.element("#close-large").click()
         self.element("#no-box").click()
         self.assertFalse(self.element("#no-box").is_enabled())
+
+    def test_hits_of_an_earlier_query_go_when_another_is_chosen(self):
+        self.choose()
+        self.search()
+        self.choose("unknown.png")
+        self.assertFalse(self.element("#found").is_displayed())
+
+    def test_a_hit_that_is_open_stays_it_when_verdicts_come(self):
+        go_on, compare = threading.Event(), searched.compare
+        self.addCleanup(go_on.set)
+
+        def slow(*arguments):
+            go_on.wait(10)
+            return compare(*arguments)
+
+        with mock.patch.object(searched, "compare", slow):
+            self.choose()
+            self.element("#search").click()
+            self.wait(lambda: len(self.shown()) == 5)
+            name = next(each for each in self.shown()[::-1] if each not in ("again.png", "trip/wall0.png"))
+            self.element(f"#hits button[data-image='{name}']").click()
+            self.wait(lambda: "not compared yet" in self.element("#large-said").text)
+            go_on.set()
+            self.wait(lambda: "only alike" in self.element("#large-said").text)
+        self.assertEqual(self.element("#large-hit-name").text, name)
+        self.element("#search-this").click()
+        self.wait(lambda: self.element("#query-name").text == name)
+
+    def test_a_large_photograph_is_drawn_smaller_and_its_box_is_of_its_own_pixels(self):
+        (self.folder / "large.png").write_bytes(as_png(np.zeros((1500, 3000, 3), np.uint8)))
+        boxes, box_of = [], queries.box_of
+        with mock.patch.object(queries, "box_of", lambda text: boxes.append(text) or box_of(text)):
+            self.choose("large.png")
+            self.assertEqual(self.element("#canvas").get_attribute("width"), "2048")
+            self.element("#canvas").send_keys(Keys.ARROW_RIGHT)
+            self.element("#search").click()
+            self.wait(lambda: boxes)
+        np.testing.assert_allclose([float(value) for value in boxes[0].split(",")],
+                                   [825, 375, 2325, 1125], atol=1)
+
+    def test_what_is_too_small_to_compare_is_not_said_to_be_nowhere(self):
+        self.element("#file").send_keys(str(self.folder / "query.png"))
+        self.wait(lambda: self.element("#canvas").is_displayed())
+        for _ in range(4):  # to 10 pixels high
+            self.element("#canvas").send_keys(Keys.SHIFT + Keys.ARROW_UP + Keys.ARROW_UP + Keys.ARROW_UP)
+        self.search("Not known: nothing to compare in detail")
+
+    def test_a_server_that_is_gone_is_said_and_the_search_can_be_repeated(self):
+        self.choose()
+        self.browser.execute_cdp_cmd("Network.enable", {})
+        offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**offline, "offline": True})
+        try:
+            self.element("#search").click()
+            self.wait(lambda: self.element("#problem").text == "The server does not answer.")
+        finally:
+            self.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**offline, "offline": False})
+        self.browser.get_log("browser")  # of the network
+        self.search()
+        self.assertFalse(self.element("#problem").is_displayed())
 
     def test_a_verdict_is_filtered_out(self):
         self.choose()
