@@ -8,10 +8,12 @@
         --saved_model=build/demo/saved_model --output_dir=build/demo/report
 
 Writes report/index.html, below 15 MB: scores, precision-recall curves, the failures first and a few successes
-with ranked lists, matched keypoints and attention maps. Some 10 s, most of it loading TensorFlow.
+with ranked lists, matched keypoints and attention maps, and every other query (--num_listed) with its first
+hits; pictures beyond 15 MB are put in a folder beside the page. Tables are sorted and pictures open large on
+a click; metrics.json and queries.csv can be saved from it. Some 10 s, most of it loading TensorFlow.
 
 Without --ground_truth the page shows what was found for the first queries: ranked lists, matched keypoints
-and where the query, or its box, lies in each hit; pictures beyond 15 MB are put in a folder beside it.
+and where the query, or its box, lies in each hit.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
+from delg.pictures.page_pictures import PagePictures
 from delg.report import inputs, queries, unjudged
 from delg.report.cards import CardMaker, shown_hits
+from delg.report.downloads import csv_file, json_file
 from delg.report.queries import QueryOutcome
+from delg.report.short_cards import make_short_cards
 from delg.scores import evaluation, metrics
 from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.scores.percent import percent
@@ -23,12 +27,17 @@ from delg.settings.report import ReportConfig
 _STAGES = {"global": "global search", "verified": "after verification"}  # of metrics.json
 _MAX_PICTURE_BYTES = 13_000_000  # of the page, which stays below 15 MB
 _MAX_CARD_BYTES = 900_000
-_MAX_ROWS = 1000  # of the table of all queries
+_MAX_ROWS = 1000  # of the table of all queries; queries.csv has all
+_CSV_COLUMNS = ("query_id", "num_easy", "num_hard", "before", "after", "change", "first_positive",
+                "first_wrong")
 _TOLERANCE = 0.01  # percent; scores of one ranking agree far better
 
 
 def make_report(config: ReportConfig) -> str:
-    """Writes `<output_dir>/index.html`, a page that needs no other file, and returns its path.
+    """Writes `<output_dir>/index.html` and returns its path.
+
+    The page needs no other file but, where its pictures would pass 15 MB, the folder
+    `index_pictures` beside it.
 
     Without ground truth it shows what was found, of which nobody knows whether it is right.
 
@@ -49,25 +58,42 @@ def make_report(config: ReportConfig) -> str:
     outcomes = queries.judge_queries(ranking, truth)
     _check_scores(config, scores, outcomes)
     failures, successes = queries.choose_queries(outcomes, config.num_queries, config.num_successes)
-    anchors = {outcome.row: f"query-{outcome.row}" for outcome in failures + successes}
+    full = {outcome.row for outcome in failures + successes}
+    others = [outcome for outcome in queries.worst_first(outcomes)
+              if outcome.row not in full][:config.num_listed]
+    anchors = {outcome.row: f"query-{outcome.row}" for outcome in failures + successes + others}
     with FeatureReader(config.query_features) as query_features, \
             FeatureReader(config.index_features) as index_features:
         inputs.check_features(config, ranking, query_features, index_features)
         cards = _cards(config, ranking, query_features, index_features, failures + successes, anchors)
         settings = inputs.settings_shown(config, ranking, query_features)
+    pictures = PagePictures(os.path.join(config.output_dir, "index.html"),
+                            _MAX_PICTURE_BYTES - _num_characters(cards))
+    rows = [_query_row(outcome, anchors) for outcome in queries.worst_first(outcomes)]
     page = pictures_page.render(
         "delg.report", "report.html.j2", title=config.title,
         summary=_summary(config, scores, baseline, ranking, outcomes),
         verified=outcomes[0].was_verified if outcomes else False, tiles=_tiles(scores),
         score_groups=_score_groups(config, scores, baseline), curves=_curves(ranking, truth, outcomes),
-        query_rows=[_query_row(outcome, anchors) for outcome in
-                    queries.worst_first(outcomes)[:_MAX_ROWS]],
-        num_rows_left_out=max(0, len(outcomes) - _MAX_ROWS), failures=cards[:len(failures)],
-        successes=cards[len(failures):], settings=settings,
+        query_rows=rows[:_MAX_ROWS], num_rows_left_out=max(0, len(rows) - _MAX_ROWS),
+        failures=cards[:len(failures)], successes=cards[len(failures):],
+        others=make_short_cards(config, others, anchors, pictures), source=pictures.source,
+        num_not_shown=len(outcomes) - len(anchors), settings=settings,
+        downloads=[json_file("metrics.json", scores),
+                   csv_file("queries.csv", [{name: row[name] for name in _CSV_COLUMNS} for row in rows])],
         verified_order=_verified_order(ranking),
         attention_source=("scores of the model at scale 1" if config.saved_model
                           else "scores of the stored keypoints, blurred"))
-    return pictures_page.write_page(config.output_dir, page)
+    path = pictures_page.write_page(config.output_dir, page)
+    pictures.remove_others()
+    return path
+
+
+def _num_characters(cards: list[dict[str, Any]]) -> int:
+    """That the pictures of cards take on the page."""
+    return sum(len(entry["picture"]) for card in cards
+               for entry in (card, *(entry for held in card.values() if isinstance(held, list)
+                                     for entry in held if isinstance(entry, dict))))
 
 
 def _verified_order(ranking: Ranking) -> str:

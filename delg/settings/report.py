@@ -32,6 +32,9 @@ class ReportConfig:
     num_queries: int = setting(16, help="queries that are shown in full", range="[0, inf)")
     num_successes: int = setting(
         4, help="how many of these are successes; the others are failures", range="[0, inf)")
+    num_listed: int = setting(
+        200, help="further queries that are shown with their first hits alone, the worst first; their images "
+        "are held in memory", range="[0, inf)")
     num_hits: int = setting(10, help="images shown of each ranked list", range="[1, inf)")
     title: str = setting("Image retrieval report", help="heading of the page")
 

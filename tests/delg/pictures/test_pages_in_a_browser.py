@@ -39,7 +39,7 @@ class PagesTest(unittest.TestCase):
         folder = pathlib.Path(made.name)
         tiny_search.make_search(str(folder))
         paths = tiny_search.report_paths(str(folder))
-        cls.report = report_page.make_report(ReportConfig(**paths, num_queries=2))
+        cls.report = report_page.make_report(ReportConfig(**paths, num_queries=1))
         cls.pages = {
             "ranking": cls.report,
             "found": report_page.make_report(ReportConfig(**{

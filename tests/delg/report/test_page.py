@@ -1,12 +1,16 @@
 """Tests of the report as a page."""
 
+import base64
 import collections
+import csv
 import dataclasses
+import io
 import json
 import os
 import re
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 
@@ -55,7 +59,8 @@ class PageTest(unittest.TestCase):
         for element in self.page.elements:
             for name in ("src", "href", "xlink:href", "action", "data", "srcset"):
                 value = element.get(name) or "#"
-                self.assertTrue(value.startswith(("#", "data:image/jpeg;base64,")), value[:80])
+                self.assertTrue(value.startswith(
+                    ("#", "data:image/jpeg;base64,", "data:application/json;", "data:text/csv;")), value[:80])
         self.assertEqual(["src" in script for script in self.page.find("script")], [False])
         self.assertEqual(self.page.find("link"), [])
         self.assertNotRegex(self.text, r"@import|url\((?!#)|https?://")
@@ -63,7 +68,7 @@ class PageTest(unittest.TestCase):
     def test_links_lead_to_elements_and_ids_are_unique(self):
         ids = collections.Counter(element["id"] for element in self.page.elements if "id" in element)
         self.assertEqual([name for name, count in ids.items() if count > 1], [])
-        links = [element["href"][1:] for element in self.page.find("a")]
+        links = [element["href"][1:] for element in self.page.find("a") if "download" not in element]
         self.assertGreater(len(links), 5)
         self.assertLessEqual(set(links), set(ids))
 
@@ -150,15 +155,47 @@ class PageTest(unittest.TestCase):
     def test_fewer_queries_and_hits_on_request(self):
         path = report_page.make_report(dataclasses.replace(
             self.config, output_dir=os.path.join(self.folder, "c"), num_queries=1, num_successes=0,
-            num_hits=2))
+            num_hits=2, num_listed=0))
         page = HtmlPage(_read(path))
         self.assertEqual(len(page.find("article")), 1)
         self.assertEqual(len(page.find("figure", class_="hit")), 4)
 
+    def test_every_other_query_with_its_first_hits_in_a_folder_where_the_page_would_grow_too_large(self):
+        output_dir = os.path.join(self.folder, "f")
+        config = dataclasses.replace(self.config, output_dir=output_dir, num_queries=1, num_successes=0,
+                                     num_hits=2)
+        inside = HtmlPage(_read(report_page.make_report(config)))
+        self.assertEqual(os.listdir(output_dir), ["index.html"])
+        cards = [heading["text"] for heading in inside.find("h3") if "article" in heading["inside"]]
+        self.assertCountEqual(cards, tiny_search.QUERY_IDS)
+        self.assertEqual(len(inside.find("figure", class_="hit")), 4 + 2 * 2)
+        with mock.patch.object(report_page, "_MAX_PICTURE_BYTES", 50_000):
+            beside = HtmlPage(_read(report_page.make_report(config)))
+        lazy = [picture["src"] for picture in beside.find("img") if not picture["src"].startswith("data:")]
+        self.assertEqual(len(lazy), 2 * (1 + 2))
+        for source in lazy:
+            self.assertTrue(os.path.exists(os.path.join(output_dir, source)), source)
+        report_page.make_report(config)
+        self.assertEqual(os.listdir(output_dir), ["index.html"])
+
+    def test_figures_can_be_saved(self):
+        held = {link["download"]: base64.b64decode(link["href"].partition(";base64,")[2]).decode()
+                for link in self.page.find("a") if "download" in link}
+        with open(self.config.metrics) as file:
+            self.assertEqual(json.loads(held["metrics.json"]), json.load(file))
+        first, *rows = csv.reader(io.StringIO(held["queries.csv"]))
+        self.assertEqual(first, ["query_id", "num_easy", "num_hard", "before", "after", "change",
+                                 "first_positive", "first_wrong"])
+        by_id = {row[0]: row[1:] for row in rows}
+        self.assertCountEqual(by_id, tiny_search.QUERY_IDS)
+        self.assertEqual(by_id[tiny_search.QUERY_A][:2], ["1", "1"])
+        self.assertAlmostEqual(float(by_id[tiny_search.QUERY_A][3]), 100)
+        self.assertEqual(by_id["lost"][2:6], ["", "", "", ""])
+
     def test_no_queries_in_full_leaves_the_tables(self):
         path = report_page.make_report(dataclasses.replace(
-            self.config, output_dir=os.path.join(self.folder, "d"), num_queries=0, query_images="none",
-            index_images="none"))
+            self.config, output_dir=os.path.join(self.folder, "d"), num_queries=0, num_listed=0,
+            query_images="none", index_images="none"))
         page = HtmlPage(_read(path))
         self.assertEqual(page.find("article"), [])
         self.assertIn(tiny_search.QUERY_A, {cell["text"] for cell in page.find("th")})
@@ -245,7 +282,7 @@ class RefusalTest(unittest.TestCase):
 
     def test_settings_out_of_range(self):
         for name, rule in (("num_queries", "not be negative"), ("num_successes", "not be negative"),
-                           ("num_hits", "be at least 1")):
+                           ("num_listed", "not be negative"), ("num_hits", "be at least 1")):
             with self.assertRaisesRegex(ValueError, f"`{name}` must {rule}. Received: {name}=-1"):
                 _config(self.folder, **{name: -1})
 
