@@ -23,7 +23,7 @@ from hashing.codes import baselines, codes, encoding
 from hashing.codes.code_shards import EncodedImages, concatenate, read_codes
 from hashing.data import world_folders
 from hashing.networks.model import build_hashing
-from hashing.scores import evaluation, report
+from hashing.scores import evaluation, pictures, report
 from hashing.training import loop
 from hashing.training.config import TrainConfig
 
@@ -78,10 +78,15 @@ def run(experiment: Experiment) -> dict[str, Any]:
     metrics = _metrics(experiment, results)
     files.write_json(experiment.path("metrics.json"), metrics)
     report.print_table(results)
-    report.make_report(results, experiment.path("report"), experiment.title, _summary(metrics),
-                              {"data": experiment.images.dataset, "seed": experiment.seed,
-                               **{f"{method}: {name}": value for method, config in experiment.trained.items()
-                                  for name, value in _changed(config).items()}})
+    size = _shown_size(experiment)
+    num_classes = load_manifest(experiment.path("shards")).num_classes
+    drawn = pictures.draw_queries(*_read_codes(experiment, f"best_{size}"), experiment.pattern("*-of"),
+                                  num_classes)
+    settings = {"data": experiment.images.dataset, "seed": experiment.seed,
+                **{f"{method}: {name}": value for method, config in experiment.trained.items()
+                   for name, value in _changed(config).items()}}
+    report.make_report(results, experiment.path("report"), experiment.title, _summary(metrics), settings,
+                       drawn, f"best, {size} bits")
     return metrics
 
 
@@ -157,7 +162,14 @@ def _encoded(experiment: Experiment, model_dir: str, name: str,
     for split in splits:
         encoding.encode_images(encoder, experiment.pattern(split), folder, keep_features)
     keras.backend.clear_session()
-    index = [read_codes(os.path.join(folder, f"{split}-*")) for split in splits if split != "test"]
+    return _read_codes(experiment, name)
+
+
+def _read_codes(experiment: Experiment, name: str) -> tuple[EncodedImages, EncodedImages]:
+    """Codes of the queries and of the index, as they are stored."""
+    folder = experiment.path("codes", name)
+    index = [read_codes(os.path.join(folder, f"{split}-*"))
+             for split in load_manifest(experiment.path("shards")).splits if split != "test"]
     return read_codes(os.path.join(folder, "test-*")), concatenate(index)
 
 
@@ -176,8 +188,12 @@ def _with_codes(images: EncodedImages, encode, code_size: int) -> EncodedImages:
                                config={**images.config, "code_size": code_size})
 
 
+def _shown_size(experiment: Experiment) -> int:
+    return REAL_VALUED_SIZE if REAL_VALUED_SIZE in experiment.code_sizes else max(experiment.code_sizes)
+
+
 def _metrics(experiment: Experiment, results: dict[str, dict[int, Any]]) -> dict[str, Any]:
-    size = REAL_VALUED_SIZE if REAL_VALUED_SIZE in experiment.code_sizes else max(experiment.code_sizes)
+    size = _shown_size(experiment)
 
     def part(of: str) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -1,9 +1,9 @@
-"""HTML report on codes: a table and two charts, in a page that needs no other file."""
+"""HTML report on codes: tables, charts, hits and failures in pictures; a page that needs no other file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rich.console
@@ -37,15 +37,18 @@ def print_table(results: Results) -> None:
 
 
 def make_report(results: Results, output_dir: str, title: str = "Retrieval by binary codes",
-                summary: str = "", settings: Mapping[str, Any] | None = None) -> str:
+                summary: str = "", settings: Mapping[str, Any] | None = None,
+                drawn: Sequence[Mapping[str, Any]] = (), drawn_name: str = "") -> str:
     """Writes map.png, precision_recall.png and index.html into a folder; returns the path of the page.
 
     Args:
         results: of one method or several.
         output_dir: made where it does not exist.
         title: of the page.
-        summary: one sentence below it.
+        summary: one sentence below it; empty: says what the first codes reach.
         settings: shown at the end.
+        drawn: queries in pictures, of `pictures.draw_queries`.
+        drawn_name: of the codes that they were found by.
 
     Raises:
         OSError: another process writes a report into the folder.
@@ -58,11 +61,29 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
             draw_png(os.path.join(output_dir, f"{name}.png"), panels, *labels)
             charts.append(panels_svg(name, panels, *labels))
         page = pictures_page.render(
-            "hashing.scores", "report.html.j2", title=title, summary=summary, charts=charts, text=text,
+            "hashing.scores", "report.html.j2", title=title, summary=summary or _summarize(results),
+            charts=charts, text=text, parts=PARTS, drawn=drawn, drawn_name=drawn_name,
             groups=[{"key": part, "name": name, "rows": rows} for part, name in PARTS.items()
                     if (rows := _rows(results, part))],
             settings=sorted((settings or {}).items()))
         return pictures_page.write_page(output_dir, page)
+
+
+def _summarize(results: Results) -> str:
+    method, by_size = next(iter(results.items()))
+    size, scores = next(iter(by_size.items()))
+    low, high = scores["mAP_interval"]
+    if scores["mAP"] is None:
+        return f"No query has an image of its class in the index; {method} has {size} bits."
+    real = scores.get("real_valued", {}).get("mAP")
+    counts = ""
+    if "num_queries" in scores:
+        num_queries = scores["num_queries"]
+        counts = (f" for {num_queries:,} {'query' if num_queries == 1 else 'queries'} in an index of "
+                  f"{scores['num_index']:,} images")
+    return (f"By {size} bits {method} reaches a mAP of {text(scores['mAP'])} % ({text(low)} to {text(high)})"
+            f"{counts}" + (f"; the real values that became bits reach {text(real)} % by cosine." if real
+                           is not None else "."))
 
 
 def _of_part(scores: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:

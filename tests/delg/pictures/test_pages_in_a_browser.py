@@ -18,7 +18,7 @@ from delg.report import page as report_page
 from delg.settings.report import ReportConfig
 from hashing.scores import report as hashing_report
 from tests.fixtures import browser, tiny_search
-from tests.fixtures.pages import hashing_results, vae_page
+from tests.fixtures.pages import hashing_cards, hashing_results, vae_page
 
 
 def _write_groups(folder):
@@ -46,7 +46,8 @@ class PagesTest(unittest.TestCase):
                 **paths, "metrics": "", "ground_truth": "", "output_dir": str(folder / "found")})),
             "groups": _write_groups(folder),
             "hashing": hashing_report.make_report(
-                hashing_results(), str(folder / "hashing"), summary="So many bits.", settings={"seed": 3}),
+                hashing_results(), str(folder / "hashing"), settings={"seed": 3}, drawn=hashing_cards(),
+                drawn_name="best, 32 bits"),
             "vae": vae_page(str(folder / "vae"))}
 
     def tearDown(self):
