@@ -146,8 +146,15 @@ def _neighbours(config: VisualizeConfig, encoder: LatentEncoder, weights: np.nda
     methods, _ = build_methods(MethodsConfig())
     methods["adversarial_weighted"] = LatentDescriber(encoder, weights)
     rows = drawings.choose_rows(photographs, "night", config.num_images)
-    return [{"name": _NAMES[name], "queries": drawings.neighbours(
-        methods[name], photographs, rows, "night", config.num_hits)} for name in _SHOWN_METHODS]
+    return [_failures_first(name, drawings.neighbours(methods[name], photographs, rows, "night",
+                                                      config.num_hits)) for name in _SHOWN_METHODS]
+
+
+def _failures_first(method: str, queries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Queries of a method, those whose first hit shows another place before the others."""
+    found = [query for query in queries if query["hits"] and query["hits"][0]["right"]]
+    failed = [query for query in queries if not (query["hits"] and query["hits"][0]["right"])]
+    return {"name": _NAMES[method], "num_found": len(found), "queries": failed + found}
 
 
 def _settings(config: Mapping[str, Any]) -> list[dict[str, Any]]:
