@@ -10,6 +10,7 @@ import numpy as np
 
 from delg.pictures import drawing
 from delg.pictures import page as pictures_page
+from delg.pictures.downloads import csv_file
 from delg.pictures.page_pictures import PagePictures
 from delg.scores.found import ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImage
 
@@ -18,6 +19,7 @@ _QUERY, _THUMBNAIL = (360, 480), (180, 240)  # height and width at most, pixels
 _MATCHES, _MATCHES_OF_MANY = 400, 220  # height at most, pixels; chosen: 500 queries stay below 50 MB
 _WORDS = {SAME: "found", UNSURE: "perhaps found: look at the hits"}  # verdicts on queries; others as they are
 _CLASSES = {SAME: "same", UNSURE: "unsure", ONLY_ALIKE: "alike", None: ""}  # of the style sheet
+_CSV_COLUMNS = ("rank", "image", "verdict", "probability", "num_inliers", "similarity")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,10 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
     cards = [_card(number, query, views, num_large, only_same, pictures)
              for number, query in enumerate(found, 1)]
     page = pictures_page.render("delg.report", "found.html.j2", title=title, note=note, cards=cards,
-                                summary=_summary(cards), settings=list(settings), source=pictures.source)
+                                summary=_summary(cards), settings=list(settings), source=pictures.source,
+                                downloads=[csv_file("hits.csv", [
+                                    {"query": card["query"], **{name: hit[name] for name in _CSV_COLUMNS}}
+                                    for card in cards for hit in card["hits"]])])
     pictures_page.write_page_file(path, page)
     pictures.remove_others()
     return path

@@ -11,10 +11,10 @@ from data_prep.stage import progress
 from delg.features.reader import FeatureReader
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
+from delg.pictures.downloads import csv_file, json_file
 from delg.pictures.page_pictures import PagePictures
 from delg.report import inputs, queries, unjudged
 from delg.report.cards import CardMaker, shown_hits
-from delg.report.downloads import csv_file, json_file
 from delg.report.queries import QueryOutcome
 from delg.report.short_cards import make_short_cards
 from delg.scores import evaluation, metrics

@@ -12,6 +12,7 @@ import rich.table
 from data_prep.stage import lock
 from delg.pictures import page as pictures_page
 from delg.pictures.charts import Line, draw_png, panels_svg
+from delg.pictures.downloads import csv_file, json_file
 from delg.scores.percent import text
 
 # Method to code size to the scores of `evaluation.evaluate`, perhaps with "seconds" of training.
@@ -63,6 +64,7 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
         page = pictures_page.render(
             "hashing.scores", "report.html.j2", title=title, summary=summary or _summarize(results),
             charts=charts, text=text, parts=PARTS, drawn=drawn, drawn_name=drawn_name,
+            downloads=[json_file("scores.json", results), csv_file("scores.csv", _csv_rows(results))],
             groups=[{"key": part, "name": name, "rows": rows} for part, name in PARTS.items()
                     if (rows := _rows(results, part))],
             settings=sorted((settings or {}).items()))
@@ -103,6 +105,11 @@ def _rows(results: Results, part: str) -> list[dict[str, Any]]:
                          "within": scores["precision_within_2"], "seconds": whole.get("seconds"),
                          "codes": scores["codes"]})
     return rows
+
+
+def _csv_rows(results: Results) -> list[dict[str, Any]]:
+    return [{"classes": part, **{name: value for name, value in row.items() if name != "codes"},
+             **row["codes"]} for part in PARTS for row in _rows(results, part)]
 
 
 def _map_panels(results: Results) -> dict[str, list[Line]]:

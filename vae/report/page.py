@@ -12,6 +12,7 @@ import pandas as pd
 from data_prep.stage.settings import require
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
+from delg.pictures.downloads import json_file
 from delg.pictures.drawing import jpeg_data_uri
 from delg.scores.percent import text
 from vae.data.photographs import Photographs, read_photographs, resized
@@ -53,7 +54,7 @@ def make_report(config: VisualizeConfig) -> str:
         backprojections=_backprojections(config, photographs, weights),
         curves=_curves(config, result["config"]["layer_counts"]),
         neighbours=_neighbours(config, encoders["adversarial"], weights, photographs),
-        settings=_settings(result["config"]))
+        settings=_settings(result["config"]), downloads=[json_file("metrics.json", result)])
     return pictures_page.write_page(config.output_dir, page)
 
 

@@ -1,5 +1,6 @@
 """delg.report.found_page: queries, verdicts, hits and boxes on a page that loads nothing."""
 
+import base64
 import dataclasses
 import os
 import tempfile
@@ -93,7 +94,7 @@ class FoundPageTest(unittest.TestCase):
     def test_loads_nothing_and_names_every_picture(self):
         for element in self.page.elements:
             self.assertTrue(element.get("src", "data:").startswith("data:"))
-            self.assertTrue(element.get("href", "#").startswith("#"))
+            self.assertTrue(element.get("href", "#").startswith(("#", "data:text/csv;")))
         self.assertTrue(all(picture["alt"].strip() for picture in self.page.find("img")))
         self.assertNotRegex(self.text, r"<script |@import|url\((?!#)|https?://")
         self.assertIn("in/gate &lt;1&gt;.jpg", self.text)
@@ -101,8 +102,17 @@ class FoundPageTest(unittest.TestCase):
     def test_links_lead_to_elements(self):
         ids = [element["id"] for element in self.page.elements if "id" in element]
         self.assertEqual(len(ids), len(set(ids)))
-        self.assertLessEqual({link["href"][1:] for link in self.page.find("a")}, set(ids))
+        self.assertLessEqual({link["href"][1:] for link in self.page.find("a") if "download" not in link},
+                             set(ids))
         self.assertIn("query-2", {link["href"][1:] for link in self.page.find("a")})
+
+    def test_hits_can_be_saved(self):
+        (link,) = [link for link in self.page.find("a") if "download" in link]
+        self.assertEqual(link["download"], "hits.csv")
+        lines = base64.b64decode(link["href"].partition(";base64,")[2]).decode().splitlines()
+        self.assertEqual(lines[:2], ["query,rank,image,verdict,probability,num_inliers,similarity",
+                                     "mine/gate.jpg,1,in/gate <1>.jpg,same,0.998,41,0.9"])
+        self.assertEqual(len(lines), 1 + 4)
 
     def test_hits_nobody_judged(self):
         hits = tuple(FoundImage(f"{rank}", rank, 0.5, 3) for rank in (1, 2))

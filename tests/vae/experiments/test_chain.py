@@ -90,9 +90,10 @@ class RunTest(unittest.TestCase):
     def test_the_page_needs_no_other_file(self):
         page = self.read("out", "report", "index.html")
         sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-        self.assertTrue(all(source.startswith(("data:image/jpeg;base64,", "#")) for source in sources))
+        self.assertTrue(all(source.startswith(("data:image/jpeg;base64,", "data:application/json;", "#"))
+                            for source in sources))
         pictures = 4 + 2 + 2 + 2 * 2 * 3  # grids, weights, gradients, neighbours
-        self.assertEqual(sum(source.startswith("data:") for source in sources), pictures)
+        self.assertEqual(sum(source.startswith("data:image") for source in sources), pictures)
         for words in ("VAE, mended, CLAHE", "ImageNet features: absent, no weight file given", "held",
                       "Triplet loss on reported places over Epoch"):
             self.assertIn(words, page)
