@@ -40,6 +40,7 @@ _PAGE = {"": ("index.html", "text/html; charset=utf-8"), "serve.js": ("serve.js"
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _MAX_HITS = 200
 _FORM_BYTES = 1 << 16  # of an upload beside the image
+_JPEG = {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
 
 _Image = Annotated[Optional[UploadFile], File(description="image file to search for")]
 _ImageId = Annotated[str, Form(description="id of an image of the collection to search for, instead")]
@@ -89,7 +90,7 @@ def _api(service: Service) -> APIRouter:
         """Whether the server serves, and how many images."""
         return answers.Health(status="ok", images=len(service.searched.index))
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """Figures for Prometheus."""
         return service.monitoring.answer()
@@ -127,7 +128,7 @@ def _add_searches(router: APIRouter, service: Service) -> None:
         """Ends a search."""
         service.live(search_id).end()
 
-    @router.get("/searches/{search_id}/picture", response_class=Response)
+    @router.get("/searches/{search_id}/picture", response_class=Response, responses=_JPEG)
     async def picture_of_query(search_id: str) -> Response:
         """The image that was uploaded, as JPEG."""
         picture = service.live(search_id).picture
@@ -163,7 +164,8 @@ def _add_images(router: APIRouter, service: Service) -> None:
         return answers.Images(total=len(ids), images=ids[first:first + limit],
                               can_change=service.photographs.can_change)
 
-    @router.get("/images/{image_id:path}", response_class=Response)
+    @router.get("/images/{image_id:path}", response_class=Response,
+                responses={**_JPEG, 304: {"description": "the picture is as `If-None-Match` has it"}})
     async def picture(request: Request, image_id: str,
                       size: Annotated[int, Query(ge=16, le=pictures.MAX_SIZE)] = 1024) -> Response:
         """An image of the collection, as JPEG."""

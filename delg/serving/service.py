@@ -188,8 +188,8 @@ class Service:
         if query.features is not None:
             return query, query.features
         features = await asyncio.wrap_future(self._describer.describe(query.image))
-        if not np.all(np.isfinite(features.global_descriptor)):
-            raise BadImageError("it is too small to be described")
+        if features.global_descriptor.size and not 0 < np.linalg.norm(features.global_descriptor) < np.inf:
+            raise BadImageError("it, or the box, is too small or too plain to be described")
         return query, features
 
     def _take_place(self) -> None:

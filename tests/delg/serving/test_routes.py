@@ -184,6 +184,7 @@ class ApiTest(unittest.TestCase):
                 ((422, "box.*1e300"), self.client.post("/v1/search", image, box="0,0,1e300,1e300")),
                 ((422, "no pixels"), self.client.post("/v1/search", image, box="900,0,990,90")),
                 ((422, "too small"), self.client.post("/v1/search", image, box="3,3,4,4")),
+                ((422, "too plain"), self.client.post("/v1/search", as_png(np.zeros((80, 96, 3), np.uint8)))),
                 ((422, "more than the limit"), self.client.post(
                     "/v1/images", photographs.with_size(photographs.jpeg(), 5000, 5000))),
                 ((422, "num_hits.*less than or equal to 200"), self.client.post(
@@ -234,6 +235,9 @@ class ApiTest(unittest.TestCase):
                     self.assertEqual(form, {"$ref": "#/components/schemas/Error"})
                     self.assertTrue(operation["description"])
         self.assertNotIn("HTTPValidationError", described["components"]["schemas"])
+        for path in ("images/{image_id}", "searches/{search_id}/picture"):
+            answer = described["paths"][f"/v1/{path}"]["get"]["responses"]["200"]
+            self.assertIn("image/jpeg", answer["content"])
 
     def test_figures_are_counted_by_address(self):
         self.client.get("/v1/images/again.png")
