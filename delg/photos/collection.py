@@ -105,7 +105,9 @@ def opened(images_dir: str, work_dir: str, saved_model: str, config: ExtractConf
     find_image_files(images_dir)  # before anything is made
     os.makedirs(work_dir, exist_ok=True)
     features_dir = os.path.join(work_dir, "features")
-    with lock.alone_in(work_dir, "work_dir", "used"), _naming_the_way_out(features_dir):
+    refusal = (f"`work_dir` must be used by one process at a time. Received: {work_dir!r}, where another one "
+               "is at work, such as delg.serve: end that, or search there.")
+    with lock.locked(os.path.join(work_dir, ".lock"), refusal), _naming_the_way_out(features_dir):
         _check_same_photographs(images_dir, work_dir)
         remove_damaged(features_dir)
         describer = describer_like(saved_model or _default_model(work_dir), config, features_dir)

@@ -10,6 +10,7 @@ from data_prep.images.intake import TakenImage
 from delg.pictures import drawing
 
 MAX_SIZE = 2048  # pixels, longer side; chosen
+_SMALL, _CACHED = 512, 1024  # pixels of what is kept, some 50 KB each, and how many; chosen
 
 
 def picture_of(path: str, size: int) -> bytes:
@@ -19,11 +20,16 @@ def picture_of(path: str, size: int) -> bytes:
         FileNotFoundError: if there is none.
         ValueError: if it cannot be decoded.
     """
-    return _picture_of(path, os.stat(path).st_mtime_ns, size)
+    changed_ns = os.stat(path).st_mtime_ns
+    return _small(path, changed_ns, size) if size <= _SMALL else _encoded(path, size)
 
 
-@functools.lru_cache(512)
-def _picture_of(path: str, _changed_ns: int, size: int) -> bytes:
+@functools.lru_cache(_CACHED)
+def _small(path: str, _changed_ns: int, size: int) -> bytes:
+    return _encoded(path, size)
+
+
+def _encoded(path: str, size: int) -> bytes:
     return drawing.encode_jpeg(drawing.fit(intake.read_picture(path), size, size)[0], quality=85)
 
 

@@ -21,6 +21,7 @@ from fastapi import (
     UploadFile,
 )
 from fastapi.exceptions import RequestValidationError
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from delg.features.preparing import BadImageError
@@ -46,6 +47,13 @@ _Image = Annotated[Optional[UploadFile], File(description="image file to search 
 _ImageId = Annotated[str, Form(description="id of an image of the collection to search for, instead")]
 _Box = Annotated[str, Form(description="x1,y1,x2,y2 in pixels: only this part is searched for")]
 _NumHits = Annotated[int, Form(ge=1, le=_MAX_HITS, description="at most")]
+
+
+class _Text(PathConvertor):
+    regex = "(?s:.*)"  # names of files may have line breaks too
+
+
+register_url_convertor("text", _Text())
 
 
 def build_app(service: Service, config: ServeConfig) -> FastAPI:
@@ -136,7 +144,7 @@ def _add_searches(router: APIRouter, service: Service) -> None:
             raise KeyError(search_id)
         return Response(picture, media_type="image/jpeg")
 
-    @router.get("/searches/{search_id}/matches/{image_id:path}")
+    @router.get("/searches/{search_id}/matches/{image_id:text}")
     async def matches(search_id: str, image_id: str) -> answers.MatchedPoints:
         """What agrees between the query and a hit."""
         found = service.live(search_id).search.matches
@@ -164,7 +172,7 @@ def _add_images(router: APIRouter, service: Service) -> None:
         return answers.Images(total=len(ids), images=ids[first:first + limit],
                               can_change=service.photographs.can_change)
 
-    @router.get("/images/{image_id:path}", response_class=Response,
+    @router.get("/images/{image_id:text}", response_class=Response,
                 responses={**_JPEG, 304: {"description": "the picture is as `If-None-Match` has it"}})
     async def picture(request: Request, image_id: str,
                       size: Annotated[int, Query(ge=16, le=pictures.MAX_SIZE)] = 1024) -> Response:
@@ -182,7 +190,7 @@ def _add_images(router: APIRouter, service: Service) -> None:
         service.check_may_change(authorization)
         return answers.Changed(image=await service.add(await image.read()))
 
-    @router.delete("/images/{image_id:path}")
+    @router.delete("/images/{image_id:text}")
     async def remove(image_id: str, authorization: Annotated[str, Header()] = "") -> answers.Changed:
         """Leaves an image out of the collection."""
         service.check_may_change(authorization)

@@ -94,7 +94,7 @@ function giveUp(id) { ask(`searches/${id}`, { method: "DELETE" }).catch(() => {}
 function drawQuery() {
   const canvas = $("canvas");
   $("no-box").disabled = !query.box;
-  canvas.hidden = $("box-help").hidden = $("no-box").hidden = !query.picture;
+  canvas.parentElement.hidden = $("box-help").hidden = $("no-box").hidden = !query.picture;
   canvas.setAttribute("aria-label", `The query, ${query.name}${query.box ? ", a box drawn on it" : ""}`);
   if (!query.picture) return;
   const { naturalWidth: width, naturalHeight: height } = query.picture;
@@ -264,7 +264,7 @@ function pictureButton(id, chosen) {
   picture.loading = "lazy";
   picture.alt = "";
   picture.src = imageAddress(id, THUMBNAIL);
-  picture.addEventListener("error", () => picture.remove()); // a collection without pictures
+  picture.addEventListener("error", () => frame.remove()); // a collection without pictures
   frame.append(picture);
   button.append(frame, said);
   return button;

@@ -8,10 +8,13 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.parse
 import weakref
 from unittest import mock
 
 from delg.photos import collection
+from delg.serving import photographs
+from delg.settings.serving import ServeConfig
 from tests.fixtures.served import serving
 from tests.fixtures.tiny_extraction import as_png
 from tests.fixtures.walls import copy_photographs, save_model, wall, write_photographs
@@ -134,6 +137,23 @@ class ChangesTest(unittest.TestCase):
             self.assertEqual(boxed.status_code, 404)
             self.assertEqual(client.delete(f"/v1/images/{added}").status_code, 200)
             self.assertEqual(client.get("/v1/health").json()["images"], 4)
+
+    def test_ids_may_have_any_characters(self):
+        names = ["what?#50%.png", "a%2Fb.png", "new\nline.png", "search"]
+        for number, name in enumerate(names[:3]):
+            (self.photos / name).write_bytes(as_png(wall(100 + number)))
+        with self.serving() as client:
+            for name, status in zip(names, (200, 200, 200, 404)):
+                path = f"/v1/images/{urllib.parse.quote(name)}"
+                with self.subTest(name):
+                    self.assertEqual(client.get(path).status_code, status)
+                    self.assertEqual(client.delete(path).status_code, status)
+
+    def test_a_second_process_is_told_of_the_server(self):
+        config = ServeConfig(images_dir=str(self.photos), saved_model=str(self.given / "saved_model"))
+        says = "`work_dir` must be used by one .*photos.found.*such as delg.serve: end that, or search there"
+        with self.serving(), self.assertRaisesRegex(OSError, says), photographs.opened(config):
+            pass
 
     def test_a_full_disk_is_said_and_leaves_nothing(self):
         full = OSError(28, "No space left on device")

@@ -242,7 +242,7 @@ class ApiTest(unittest.TestCase):
     def test_figures_are_counted_by_address(self):
         self.client.get("/v1/images/again.png")
         text = self.client.get("/v1/metrics").text
-        self.assertRegex(text, r'delg_requests_total\{method="GET",route="/v1/images/\{image_id:path\}",'
+        self.assertRegex(text, r'delg_requests_total\{method="GET",route="/v1/images/\{image_id:text\}",'
                                r'status="200"\} [1-9]')
         self.assertIn("delg_images 5.0", text)
 
