@@ -12,7 +12,7 @@ with ranked lists, matched keypoints and attention maps, and every other query (
 hits; pictures beyond 15 MB are put in a folder beside the page. Tables are sorted and pictures open large on
 a click; metrics.json and queries.csv can be saved from it. Some 10 s, most of it loading TensorFlow.
 
-Without --ground_truth the page shows what was found for the first queries: ranked lists, matched keypoints
+Without --ground_truth the page shows what was found: ranked lists, matched keypoints for the first queries,
 and where the query, or its box, lies in each hit.
 """
 

@@ -54,8 +54,8 @@ class Views:
 
 
 def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = NUM_LARGE,
-                     only_same: bool = False, title: str = "What was found", note: str = "",
-                     settings: Iterable[dict[str, Any]] = ()) -> str:
+                     only_same: bool = False, num_full: int | None = None, title: str = "What was found",
+                     note: str = "", settings: Iterable[dict[str, Any]] = ()) -> str:
     """Writes the page, which loads nothing from elsewhere, and returns its path.
 
     Pictures are inside the page; where they would take it beyond 15 MB, in a folder beside it.
@@ -66,13 +66,14 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
         views: pixels and matches.
         num_large: hits of each query that are shown large, with match lines.
         only_same: whether of these only those that are judged the same are large, and less so.
+        num_full: queries, the first ones, that have large hits at all; None: every one.
         title: heading.
         note: a sentence on where the hits were sought.
         settings: groups {"name", "rows": [(name, value)]} for the end of the page.
     """
     pictures = PagePictures(path)
-    cards = [_card(number, query, views, num_large, only_same, pictures)
-             for number, query in enumerate(found, 1)]
+    cards = [_card(number, query, views, 0 if num_full is not None and number > num_full else num_large,
+                   only_same, pictures) for number, query in enumerate(found, 1)]
     page = pictures_page.render("delg.report", "found.html.j2", title=title, note=note, cards=cards,
                                 summary=_summary(cards), settings=list(settings), source=pictures.source,
                                 downloads=[csv_file("hits.csv", [

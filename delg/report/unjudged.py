@@ -24,7 +24,7 @@ def make_page(config: ReportConfig) -> str:
     with FeatureReader(config.query_features) as query_features, \
             FeatureReader(config.index_features) as index_features:
         inputs.check_features(config, ranking, query_features, index_features)
-        rows = range(min(config.num_queries, len(ranking.query_ids)))
+        rows = range(min(config.num_queries + config.num_listed, len(ranking.query_ids)))
         columns = [_others(ranking, row)[:config.num_hits] for row in rows]
         queries = inputs.read_images_of(
             config.query_images, {ranking.query_ids[row] for row in rows}, "query_images")
@@ -39,8 +39,8 @@ def make_page(config: ReportConfig) -> str:
                  for row, query_id in zip(rows, ranking.query_ids))
         shown = progress.track(found, "Drawing queries", len(rows), "queries")
         return found_page.write_found_page(
-            os.path.join(config.output_dir, "index.html"), shown, views, title=config.title,
-            note=_note(ranking, len(rows)),
+            os.path.join(config.output_dir, "index.html"), shown, views,
+            num_full=config.num_queries, title=config.title, note=_note(ranking, len(rows)),
             settings=inputs.settings_shown(config, ranking, query_features))
 
 

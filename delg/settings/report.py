@@ -33,8 +33,8 @@ class ReportConfig:
     num_successes: int = setting(
         4, help="how many of these are successes; the others are failures", range="[0, inf)")
     num_listed: int = setting(
-        200, help="further queries that are shown with their first hits alone, the worst first; their images "
-        "are held in memory", range="[0, inf)")
+        200, help="further queries that are shown with their first hits alone, the worst first where there "
+        "are answers; their images are held in memory", range="[0, inf)")
     num_hits: int = setting(10, help="images shown of each ranked list", range="[1, inf)")
     title: str = setting("Image retrieval report", help="heading of the page")
 

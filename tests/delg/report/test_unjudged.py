@@ -49,12 +49,21 @@ class UnjudgedTest(unittest.TestCase):
 
     def test_fewer_queries_and_hits_on_request(self):
         tiny_search.make_search(self.folder, verifier="none")
-        page = _report(self.folder, num_queries=1, num_hits=2)
+        page = _report(self.folder, num_queries=1, num_listed=0, num_hits=2)
         self.assertEqual(len(page.find("article")), 1)
         self.assertEqual(len(page.find("figure", class_="hit")), 2)
         self.assertIn("Sought among 6 images. The first 1 of 3 queries are shown.",
                       _texts(page, "p", class_="note"))
         self.assertEqual(page.find("figure", class_="wide"), [])
+
+    def test_queries_beyond_those_in_full_have_their_hits_and_no_large_pictures(self):
+        tiny_search.make_search(self.folder)
+        page = _report(self.folder, num_queries=1, num_listed=1, num_hits=2)
+        self.assertEqual(len(page.find("article")), 2)
+        self.assertEqual(len(page.find("figure", class_="hit")), 2 * 2)
+        wide = [picture["alt"] for picture in page.find("img") if "joined by lines" in picture["alt"]]
+        self.assertEqual(len(wide), 2)
+        self.assertTrue(all(alt.startswith(f"Query {tiny_search.QUERY_A} ") for alt in wide), wide)
 
     def test_a_query_is_not_its_own_hit(self):
         tiny_search.make_search(self.folder)
