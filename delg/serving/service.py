@@ -95,8 +95,9 @@ class Service:
                 if not wanted.done() and await has_left():
                     search.end()
             return wanted.result()
-        finally:
-            search.end()  # the server may be ending
+        finally:  # the server may be ending
+            search.end()
+            wanted.cancel()
 
     async def start(self, encoded: bytes | None, image_id: str, box: str,
                     num_hits: int) -> tuple[LiveSearch, Answer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import pathlib
 import tempfile
@@ -131,6 +132,31 @@ class ApiTest(unittest.TestCase):
         deadline = time.monotonic() + 10
         while self.client.post("/v1/search", as_png(wall(1))).status_code == 503:
             self.assertLess(time.monotonic(), deadline)
+
+    def test_a_search_whose_request_is_cancelled_ends_and_gives_its_place_back(self):
+        begun, go_on = threading.Event(), threading.Event()
+        compared = []
+
+        def slow(*_):
+            compared.append(begun.set())
+            go_on.wait(10)
+            raise AssertionError("nobody is told")
+
+        async def stays():
+            return False
+
+        async def cancelled():
+            asking = asyncio.create_task(self.client.service.search(as_png(wall(0)), "", "", 5, True, stays))
+            await asyncio.get_running_loop().run_in_executor(None, begun.wait, 10)
+            asking.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await asking
+
+        with mock.patch.object(searched, "compare", slow):
+            asyncio.run(cancelled())
+            self.assertEqual(self.client.service.monitoring.running._value.get(), 0)
+            go_on.set()
+        self.assertEqual(len(compared), 1)
 
     def test_a_verification_needs_a_place_too_and_gives_it_back(self):
         for image, status in ((as_png(wall(0)), 200), (b"no image", 422)):
