@@ -32,7 +32,8 @@ def export_untrained(config: UntrainedConfig, backbone_weights: str, export_dir:
     """
     heads = (heads_from_photographs(config, backbone_weights, photographs) if photographs
              else shipped_heads(config))
-    model = build_untrained(config, backbone_weights, attention_dim=heads.attention_dim)
+    model = build_untrained(config, backbone_weights, attention_dim=heads.attention_dim,
+                            whitened=bool(heads.whitening))
     heads.put_in(model)
     return saving.export_built(model, dataclasses.asdict(config), heads.attention_threshold, export_dir,
                                UntrainedConfig)

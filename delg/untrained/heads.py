@@ -3,7 +3,8 @@
 Both come from some photographs, whatever they show. The projection turns the directions of the features to
 their principal components and evens out their variances; the threshold leaves out the cells of sky and walls.
 Heads of a few backbones come with this package. They were learnt on a procedural world (docs/decisions says
-how), so that they owe nothing to anybody's photographs; some bring an attention head that was trained there.
+how), so that they owe nothing to anybody's photographs; some bring an attention head and a whitening of the
+global descriptor that were learnt there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from delg.features.preparing import BadImageError, decode, prepare_image
 from delg.networks.backbone import receptive_field
 from delg.networks.batch_norm_folding import fold_batch_norm
 from delg.settings.untrained import UntrainedConfig
+from delg.untrained.whitening import kernel_of
 from delg.vectors.principal_components import whitening_weights
 from delg.vectors.unit import unit_vectors
 
@@ -36,6 +38,7 @@ _ROWS = 200  # of these, drawn at random; chosen
 _MIN_IMAGES = 2
 _EXPONENT = 0.5  # of the deviation that components are divided by; chosen, see docs/decisions
 _ATTENTION = ("attention_hidden", "attention_hidden_bias", "attention_scores", "attention_scores_bias")
+_WHITENING = ("whitening_directions", "whitening_gains")
 _SHIPPED = pathlib.Path(__file__).parent / "shipped"
 
 
@@ -49,12 +52,15 @@ class Heads:
         attention_threshold: least attention of a cell that is kept.
         attention: float32 arrays of DELG's attention head, from features of C channels by h hidden ones to a
             score before its softplus: [C, h], [h], [h, 1], [1]; empty: the norm of the features is attention.
+        whitening: float32 [G, k] and [k], directions of the global descriptor and their gains, see
+            `delg.untrained.whitening`; empty: it is used as it is pooled.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     attention_threshold: float
     attention: tuple[np.ndarray, ...] = ()
+    whitening: tuple[np.ndarray, ...] = ()
 
     @property
     def attention_dim(self) -> int:
@@ -62,11 +68,13 @@ class Heads:
         return self.attention[0].shape[1] if self.attention else 0
 
     def put_in(self, model: keras.Model) -> None:
-        """Sets the weights of the heads of a network that was built with this `attention_dim`."""
+        """Sets the weights of a network that was built with this `attention_dim` and whitening."""
         model.get_layer("projection").set_weights([self.kernel, self.bias])
         if self.attention:
             model.get_layer("attention_hidden").set_weights(self.attention[:2])
             model.get_layer("attention_scores").set_weights(self.attention[2:])
+        if self.whitening:
+            model.get_layer("whitening").set_weights([kernel_of(*self.whitening)])
 
 
 def with_trained_attention(heads: Heads, model: keras.Model, attention_threshold: float) -> Heads:
@@ -155,15 +163,18 @@ def shipped_heads(config: UntrainedConfig) -> Heads:
             f"No heads come with this package for {path.stem} (backbone, stride, dimension), only for "
             f"{known}: give `photographs`, a folder of any photographs to learn them from.")
     with np.load(path, allow_pickle=False) as stored:
-        attention = (stored[name].astype(np.float32) for name in _ATTENTION if name in stored)
+        attention, whitening = ([stored[name].astype(np.float32) for name in names if name in stored]
+                                for names in (_ATTENTION, _WHITENING))
         return Heads(stored["kernel"].astype(np.float32), stored["bias"].astype(np.float32),
-                     float(stored["attention_threshold"]), tuple(attention))
+                     float(stored["attention_threshold"]), tuple(attention),
+                     tuple(whitening))
 
 
 def ship_heads(config: UntrainedConfig, heads: Heads) -> str:
     """Writes heads to where `shipped_heads` looks for them, in 16 bits; returns the path."""
     path = str(_path(config))
-    arrays = {"kernel": heads.kernel, "bias": heads.bias, **dict(zip(_ATTENTION, heads.attention))}
+    arrays = {"kernel": heads.kernel, "bias": heads.bias, **dict(zip(_ATTENTION, heads.attention)),
+              **dict(zip(_WHITENING, heads.whitening))}
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, attention_threshold=np.float32(heads.attention_threshold),
                             **{name: array.astype(np.float16) for name, array in arrays.items()})
