@@ -9,7 +9,7 @@ SEED ?= 0
 WEIGHTS ?= package
 CHAINS := tests/documents/test_walks.py tests/test_trials.py tests/test_conformance.py tests/fuzz \
   tests/delg/experiments tests/hashing/experiments tests/vae/experiments tests/vae/networks/test_stems.py \
-  tests/delg/serving/test_page.py tests/delg/pictures/test_pages_in_a_browser.py
+  tests/delg/serving tests/delg/reranking/test_loop.py tests/delg/pictures/test_pages_in_a_browser.py
 
 .PHONY: demo smoke real vae-demo hashing-demo test chains conformance lint docs bench fuzz clean env
 
