@@ -131,11 +131,12 @@ class Search:
         num_verified = min(config.num_rerank, len(searched.index))
         wanted = max(num_verified, self._num_hits) + len(self._left_out)
         described = DescribedImages([""], [self._query])
-        yield self._answer(self._without_left_out(first_search.first_search(
-            described, searched.index, None, dataclasses.replace(config, num_neighbors=wanted))))
-        found = self._without_left_out(first_search.first_search(
-            described, searched.index, searched.local_index,
-            dataclasses.replace(config, num_neighbors=wanted)))
+        config = dataclasses.replace(config, num_neighbors=wanted)
+        found = self._without_left_out(first_search.first_search(described, searched.index, None, config))
+        yield self._answer(found)
+        if searched.local_index is not None:
+            found = self._without_left_out(first_search.first_search(
+                described, searched.index, searched.local_index, config))
         num_verified = min(num_verified, found.ranks.shape[1]) if len(self._query.local) else 0
         judged: dict[int, FoundImage] = {}
         counts = np.full(found.ranks.shape[1], -1, np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import pathlib
 import tempfile
@@ -21,6 +22,19 @@ from tests.fixtures import photographs
 from tests.fixtures.served import serving
 from tests.fixtures.tiny_extraction import as_png
 from tests.fixtures.walls import SHIFT_YX, save_model, wall, write_photographs
+
+
+@contextlib.contextmanager
+def comparing_held_back():
+    """In the block pairs are compared once the event it gives is set."""
+    going_on, compare = threading.Event(), searched.compare
+
+    def slow(*arguments):
+        going_on.wait(10)
+        return compare(*arguments)
+
+    with mock.patch.object(searched, "compare", slow):
+        yield going_on
 
 
 class ApiTest(unittest.TestCase):
@@ -98,14 +112,7 @@ class ApiTest(unittest.TestCase):
         self.says(self.client.get("/v1/searches/none"), 404, "no 'none' here")
 
     def test_a_search_that_is_ended_says_so(self):
-        going_on = threading.Event()
-        compare = searched.compare
-
-        def slow(*arguments):
-            going_on.wait(10)
-            return compare(*arguments)
-
-        with mock.patch.object(searched, "compare", slow):
+        with comparing_held_back() as going_on:
             address = f"/v1/searches/{self.client.post('/v1/searches', as_png(wall(1))).json()['search']}"
             self.assertEqual(self.client.delete(address).status_code, 204)
             going_on.set()
@@ -115,14 +122,7 @@ class ApiTest(unittest.TestCase):
         self.says(response, 410, "ended before it was done")
 
     def test_more_searches_than_there_are_places_are_asked_to_come_again(self):
-        going_on = threading.Event()
-        compare = searched.compare
-
-        def slow(*arguments):
-            going_on.wait(10)
-            return compare(*arguments)
-
-        with mock.patch.object(searched, "compare", slow):
+        with comparing_held_back() as going_on:
             begun = [self.client.post("/v1/searches", as_png(wall(1))) for _ in range(2)]
             refused = self.client.post("/v1/search", as_png(wall(1)))
             going_on.set()
