@@ -30,7 +30,7 @@ class LiveSearch:
         id: to ask for it.
         search: as given.
         first, last: the answers of these names, when they are there.
-        picture: of the query, JPEG; None: none was kept.
+        picture: of the query, JPEG, when it is there; None: none is made.
     """
 
     def __init__(self, search: Search, is_watched: bool = False, only_global: bool = False):
@@ -41,7 +41,7 @@ class LiveSearch:
         self._answer = Answer(())
         self._asked = time.monotonic()
         self._is_ended = threading.Event()
-        self.picture: bytes | None = None
+        self.picture: Future[bytes] | None = None
 
     def look(self) -> Answer:
         """The newest answer.

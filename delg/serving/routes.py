@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import importlib.resources
@@ -23,6 +24,7 @@ from fastapi import (
 from fastapi.exceptions import RequestValidationError
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from delg.features.preparing import BadImageError
 from delg.serving import answers, pictures
@@ -56,6 +58,16 @@ class _Text(PathConvertor):
 register_url_convertor("text", _Text())
 
 
+class _HeadAsGet:
+    """ASGI middleware: what GET answers is answered to HEAD; the server itself leaves out the body."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
+
+
 def build_app(service: Service, config: ServeConfig) -> FastAPI:
     """The application that answers requests.
 
@@ -79,8 +91,8 @@ def build_app(service: Service, config: ServeConfig) -> FastAPI:
     app.add_middleware(Limits, max_bytes=(config.max_upload_mb << 20) + _FORM_BYTES,
                        max_seconds=float(config.max_seconds),
                        hosts=_LOCAL_HOSTS | {in_address(config.host)} if config.is_local else frozenset())
+    app.add_middleware(_HeadAsGet)
     return app
-
 
 
 def in_address(host: str) -> str:
@@ -142,7 +154,8 @@ def _add_searches(router: APIRouter, service: Service) -> None:
         picture = service.live(search_id).picture
         if picture is None:
             raise KeyError(search_id)
-        return Response(picture, media_type="image/jpeg")
+        encoded = await asyncio.shield(asyncio.wrap_future(picture))  # others may wait for it too
+        return Response(encoded, media_type="image/jpeg")
 
     @router.get("/searches/{search_id}/matches/{image_id:text}")
     async def matches(search_id: str, image_id: str) -> answers.MatchedPoints:

@@ -103,9 +103,11 @@ class Service:
                     num_hits: int) -> tuple[LiveSearch, Answer]:
         """Begins a search that can be looked at by its id; its first answer. Arguments as of `search`."""
         search, query = await self._start(encoded, image_id, box, num_hits, keep=True)
-        if query.taken is not None:
-            search.picture = await self._read(pictures.picture_of_upload, query.taken, pictures.MAX_SIZE // 2)
-        return search, await asyncio.wrap_future(search.first)
+        answer = await asyncio.wrap_future(search.first)
+        if query.taken is not None:  # not before: the answer need not wait for it
+            search.picture = self._readers.submit(pictures.picture_of_upload, query.taken,
+                                                  pictures.MAX_SIZE // 2)
+        return search, answer
 
     def live(self, search_id: str) -> LiveSearch:
         """A search that `start` began; KeyError where there is none, or it was long ago."""

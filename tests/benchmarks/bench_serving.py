@@ -111,10 +111,13 @@ def _one_client(address: str, photographs: list[bytes], alone: float) -> None:
         answered = time.perf_counter()
         while all(hit["verdict"] is None for hit in found["hits"]):
             time.sleep(0.01)
-            found = requests.get(f"{address}/searches/{found['search']}", timeout=60).json()
+            found = _look(address, found)
         if number:  # the first warms up
             seconds.append(answered - start)
             verified.append(time.perf_counter() - answered)
+        while not found["is_final"]:  # the next search is to have the machine for itself
+            time.sleep(0.01)
+            found = _look(address, found)
     taken = statistics.median(seconds)
     print(f"global answer after {taken:.3f} s, {taken / alone:.2f} of the model's {alone:.3f} s; first "
           f"verified hit {statistics.median(verified):.3f} s later")
@@ -149,6 +152,10 @@ def _post(address: str, photograph: bytes) -> dict:
     response = requests.post(address, files={"image": photograph}, timeout=60)
     assert response.ok, response.text
     return response.json()
+
+
+def _look(address: str, found: dict) -> dict:
+    return requests.get(f"{address}/searches/{found['search']}", timeout=60).json()
 
 
 def _memory(pid: int) -> int:

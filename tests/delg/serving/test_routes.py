@@ -191,6 +191,14 @@ class ApiTest(unittest.TestCase):
                                 headers={"If-None-Match": shown.headers["etag"]})
         self.assertEqual((again.status_code, again.content), (304, b""))
 
+    def test_head_is_answered_as_get_without_a_body(self):
+        for path in ("/", "/v1/health", "/v1/images/trip/wall1.png?size=48"):
+            with self.subTest(path):
+                asked = self.client.session.head(self.client.address + path, timeout=20)
+                got = self.client.get(path)
+                self.assertEqual((asked.status_code, asked.content), (200, b""))
+                self.assertEqual(asked.headers["content-length"], str(len(got.content)))
+
     def test_no_address_reaches_a_file(self):
         for path in ("../saved_model/saved_model.pb", "..%2Fsaved_model%2Fsaved_model.pb", "/etc/passwd",
                      "trip/../again.png", "bad.jpg"):
