@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -111,6 +111,36 @@ def read_codes(pattern: str) -> EncodedImages:
         raise ValueError(f"Image ids must be unique in {pattern!r}. "
                          f"Received: {str(names[counts > 1][0])!r} more than once.")
     return images
+
+
+def read_rows(pattern: str, name: str, ids: Sequence[str], fingerprint: str) -> np.ndarray:
+    """One array of some images, in their order, without reading that of the others.
+
+    Args:
+        pattern: folder or glob of code shards.
+        name: values or features.
+        ids: of the images; at least one.
+        fingerprint: of the model that made them.
+
+    Raises:
+        ValueError: a file is no code shard, is of another model, or an image is in none of them.
+    """
+    found: dict[str, np.ndarray] = {}
+    wanted = set(ids)
+    for path in files.matching(pattern, "*.h5"):
+        with _opened(path) as file:
+            received = json.loads(file.attrs["config"]).get("fingerprint")
+            if received != fingerprint:
+                raise ValueError(f"Codes must be of the model of the index, {fingerprint[:12]}. "
+                                 f"Received: {path} of {received[:12]}.")
+            held = list(file["ids"].asstr()[:])
+            rows = [row for row, image_id in enumerate(held) if image_id in wanted]
+            found.update(zip([held[row] for row in rows], file[name][rows]))
+    missing = wanted - found.keys()
+    if missing:
+        raise ValueError("`index_codes` must hold every image of the index. Received: "
+                         f"{pattern!r}, which lacks {len(missing)}, such as {min(missing)!r}.")
+    return np.stack([found[image_id] for image_id in ids])
 
 
 def _shown(images: EncodedImages) -> str:

@@ -67,6 +67,22 @@ def hamming_distances(queries: np.ndarray, index: np.ndarray) -> np.ndarray:
     return np.rint((queries.shape[1] - signs_q @ signs_i.T) / 2).astype(np.int16)
 
 
+def asymmetric_similarities(values: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Products of real-valued codes with codes of -1 and 1: the surer a bit of the query, the more it counts.
+
+    Source: Gordo et al., "Asymmetric Distances for Binary Embeddings", TPAMI 2014, section 3, the distance
+    to the corners of a cube, of which only the product differs from code to code.
+
+    Args:
+        values: float32, [Q, K].
+        bits: uint8, [N, K], 0 or 1.
+
+    Returns:
+        float32, [Q, N]; more is nearer.
+    """
+    return values @ sign_bits.signs(bits).T
+
+
 def bit_entropies(bits: np.ndarray) -> np.ndarray:
     """Entropy of each bit over the images: 1 where half of them have it, 0 where it never changes.
 

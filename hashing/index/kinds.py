@@ -1,4 +1,4 @@
-"""The types of index of binary codes: a table from a name to where its class is written."""
+"""The types of index of binary codes, and what may put its results in order."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ CODE_INDEX_KINDS = Table("type of code index", {  # classes: hashing.index.finde
     "ivf": "hashing.index.inverted_lists:ListFinder",
     "hash": "hashing.index.hash_tables:HashTableFinder",
 })
+
+ASYMMETRIC = "asymmetric"
+STORED = ("values", "features")  # arrays of code shards
+RESCORINGS = ("none", ASYMMETRIC, *STORED)

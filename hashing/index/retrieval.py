@@ -17,6 +17,7 @@ from hashing.codes.code_shards import EncodedImages, read_codes
 from hashing.codes.encoding import Encoder
 from hashing.index.code_index import CodeIndex
 from hashing.index.config import CodeIndexConfig
+from hashing.index.rescoring import Scorer
 
 
 class Ranking(NamedTuple):
@@ -24,6 +25,7 @@ class Ranking(NamedTuple):
 
     query_ids: list[str]
     results: list[list[tuple[str, int]]]  # of each query: image id and distance in bits, nearest first
+    scores: list[list[float]] | None = None  # of the results, where these put them in order: descending
 
 
 def build_index(codes: str, index_dir: str, config: CodeIndexConfig) -> CodeIndex:
@@ -85,23 +87,48 @@ def encode_photos(encoder: Encoder, paths: Sequence[str]) -> EncodedImages:
                          {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size})
 
 
-def search(index: CodeIndex, queries: EncodedImages, num_neighbors: int) -> Ranking:
-    """The nearest images of every query."""
-    rows, distances = index.search(queries.packed_codes, num_neighbors)
-    results = []
-    for row, distance in zip(rows, distances):
-        found = row >= 0
-        results.append(list(zip(index.ids(row[found]), distance[found].tolist())))
-    return Ranking(queries.ids, results)
+def search(index: CodeIndex, queries: EncodedImages, num_neighbors: int, scorer: Scorer | None = None,
+           num_candidates: int = 0) -> Ranking:
+    """The nearest images of every query.
+
+    Args:
+        index: of codes.
+        queries: of the same model.
+        num_neighbors: results of a query.
+        scorer: puts the nearest by Hamming distance in order; None: they stay as they are.
+        num_candidates: how many of these, where there is a scorer.
+
+    Raises:
+        ValueError: as the index and the scorer.
+    """
+    if scorer is None:
+        rows, distances = index.search(queries.packed_codes, num_neighbors)
+        return _ranking(index, queries, rows, distances)
+    rows, distances = index.search(queries.packed_codes, max(num_neighbors, num_candidates))
+    scores = np.where(rows < 0, -np.inf, scorer(queries, rows))
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :num_neighbors]
+    return _ranking(index, queries, *(np.take_along_axis(array, order, 1)
+                                      for array in (rows, distances, scores)))
+
+
+def _ranking(index: CodeIndex, queries: EncodedImages, rows: np.ndarray, distances: np.ndarray,
+             scores: np.ndarray | None = None) -> Ranking:
+    found = rows >= 0
+    results = [list(zip(index.ids(row[kept]), distance[kept].tolist()))
+               for row, distance, kept in zip(rows, distances, found)]
+    return Ranking(queries.ids, results, None if scores is None else [
+        score[kept].tolist() for score, kept in zip(scores, found)])
 
 
 def write_ranking(path: str, ranking: Ranking) -> None:
-    """Writes a table with the columns query, rank (from 1), id and distance (bits), whole or not at all."""
+    """Writes a table with the columns query, rank (from 1), id, distance (bits) and, where results have
+    them, score, whole or not at all."""
     with writing_rows(path) as writer:
-        writer.writerow(("query", "rank", "id", "distance"))
-        for query, results in zip(ranking.query_ids, ranking.results):
-            writer.writerows((query, rank, image_id, distance)
-                             for rank, (image_id, distance) in enumerate(results, 1))
+        writer.writerow(("query", "rank", "id", "distance", *([] if ranking.scores is None else ["score"])))
+        for row, (query, results) in enumerate(zip(ranking.query_ids, ranking.results)):
+            for rank, (image_id, distance) in enumerate(results, 1):
+                score = [] if ranking.scores is None else [f"{ranking.scores[row][rank - 1]:.6g}"]
+                writer.writerow((query, rank, image_id, distance, *score))
 
 
 def draw_ranking(path: str, ranking: Ranking, index_images: str, query_images: str = "",

@@ -34,8 +34,9 @@ def evaluate(queries: EncodedImages, index: EncodedImages, num_classes: int = 0,
         seed: of the intervals.
 
     Returns:
-        {"mAP", "mAP_interval", "mAP@1", ... of CUTOFFS, "precision_within_2", "real_valued": {"mAP"} and,
-        where features were kept, "features": {"mAP"} of cosine retrieval, all in percent; "codes": what
+        {"mAP", "mAP_interval", "mAP@1", ... of CUTOFFS, "precision_within_2", "asymmetric": {"mAP"} of real
+        values against bits, "real_valued": {"mAP"} and, where features were kept, "features": {"mAP"} of
+        cosine retrieval, all in percent; "codes": what
         `describe_codes` says of the index; "curve": {"precision", "recall"} in [0, 1] by distance 0..K;
         "num_queries", "num_index", "code_size"} and perhaps "unseen" with the same inside. Null: no query
         has a relevant image.
@@ -70,14 +71,18 @@ def _check(queries: EncodedImages, index: EncodedImages) -> None:
 
 
 def _scores(queries: EncodedImages, index: EncodedImages, seed: int) -> dict[str, Any]:
-    counts = count_codes(codes.unpack(queries.packed_codes, queries.code_size), queries.labels,
-                         codes.unpack(index.packed_codes, index.code_size), index.labels)
+    index_bits = codes.unpack(index.packed_codes, index.code_size)
+    counts = count_codes(codes.unpack(queries.packed_codes, queries.code_size), queries.labels, index_bits,
+                         index.labels)
     result = code_scores(counts, seed)
+    result["asymmetric"] = _similarity_scores(
+        lambda rows: codes.asymmetric_similarities(queries.values[rows], index_bits), queries.labels,
+        index.labels, seed)
     result["real_valued"] = cosine_scores(queries.values, queries.labels, index.values, index.labels, seed)
     if queries.features.shape[1] and queries.features.shape[1] == index.features.shape[1]:
         result["features"] = cosine_scores(queries.features, queries.labels, index.features, index.labels,
                                            seed)
-    return {**result, "codes": describe_codes(codes.unpack(index.packed_codes, index.code_size)),
+    return {**result, "codes": describe_codes(index_bits),
             "num_queries": len(queries), "num_index": len(index), "code_size": index.code_size}
 
 
@@ -120,12 +125,17 @@ def cosine_scores(query_vectors: np.ndarray, query_labels: np.ndarray, index_vec
         index_labels: int, [N].
     """
     query_vectors, index_vectors = unit_vectors(query_vectors), unit_vectors(index_vectors)
+    return _similarity_scores(lambda rows: query_vectors[rows] @ index_vectors.T, query_labels, index_labels,
+                              seed)
 
+
+def _similarity_scores(similarities: Callable[[slice], np.ndarray], query_labels: np.ndarray,
+                       index_labels: np.ndarray, seed: int) -> dict[str, Any]:
     def score(rows: slice) -> np.ndarray:
         return metrics.average_precisions(metrics.count_ranks(
-            query_vectors[rows] @ index_vectors.T, query_labels[rows, None] == index_labels))
+            similarities(rows), query_labels[rows, None] == index_labels))
 
-    average_precision = np.concatenate(list(_by_blocks(len(query_vectors), score)))
+    average_precision = np.concatenate(list(_by_blocks(len(query_labels), score)))
     return mean_and_interval("mAP", average_precision, seed=seed)
 
 

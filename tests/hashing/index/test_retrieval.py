@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from delg.index.files import changing
-from hashing.codes import code_shards, encoding
-from hashing.index import retrieval
+from delg.vectors.unit import unit_vectors
+from hashing.codes import code_shards, codes, encoding
+from hashing.index import rescoring, retrieval
 from hashing.index.code_index import CodeIndex
 from hashing.index.config import CodeIndexConfig
 from tests.fixtures import photographs, scripts, tiny_backbone, tiny_hashing_models, tiny_shards
@@ -59,7 +60,7 @@ class SearchImagesTest(unittest.TestCase):
             with open(f"{self.folder}/{name}", "wb") as file:
                 file.write(encoded)
         queries = retrieval.encode_photos(self.encoder, [f"{self.folder}/{name}" for name in images])
-        np.testing.assert_array_equal(*queries.values)
+        np.testing.assert_allclose(*queries.values, atol=1e-6)  # of a batch, whose sums rows share
         sheets = []
         for query in queries.ids:
             retrieval.draw_ranking(f"{self.folder}/sheet.png", retrieval.Ranking([query], [[]]), self.train)
@@ -72,7 +73,7 @@ class SearchImagesTest(unittest.TestCase):
         self.assertEqual(len(grown), 32)
         queries = code_shards.read_codes(f"{self.folder}/codes/validation-*")
         found = retrieval.search(CodeIndex.load(f"{self.folder}/grown"), queries, 32)
-        for query, results in zip(*found):
+        for query, results in zip(found.query_ids, found.results):
             self.assertEqual(dict(results)[query], 0)
         with self.assertRaisesRegex(ValueError, "unique in an index"):
             retrieval.add_to_index(f"{self.folder}/codes/validation-*", f"{self.folder}/grown")
@@ -108,6 +109,48 @@ class SearchImagesTest(unittest.TestCase):
             self.assertEqual(list(csv.reader(file)), [["query", "rank", "id", "distance"],
                                                       ["é,1", "1", "a", "0"], ["é,1", "2", "b", "3"]])
 
+    def test_real_values_and_features_put_the_nearest_in_order(self):
+        with_features = f"{self.folder}/with_features"
+        encoding.encode_images(self.encoder, self.train, with_features, keep_features=True)
+        index = CodeIndex.load(f"{self.folder}/index")
+        images = code_shards.read_codes(with_features)
+        queries = images.take(np.arange(3))
+        signs = 2.0 * codes.unpack(images.packed_codes, 16) - 1
+        for kind, of_queries, of_images in (
+                ("asymmetric", queries.values, signs), ("values", queries.values, images.values),
+                ("features", queries.features, images.features)):
+            with self.subTest(kind):
+                scorer = rescoring.scorer_for(kind, index, with_features)
+                ranking = retrieval.search(index, queries, 5, scorer, num_candidates=24)
+                if kind != "asymmetric":
+                    of_queries, of_images = unit_vectors(of_queries), unit_vectors(of_images)
+                scores = of_queries @ of_images.T
+                for row, results in enumerate(ranking.results):
+                    order = np.argsort(-scores[row], kind="stable")[:5]
+                    np.testing.assert_allclose(ranking.scores[row], scores[row, order], rtol=1e-5)
+                    self.assertEqual(len(results), 5)
+
+    def test_scores_stand_in_the_table(self):
+        path = f"{self.folder}/rescored.csv"
+        retrieval.write_ranking(path, retrieval.Ranking(["q"], [[("a", 2), ("b", 1)]], [[0.75, 0.5]]))
+        with open(path, encoding="utf-8", newline="") as file:
+            self.assertEqual(list(csv.reader(file)), [["query", "rank", "id", "distance", "score"],
+                                                      ["q", "1", "a", "2", "0.75"],
+                                                      ["q", "2", "b", "1", "0.5"]])
+
+    def test_what_cannot_be_rescored_is_refused(self):
+        queries = code_shards.read_codes(f"{self.folder}/codes/train-*").take(np.arange(1))
+        for kind, shards, message in (
+                ("features", "train-*", "`rescore_by` features needs them .*Received: 0 numbers of a query"),
+                ("values", "validation-*", "`index_codes` must hold every image .*lacks 24")):
+            with self.subTest(kind), self.assertRaisesRegex(ValueError, message):
+                scorer = rescoring.scorer_for(kind, self.index, f"{self.folder}/codes/{shards}")
+                retrieval.search(self.index, queries, 3, scorer, 24)
+        other = CodeIndex(self.index.codes, self.index.ids(np.arange(24)), 16, fingerprint="other")
+        with self.assertRaisesRegex(ValueError, "of the model of the index, other. Received: .*train"):
+            retrieval.search(other, queries, 3, rescoring.scorer_for(
+                "values", other, f"{self.folder}/codes/train-*"), 24)
+
     def test_other_models_and_bad_photos_are_refused(self):
         with self.assertRaisesRegex(ValueError, "of the model of the index, .*Received: codes of other"):
             retrieval.check_model("other", self.index, "codes")
@@ -124,6 +167,8 @@ class SearchImagesTest(unittest.TestCase):
         for flags, message in (
                 ({"image": "a", "query_codes": "b"},
                  r"Give `image` or `query_codes`. Received: image=\['a'\]"),
+                ({"query_codes": "b", "rescore_by": "values"},
+                 "`index_codes` goes with `rescore_by` values or features. Received: index_codes=''"),
                 ({"image": "a", "sheet": "s.png"}, "`sheet` needs `index_images`. Received: sheet='s.png'"),
                 ({"query_codes": "b", "sheet": "s.png", "index_images": "c"},
                  "`sheet` with `query_codes` needs `query_images`. Received: query_images=''")):
@@ -134,7 +179,7 @@ class SearchImagesTest(unittest.TestCase):
     def test_script(self):
         done = self._run_script(
             model_dir=f"{self.folder}/model", image=self._photo(), num_neighbors=24,
-            index_images=self.train, sheet=f"{self.folder}/found.png")
+            index_images=self.train, sheet=f"{self.folder}/found.png", rescore_by="asymmetric")
         self.assertEqual(done.returncode, 0, done.stderr[-2000:])
         self.assertRegex(done.stdout, r"\n +\d+ +0 bits  train_0_0\n")
         self.assertIsNotNone(tf.io.decode_png(tf.io.read_file(f"{self.folder}/found.png")))

@@ -41,6 +41,13 @@ class EvaluateTest(unittest.TestCase):
         self.assertAlmostEqual(found["features"]["mAP"], 100)  # a tie with image 1, in the order of the index
         self.assertAlmostEqual(found["real_valued"]["mAP"], 100)
 
+    def test_surer_bits_of_the_query_count_more_against_bits(self):
+        index = _images(["11", "0"], [0, 1])  # of each one bit differs from the query's
+        query = _images(["1"], [1], "q")
+        for first, second, expected in ((0.1, -1, 100), (1, -0.1, 50)):
+            query.values[0, :2] = first, second
+            self.assertAlmostEqual(evaluation.evaluate(query, index)["asymmetric"]["mAP"], expected)
+
     def test_unseen_classes_are_scored_among_themselves(self):
         index = _images(["1", "0", "1", "0"], [0, 1, 2, 3])
         found = evaluation.evaluate(_images(["1", "0", "0"], [0, 3, 1], "q"), index, num_classes=2)
