@@ -32,7 +32,7 @@ def refuse_other_images(ranking: Ranking, queries: FeatureReader, images: Featur
         ids = ranking.query_ids[query], ranking.index_ids[ranking.ranks[query, column]]
         if ids[0] not in queries.row_of or ids[1] not in images.row_of:
             continue
-        one, other = (reader.global_descriptors[reader.row_of[image_id]]
+        one, other = (reader.global_descriptor(reader.row_of[image_id])
                       for reader, image_id in zip((queries, images), ids))
         similarity = float(ranking.similarities[query, column])
         scale = max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)

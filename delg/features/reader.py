@@ -1,4 +1,4 @@
-"""Reader of a set of feature shards as one: global descriptors in memory, local features on request.
+"""Reader of a set of feature shards as one: ids and sizes in memory, descriptors on request.
 
 What one shard holds is written down in `shards`; here a set of shards is found and read as one.
 """
@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from delg.features.shards import ImageFeatures, LocalFeatures
 h5py = LazyModule("h5py")
 
 _LOCAL = ("keypoints_yx", "descriptors", "scores", "scales")
+_BLOCK_ROWS = 2**14  # descriptors read at once; chosen
+_MOST_OPEN = 256  # shards held open by a reader; chosen: systems commonly allow a process 1,024 files
 _SHARD_NAME = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.h5")
 
 
@@ -52,17 +55,17 @@ def read_descriptors(pattern: str) -> tuple[list[str], np.ndarray]:
 
 
 class FeatureReader:
-    """Many shards as one set. Global descriptors are in memory, local features are read when asked for.
+    """Many shards as one set; of thousands of shards only some are open at once.
 
     Args:
         pattern: glob of shards, or their folder.
 
     Attributes:
         ids: list of N strings.
-        global_descriptors: float32, [N, D], unit norm.
         image_sizes: int32, [N, 2], height and width of the original images.
         num_local_features: int64, [N], local features each image has.
-        local_dim: dimensions of their descriptors; 0: there are none.
+        global_dim: D, dimensions of the global descriptors; 0: there are none.
+        local_dim: dimensions of those of local features; 0: there are none.
         config: settings of the extraction and the model's `fingerprint`.
         orientations: id -> EXIF orientation of the file, of images that were turned upright.
 
@@ -74,47 +77,41 @@ class FeatureReader:
 
     def __init__(self, pattern: str):
         self.paths = find_feature_shards(pattern)
-        self._files: list[h5py.File] = []
-        try:
-            self._read_images()
-        except (ValueError, OSError):
-            self.close()
-            raise
-
-    def _read_images(self) -> None:
+        self._arrays_of = functools.lru_cache(_MOST_OPEN)(self._open)  # which it closes by forgetting them
         self.ids: list[str] = []
         self.orientations: dict[str, int] = {}
-        global_descriptors, image_sizes, counts = [], [], []
-        self._starts = []  # row of the first image of each shard
-        self._offsets = []
-        self._local: list[tuple[list[h5py.Dataset], int]] = []  # keypoints, descriptors, scores, scales
-        for path in self.paths:
-            with hdf5_files.refusing(path, shards.KIND):
-                file = shards.open_checked(path)
-                self._files.append(file)
-                config = json.loads(file.attrs["config"])
-                if path == self.paths[0]:
-                    self.config = config
-                elif different := shards.differing_settings(config, self.config):
-                    raise ValueError(f"Feature shards must come from one extraction. {path} and "
-                                     f"{self.paths[0]} differ in: {', '.join(different)}.")
-                self.orientations.update(shards.orientations_of(path, file))
-                self._starts.append(len(self.ids))
-                self.ids.extend(file["ids"].asstr()[:])
-                global_descriptors.append(file["global_descriptors"][:])
-                image_sizes.append(file["image_sizes"][:])
-                self._offsets.append(file["offsets"][:])
-                counts.append(np.diff(self._offsets[-1]))
-                # Held open: looking a dataset up by its name takes longer than reading the rows of an image.
-                self._local.append(([file[name] for name in _LOCAL], shards.local_dimension(file)))
-        self.global_descriptors = np.concatenate(global_descriptors)
-        self.image_sizes = np.concatenate(image_sizes)
-        self.num_local_features = np.concatenate(counts)
-        self.local_dim: int = self._local[0][1]
+        self._starts: list[int] = []  # row of the first image of each shard
+        self._offsets: list[np.ndarray] = []
+        self.image_sizes = np.concatenate([self._read_shard(path) for path in self.paths])
+        self.num_local_features = np.concatenate([np.diff(offsets) for offsets in self._offsets])
         twice = first_repeated(self.ids)
         if twice is not None:
             raise ValueError(f"Image ids must be unique. {twice} occurs more than once in the shards from "
                              f"{self.paths[0]} on.")
+
+    def _read_shard(self, path: str) -> np.ndarray:
+        """Takes up what a shard says of its images; returns their sizes."""
+        with hdf5_files.refusing(path, shards.KIND), shards.open_checked(path) as file:
+            config = json.loads(file.attrs["config"])
+            dimensions = file["global_descriptors"].shape[1], shards.local_dimension(file)
+            if path == self.paths[0]:
+                self.config = config
+                self.global_dim, self.local_dim = dimensions
+            different = shards.differing_settings(config, self.config) or (
+                ["dimensions"] if dimensions != (self.global_dim, self.local_dim) else [])
+            if different:
+                raise ValueError(f"Feature shards must come from one extraction. {path} and "
+                                 f"{self.paths[0]} differ in: {', '.join(different)}.")
+            self.orientations.update(shards.orientations_of(path, file))
+            self._starts.append(len(self.ids))
+            self.ids.extend(file["ids"].asstr()[:])
+            self._offsets.append(file["offsets"][:])
+            return file["image_sizes"][:]
+
+    def _open(self, shard: int) -> dict[str, h5py.Dataset]:
+        """The arrays of a shard by name: looking one up takes longer than reading the rows of an image."""
+        file = shards.open_checked(self.paths[shard])
+        return {name: file[name] for name in ("global_descriptors", *_LOCAL)}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -124,28 +121,53 @@ class FeatureReader:
         """Id -> row."""
         return {image_id: row for row, image_id in enumerate(self.ids)}
 
+    @functools.cached_property
+    def global_descriptors(self) -> np.ndarray:
+        """float32, [N, D], unit norm: all of them in memory from here on."""
+        found = np.empty((len(self), self.global_dim), np.float32)
+        for first, block in self.descriptor_blocks():
+            found[first:first + len(block)] = block
+        return found
+
+    def descriptor_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """All global descriptors without having them in memory: rows of the first image of some, and theirs,
+        float32 [n, D]."""
+        for shard, (first, offsets) in enumerate(zip(self._starts, self._offsets)):
+            for start in range(0, len(offsets) - 1, _BLOCK_ROWS):
+                with hdf5_files.refusing(self.paths[shard], shards.KIND):
+                    block = self._arrays_of(shard)["global_descriptors"][start:start + _BLOCK_ROWS]
+                yield first + start, block
+
+    def global_descriptor(self, row: int) -> np.ndarray:
+        """float32, [D], unit norm: of image `row`, read without those of the others."""
+        shard, local_row = self._place(row)
+        with hdf5_files.refusing(self.paths[shard], shards.KIND):
+            return self._arrays_of(shard)["global_descriptors"][local_row]
+
     def local_features(self, row: int) -> LocalFeatures:
         """Local features of image `row`, best first; unit float32 descriptors whatever the file holds."""
+        shard, local_row = self._place(row)
+        start, end = (int(offset) for offset in self._offsets[shard][local_row : local_row + 2])
+        with hdf5_files.refusing(self.paths[shard], shards.KIND):
+            arrays = self._arrays_of(shard)
+            keypoints_yx, codes, scores, scales = (arrays[name][start:end] for name in _LOCAL)
+            return LocalFeatures(keypoints_yx, local_codes.decode(codes, self.local_dim), scores, scales)
+
+    def _place(self, row: int) -> tuple[int, int]:
+        """The shard of image `row`, and its row in it."""
         if not 0 <= row < len(self.ids):
             raise IndexError(f"`row` must be in [0, {len(self.ids)}). Received: row={row}.")
         shard = bisect.bisect_right(self._starts, row) - 1
-        local_row = row - self._starts[shard]
-        start, end = (int(offset) for offset in self._offsets[shard][local_row : local_row + 2])
-        arrays, dimension = self._local[shard]
-        with hdf5_files.refusing(self.paths[shard], shards.KIND):
-            keypoints_yx, descriptors, scores, scales = (array[start:end] for array in arrays)
-            return LocalFeatures(keypoints_yx, local_codes.decode(descriptors, dimension), scores, scales)
+        return shard, int(row) - self._starts[shard]
 
     def image(self, row: int) -> ImageFeatures:
         """All features of image `row`."""
         height, width = map(int, self.image_sizes[row])
-        return ImageFeatures(self.global_descriptors[row], self.local_features(row), (height, width))
+        return ImageFeatures(self.global_descriptor(row), self.local_features(row), (height, width))
 
     def close(self) -> None:
-        """Closes the files; local features can no longer be read."""
-        for file in self._files:
-            file.close()
-        self._files, self._local = [], []
+        """Closes the files that are open; what is read later opens them again."""
+        self._arrays_of.cache_clear()
 
     def __enter__(self) -> FeatureReader:
         return self

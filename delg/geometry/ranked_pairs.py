@@ -37,7 +37,7 @@ class RankedPairs:
 
     def _evidence(self, query: int, column: int) -> np.ndarray:
         ranking, (asked, image) = self._ranking, self._rows(query, column)
-        similarity = float(self._queries.global_descriptors[asked] @ self._images.global_descriptors[image])
+        similarity = float(self._queries.global_descriptor(asked) @ self._images.global_descriptor(image))
         if ranking.keeps_matches:
             counts = [array[query, column] for array in (ranking.num_inliers, ranking.num_matches,
                                                          ranking.num_mutual)]

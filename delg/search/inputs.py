@@ -20,7 +20,6 @@ from delg.scores.ranking import Ranking, read_ranking
 from delg.settings.kinds import GLOBAL_DESCRIPTORS, LOCAL_FEATURES
 from delg.settings.search import SearchConfig
 
-_ROWS = 2**14  # descriptors compared at once
 _LARGEST_DISTANCE = 0.02  # of unit descriptors that differ by rounding; chosen: ten times that of float16
 _ASKED_IMAGES = 16  # of an index of local features; chosen
 _OWN_SIMILARITY = 0.8  # that an image has to itself at least, 1 but for rounding; chosen
@@ -120,7 +119,7 @@ def _check_content(images: FeatureReader, feature_rows: np.ndarray, index_featur
         index_dir: where it comes from.
     """
     if index.ranked_by == GLOBAL_DESCRIPTORS:
-        other = _first_other(DescriptorStore.of(index.descriptors), images.global_descriptors, feature_rows)
+        other = _first_other(DescriptorStore.of(index.descriptors), images, feature_rows)
     else:
         asked = np.unique(np.linspace(0, len(feature_rows) - 1, _ASKED_IMAGES).astype(int))
         local = [images.local_features(feature_rows[row]).descriptors for row in asked]
@@ -133,16 +132,18 @@ def _check_content(images: FeatureReader, feature_rows: np.ndarray, index_featur
                          f"extracted in another way than in {index_dir!r}.")
 
 
-def _first_other(indexed: DescriptorStore, descriptors: np.ndarray, feature_rows: np.ndarray) -> int | None:
-    """The first row whose indexed descriptor is not that of the features, but for rounding."""
-    for first, block in indexed.blocks(_ROWS):
-        found = descriptors[feature_rows[first:first + len(block)]]
-        if found.shape != block.shape:
-            return first
+def _first_other(indexed: DescriptorStore, images: FeatureReader, feature_rows: np.ndarray) -> int | None:
+    """A row whose indexed descriptor is not that of the features, but for rounding; None: all are."""
+    if images.global_dim != indexed.shape[1]:
+        return 0
+    order = np.argsort(feature_rows)
+    for first, descriptors in images.descriptor_blocks():
+        rows = order[slice(*np.searchsorted(feature_rows, (first, first + len(descriptors)), sorter=order))]
+        found = descriptors[feature_rows[rows] - first]
         norms = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        far = np.linalg.norm(found / norms - block, axis=1) > _LARGEST_DISTANCE
+        far = np.linalg.norm(found / norms - indexed[rows], axis=1) > _LARGEST_DISTANCE
         if far.any():
-            return first + int(far.argmax())
+            return int(rows[far.argmax()])
     return None
 
 
@@ -163,7 +164,8 @@ def digest(queries: FeatureReader, images: FeatureReader, *index_dirs: str, rera
     digest = hashlib.sha256((indexes + reranker).encode())
     for reader in (queries, images):
         digest.update(json.dumps([reader.ids, reader.config], sort_keys=True).encode())
-        digest.update(np.ascontiguousarray(reader.global_descriptors))
+        for _, descriptors in reader.descriptor_blocks():
+            digest.update(np.ascontiguousarray(descriptors))
         digest.update(np.ascontiguousarray(reader.num_local_features))
     return digest.hexdigest()
 

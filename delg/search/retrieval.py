@@ -20,6 +20,9 @@ from delg.search.verifying import Verified, none_verified, stacked
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
+_MOST_RESULTS = 10**8  # of all queries, some 16 bytes each, unless more are asked for; chosen
+_KEPT = 1000  # results of a query where the whole index would be more; chosen: benchmarks look at 100 or all
+
 if TYPE_CHECKING:
     from delg.reranking.scoring import PairScorer
 
@@ -66,7 +69,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             return kept
         # None: similarity alone decides.
         verifier = VERIFIERS.get(config.verifier) if config.counts("geometry") else None
-        config = config if verifier is None else verifier.settle(config)
+        config = _bounded(config if verifier is None else verifier.settle(config), len(queries), len(index))
         found = first_search.first_search(queries, index, local_index, config)
         if scorer:
             found = with_learnt(found, scorer, feature_rows, config)
@@ -95,6 +98,16 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                       found.learnt_similarities)
     write_ranking(output, ranking)
     return ranking
+
+
+def _bounded(config: SearchConfig, num_queries: int, num_images: int) -> SearchConfig:
+    """The settings with a number of results that can be kept, where none was asked for."""
+    if config.num_neighbors or num_queries * num_images <= _MOST_RESULTS:
+        return config
+    kept = max(_KEPT, config.num_rerank)
+    logging.warning("The first %d results of each query are kept: %d queries times %d images are too many to "
+                    "keep all. `num_neighbors` says otherwise.", kept, num_queries, num_images)
+    return dataclasses.replace(config, num_neighbors=kept)
 
 
 def _scorer(reranker_model: str, queries: FeatureReader, images: FeatureReader) -> PairScorer:

@@ -17,8 +17,8 @@ class GlobalSearchConfig:
     """Settings of the search by descriptors alone."""
 
     num_neighbors: int = setting(
-        0, help="results kept per query; 0: the whole index, of an approximate one its candidates",
-        range="[0, inf)")
+        0, help="results kept per query; 0: the whole index, of an approximate one its candidates, but the "
+        "first 1,000 of each where all would be more than a hundred million", range="[0, inf)")
     rerankers: str = setting(
         "", help="what re-orders the results of the global search, one after another, what changes the "
         "index first; empty: nothing", choices=RERANKERS, many=True)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import unittest
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -69,6 +70,16 @@ class SearchTest(unittest.TestCase):
         self.assertEqual((ranking.num_verified, ranking.ranks.shape), (0, (3, 4)))
         np.testing.assert_array_equal(ranking.num_inliers, -1)
         np.testing.assert_array_equal(ranking.ranks, np.tile([0, 1, 2, 3], (3, 1)))
+
+    def test_more_results_than_can_be_kept_are_cut_and_said(self):
+        with mock.patch.multiple(retrieval, _MOST_RESULTS=35, _KEPT=5), self.assertLogs(
+                level="WARNING") as said:
+            ranking = self.search(SearchConfig(verifier="none", num_rerank=0), "cut.h5")
+        self.assertEqual(ranking.ranks.shape, (3, 5))
+        self.assertIn("The first 5 results of each query are kept: 3 queries times 12", said.output[-1])
+        with mock.patch.multiple(retrieval, _MOST_RESULTS=35, _KEPT=5):
+            asked = self.search(SearchConfig(verifier="none", num_neighbors=7), "asked.h5")
+        self.assertEqual(asked.ranks.shape, (3, 7))
 
     def test_expanded_query_keeps_verified_first_and_the_cosines_of_the_query(self):
         plain = self.search(SearchConfig(num_rerank=8, min_inliers=12), "plain.h5")
