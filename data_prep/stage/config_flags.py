@@ -27,7 +27,7 @@ def define_flags(config_class: type[_Config], names: Collection[str] = (),
 
     Args:
         config_class: settings class whose fields are str, int, float, bool, `float | None`, tuples of floats
-            or `tuple[str, ...]`.
+            or of ints, or `tuple[str, ...]`.
         names: the fields that get a flag; empty: all.
         defaults: of flags whose default is another than that of their field.
 
@@ -108,14 +108,14 @@ def _define(field: dataclasses.Field, declared: Setting, default: Any) -> None:
     elif field.type in _DEFINERS:
         _DEFINERS[field.type](field.name, default, declared.describe(), required=required)
     else:
-        raise ValueError("A field must be str, int, float, bool, float | None, a tuple of floats or of any "
-                         f"number of str. Received: {field.name} of type {field.type}.")
+        raise ValueError("A field must be str, int, float, bool, float | None, a tuple of floats, of ints "
+                         f"or of any number of str. Received: {field.name} of type {field.type}.")
     if declared.written:
         _check_output(field.name, required, folder=True)
 
 
 def _is_numbers(field: dataclasses.Field) -> bool:
-    return str(field.type).startswith("tuple[float")
+    return str(field.type).startswith(("tuple[float", "tuple[int"))
 
 
 def _value_of(field: dataclasses.Field) -> Any:
@@ -124,8 +124,9 @@ def _value_of(field: dataclasses.Field) -> Any:
         return value
     if not _is_numbers(field):
         return tuple(value)
+    number, kind = (int, "whole numbers") if str(field.type).startswith("tuple[int") else (float, "numbers")
     try:
-        return tuple(float(item) for item in value if item.strip())
+        return tuple(number(item) for item in value if item.strip())
     except ValueError as error:
-        raise ValueError(f"`{field.name}` must be numbers with commas between them. "
+        raise ValueError(f"`{field.name}` must be {kind} with commas between them. "
                          f"Received: {value}.") from error

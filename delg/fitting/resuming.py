@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 import sys
@@ -90,7 +91,8 @@ def start_config(config: Any, model_config: Any, may_change: Collection[str] = (
 
     def compared(contents: dict[str, Any]) -> dict[str, Any]:
         num_classes = contents.get("num_classes", contents["model"].get("num_classes"))
-        return {**contents["train"], "num_classes": num_classes}
+        settings = json.loads(json.dumps(contents["train"]))  # tuples are lists, as in the file
+        return {**settings, "num_classes": num_classes}
 
     refuse_other_settings(config.model_dir, compared(earlier), compared(stored), (*_MAY_CHANGE, *may_change))
     return {**stored, **{name: earlier.get(name) for name in found}}
