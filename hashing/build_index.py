@@ -17,6 +17,9 @@ from hashing.index.config import CodeIndexConfig
 
 _CODES = flags.DEFINE_string("codes", None, "Folder or glob of code shards.", required=True)
 _INDEX_DIR = define_output("index_dir", "Folder of the index.", folder=True)
+_NUM_BITS = flags.DEFINE_integer(
+    "num_bits", 0, "First bits of the codes, of a length that their model was trained at; 0: all. With `add` "
+    "those of the index.", lower_bound=0)
 _ADD = flags.DEFINE_bool("add", False, "Add to the index that is there; its own settings hold.")
 _config = define_flags(CodeIndexConfig)
 
@@ -26,7 +29,7 @@ def main(_: list[str]) -> None:
     from hashing.index import retrieval  # after the settings: TensorFlow takes seconds to load
 
     index = (retrieval.add_to_index(_CODES.value, _INDEX_DIR.value) if _ADD.value
-             else retrieval.build_index(_CODES.value, _INDEX_DIR.value, config))
+             else retrieval.build_index(_CODES.value, _INDEX_DIR.value, config, _NUM_BITS.value))
     command_line.finish(f"{len(index)} images of {index.code_size} bits in {_INDEX_DIR.value}.",
                         f"python -m hashing.search_images --index_dir={_INDEX_DIR.value} "
                         "--query_codes='CODES/test-*' --output=ranking.csv")

@@ -17,6 +17,9 @@ _SAVED_MODEL = flags.DEFINE_string("saved_model", "", "Folder of hashing.export_
 _MODEL_DIR = flags.DEFINE_string("model_dir", "", "Folder of hashing.train, instead of `saved_model`.")
 _PATTERN = flags.DEFINE_string("pattern", None, "Glob of TFRecord shards.", required=True)
 _OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of the code shards.", folder=True)
+_NUM_BITS = flags.DEFINE_integer(
+    "num_bits", 0, "First bits of the codes, of a length that the model was trained at; 0: all.",
+    lower_bound=0)
 _KEEP_FEATURES = flags.DEFINE_bool("keep_features", False, "Store the pooled features too, to compare with.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images at once.", lower_bound=1)
 _MAX_BAD_FRACTION = flags.DEFINE_float(
@@ -26,7 +29,7 @@ _MAX_BAD_FRACTION = flags.DEFINE_float(
 def main(_: list[str]) -> None:
     from hashing.codes import encoding  # after the flags: TensorFlow takes seconds to load
 
-    encoder = encoding.Encoder(_SAVED_MODEL.value, _MODEL_DIR.value)
+    encoder = encoding.Encoder(_SAVED_MODEL.value, _MODEL_DIR.value, _NUM_BITS.value)
     paths = encoding.encode_images(encoder, _PATTERN.value, _OUTPUT_DIR.value, _KEEP_FEATURES.value,
                                    _BATCH_SIZE.value, _MAX_BAD_FRACTION.value)
     command_line.finish(f"{len(paths)} shards of {encoder.code_size}-bit codes in {_OUTPUT_DIR.value}.",

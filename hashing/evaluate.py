@@ -30,6 +30,9 @@ _NAME = flags.DEFINE_string("name", "codes", "What the report calls the method."
 _NUM_CLASSES = flags.DEFINE_integer(
     "num_classes", 0, "Classes trained on, the labels below it; others are scored apart, as unseen. 0: all "
     "are one.", lower_bound=0)
+_NUM_BITS = flags.DEFINE_integer(
+    "num_bits", 0, "First bits of the codes, of a length that their model was trained at; 0: all.",
+    lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the intervals.", lower_bound=0)
 
 
@@ -39,7 +42,8 @@ def main(_: list[str]) -> None:
 
     require(bool(_REPORT_DIR.value) or not _IMAGES.value, "`images` goes with `report_dir`.",
             images=_IMAGES.value)
-    queries, index = (code_shards.read_codes(flag.value) for flag in (_QUERY_CODES, _INDEX_CODES))
+    queries, index = (code_shards.read_codes(flag.value).cut(_NUM_BITS.value)
+                      for flag in (_QUERY_CODES, _INDEX_CODES))
     drawn = pictures.draw_queries(queries, index, _IMAGES.value, _NUM_CLASSES.value) if _IMAGES.value else []
     result = evaluation.evaluate(queries, index, _NUM_CLASSES.value, _SEED.value)
     files.write_json(_OUTPUT.value, result)

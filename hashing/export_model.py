@@ -18,11 +18,15 @@ _EXPORT_DIR = config_flags.define_output(
     "export_dir", "Folder of the SavedModel, made here.", folder=True, renamed=True)
 _WEIGHTS = flags.DEFINE_enum("weights", "best", ("best", "last"), "Best by validation, or last of training.")
 
+_NUM_BITS = flags.DEFINE_integer(
+    "num_bits", 0, "First bits of the codes, of a length that the model was trained at; 0: all.",
+    lower_bound=0)
+
 
 def main(_: list[str]) -> None:
     from hashing.codes import export  # after the flags: TensorFlow takes seconds to load
 
-    config = export.export(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value)
+    config = export.export(_MODEL_DIR.value, _EXPORT_DIR.value, _WEIGHTS.value, _NUM_BITS.value)
     command_line.finish(
         f"{_EXPORT_DIR.value}: {config['model']['backbone']}, {config['model']['code_size']} bits, "
         f"fingerprint {config['fingerprint'][:12]}.",

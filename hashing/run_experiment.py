@@ -8,8 +8,10 @@
     python -m hashing.run_experiment --dataset=dogs --data_dir=data/dogs --backbone=resnet50 \\
         --image_size=224 --backbone_weights=imagenet --output_dir=build/dogs
 
-Trains the presets paper2019 and best at 16, 32, 48 and 64 bits and compares them with sign(PCA) and ITQ codes
-of the untrained features, on classes trained on and on others. DIR holds a folder per class; without it the
+Trains the presets paper2019 and best and compares their codes of 16, 32, 48 and 64 bits with sign(PCA) and
+ITQ codes of the untrained features, on classes trained on and on others. One training of a preset gives codes
+of all lengths, the shorter being the first bits of the longer; on cub and dogs paper2019, and everywhere both
+presets with --lengths_apart, train each length on its own. DIR holds a folder per class; without it the
 procedural world serves. data/cub and data/dogs are folders of data_prep.download, or hold the archives.
 Finished stages are kept. `--smoke` is the same with next to no training, half a minute.
 """
@@ -37,6 +39,11 @@ _IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Side of the square images
 _HELDOUT_CLASS_FRACTION = flags.DEFINE_float(
     "heldout_class_fraction", 0.0, "cub, dogs: share of the classes kept from training and scored apart.",
     lower_bound=0.0)
+_CODE_SIZE = flags.DEFINE_multi_integer(
+    "code_size", [16, 32, 48, 64], "Length of codes, a multiple of 4; to be repeated. Unit: bits.",
+    lower_bound=8)
+_LENGTHS_APART = flags.DEFINE_bool(
+    "lengths_apart", False, "Train each length on its own, as published, instead of all at once.")
 _SMOKE = flags.DEFINE_bool("smoke", False, "Tiny: does every stage run?")
 _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 
@@ -58,6 +65,7 @@ def main(_: list[str]) -> None:
         settings = presets.photographs(output_dir, data_dir, network, seed)
     else:
         settings = presets.demo(output_dir, network, seed)
+    settings = presets.of_lengths(settings, tuple(sorted({*_CODE_SIZE.value})), _LENGTHS_APART.value)
     with lock.alone_in(output_dir):
         chain.run(presets.smoke(settings) if _SMOKE.value else settings)
     command_line.finish(f"All results are in {_OUTPUT_DIR.value}.",

@@ -14,18 +14,20 @@ class CodeModule(tf.Module):
 
     `serving_default` takes `images` uint8 [B, H, W, 3] of any one size and resizes them as the images of
     shards are; `batch` takes `images` uint8 [B, S, S, 3] that are resized and cut already. Outputs: `codes`
-    float32 [B, K] in (-1, 1); `packed_codes` uint8 [B, K / 8], the bits that `codes.pack` packs; `features`
-    float32 [B, D], what the code layer sees.
+    float32 [B, K] in (-1, 1); `packed_codes` uint8 [B, ceil(K / 8)], the bits that `codes.pack` packs;
+    `features` float32 [B, D], what the code layer sees.
 
     Args:
         model: from `build_hashing`.
         image_size: S.
+        code_size: K, the first bits of the model's codes; 0: all.
     """
 
-    def __init__(self, model: keras.Model, image_size: int):
+    def __init__(self, model: keras.Model, image_size: int, code_size: int = 0):
         super().__init__(name="hashing")
         self._model = fold_batch_norm(model)
         self._image_size = image_size
+        self._code_size = code_size or model.output["codes"].shape[1]
         any_size = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
         one_size = tf.TensorSpec([None, image_size, image_size, 3], tf.uint8, "images")
         self.serving_default = tf.function(self._resized_and_encoded, input_signature=[any_size])
@@ -44,11 +46,12 @@ class CodeModule(tf.Module):
 
     def _encoded(self, images):
         outputs = self._model(tf.cast(images, tf.float32), training=False)
-        return {"codes": outputs["codes"], "packed_codes": packed(outputs["codes"]),
-                "features": outputs["features"]}
+        codes = outputs["codes"][:, :self._code_size]
+        return {"codes": codes, "packed_codes": packed(codes), "features": outputs["features"]}
 
 
 def packed(values):
-    """Bits of real-valued codes, packed: float [B, K] to uint8 [B, K / 8], as numpy's `codes.pack`."""
-    bits = tf.reshape(tf.cast(values >= 0, tf.int32), [-1, values.shape[1] // 8, 8])
+    """Bits of real-valued codes, packed: float [B, K] to uint8 [B, ceil(K / 8)], as numpy's `codes.pack`."""
+    bits = tf.pad(tf.cast(values >= 0, tf.int32), [[0, 0], [0, -values.shape[1] % 8]])
+    bits = tf.reshape(bits, [-1, bits.shape[1] // 8, 8])
     return tf.cast(tf.reduce_sum(bits * [128, 64, 32, 16, 8, 4, 2, 1], axis=2), tf.uint8)

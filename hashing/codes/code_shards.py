@@ -4,12 +4,13 @@ A shard `<split>-<i:05d>-of-<n:05d>.h5` holds, one row per image in the order of
 
     ids           [N]        UTF-8 strings
     labels        [N]        int32, class; -1: none
-    packed_codes  [N, K / 8] uint8, packed as by `codes.pack`
+    packed_codes  [N, B]     uint8, B = ceil(K / 8), packed as by `codes.pack`
     values        [N, K]     float32, in (-1, 1), what the bits were made from
     features      [N, D]     float32, what the code layer sees; D is 0 where they were not asked for
 
-and the attributes `format` (int), `config` (JSON: `fingerprint` of the model, `code_size`, `image_size`,
-`features`; all shards of one set carry the same) and `notes` (JSON: `source_sha256`, `left_out`).
+and the attributes `format` (int), `config` (JSON: `fingerprint` of the model, `code_size`, `prefix_sizes`
+that codes may be cut to, `image_size`, `features`; all shards of one set carry the same) and `notes` (JSON:
+`source_sha256`, `left_out`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ import numpy as np
 
 from data_prep.stage import files, hdf5_files
 from data_prep.stage.stored_settings import differences
+from delg.vectors import sign_bits
+from hashing.codes import codes
+from hashing.networks.config import ModelConfig
 
-DEFAULTS: dict[str, Any] = {"features": False}  # what a shard has had whose `config` lacks it
+# What a shard has had whose `config` lacks it.
+DEFAULTS: dict[str, Any] = {"features": False, "prefix_sizes": []}
 _FORMAT = 1
 _ARRAYS = ("labels", "packed_codes", "values", "features")
 
@@ -55,6 +60,17 @@ class EncodedImages:
         chosen = np.arange(len(self))[rows]
         arrays = {name: getattr(self, name)[chosen] for name in _ARRAYS}
         return dataclasses.replace(self, ids=[self.ids[row] for row in chosen], **arrays)
+
+    def cut(self, num_bits: int) -> EncodedImages:
+        """The same images by the first bits of their codes; 0: by all.
+
+        Raises:
+            ValueError: codes of this length were not trained.
+        """
+        prefix_sizes = tuple(self.config.get("prefix_sizes", DEFAULTS["prefix_sizes"]))
+        size = ModelConfig(code_size=self.code_size, prefix_sizes=prefix_sizes).cut(num_bits).code_size
+        return dataclasses.replace(self, packed_codes=codes.cut(self.packed_codes, size),
+                                   values=self.values[:, :size], config={**self.config, "code_size": size})
 
 
 def concatenate(parts: list[EncodedImages]) -> EncodedImages:
@@ -163,7 +179,7 @@ def _read(path: str) -> EncodedImages:
         config = json.loads(file.attrs["config"])
         shapes = {name: array.shape for name, array in arrays.items()}
         size = config.get("code_size")
-        expected = {"labels": (len(ids),), "packed_codes": (len(ids), (size or 0) // 8),
+        expected = {"labels": (len(ids),), "packed_codes": (len(ids), sign_bits.num_bytes(size or 0)),
                     "values": (len(ids), size), "features": (len(ids), shapes["features"][-1])}
     if shapes != expected:
         raise ValueError(f"Arrays in {path} must have the shapes {expected}. Received: {shapes}.")

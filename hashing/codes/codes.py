@@ -47,6 +47,12 @@ def unpack(packed: np.ndarray, code_size: int) -> np.ndarray:
     return sign_bits.unpack(packed, code_size)
 
 
+def cut(packed: np.ndarray, num_bits: int) -> np.ndarray:
+    """The first bits of packed codes, packed: uint8 [N, B] to uint8 [N, ceil(num_bits / 8)]."""
+    kept = packed[:, :sign_bits.num_bytes(num_bits)]
+    return kept & pack(np.ones((1, num_bits), np.uint8))
+
+
 def hamming_distances(queries: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Differing bits of every pair, by one matrix product: (K - a . b) / 2 with bits as -1 and 1.
 

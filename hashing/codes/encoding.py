@@ -22,7 +22,8 @@ from data_prep.records.shard_stage import plan_shards
 from data_prep.stage.stored_settings import from_stored
 from delg.exports.export_config import read_export_config
 from delg.networks import model_files
-from hashing.codes import code_shards
+from delg.vectors import sign_bits
+from hashing.codes import code_shards, codes
 from hashing.codes.code_module import CodeModule
 from hashing.codes.code_shards import EncodedImages, concatenate, read_attributes, write_code_shard
 from hashing.codes.export import KIND
@@ -39,18 +40,21 @@ class Encoder:
     Args:
         saved_model: folder of `hashing.export_model`; or empty.
         model_dir: folder of `hashing.train`, of which the best weights count; or empty.
+        num_bits: the first bits of its codes, of a length that it was trained at; 0: all.
 
     Attributes:
         fingerprint: SHA-256 of the weights, the same for a model and its export.
         code_size: bits, K.
+        prefix_sizes: bits that its codes may be cut to further.
         image_size: side of the images that the network sees, pixels.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: both or neither are given, or the folder holds something else.
+        ValueError: both or neither are given, the folder holds something else, or its codes cannot be cut to
+            `num_bits`.
     """
 
-    def __init__(self, saved_model: str = "", model_dir: str = ""):
+    def __init__(self, saved_model: str = "", model_dir: str = "", num_bits: int = 0):
         if bool(saved_model) == bool(model_dir):
             raise ValueError("Give one of `saved_model` and `model_dir`. "
                              f"Received: saved_model={saved_model!r}, model_dir={model_dir!r}.")
@@ -68,8 +72,9 @@ class Encoder:
             signature = self._module.signatures["batch"]
             self._run = lambda images: signature(images=images)
         self.fingerprint: str = config["fingerprint"]
-        made_of = from_stored(ModelConfig, config["model"], saved_model or model_dir)
+        made_of = from_stored(ModelConfig, config["model"], saved_model or model_dir).cut(num_bits)
         self.code_size, self.image_size = made_of.code_size, made_of.image_size
+        self.prefix_sizes = made_of.lengths[:-1]
 
     def prepare(self, encoded: bytes) -> np.ndarray | None:
         """A photo as the network sees it: JPEG or PNG file to uint8 [S, S, 3]; None: it does not decode."""
@@ -80,13 +85,14 @@ class Encoder:
         return middle(whole[None], self.image_size)[0].numpy()
 
     def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Packed codes uint8 [B, K / 8], values float32 [B, K], features float32 [B, D] of prepared images.
+        """Packed codes uint8 [B, ceil(K / 8)], values float32 [B, K], features float32 [B, D] of images.
 
         Args:
-            images: uint8, [B, S, S, 3].
+            images: uint8, [B, S, S, 3], prepared.
         """
         outputs = self._run(tf.constant(images))
-        return tuple(outputs[name].numpy() for name in ("packed_codes", "codes", "features"))
+        packed, values, features = (outputs[name].numpy() for name in ("packed_codes", "codes", "features"))
+        return codes.cut(packed, self.code_size), values[:, :self.code_size], features
 
 
 def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features: bool = False,
@@ -109,7 +115,8 @@ def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features
         ValueError: `output_dir` holds codes that do not belong, or too many images are bad.
     """
     config = {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size,
-              "image_size": encoder.image_size, "features": keep_features}
+              "prefix_sizes": list(encoder.prefix_sizes), "image_size": encoder.image_size,
+              "features": keep_features}
     with plan_shards(pattern, output_dir, config, read_attributes, code_shards.DEFAULTS) as plan:
         limit = plan.limit(max_bad_fraction)
 
@@ -150,5 +157,5 @@ def _encoded_batches(encoder: Encoder, source: str, config: dict[str, Any],
 
 def _no_images(config: dict[str, Any]) -> EncodedImages:
     size = config["code_size"]
-    return EncodedImages([], np.zeros(0, np.int32), np.zeros((0, size // 8), np.uint8),
+    return EncodedImages([], np.zeros(0, np.int32), np.zeros((0, sign_bits.num_bytes(size)), np.uint8),
                          np.zeros((0, size), np.float32), np.zeros((0, 0), np.float32), config)

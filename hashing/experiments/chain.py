@@ -27,6 +27,7 @@ from hashing.scores import evaluation, pictures, report
 from hashing.training import loop
 from hashing.training.config import TrainConfig
 
+CODE_SIZES = (16, 32, 48, 64)  # bits, of the published table
 REAL_VALUED_SIZE = 32  # bits, of the codes whose cosine retrieval "real_valued" tells
 _SCORES = ("mAP", "mAP_interval", *(f"mAP@{k}" for k in evaluation.CUTOFFS), "precision_within_2", "codes",
            "real_valued", "num_queries", "num_index")
@@ -39,8 +40,8 @@ class Experiment:
     output_dir: str
     title: str
     images: BuildConfig  # its output_dir is set by the experiment
-    trained: dict[str, TrainConfig]  # by method
-    code_sizes: tuple[int, ...] = (16, 32, 48, 64)
+    trained: dict[str, TrainConfig]  # by method; with `prefix_sizes` one training gives all code sizes
+    code_sizes: tuple[int, ...] = CODE_SIZES
     world: WorldConfig | None = None  # None: `images` names photographs
     seed: int = 0
 
@@ -61,16 +62,22 @@ def run(experiment: Experiment) -> dict[str, Any]:
 
     Returns:
         The content of metrics.json: {"real_valued": {"mAP"} of `best` at 32 bits, METHOD: {"16": {"mAP",
-        "seconds" of training, ...}, ...}, "unseen": the same for classes never trained on, "features":
-        {"mAP"} of cosine retrieval by the features before any training, "config"}; mAP in percent.
+        "seconds" of the training that gave these codes, ...}, ...}, "unseen": the same for classes never
+        trained on, "features": {"mAP"} of cosine retrieval by the features before any training, "config"};
+        mAP in percent.
     """
     with stage("Building TFRecord shards"):
         if experiment.world:
             world_folders.write_class_folders(experiment.world, experiment.images.images_dir)
         building.build(dataclasses.replace(experiment.images, output_dir=experiment.path("shards")))
     seconds: dict[tuple[str, int], float] = {}
-    for size in experiment.code_sizes:
-        for method in experiment.trained:
+    for method, config in experiment.trained.items():
+        if config.prefix_sizes:
+            with stage(f"Training {method} at all lengths"):
+                elapsed = _train(experiment, method, max(experiment.code_sizes))
+            seconds |= {(method, size): elapsed for size in experiment.code_sizes}
+            continue
+        for size in experiment.code_sizes:
             with stage(f"Training {method} at {size} bits"):
                 seconds[method, size] = _train(experiment, method, size)
     with stage("Encoding and evaluating"):
@@ -80,7 +87,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     report.print_table(results)
     size = _shown_size(experiment)
     num_classes = load_manifest(experiment.path("shards")).num_classes
-    drawn = pictures.draw_queries(*_read_codes(experiment, f"best_{size}"), experiment.pattern("*-of"),
+    drawn = pictures.draw_queries(*_codes_of(experiment, "best", size), experiment.pattern("*-of"),
                                   num_classes)
     settings = {"data": experiment.images.dataset, "seed": experiment.seed,
                 **{f"{method}: {name}": value for method, config in experiment.trained.items()
@@ -95,7 +102,7 @@ def _train(experiment: Experiment, method: str, code_size: int) -> float:
 
     A training that was broken off begins anew, so that its seconds are those of the whole.
     """
-    model_dir = experiment.path("models", f"{method}_{code_size}")
+    model_dir = experiment.path("models", _name(experiment, method, code_size))
     done = os.path.join(model_dir, "seconds.json")
     shards = load_manifest(experiment.path("shards"))
     splits, config = shards.splits, experiment.trained[method]
@@ -103,7 +110,8 @@ def _train(experiment: Experiment, method: str, code_size: int) -> float:
         config, images_per_class=_images_per_class(config, shards.num_classes),
         train_pattern=experiment.pattern("train"), model_dir=model_dir,
         validation_pattern=experiment.pattern("validation") if "validation" in splits else "",
-        code_size=code_size)
+        code_size=code_size,
+        prefix_sizes=tuple(experiment.code_sizes) if config.prefix_sizes else ())
     if os.path.exists(done):
         loop.train(config)  # refuses other settings, does nothing else
         with open(done, encoding="utf-8") as file:
@@ -131,14 +139,15 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
     num_classes = load_manifest(experiment.path("shards")).num_classes
     results: dict[str, dict[int, Any]] = {}
     for method in experiment.trained:
+        for name in dict.fromkeys(_name(experiment, method, size) for size in experiment.code_sizes):
+            _encode(experiment, name)
         for size in experiment.code_sizes:
-            name = f"{method}_{size}"
-            queries, index = _encoded(experiment, experiment.path("models", name), name)
+            queries, index = _codes_of(experiment, method, size)
             scores = evaluation.evaluate(queries, index, num_classes, experiment.seed)
             results.setdefault(method, {})[size] = {**scores, "seconds": seconds[method, size]}
-    untrained = experiment.path("models", "untrained")
-    _write_untrained(next(iter(experiment.trained.values())), untrained)
-    queries, index = _encoded(experiment, untrained, "untrained", keep_features=True)
+    _write_untrained(next(iter(experiment.trained.values())), experiment.path("models", "untrained"))
+    _encode(experiment, "untrained", keep_features=True)
+    queries, index = _read_codes(experiment, "untrained")
     learnt = index.features[index.labels < num_classes]
     for method in baselines.METHODS:
         for size in experiment.code_sizes:
@@ -153,16 +162,24 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
     return results
 
 
-def _encoded(experiment: Experiment, model_dir: str, name: str,
-             keep_features: bool = False) -> tuple[EncodedImages, EncodedImages]:
-    """Codes of the queries and of the index by a model."""
-    encoder = encoding.Encoder(model_dir=model_dir)
-    folder = experiment.path("codes", name)
-    splits = load_manifest(experiment.path("shards")).splits
-    for split in splits:
-        encoding.encode_images(encoder, experiment.pattern(split), folder, keep_features)
+def _name(experiment: Experiment, method: str, code_size: int) -> str:
+    """Name of the model that a method's codes of a size are of: one for each size, or one for all."""
+    return method if experiment.trained[method].prefix_sizes else f"{method}_{code_size}"
+
+
+def _encode(experiment: Experiment, name: str, keep_features: bool = False) -> None:
+    """Encodes all images by a model."""
+    encoder = encoding.Encoder(model_dir=experiment.path("models", name))
+    for split in load_manifest(experiment.path("shards")).splits:
+        encoding.encode_images(encoder, experiment.pattern(split), experiment.path("codes", name),
+                               keep_features)
     keras.backend.clear_session()
-    return _read_codes(experiment, name)
+
+
+def _codes_of(experiment: Experiment, method: str, code_size: int) -> tuple[EncodedImages, EncodedImages]:
+    """Codes of the queries and of the index by a method, of a size."""
+    queries, index = _read_codes(experiment, _name(experiment, method, code_size))
+    return queries.cut(code_size), index.cut(code_size)
 
 
 def _read_codes(experiment: Experiment, name: str) -> tuple[EncodedImages, EncodedImages]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from data_prep.stage.stored_settings import from_stored
 from delg.index.files import IndexFiles, IndexWriter, loading, read_description
+from delg.vectors import sign_bits
 from hashing.index.config import CodeIndexConfig
 from hashing.index.finder import CodeFinder
 from hashing.index.kinds import CODE_INDEX_KINDS
@@ -25,7 +26,7 @@ class CodeIndex:
     Args:
         codes: uint8, [N, B]; packed as by `codes.pack`.
         ids: N image ids, or their UTF-8 bytes as a numpy array of kind S.
-        code_size: bits of a code, multiple of 8.
+        code_size: bits of a code; unused bits of its last byte are 0.
         config: how neighbours are found.
         fingerprint: of the model that made the codes.
         finder: of these very codes, as both were saved, so that ids are known to differ; None: one is made.
@@ -36,10 +37,10 @@ class CodeIndex:
 
     def __init__(self, codes: np.ndarray, ids, code_size: int, config: CodeIndexConfig | None = None,
                  fingerprint: str = "", finder: CodeFinder | None = None):
-        if code_size < 8 or code_size % 8:
-            raise ValueError(f"`code_size` must be a multiple of 8. Received: code_size={code_size}.")
+        if code_size < 1:
+            raise ValueError(f"`code_size` must be at least 1. Received: code_size={code_size}.")
         self.config, self.code_size, self.fingerprint = config or CodeIndexConfig(), code_size, fingerprint
-        self._codes, self._ids = np.empty((0, code_size // 8), np.uint8), np.empty(0, "S1")
+        self._codes, self._ids = np.empty((0, sign_bits.num_bytes(code_size)), np.uint8), np.empty(0, "S1")
         codes, ids = self._checked(codes, ids)
         if finder is None:
             self._refuse_repeated(ids)

@@ -39,6 +39,8 @@ def scorer_for(kind: str, index: CodeIndex, index_codes: str = "") -> Scorer:
         of_queries = getattr(queries, kind)
         wanted, places = np.unique(rows, return_inverse=True)  # -1 is the last image, whose score nobody sees
         vectors = code_shards.read_rows(index_codes, kind, index.ids(wanted), index.fingerprint)
+        if kind == "values":
+            vectors = vectors[:, :index.code_size]
         if not of_queries.shape[1] or of_queries.shape[1] != vectors.shape[1]:
             raise ValueError(f"`rescore_by` {kind} needs them of queries and index; hashing.encode_images "
                              f"keeps features where `keep_features` is set. Received: {of_queries.shape[1]} "

@@ -28,20 +28,21 @@ class Ranking(NamedTuple):
     scores: list[list[float]] | None = None  # of the results, where these put them in order: descending
 
 
-def build_index(codes: str, index_dir: str, config: CodeIndexConfig) -> CodeIndex:
+def build_index(codes: str, index_dir: str, config: CodeIndexConfig, num_bits: int = 0) -> CodeIndex:
     """An index of the codes of shards, written to a folder.
 
     Args:
         codes: folder or glob of code shards.
         index_dir: made where it does not exist; an index that is there is replaced.
         config: how neighbours are found.
+        num_bits: the first bits of the codes, of a length that their model was trained at; 0: all.
 
     Raises:
         FileNotFoundError: no shard matches.
-        ValueError: shards do not belong together.
+        ValueError: shards do not belong together, or their codes cannot be cut to `num_bits`.
         OSError: another process is changing the index in this folder.
     """
-    images = read_codes(codes)
+    images = read_codes(codes).cut(num_bits)
     index = CodeIndex(images.packed_codes, images.ids, images.code_size, config,
                       images.config["fingerprint"])
     with changing(index_dir):
@@ -50,11 +51,13 @@ def build_index(codes: str, index_dir: str, config: CodeIndexConfig) -> CodeInde
 
 
 def add_to_index(codes: str, index_dir: str) -> CodeIndex:
-    """Adds the codes of shards to an index in a folder; it stays as it is if they do not belong.
+    """Adds the codes of shards to an index in a folder, cut to the bits of its own.
+
+    It stays as it is if they do not belong.
 
     Raises:
         FileNotFoundError: no shard matches, or there is no index.
-        ValueError: codes of another model, or ids that the index has.
+        ValueError: codes of another model or that cannot be cut so, or ids that the index has.
         OSError: another process is changing the index.
     """
     images = read_codes(codes)
@@ -62,7 +65,7 @@ def add_to_index(codes: str, index_dir: str) -> CodeIndex:
     with changing(index_dir):
         index = CodeIndex.load(index_dir)
         check_model(images.config["fingerprint"], index, codes)
-        index.add(images.packed_codes, images.ids)
+        index.add(images.cut(index.code_size).packed_codes, images.ids)
         index.save(index_dir)
     return index
 
@@ -84,12 +87,13 @@ def encode_photos(encoder: Encoder, paths: Sequence[str]) -> EncodedImages:
     packed, values, features = encoder.encode(np.stack([
         encoder.prepare(intake.read_image(path).encoded) for path in paths]))
     return EncodedImages(list(paths), np.full(len(paths), -1, np.int32), packed, values, features,
-                         {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size})
+                         {"fingerprint": encoder.fingerprint, "code_size": encoder.code_size,
+                          "prefix_sizes": list(encoder.prefix_sizes)})
 
 
 def search(index: CodeIndex, queries: EncodedImages, num_neighbors: int, scorer: Scorer | None = None,
            num_candidates: int = 0) -> Ranking:
-    """The nearest images of every query.
+    """The nearest images of every query, whose codes are cut to the bits of the index.
 
     Args:
         index: of codes.
@@ -99,8 +103,9 @@ def search(index: CodeIndex, queries: EncodedImages, num_neighbors: int, scorer:
         num_candidates: how many of these, where there is a scorer.
 
     Raises:
-        ValueError: as the index and the scorer.
+        ValueError: as the index and the scorer, or codes cannot be cut so.
     """
+    queries = queries.cut(index.code_size)
     if scorer is None:
         rows, distances = index.search(queries.packed_codes, num_neighbors)
         return _ranking(index, queries, rows, distances)

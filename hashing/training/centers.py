@@ -47,3 +47,43 @@ def class_centers(num_classes: int, code_size: int, seed: int = 0) -> np.ndarray
         if nearest[best] < code_size:  # not one that is there already
             centers = np.concatenate([centers, trials[best:best + 1]])
     return centers[generator.permutation(num_classes)]
+
+
+def nested_centers(num_classes: int, lengths: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Codes for classes whose first bits are codes for them too, far apart at each length.
+
+    Those of `class_centers` for the first length, then piece by piece: where a piece has orthogonal rows for
+    all classes, in an order of its own, so that pieces tell different things; else the best of some random
+    balanced codes for each class, by the least distance of all its bits to the classes before it.
+
+    Args:
+        num_classes: C.
+        lengths: ascending; the last is K.
+        seed: of all choices.
+
+    Returns:
+        float32, [C, K], -1 and 1.
+
+    Raises:
+        ValueError: if there are fewer codes of the first length than classes.
+    """
+    centers = class_centers(num_classes, lengths[0], seed)
+    for before, length in zip(lengths, lengths[1:]):
+        size = length - before
+        if size & (size - 1) == 0 and num_classes <= size:
+            piece = class_centers(num_classes, size, seed + length)
+        else:
+            piece = _far_apart(centers, size, np.random.default_rng(seed + length))
+        centers = np.concatenate([centers, piece], axis=1)
+    return centers
+
+
+def _far_apart(centers: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Further bits for centres: float32 [C, K] to float32 [C, size]."""
+    piece = np.empty((0, size), np.float32)
+    for known, center in enumerate(centers):
+        bits = np.tile(np.arange(size) % 2, (_NUM_TRIALS, 1))
+        trials = generator.permuted(bits, axis=1).astype(np.float32) * 2 - 1
+        nearest = (trials @ piece.T + centers[:known] @ center).max(axis=1, initial=-np.inf)
+        piece = np.concatenate([piece, trials[[int(np.argmin(nearest))]]])
+    return piece

@@ -36,13 +36,15 @@ class TrainConfig(BackboneFitConfig):
     image_size: int = like(ModelConfig, "image_size")
     code_size: int = like(ModelConfig, "code_size")
     code_batch_norm: bool = like(ModelConfig, "code_batch_norm")
+    prefix_sizes: tuple[int, ...] = like(ModelConfig, "prefix_sizes")
     # Losses.
     mining: str = setting(
         "batch_all", help="which triplets of a batch the triplet loss takes; none: no triplet loss",
         choices=OrNone(MININGS))
     triplet_weight: float = setting(1.0, help="weight of the triplet loss of codes", range="[0, inf)")
     margin: float = setting(
-        0.0, help="margin of squared distances of codes in the triplet loss; 0: margin_per_bit * code_size",
+        0.0, help="margin of squared distances of whole codes in the triplet loss, of shorter ones its "
+        "share; 0: margin_per_bit * code_size",
         range="[0, inf)")
     margin_per_bit: float = setting(
         0.25, help="margin for each bit of a code; 1/4: the published 8 at 32 bits; 4 of distance are one "
@@ -60,7 +62,7 @@ class TrainConfig(BackboneFitConfig):
     center_scale: float = setting(
         8.0, help="scale of the cosines with the centres, before their softmax", range="(0, inf)")
     classification_weight: float = setting(
-        0.0, help="weight of the cross-entropy of a linear classifier on the codes; 0: none",
+        0.0, help="weight of the cross-entropy of a linear classifier on the whole codes; 0: none",
         range="[0, inf)")
     quantization_weight: float = setting(
         0.0, help="weight of the distance of code values to -1 and 1; 0: none", range="[0, inf)")
@@ -145,11 +147,12 @@ PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the de
                   "num_steps": 240_000, "warmup_steps": 48_000},  # AdamW, the last version
     # A margin of a quarter of the bits, the paper's is a sixteenth, and class centres hold classes apart;
     # measured with short trainings of the top of a backbone, not at the length that stands here.
-    "best": {"code_batch_norm": True, "active_only": True, "mirrored": True, "center_weight": 0.5,
-             "triplet_weight": 1.0, "margin_per_bit": 1.0, "quantization_weight": 0.1, "batch_size": 64,
-             "images_per_class": 8, "augmentation": "strong", "head_steps": 400, "num_steps": 6000,
-             "learning_rate": 1e-3, "beta_2": 0.999, "schedule": "cosine", "warmup_steps": 300,
-             "weight_decay": 1e-2, "backbone_learning_rate_factor": 0.1, "freeze_batch_norm": True},
+    "best": {"code_batch_norm": True, "prefix_sizes": (16, 32, 48), "active_only": True, "mirrored": True,
+             "center_weight": 0.5, "triplet_weight": 1.0, "margin_per_bit": 1.0, "quantization_weight": 0.1,
+             "batch_size": 64, "images_per_class": 8, "augmentation": "strong", "head_steps": 400,
+             "num_steps": 6000, "learning_rate": 1e-3, "beta_2": 0.999, "schedule": "cosine",
+             "warmup_steps": 300, "weight_decay": 1e-2, "backbone_learning_rate_factor": 0.1,
+             "freeze_batch_norm": True},
 }
 
 

@@ -28,8 +28,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
     """Trains a hashing network, or goes on with the training that `config.model_dir` holds, to its last step.
 
     Writes `config.json` first, then at the end of each epoch `last.weights.h5`, `best.weights.h5` (by the
-    retrieval mAP of validation images; without them the last), `history.csv`, `events/` for TensorBoard and
-    `backup/`. A killed run that is started again ends where an uninterrupted one ends.
+    retrieval mAP of validation images, its mean over the lengths of codes; without them the last),
+    `history.csv`, `events/` for TensorBoard and `backup/`. A killed run that is started again ends where an
+    uninterrupted one ends.
 
     Args:
         config: the settings.
@@ -110,10 +111,13 @@ def _retrieval(run: Run) -> BestWeights:
     config, model = run.config, run.model
     encode = tf.function(lambda images: model(images, training=False)["codes"], reduce_retracing=True)
 
+    lengths = config.model_config().lengths
+
     def measure(_) -> float:
         batches = encoding_batches(config.validation_pattern, config.image_size, config.batch_size)
         values, labels = heldout.describe(batches, encode, _MAX_VALIDATION_IMAGES)
-        return validation_map(codes.binarize(values), labels)
+        bits = codes.binarize(values)
+        return float(np.mean([validation_map(bits[:, :length], labels) for length in lengths]))
 
     # Of equal scores, and where none is a number, the last counts.
     return BestWeights(run, "validation_map", measure, lambda score, best: not score < best)

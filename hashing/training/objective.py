@@ -9,12 +9,14 @@ from delg.fitting.optimizers import build_optimizer
 from delg.networks.backbone import freeze_batch_norm
 from delg.settings.kinds import SCHEDULES
 from hashing.training import losses
-from hashing.training.centers import class_centers
+from hashing.training.centers import nested_centers
 from hashing.training.config import MININGS, TrainConfig
 
 
 class CodeLoss(keras.losses.Loss):
     """Sum of the weighted losses on the codes of a batch, or of a replica's part of it; each has its source.
+
+    Where codes may be cut, it is the mean of this sum over their lengths, each with its own margin.
 
     Args:
         config: weights and kinds.
@@ -28,19 +30,24 @@ class CodeLoss(keras.losses.Loss):
     def __init__(self, config: TrainConfig, num_classes: int):
         super().__init__(name="code_loss")
         self._config = config
-        self._margin = config.margin or config.margin_per_bit * config.code_size
+        self._lengths = config.model_config().lengths
         self._mining = MININGS.get(config.mining)
-        self._centers = (class_centers(num_classes, config.code_size, config.seed)
+        self._centers = (nested_centers(num_classes, self._lengths, config.seed)
                          if config.center_weight else None)
 
     def call(self, y_true, y_pred):
-        config, labels = self._config, tf.reshape(tf.cast(y_true, tf.int32), [-1])
-        total = tf.constant(0.0)
+        labels = tf.reshape(tf.cast(y_true, tf.int32), [-1])
+        return tf.add_n([self._of_length(labels, y_pred[:, :length], length)
+                         for length in self._lengths]) / len(self._lengths)
+
+    def _of_length(self, labels, y_pred, length):
+        config, total = self._config, tf.constant(0.0)
         if self._mining is not None and config.triplet_weight:
-            total += config.triplet_weight * self._mining(labels, y_pred, self._margin, config)
+            margin = length * (config.margin / config.code_size or config.margin_per_bit)
+            total += config.triplet_weight * self._mining(labels, y_pred, margin, config)
         if config.center_weight:
             total += config.center_weight * losses.center_loss(
-                labels, y_pred, self._centers, config.center_margin, config.center_scale)
+                labels, y_pred, self._centers[:, :length], config.center_margin, config.center_scale)
         for weight, loss in ((config.quantization_weight, losses.quantization_loss),
                              (config.balance_weight, losses.balance_loss),
                              (config.decorrelation_weight, losses.decorrelation_loss)):

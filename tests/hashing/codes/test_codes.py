@@ -19,6 +19,12 @@ class CodesTest(unittest.TestCase):
         np.testing.assert_array_equal(packed, [[0x81, 0xC0]])
         np.testing.assert_array_equal(codes.unpack(packed, 10), bits)
 
+    def test_the_first_bits_leave_zeros_behind_them(self):
+        packed = np.array([[0xFF, 0xFF, 0xFF], [0x12, 0x34, 0x56]], np.uint8)
+        np.testing.assert_array_equal(codes.cut(packed, 12), [[0xFF, 0xF0], [0x12, 0x30]])
+        np.testing.assert_array_equal(codes.cut(packed, 8), [[0xFF], [0x12]])
+        np.testing.assert_array_equal(codes.cut(packed, 24), packed)
+
     def test_refuses_bytes_of_another_code_size(self):
         with self.assertRaisesRegex(ValueError, r"32 bits must have 4 bytes each. Received: shape \(3, 2\)"):
             codes.unpack(np.zeros((3, 2), np.uint8), 32)

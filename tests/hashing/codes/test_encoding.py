@@ -53,6 +53,18 @@ class EncodeImagesTest(unittest.TestCase):
         np.testing.assert_array_equal(found.packed_codes, codes.pack(codes.binarize(found.values)))
         self.assertEqual(found.config["fingerprint"], self.encoder.fingerprint)
 
+    def test_codes_cut_after_encoding_are_those_cut_before(self):
+        encoder = encoding.Encoder(model_dir=f"{self.folder}/model", num_bits=12)
+        encoding.encode_images(encoder, self.pattern, f"{self.folder}/codes_12", keep_features=True)
+        found = code_shards.read_codes(f"{self.folder}/codes_12")
+        cut = code_shards.read_codes(f"{self.folder}/codes").cut(12)
+        self.assertEqual((found.ids, found.code_size), (cut.ids, 12))
+        for name in ("packed_codes", "values", "features"):
+            np.testing.assert_allclose(getattr(found, name), getattr(cut, name), atol=1e-5)
+        self.assertEqual(found.cut(8).packed_codes.shape[1], 1)
+        with self.assertRaisesRegex(ValueError, "trained to have: 8, 12. Received: num_bits=16"):
+            found.cut(16)
+
     def test_finished_shards_are_kept_and_others_refused(self):
         stamps = [os.stat(path).st_mtime_ns for path in self.paths]
         os.remove(self.paths[1])

@@ -60,6 +60,27 @@ class ExportTest(unittest.TestCase):
         np.testing.assert_allclose(features, expected["features"], atol=1e-4)
         np.testing.assert_array_equal(packed, codes.pack(codes.binarize(values)))
 
+    def test_the_first_bits_are_a_model_of_their_own(self):
+        folder = f"{self.export_dir}_12"
+        config = export.export(self.model_dir, folder, num_bits=12)
+        self.assertEqual((config["model"]["code_size"], config["fingerprint"]),
+                         (12, self.config["fingerprint"]))
+        found = tf.saved_model.load(folder).signatures["batch"](images=tf.constant(self.images))
+        whole = self.signatures["batch"](images=tf.constant(self.images))
+        np.testing.assert_allclose(found["codes"], whole["codes"][:, :12], atol=1e-5)
+        np.testing.assert_array_equal(found["packed_codes"], codes.cut(whole["packed_codes"].numpy(), 12))
+        shorter, cut = encoding.Encoder(folder), encoding.Encoder(self.export_dir, num_bits=12)
+        for encoder in (shorter, cut):
+            self.assertEqual((encoder.code_size, encoder.prefix_sizes), (12, (8,)))
+        for part, same in zip(shorter.encode(self.images), cut.encode(self.images)):
+            np.testing.assert_allclose(part, same, atol=1e-5)
+
+    def test_other_lengths_than_those_trained_are_refused(self):
+        for call in (lambda: export.export(self.model_dir, f"{self.export_dir}_10", num_bits=10),
+                     lambda: encoding.Encoder(self.export_dir, num_bits=10)):
+            with self.assertRaisesRegex(ValueError, "trained to have: 8, 12, 16. Received: num_bits=10"):
+                call()
+
     def test_finished_export_is_kept_and_another_model_refused(self):
         before = os.stat(os.path.join(self.export_dir, "saved_model.pb")).st_mtime_ns
         export.export(self.model_dir, self.export_dir, "last")  # the same weights

@@ -56,7 +56,7 @@ class RunTest(_ChainTest):
         cls.addClassCleanup(folder.cleanup)
         _write_classes(f"{folder.name}/data")
         cls.settings = dataclasses.replace(presets.smoke(presets.photographs(
-            f"{folder.name}/out", f"{folder.name}/data", _NETWORK)), code_sizes=(8,))
+            f"{folder.name}/out", f"{folder.name}/data", _NETWORK)), code_sizes=(8, 12))
         cls.metrics = chain.run(cls.settings)
         with open(cls.settings.path("metrics.json"), encoding="utf-8") as file:
             cls.stored = json.load(file)
@@ -67,10 +67,12 @@ class RunTest(_ChainTest):
         for part in (stored, stored["unseen"]):
             self.assertIn("mAP", part["real_valued"])
             for method in ("paper2019", "best", "pca_sign", "itq"):
-                self.assertEqual(list(part[method]), ["8"])
+                self.assertEqual(list(part[method]), ["8", "12"])
                 for scores in part[method].values():
                     self.assertTrue(0 < scores["mAP"] <= 100)
                     self.assertGreater(scores["seconds"], 0)
+        self.assertEqual(sorted(os.listdir(self.settings.path("models"))), ["best", "paper2019", "untrained"])
+        self.assertEqual(stored["best"]["8"]["seconds"], stored["best"]["12"]["seconds"])
         self.assertEqual(stored["best"]["8"]["num_queries"], 9)  # 3 of 12 images of each of 3 classes
         self.assertEqual(stored["best"]["8"]["num_index"], 27)
         self.assertEqual(stored["unseen"]["best"]["8"]["num_queries"], 3)
@@ -84,18 +86,19 @@ class RunTest(_ChainTest):
         self.assertEqual(again["best"]["8"], self.metrics["best"]["8"])
 
     def test_a_training_that_was_broken_off_begins_anew(self):
-        model_dir = self.settings.path("models", "best_24")
+        settings = presets.of_lengths(self.settings, (8, 24), apart=True)
+        model_dir = settings.path("models", "best_24")
         os.makedirs(model_dir)
         found = []
 
         def train(config):
-            found.append(os.path.exists(config.model_dir))
+            found.append((os.path.exists(config.model_dir), config.prefix_sizes))
             os.makedirs(config.model_dir, exist_ok=True)
 
         with mock.patch.object(chain.loop, "train", train):
-            seconds = chain._train(self.settings, "best", 24)
-            self.assertEqual(chain._train(self.settings, "best", 24), seconds)
-        self.assertEqual(found, [False, True])
+            seconds = chain._train(settings, "best", 24)
+            self.assertEqual(chain._train(settings, "best", 24), seconds)
+        self.assertEqual(found, [(False, ()), (True, ())])
 
 
 class PhotographsTest(unittest.TestCase):
@@ -148,9 +151,10 @@ class PublicSetsTest(_ChainTest):
             scores = metrics[method]["8"]
             self.assertTrue(0 < scores["mAP"] <= 100)
             self.assertEqual((scores["num_queries"], scores["num_index"]), (40, 40))
-        self.assertIn("validation-00000-of-00001.h5", os.listdir(settings.path("codes", "best_8")))
+        self.assertIn("validation-00000-of-00001.h5", os.listdir(settings.path("codes", "best")))
         for method in trained:  # training begins with these at 0
-            network = model_dir.load_hashing(settings.path("models", f"{method}_8"))[0]
+            name = {"paper2019": "paper2019_8"}.get(method, method)  # each length as published
+            network = model_dir.load_hashing(settings.path("models", name))[0]
             taps = network.get_layer("backbone").get_layer("resnet18")
             moved = [np.any(weights != 0) for weights in (
                 taps.get_layer("shifts").beta, taps.get_layer("layer4_1_out").bias,

@@ -78,6 +78,26 @@ class SearchImagesTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "unique in an index"):
             retrieval.add_to_index(f"{self.folder}/codes/validation-*", f"{self.folder}/grown")
 
+    def test_an_index_of_the_first_bits_is_asked_and_grows_by_theirs(self):
+        index = retrieval.build_index(f"{self.folder}/codes/train-*", f"{self.folder}/short",
+                                      CodeIndexConfig(), num_bits=12)
+        self.assertEqual((index.code_size, index.codes.shape[1]), (12, 2))
+        index = retrieval.add_to_index(f"{self.folder}/codes/validation-*", f"{self.folder}/short")
+        queries = code_shards.read_codes(f"{self.folder}/codes/validation-*")
+        found = retrieval.search(index, queries, 32)
+        bits = codes.unpack(queries.cut(12).packed_codes, 12)
+        for query, own, results in zip(found.query_ids, codes.hamming_distances(bits, bits), found.results):
+            distances = dict(results)
+            self.assertEqual([distances[other] for other in queries.ids], own.tolist())
+            self.assertEqual(distances[query], 0)
+        scorer = rescoring.scorer_for("values", index, f"{self.folder}/codes")
+        short = unit_vectors(queries.values[:1, :12]) @ unit_vectors(queries.values[:, :12]).T
+        ranking = retrieval.search(index, queries.take(np.arange(1)), 32, scorer, 32)
+        scores = dict(zip((name for name, _ in ranking.results[0]), ranking.scores[0]))
+        np.testing.assert_allclose([scores[name] for name in queries.ids], short[0], atol=1e-5)
+        with self.assertRaisesRegex(ValueError, "trained to have: 8, 12. Received: num_bits=16"):
+            retrieval.search(self.index, queries.cut(12), 1)
+
     def test_one_process_changes_an_index_at_a_time(self):
         folder, more = f"{self.folder}/alone", f"{self.folder}/codes/validation-*"
         retrieval.build_index(f"{self.folder}/codes/train-*", folder, CodeIndexConfig())

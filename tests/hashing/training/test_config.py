@@ -15,7 +15,10 @@ class ConfigTest(unittest.TestCase):
 
     def test_refusals(self):
         for message, changes in (
-                ("must be a multiple of 8, at least 8. Received: code_size=12", {"code_size": 12}),
+                ("must be a multiple of 4, at least 8. Received: code_size=10", {"code_size": 10}),
+                ("`prefix_sizes` must be multiples of 4. Received: prefix_sizes=\\(10,\\)",
+                 {"prefix_sizes": (10,)}),
+                ("`prefix_sizes` must be at least 8", {"prefix_sizes": (4,)}),
                 ("`backbone` must be one of resnet50, .* Received: backbone='x'", {"backbone": "x"}),
                 ("`width` must be positive, and 1.0 for every backbone but resnet18",
                  {"backbone": "resnet50", "width": 0.5}),
@@ -43,6 +46,15 @@ class ConfigTest(unittest.TestCase):
                 ("`beta_2` must be in", {"beta_2": 1.0})):
             with self.subTest(message), self.assertRaisesRegex(ValueError, message):
                 _train(**changes)
+
+    def test_codes_may_be_cut_to_their_lengths_alone(self):
+        model = config.preset("best", train_pattern="t", model_dir="m", code_size=24,
+                              prefix_sizes=(16, 12, 24, 32)).model_config()
+        self.assertEqual(model.lengths, (12, 16, 24))
+        self.assertEqual(model.cut(0), model)
+        self.assertEqual(model.cut(16).lengths, (12, 16))
+        with self.assertRaisesRegex(ValueError, "trained to have: 12, 16, 24. Received: num_bits=32"):
+            model.cut(32)
 
     def test_unknown_preset(self):
         with self.assertRaisesRegex(ValueError, "`preset` must be one of paper2019, paper2021, best"):

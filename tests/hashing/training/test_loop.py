@@ -57,6 +57,13 @@ class TrainTest(unittest.TestCase):
         model_dirs.assert_same_weights(self, config.model_dir, _base.model_dir, ("last",))
         self.assertEqual(len(model_dirs.read_history(config.model_dir)), 2)
 
+    def test_the_best_nested_codes_are_good_at_all_lengths(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/nested", prefix_sizes=(8, 12),
+                                     num_steps=0, head_steps=60, head_learning_rate=0.05, head_views=2)
+        with mock.patch.object(loop, "validation_map", side_effect=lambda bits, _: bits.shape[1]):
+            self.assertEqual(loop.train(config)["best"]["validation_map"], 12)  # mean of 8, 12 and 16
+        self.assertEqual(model_dir.load_hashing(config.model_dir)[1]["model"]["prefix_sizes"], (8, 12))
+
     def test_batches_of_more_classes_than_there_are_are_refused_at_once(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/classes", batch_size=200,
                                      images_per_class=2)

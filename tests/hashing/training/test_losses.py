@@ -97,6 +97,22 @@ class CentersTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "outnumber codes. Received: 5 classes, code_size=2"):
             centers.class_centers(5, 2)
 
+    def test_the_first_bits_are_centers_too(self):
+        for num_classes, lengths, least in ((13, (16, 32, 48, 64), 1 / 2), (17, (12, 16, 24, 48), 1 / 6),
+                                            (200, (16, 32, 64), 1 / 8)):
+            found = centers.nested_centers(num_classes, lengths)
+            self.assertEqual(found.shape, (num_classes, lengths[-1]))
+            self.assertTrue(np.all(np.abs(found) == 1))
+            for length in lengths:
+                part = found[:, :length]
+                self.assertGreaterEqual(
+                    (1 - (part @ part.T / length - 2 * np.eye(num_classes)).max()) / 2, least)
+        pieces = found[:13].reshape(13, 4, 16)  # none repeats another
+        self.assertTrue(all(np.any(pieces[:, 0] != pieces[:, other]) for other in (1, 2, 3)))
+
+    def test_one_length_has_the_centers_of_all_codes(self):
+        np.testing.assert_array_equal(centers.nested_centers(9, (24,), 5), centers.class_centers(9, 24, 5))
+
 
 if __name__ == "__main__":
     unittest.main()

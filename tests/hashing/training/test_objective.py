@@ -7,7 +7,7 @@ import tensorflow as tf
 from data_prep.images.addons import tensorflow_addons
 from hashing.networks.model import build_hashing
 from hashing.training import losses, objective
-from hashing.training.centers import class_centers
+from hashing.training.centers import class_centers, nested_centers
 from hashing.training.config import MININGS, TrainConfig
 
 
@@ -32,6 +32,18 @@ class CodeLossTest(unittest.TestCase):
         expected = losses.batch_all_triplet_loss(self.labels, self.codes, 16.0, False, False)
         self.assertAlmostEqual(self.loss(margin_per_bit=1.0), float(expected), places=5)
         self.assertAlmostEqual(self.loss(margin_per_bit=1.0, margin=4.0), self.loss(), places=5)
+
+    def test_nested_codes_are_trained_at_each_length(self):
+        changes = {"center_weight": 0.5, "margin_per_bit": 1.0, "balance_weight": 2.0}
+        centers = nested_centers(3, (8, 12, 16))
+        expected = np.mean([
+            float(losses.batch_all_triplet_loss(self.labels, part, float(size), False, False)
+                  + 0.5 * losses.center_loss(self.labels, part, centers[:, :size], 0.2, 8.0)
+                  + 2 * losses.balance_loss(part))
+            for size in (8, 12, 16) for part in [self.codes[:, :size]]])
+        self.assertAlmostEqual(self.loss(prefix_sizes=(12, 8), **changes), expected, places=4)
+        self.assertAlmostEqual(self.loss(prefix_sizes=(12, 8), **{**changes, "margin": 16.0}), expected,
+                               places=4)
 
     def test_mined_triplets_are_those_of_tensorflow_addons(self):
         addons = tensorflow_addons().losses
