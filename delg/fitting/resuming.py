@@ -84,15 +84,15 @@ def start_config(config: Any, model_config: Any, may_change: Collection[str] = (
         ValueError: the run had other settings, or other classes.
     """
     found["best"] = None
-    stored = {"model": dataclasses.asdict(model_config), "train": dataclasses.asdict(config), **found}
+    settings = {"model": dataclasses.asdict(model_config), "train": dataclasses.asdict(config)}
+    stored = {**json.loads(json.dumps(settings)), **found}  # as the file gives them back: tuples are lists
     earlier = earlier_contents(config)
     if earlier is None:
         return stored
 
     def compared(contents: dict[str, Any]) -> dict[str, Any]:
         num_classes = contents.get("num_classes", contents["model"].get("num_classes"))
-        settings = json.loads(json.dumps(contents["train"]))  # tuples are lists, as in the file
-        return {**settings, "num_classes": num_classes}
+        return {**contents["train"], "num_classes": num_classes}
 
     refuse_other_settings(config.model_dir, compared(earlier), compared(stored), (*_MAY_CHANGE, *may_change))
     return {**stored, **{name: earlier.get(name) for name in found}}

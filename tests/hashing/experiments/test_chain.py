@@ -71,7 +71,7 @@ class RunTest(_ChainTest):
                 for scores in part[method].values():
                     self.assertTrue(0 < scores["mAP"] <= 100)
                     self.assertGreater(scores["seconds"], 0)
-        self.assertEqual(sorted(os.listdir(self.settings.path("models"))), ["best", "paper2019", "untrained"])
+        self.assertLessEqual({"best", "paper2019"}, set(os.listdir(self.settings.path("models"))))
         self.assertEqual(stored["best"]["8"]["seconds"], stored["best"]["12"]["seconds"])
         self.assertEqual(stored["best"]["8"]["num_queries"], 9)  # 3 of 12 images of each of 3 classes
         self.assertEqual(stored["best"]["8"]["num_index"], 27)

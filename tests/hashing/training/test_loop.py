@@ -8,6 +8,7 @@ from unittest import mock
 import keras
 import numpy as np
 
+from data_prep.stage.stored_settings import from_stored
 from delg.fitting import strategies
 from delg.networks import model_files
 from hashing.networks import model_dir
@@ -46,7 +47,7 @@ class TrainTest(unittest.TestCase):
         scores = [float(row["validation_map"]) for row in history]
         self.assertAlmostEqual(self.result["best"]["validation_map"], max(scores), places=6)
         self.assertEqual(model_files.read_config(_base.model_dir), self.result)
-        self.assertEqual(TrainConfig(**self.result["train"]), _base)
+        self.assertEqual(from_stored(TrainConfig, self.result["train"], "config.json"), _base)
 
     def test_killed_and_resumed_run_ends_like_the_uninterrupted_one(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/killed", backup_steps=2)
