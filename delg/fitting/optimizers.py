@@ -1,4 +1,5 @@
-"""SGD and Adam with decoupled weight decay and a learning rate factor for some of the variables."""
+"""SGD and Adam with decoupled weight decay, a learning rate factor for some of the variables, and steps of
+some rows alone."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ import keras
 import tensorflow as tf
 
 from data_prep.stage.settings import require_member
+from delg.networks.replicas import parted_variables
+from delg.networks.replicas.sums import sum_over_replicas
 from delg.settings.kinds import OPTIMIZERS
 
 _NOT_DECAYED = re.compile(r"/(bias|gamma|beta|power)(:\d+)?$")
@@ -22,6 +25,10 @@ class DecoupledDecay:
     Slow variables take `slow_factor` of the optimizer's step and of the decay. It is the step that is scaled,
     not the gradient, which Adam would scale back. Source of the decay: https://arxiv.org/abs/1711.05101.
     Keras' averages of variables, where they are kept, are read by `average_of`.
+
+    A gradient of some rows (`tf.IndexedSlices`, each row once) moves these rows alone, with their moments and
+    their decay; Keras would move all rows by their momentum. Of a parted variable, see
+    `networks.replicas.parted_variables`, each replica moves its own part by its own gradient.
     """
 
     def __init__(self, *args, decoupled_decay=0.0, slow_names=(), slow_factor=1.0, **kwargs):
@@ -30,10 +37,66 @@ class DecoupledDecay:
         self.slow_names = sorted(slow_names)
         self.slow_factor = slow_factor
 
+    def build(self, var_list):
+        super().build(var_list)
+        self._has_parted = any(parted_variables.is_parted(variable) for variable in var_list)
+
+    def add_variable_from_reference(self, model_variable, variable_name, shape=None, initial_value=None):
+        moment = super().add_variable_from_reference(model_variable, variable_name, shape, initial_value)
+        if parted_variables.is_parted(model_variable):
+            parted_variables.part_rows(moment, model_variable.num_rows)
+        return moment
+
+    def aggregate_gradients(self, grads_and_vars):
+        grads_and_vars = list(grads_and_vars)
+        shared = [pair for pair in grads_and_vars if not parted_variables.is_parted(pair[1])]
+        summed = iter(super().aggregate_gradients(shared))
+        return [pair if parted_variables.is_parted(pair[1]) else next(summed) for pair in grads_and_vars]
+
+    def apply_gradients(self, grads_and_vars, name=None, skip_gradients_aggregation=False, **kwargs):
+        grads_and_vars = list(grads_and_vars)
+        if self.global_clipnorm and any(parted_variables.is_parted(each) for _, each in grads_and_vars):
+            if not skip_gradients_aggregation:
+                grads_and_vars = self.aggregate_gradients(grads_and_vars)
+            grads_and_vars, skip_gradients_aggregation = self._clipped(grads_and_vars), True
+        return super().apply_gradients(grads_and_vars, name, skip_gradients_aggregation, **kwargs)
+
+    def _clipped(self, grads_and_vars):
+        """Clipped by the norm of all gradients; of parted variables each replica has only its own."""
+        gradients, variables = zip(*grads_and_vars)
+        squares = [tf.constant(0.0), tf.constant(0.0)]
+        for gradient, variable in grads_and_vars:
+            if gradient is not None:
+                values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
+                squares[parted_variables.is_parted(variable)] += 2.0 * tf.nn.l2_loss(values)
+        norm = tf.sqrt(squares[False] + sum_over_replicas(squares[True]))
+        return list(zip(tf.clip_by_global_norm(gradients, self.global_clipnorm, norm)[0], variables))
+
+    def _clip_gradients(self, grads):
+        return grads if self._has_parted else super()._clip_gradients(grads)
+
+    def _deduplicate_sparse_grad(self, grads):
+        return grads
+
+    def _update_rows(self, gradient, variable, factor, decay):
+        """Moves the rows of `gradient`, an IndexedSlices, and their moments."""
+        key = self._index_dict[self._var_key(variable)]
+        moments = [_beside(each[key], variable) for each in self._moments()]
+        rows = gradient.indices
+        step, *changed = self._row_step(gradient.values, *(tf.gather(each, rows) for each in moments))
+        for moment, values in zip(moments, changed):
+            moment.scatter_update(tf.IndexedSlices(values, rows))
+        if decay:
+            step -= tf.cast(self.learning_rate * decay, variable.dtype) * tf.gather(variable, rows)
+        variable.scatter_add(tf.IndexedSlices(step if factor == 1.0 else factor * step, rows))
+
     def update_step(self, gradient, variable):
         name = _REPLICA.sub("", variable.name)
         factor = self.slow_factor if name in self.slow_names else 1.0
         decay = 0.0 if _NOT_DECAYED.search(name) else self.decoupled_decay
+        if isinstance(gradient, tf.IndexedSlices):
+            self._update_rows(gradient, variable, factor, decay)
+            return
         if factor == 1.0 and decay == 0.0:
             super().update_step(gradient, variable)
             return
@@ -59,10 +122,34 @@ class DecoupledDecay:
 class DecoupledSGD(DecoupledDecay, keras.optimizers.SGD):
     """SGD with momentum, and the above. Source: https://proceedings.mlr.press/v28/sutskever13.html."""
 
+    def _moments(self):
+        return [self.momentums]
+
+    def _row_step(self, gradient, momentum):
+        step = self.momentum * momentum - tf.cast(self.learning_rate, gradient.dtype) * gradient
+        return step, step
+
 
 @keras.saving.register_keras_serializable(package="delg")
 class DecoupledAdam(DecoupledDecay, keras.optimizers.Adam):
     """Adam, and the above. Source: https://arxiv.org/abs/1412.6980, algorithm 1."""
+
+    def _moments(self):
+        return [self._momentums, self._velocities]
+
+    def _row_step(self, gradient, momentum, velocity):
+        count = tf.cast(self.iterations + 1, gradient.dtype)
+        momentum = self.beta_1 * momentum + (1.0 - self.beta_1) * gradient
+        velocity = self.beta_2 * velocity + (1.0 - self.beta_2) * tf.square(gradient)
+        rate = tf.cast(self.learning_rate, gradient.dtype) * tf.sqrt(1.0 - self.beta_2 ** count) / (
+            1.0 - self.beta_1 ** count)
+        return -rate * momentum / (tf.sqrt(velocity) + self.epsilon), momentum, velocity
+
+
+def _beside(moment: tf.Variable, variable: tf.Variable) -> tf.Variable:
+    """Of a moment the copy on the device of `variable`, which is a copy itself, if there are several."""
+    copies = tf.distribute.get_strategy().experimental_local_results(moment)
+    return next((each for each in copies if each.device == variable.device), moment)
 
 
 @dataclasses.dataclass(frozen=True)

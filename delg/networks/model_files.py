@@ -104,7 +104,9 @@ def load_weights(model: keras.Model, path: str) -> None:
         raise FileNotFoundError(f"No weight file {path}.")
     what = f"a file with the weights of the model in {CONFIG_FILE}"
     with hdf5_files.reading(path, what) as file:
-        _check_shapes(file, {(), *(tuple(weight.shape) for weight in model.variables)})
+        # Some layers keep their weights otherwise than they compute with them, and say how.
+        stored = {tuple(shape) for layer in model.layers for shape in getattr(layer, "stored_shapes", ())}
+        _check_shapes(file, {(), *(tuple(weight.shape) for weight in model.variables), *stored})
     try:
         model.load_weights(path)
     except hdf5_files.FAULTS as error:

@@ -5,19 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-
-@tf.custom_gradient
-def _sum_over_replicas(values):
-    """Sum of `values` over the replicas of the strategy in scope; its gradient is the sum of theirs."""
-    def total(each):
-        replica = tf.distribute.get_replica_context()
-        # TensorFlow's own gradient of all_reduce walks the graphs of all replicas back to their start for
-        # each call; a stopped gradient ends the walk at once: ResNet-18 on two replicas is traced in a third.
-        if replica is None:
-            return each
-        return replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(each))
-
-    return total(values), total
+from delg.networks.replicas.sums import sum_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="delg")
@@ -42,7 +30,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         cells = tf.cast(tf.reduce_prod(tf.shape(maps)[:3]), tf.float32)
         sums = tf.concat([tf.reduce_sum(maps, axis=[0, 1, 2]), tf.reduce_sum(tf.square(maps), axis=[0, 1, 2]),
                           cells[None]], axis=0)
-        sums = _sum_over_replicas(sums)
+        sums = sum_over_replicas(sums)
         cells = sums[-1]
         mean, mean_square = tf.split(sums[:-1] / cells, 2)
         variance = tf.maximum(mean_square - tf.square(mean), 0.0)

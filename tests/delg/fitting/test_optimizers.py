@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from delg.fitting.optimizers import build_optimizer
+from delg.networks.replicas import parted_variables
 from tests.fixtures.replicas import two_replicas
 
 
@@ -58,6 +59,44 @@ class BuildOptimizerTest(unittest.TestCase):
 
         step()
         self.assertAlmostEqual(float(variable.numpy()), -0.5, places=5)
+
+    def test_rows_of_a_gradient_move_alone(self):
+        # As a variable of these rows alone would; the other rows, their moments and decay stay.
+        for name in ("sgd", "adam"):
+            gradients = [np.float32([[1, 2], [3, 4]]), np.float32([[-1, 1], [0, 2]])]
+            optimizer, expected = (build_optimizer(name, 0.1, weight_decay=0.5, clip_norm=2.0)
+                                   for _ in range(2))
+            variable = tf.Variable(tf.ones((4, 2)), name="w")
+            alone = tf.Variable(tf.ones((2, 2)), name="alone")
+            for gradient in gradients:
+                rows = tf.IndexedSlices(tf.constant(gradient), [3, 1], [4, 2])
+                optimizer.apply_gradients([(rows, variable)])
+                expected.apply_gradients([(tf.constant(gradient), alone)])
+            np.testing.assert_allclose(tf.gather(variable, [3, 1]), alone, rtol=1e-5)
+            np.testing.assert_array_equal(tf.gather(variable, [0, 2]), tf.ones((2, 2)))
+
+    def test_replicas_move_their_own_parts_clipped_together(self):
+        # Gradients 3 and 4 of two parts, norm 5, become 0.6 and 0.8; a shared one of -3 + 3 is 0.
+        strategy = two_replicas()
+        with strategy.scope():
+            optimizer = build_optimizer("sgd", 1.0, momentum=0.0, clip_norm=1.0)
+            parted, shared = tf.Variable(tf.zeros((1,)), name="parted"), tf.Variable(0.0, name="shared")
+            parted_variables.part_rows(parted, 2)
+            optimizer.build([parted, shared])
+
+        @tf.function
+        def step():
+            def replica_step():
+                number = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+                optimizer.apply_gradients([(tf.reshape(3.0 + number, [1]), parted),
+                                           (6.0 * number - 3.0, shared)])
+            strategy.run(replica_step)
+
+        with strategy.scope():
+            step()
+            found = np.concatenate([rows for _, rows in parted_variables.parts(parted)])
+        np.testing.assert_allclose(found, [-0.6, -0.8], rtol=1e-6)
+        self.assertEqual(float(shared.numpy()), 0.0)
 
     def test_config_round_trip(self):
         config = build_optimizer("adam", 0.1, weight_decay=0.5, slow_names=["b", "a"]).get_config()
