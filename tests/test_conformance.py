@@ -105,9 +105,9 @@ _VAE_LAYERS = ("shared_1_conv1", "shared_1_relu", "shared_1_conv2", "shared_1_ou
 _LATENT, _PICTURE = (_BATCH, 4, 4, 8), (_BATCH, 16, 16, 3)
 
 
-def _delg(config: ModelConfig = _DELG) -> keras.Model:
+def _delg(config: ModelConfig = _DELG, by_rows: bool = False) -> keras.Model:
     with in_place_of_resnet18(), in_place_of_dinov2():
-        return build_delg(config)
+        return build_delg(config, by_rows=by_rows)
 
 
 def _hashing(config: HashingConfig = _HASHING) -> keras.Model:
@@ -158,6 +158,8 @@ MODELS = {
     "delg": Model(_delg, _images(), _DELG_SHAPES),
     "delg of regional pooling": Model(lambda: _delg(_REGIONAL), _images(), _DELG_SHAPES),
     "delg of a class token": Model(lambda: _delg(_CLASS_TOKEN), _images(), _DELG_SHAPES),
+    "delg of many classes": Model(lambda: _delg(dataclasses.replace(_DELG, num_subcenters=2), by_rows=True),
+                                  _images(), _DELG_SHAPES),
     "hashing": Model(_hashing, _images(), {"codes": (_BATCH, 16), "features": (_BATCH, 16)}),
     "hashing on a transformer": Model(lambda: _hashing(_ON_TRANSFORMER), _images(),
                                       {"codes": (_BATCH, 16), "features": (_BATCH, 8)}),
@@ -227,6 +229,16 @@ def _held_delg_training() -> tuple[keras.Model, keras.Model]:
     return model, compile_delg(model, _DELG_HELD, start)
 
 
+_DELG_SAMPLED = dataclasses.replace(_DELG_TRAIN, classifier="sampled")
+
+
+def _sampled_delg_training() -> tuple[keras.Model, keras.Model]:
+    with in_place_of_resnet18():
+        model = build_delg(_DELG, synchronized=True, by_rows=True)
+    freeze(model, _DELG_SAMPLED)
+    return model, compile_delg(model, _DELG_SAMPLED)
+
+
 def _hashing_training() -> tuple[keras.Model, keras.Model]:
     settings = HashingTrainConfig("shards", "model_dir", backbone="resnet18", image_size=32, code_size=16,
                                   center_weight=1.0, mining="none", learning_rate=0.1, schedule="linear",
@@ -280,6 +292,8 @@ TRAININGS = {
                                _stays_in_delg),
     "delg, held to its start": Training(
         _held_delg_training, lambda: _delg_dataset(_DELG_HELD), _stays_in_delg),
+    "delg, classes sampled": Training(
+        _sampled_delg_training, lambda: _delg_dataset(_DELG_SAMPLED), _stays_in_delg),
     "hashing, backbone frozen": Training(
         _hashing_training, _hashing_dataset, lambda name: not name.startswith("code_")),
     **{f"re-ranker, {tokens}": Training(lambda config=config: _reranker_training(config), _reranker_dataset,

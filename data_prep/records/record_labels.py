@@ -5,9 +5,12 @@ from __future__ import annotations
 from concurrent import futures
 from typing import Any
 
+import numpy as np
+
 from data_prep.records import example, record_file, shards
 from data_prep.records.fields_without_image import read_light_features
 from data_prep.records.manifest import manifest_beside
+from data_prep.records.record_reading import read_details
 
 _THREADS = 8  # the wait is for the file system
 
@@ -34,6 +37,20 @@ def read_landmarks(pattern: str) -> tuple[list[str], list[Any]]:
         raise ValueError(f"Labels in {pattern} must be below {len(names)}, as dataset.json names so many. "
                          f"Received: another for image {odd}.")
     return [image for image, _ in found], [names[label] for _, label in found]
+
+
+def count_labels(pattern: str) -> np.ndarray:
+    """Number of images of each class to train on, int [num_classes], in shards that match a pattern.
+
+    Raises:
+        FileNotFoundError: if no shard matches, or there is no dataset.json.
+        ValueError: if a shard is damaged.
+    """
+    paths = shards.find_shards(pattern)
+    manifest = manifest_beside(paths[0])
+    labels = read_details(paths, manifest.select(paths).shards).labels
+    return np.bincount(labels[(labels >= 0) & (labels < manifest.num_classes)],
+                       minlength=manifest.num_classes)
 
 
 def _read_shard(path: str) -> list[tuple[str, int]]:

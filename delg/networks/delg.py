@@ -10,12 +10,13 @@ from delg.networks import layers, model_files
 from delg.networks.backbone import build_backbone
 from delg.networks.pooling import global_vector
 from delg.networks.replica_batch_norm import BatchNormalization
+from delg.networks.replicas import row_classifiers
 from delg.settings.kinds import BACKBONES
 from delg.settings.model import ModelConfig
 
 
 def build_delg(config: ModelConfig, backbone_weights: str = "none",
-               synchronized: bool = False) -> keras.Model:
+               synchronized: bool = False, by_rows: bool = False) -> keras.Model:
     """DELG as a functional model.
 
     The local branches see the local map through a stopped gradient, so that only the global loss moves the
@@ -27,6 +28,8 @@ def build_delg(config: ModelConfig, backbone_weights: str = "none",
         backbone_weights: "imagenet", "none" or a weight file of the backbone.
         synchronized: BatchNorm shares its batch statistics between the replicas of a tf.distribute strategy;
             for training on several replicas. The weights are the same either way.
+        by_rows: the classifiers are those of `row_classifiers`, for training with very many classes. The
+            weight files are the same either way.
 
     Returns:
         Model from `images`, RGB [B, H, W, 3], 0..255, uint8 or float, to a dict, where [h, w] are the
@@ -44,7 +47,10 @@ def build_delg(config: ModelConfig, backbone_weights: str = "none",
                           synchronized)(images)
     local_map = layers.StopGradient(name="local_map")(maps["local"])
     signed = BACKBONES[config.backbone].maps.signed
-    outputs = _global_head(maps, config)
+    cosine_classifier, classifier = (
+        (row_classifiers.CosineClassifier, row_classifiers.Dense) if by_rows
+        else (layers.CosineClassifier, keras.layers.Dense))
+    outputs = _global_head(maps, config, cosine_classifier)
     encoded = decoded = local_map
     if config.use_autoencoder:
         encoded = keras.layers.Conv2D(config.autoencoder_dim, 1, name="encoder")(local_map)
@@ -53,7 +59,7 @@ def build_delg(config: ModelConfig, backbone_weights: str = "none",
         outputs["reconstruction_error"] = layers.ReconstructionError(name="reconstruction_error")(
             [local_map, decoded])
     outputs["local_descriptors"] = _as_float32(encoded, "local_descriptors")
-    outputs.update(_attention_head(local_map, decoded, config, synchronized))
+    outputs.update(_attention_head(local_map, decoded, config, synchronized, classifier))
     return keras.Model(images, outputs, name="delg")
 
 
@@ -61,16 +67,15 @@ def _as_float32(tensor, name):
     return keras.layers.Activation("linear", dtype="float32", name=name)(tensor)
 
 
-def _global_head(maps, config):
+def _global_head(maps, config, cosine_classifier):
     pooled = global_vector(maps, config, config.learn_gem_power)
     whitened = keras.layers.Dense(config.embedding_dim, dtype="float32", name="whitening")(pooled)
     descriptor = layers.L2Normalization(name="global_descriptor")(whitened)
-    cosines = layers.CosineClassifier(config.num_classes, config.num_subcenters, name="global_cosines")(
-        descriptor)
+    cosines = cosine_classifier(config.num_classes, config.num_subcenters, name="global_cosines")(descriptor)
     return {"global_descriptor": descriptor, "global_cosines": cosines}
 
 
-def _attention_head(local_map, decoded, config, synchronized):
+def _attention_head(local_map, decoded, config, synchronized, classifier):
     """Scores from the local map; the decoded map, weighted by them, must tell the class."""
     hidden = keras.layers.Conv2D(config.attention_dim, 1, name="attention_hidden")(local_map)
     batch_norm = BatchNormalization if synchronized else keras.layers.BatchNormalization
@@ -83,7 +88,7 @@ def _attention_head(local_map, decoded, config, synchronized):
     pooled = keras.layers.GlobalAveragePooling2D(dtype="float32", name="attention_pooling")(weighted)
     pooled = keras.layers.Rescaling(config.attention_pool_scale, dtype="float32",
                                     name="attention_scale")(pooled)
-    logits = keras.layers.Dense(config.num_classes, dtype="float32", name="attention_logits")(pooled)
+    logits = classifier(config.num_classes, dtype="float32", name="attention_logits")(pooled)
     return {"attention_scores": scores, "attention_logits": logits}
 
 

@@ -65,6 +65,20 @@ class TrainConfig(BackboneFitConfig):
     scale: float = setting(
         45.25, help="scale of the cosines in the global loss, sqrt(2048); DELG paper, section 3.1",
         range="(0, inf)")
+    rare_margin: float = setting(
+        0.0, help="what the margin of a class with one image has more than that of one with very many; "
+        "0: all have the same; https://arxiv.org/abs/2010.05350 takes 0.5, and a margin of 0.05",
+        range="[0, inf)")
+    margin_exponent: float = setting(
+        0.25, help="exponent of the number of images of a class by which rare_margin falls; "
+        "https://arxiv.org/abs/2010.05350", range="(0, inf)")
+    classifier: str = setting(
+        "full", help="how the weights of the classes are kept; full: on every replica; sharded: each replica "
+        "has a part of the classes; sampled: so too, and a step looks at a random share of them, for which "
+        "memory and time are spent", choices=("full", "sharded", "sampled"))
+    negative_sample_rate: float = setting(
+        0.1, help="share of the classes that a step of sampled classifiers looks at, those of its images "
+        "always among them; PartialFC, https://arxiv.org/abs/2203.15565, takes 0.1", range="(0, 1]")
     attention_loss_weight: float = setting(
         1.0, help="weight of the classification loss of the attention head", range="[0, inf)")
     reconstruction_loss_weight: float = setting(
@@ -107,6 +121,14 @@ class TrainConfig(BackboneFitConfig):
     def __post_init__(self):
         check_fields(self)
         require(0 <= self.margin <= math.pi / 2, "`margin` must be in [0, pi/2].", margin=self.margin)
+        require(self.margin + self.rare_margin <= math.pi / 2,
+                "`margin` and `rare_margin` must be at most pi/2 together.", margin=self.margin,
+                rare_margin=self.rare_margin)
+        if self.classifier != "full":
+            require(not self.ema_momentum, "`ema_momentum` must be 0 unless `classifier=full`.",
+                    ema_momentum=self.ema_momentum, classifier=self.classifier)
+            require(self.strategy != "tpu", "`strategy=tpu` needs `classifier=full`.",
+                    classifier=self.classifier)
         check_warmup(self.schedule, self.warmup_steps, self.num_steps)
 
     @property

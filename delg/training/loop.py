@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from data_prep.records import pipeline
 from data_prep.records.manifest import manifest_beside
+from data_prep.records.record_labels import count_labels
 from delg.fitting import heldout, resuming, summaries
 from delg.fitting.averaging import WeightAverages
 from delg.fitting.run import BestWeights, Run, training
@@ -21,6 +22,7 @@ from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.kinds import AUTOENCODER_INITS, WHITENING_INITS
 from delg.settings.training import TrainConfig
+from delg.training.losses import margins_by_frequency
 from delg.training.objective import compile_delg, freeze, pretrained_layers, with_targets
 
 _THRESHOLD_IMAGES = 512  # training images whose attention scores give the threshold; chosen
@@ -108,17 +110,27 @@ def _begin(run: Run) -> WeightAverages | None:
     """Makes the model and restores the training, and returns the averages that count, if any are kept."""
     config = run.config
     model_config = config.model_config(run.stored["model"]["num_classes"])
-    model = build_delg(model_config, "none" if run.is_begun else config.backbone_weights, run.synchronized)
+    by_rows = config.classifier != "full"
+    model = build_delg(model_config, "none" if run.is_begun else config.backbone_weights, run.synchronized,
+                       by_rows)
     if not run.is_begun:
         _initialise_heads(model, config)
     start = None
     if config.looks_back:
         _keep_start(run, model)
-        start = build_delg(model_config)
+        start = build_delg(model_config, by_rows=by_rows)
         start.set_weights(model.get_weights())
     freeze(model, config)
-    run.restore(model, compile_delg(model, config, start), kept=model)
+    run.restore(model, compile_delg(model, config, start, _class_margins(config)), kept=model)
     return _averages(run, start)
+
+
+def _class_margins(config: TrainConfig) -> np.ndarray | None:
+    """Margin of each class by its number of training images; None: all have the same."""
+    if not config.rare_margin:
+        return None
+    return margins_by_frequency(count_labels(config.train_pattern), config.margin, config.rare_margin,
+                                config.margin_exponent)
 
 
 def _keep_start(run: Run, model: keras.Model) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from data_prep.stage.settings import require_member
@@ -21,20 +22,21 @@ def arcface_logits(cosines, labels, margin, scale):
 
     Args:
         cosines: float, [B, C], in [-1, 1] up to rounding.
-        labels: int, [B], in [0, C).
-        margin: radians, in [0, pi/2].
+        labels: int, [B], in [0, C); -1: the true class is not among these.
+        margin: radians, in [0, pi/2]; one, or one for each row, [B].
         scale: factor of all logits.
 
     Returns:
         float32, [B, C].
     """
     cosines = tf.clip_by_value(tf.cast(cosines, tf.float32), -1.0, 1.0)
+    margin = tf.convert_to_tensor(margin, tf.float32)
     true = _true_class(cosines, labels)
     squared_sine = 1.0 - tf.square(true)
     tiny = squared_sine < 1e-7
     sine = tf.where(tiny, 0.0, tf.sqrt(tf.where(tiny, 1.0, squared_sine)))
-    shifted = true * math.cos(margin) - sine * math.sin(margin)
-    moved = tf.where(true > -math.cos(margin), shifted, true - margin * math.sin(margin))
+    shifted = true * tf.cos(margin) - sine * tf.sin(margin)
+    moved = tf.where(true > -tf.cos(margin), shifted, true - margin * tf.sin(margin))
     return scale * _with_true_class(cosines, labels, moved - true)
 
 
@@ -43,15 +45,15 @@ def cosface_logits(cosines, labels, margin, scale):
 
     Args:
         cosines: float, [B, C].
-        labels: int, [B], in [0, C).
-        margin: difference of cosines.
+        labels: int, [B], in [0, C); -1: the true class is not among these.
+        margin: difference of cosines; one, or one for each row, [B].
         scale: factor of all logits.
 
     Returns:
         float32, [B, C].
     """
     cosines = tf.cast(cosines, tf.float32)
-    return scale * _with_true_class(cosines, labels, tf.fill([tf.shape(cosines)[0]], -float(margin)))
+    return scale * _with_true_class(cosines, labels, -margin * tf.ones([tf.shape(cosines)[0]]))
 
 
 def softmax_logits(cosines, labels, margin, scale):
@@ -68,8 +70,25 @@ def softmax_logits(cosines, labels, margin, scale):
     return scale * tf.cast(cosines, tf.float32)
 
 
+def margins_by_frequency(num_images, margin, rare_margin, exponent):
+    """Margin of each class, greater the fewer images it has: margin + rare_margin / num_images ** exponent.
+
+    Source: dynamic margins, https://arxiv.org/abs/2010.05350.
+
+    Args:
+        num_images: int, [C], of each class; 0 counts as 1.
+        margin: of a class with very many images.
+        rare_margin: what a class with one image has more.
+        exponent: how fast that falls, above 0.
+
+    Returns:
+        float32, [C].
+    """
+    return (margin + rare_margin * np.maximum(num_images, 1.0) ** -exponent).astype(np.float32)
+
+
 def _true_class(cosines, labels):
-    return tf.gather(cosines, labels, axis=1, batch_dims=1)
+    return tf.gather(cosines, tf.maximum(labels, 0), axis=1, batch_dims=1)
 
 
 def _with_true_class(cosines, labels, change):
@@ -88,13 +107,15 @@ class CosineSoftmaxLoss(keras.losses.Loss):
             "softmax" (no margin).
         margin: see kind.
         scale: factor of the cosines before the softmax.
+        class_margins: float, [C], margin of each class, in the place of `margin`; None: it is that of all.
 
     Call arguments:
         y_true: int, [B] or [B, 1], class labels in [0, C).
         y_pred: float, [B, C], cosines.
     """
 
-    def __init__(self, kind="arcface", margin=0.1, scale=45.25, name="cosine_softmax_loss", **kwargs):
+    def __init__(self, kind="arcface", margin=0.1, scale=45.25, class_margins=None,
+                 name="cosine_softmax_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         require_member("kind", kind, GLOBAL_LOSSES)
         if not 0 <= margin <= math.pi / 2:
@@ -102,14 +123,29 @@ class CosineSoftmaxLoss(keras.losses.Loss):
         self.kind = kind
         self.margin = margin
         self.scale = scale
+        self.class_margins = class_margins
+
+    def logits(self, cosines, places, labels):
+        """Logits of cosines [B, S] of some classes.
+
+        Args:
+            cosines: float, [B, S].
+            places: int, [B], where the true class is among them, in [0, S); -1: it is not.
+            labels: int, [B], the true class, in [0, C).
+        """
+        margin = self.margin
+        if self.class_margins is not None:
+            margin = tf.gather(tf.constant(self.class_margins, tf.float32), labels)
+        return GLOBAL_LOSSES[self.kind](cosines, places, margin, self.scale)
 
     def call(self, y_true, y_pred):
         labels = tf.cast(tf.reshape(y_true, [-1]), tf.int32)
-        logits = GLOBAL_LOSSES[self.kind](y_pred, labels, self.margin, self.scale)
+        logits = self.logits(y_pred, labels, labels)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
     def get_config(self):
-        return {**super().get_config(), "kind": self.kind, "margin": self.margin, "scale": self.scale}
+        return {**super().get_config(), "kind": self.kind, "margin": self.margin, "scale": self.scale,
+                "class_margins": self.class_margins}
 
 
 @keras.saving.register_keras_serializable(package="delg")
@@ -125,6 +161,10 @@ class AttentionLoss(keras.losses.Loss):
 
     def __init__(self, name="attention_loss", **kwargs):
         super().__init__(name=name, **kwargs)
+
+    def logits(self, logits, places, labels):
+        """As `CosineSoftmaxLoss.logits`: the logits as they are."""
+        return logits
 
     def call(self, y_true, y_pred):
         labels = tf.cast(tf.reshape(y_true, [-1]), tf.int32)

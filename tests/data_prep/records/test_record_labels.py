@@ -2,6 +2,8 @@
 
 import unittest
 
+import numpy as np
+
 from data_prep.records import record_labels
 from tests.fixtures.datasets import DatasetTest
 
@@ -22,6 +24,12 @@ class ReadLandmarksTest(DatasetTest):
     def test_no_shards(self):
         with self.assertRaisesRegex(FileNotFoundError, "No shard"):
             record_labels.read_landmarks(self.path("train-*"))
+
+
+class CountLabelsTest(DatasetTest):
+    def test_images_of_each_class(self):
+        self.write()
+        np.testing.assert_array_equal(record_labels.count_labels(self.path("train-*")), [2, 2, 2])
 
 
 if __name__ == "__main__":

@@ -45,6 +45,28 @@ class CosfaceLogitsTest(unittest.TestCase):
         np.testing.assert_allclose(logits, [[1.0, -0.2]], rtol=1e-6)
 
 
+class MarginsTest(unittest.TestCase):
+    def test_rows_have_margins_of_their_own_and_need_not_have_their_class(self):
+        cosines = np.float32([[0.5, 0.25], [0.5, 0.25], [0.5, 0.25]])
+        for logits in (losses.arcface_logits, losses.cosface_logits):
+            found = logits(cosines, np.int32([0, 1, -1]), np.float32([0.1, 0.3, 0.2]), 2.0)
+            for row, (place, margin) in enumerate(((0, 0.1), (1, 0.3))):
+                alone = logits(cosines[:1], [place], margin, 2.0)[0]
+                np.testing.assert_allclose(found[row], alone, rtol=1e-6)
+            np.testing.assert_allclose(found[2], [1.0, 0.5], rtol=1e-6)
+
+    def test_margins_fall_with_the_number_of_images(self):  # 16 ** -0.25 is a half
+        np.testing.assert_allclose(losses.margins_by_frequency(np.array([0, 1, 16]), 0.05, 0.5, 0.25),
+                                   [0.55, 0.55, 0.3], rtol=1e-6)
+
+    def test_the_loss_takes_the_margin_of_the_true_class(self):
+        cosines, labels = np.float32([[0.6, 0.1], [0.2, 0.4]]), np.int32([0, 1])
+        found = losses.CosineSoftmaxLoss(class_margins=np.float32([0.1, 0.3])).call(labels, cosines)
+        for row, margin in enumerate((0.1, 0.3)):
+            alone = losses.CosineSoftmaxLoss(margin=margin).call(labels, cosines)[row]
+            self.assertAlmostEqual(float(found[row]), float(alone), places=4)
+
+
 class LossesTest(unittest.TestCase):
     def test_softmax_by_hand(self):  # logits (0, ln 3): -log(3/4) and -log(1/4)
         loss = losses.CosineSoftmaxLoss("softmax", scale=math.log(3))
