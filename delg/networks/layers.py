@@ -63,7 +63,8 @@ class PadToMultiple(keras.layers.Layer):
 
     def call(self, maps):
         missing = -tf.shape(maps)[1:3] % self.multiple
-        return tf.pad(maps, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+        padded = tf.pad(maps, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+        return tf.ensure_shape(padded, self.compute_output_shape(maps.shape))  # known sides stay known
 
     def compute_output_shape(self, input_shape):
         batch, *sides, channels = input_shape

@@ -134,6 +134,9 @@ class SmallLayersTest(unittest.TestCase):
         self.assertEqual(layers.PadToMultiple(2)(tf.ones([1, 3, 4, 1])).shape, (1, 4, 4, 1))
         self.assertEqual(float(tf.reduce_sum(layers.PadToMultiple(2)(tf.ones([1, 3, 3, 1])))), 9.0)
         self.assertEqual(layers.PadToMultiple(16)(tf.ones([1, 17, 16, 1])).shape, (1, 32, 16, 1))
+        for sides, expected in (((17, 16), (18, 16)), ((None, 17), (None, 18))):
+            found = layers.PadToMultiple(2)(keras.Input((*sides, 3)))
+            self.assertEqual(found.shape.as_list(), [None, *expected, 3])
 
     def test_subsampling_keeps_first_cell(self):
         maps = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
