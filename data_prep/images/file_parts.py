@@ -1,6 +1,6 @@
-"""Parts that image files are made of: chunks of PNG and WebP, boxes of AVIF and HEIC.
+"""Parts that image files are made of: segments of JPEG, chunks of PNG and WebP, boxes of AVIF and HEIC.
 
-Each function gives name, start and end of the content of every part, in order.
+Each function gives name, or the code of a marker, start and end of the content of every part, in order.
 """
 
 from __future__ import annotations
@@ -10,6 +10,37 @@ from collections.abc import Callable, Iterator
 
 _HEAD = 8  # bytes of a length and a name
 _MAX_PARTS = 200_000  # of a file, as they are gone through one by one; chosen
+_JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+JPEG_PIXELS, JPEG_END = 0xDA, 0xD9  # markers that end the segments
+
+
+def jpeg_segments(encoded: bytes) -> Iterator[tuple[int, int, int]]:
+    """Those before the pixels; the last is JPEG_PIXELS or JPEG_END, with no content.
+
+    Source: ITU-T T.81 (JPEG), section B.1.1.
+
+    Raises:
+        ValueError: where there is no marker, or a length that cannot be.
+        IndexError, struct.error: where the file ends before.
+    """
+    position = 2
+    while True:
+        if encoded[position] != 0xFF:
+            raise ValueError(f"broken JPEG: no marker at byte {position}")
+        while encoded[position] == 0xFF:  # any number of them may precede the marker's code
+            position += 1
+        marker = encoded[position]
+        position += 1
+        if marker in _JPEG_BARE:
+            continue
+        if marker in (JPEG_PIXELS, JPEG_END):
+            yield marker, position, position
+            return
+        length, = struct.unpack_from(">H", encoded, position)
+        if length < 2:
+            raise ValueError(f"broken JPEG: segment of length {length} at byte {position}")
+        yield marker, position + 2, position + length
+        position += length
 
 
 def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:

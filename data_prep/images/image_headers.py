@@ -15,19 +15,18 @@ from data_prep.images import file_parts, tiff_data
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIC")
 MAX_PIXELS = 64_000_000  # chosen: 192 MB decoded, above all but the largest sensors
 
-_JPEG_START = b"\xff\xd8\xff"
+JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = b"\xff\xda"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables, not frame headers
 _DECODABLE_FRAMES = {0xC0, 0xC1, 0xC2}  # the others, lossless and arithmetic, no common decoder reads
 _PROGRESSIVE = 0xC2
-_JPEG_APP1 = 0xE1
-_EXIF_START = b"Exif\0\0"
-_JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+JPEG_APP1 = 0xE1
+EXIF_START = b"Exif\0\0"
 _MAX_SCANS = 500  # the limit libjpeg-turbo advises against progressive files made to keep a decoder busy
 _MAX_SCANNED_PIXELS = 2_000_000_000  # pixels times scans, seconds; common encoders write 10; chosen
 
-_PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xae\x42\x60\x82"
 _PNG_COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")  # chunks that a decoder inflates beside the pixels
 _MAX_PNG_COMPRESSED = 32  # of them: libpng inflates up to 8 MB of each; chosen
@@ -93,7 +92,7 @@ def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
 
 def _check_png_work(encoded: bytes, header: ImageHeader) -> None:
     """Refuses PNG files whose chunks inflate to far more than the pixels their header speaks of."""
-    bit_depth = encoded[len(_PNG_START) + 16]
+    bit_depth = encoded[len(PNG_START) + 16]
     row_bytes = 1 + -(-header.width * header.channels * bit_depth // 8)
     most = 2 * header.height * row_bytes + 1000  # twice: interlaced rows are more, each with its own filter
     inflater, inflated, num_compressed = zlib.decompressobj(), 0, 0
@@ -117,9 +116,9 @@ def _read(encoded: bytes) -> _Structure:
     if not encoded:
         raise ValueError("zero bytes")
     try:
-        if encoded.startswith(_JPEG_START):
+        if encoded.startswith(JPEG_START):
             return _read_jpeg(encoded)
-        if encoded.startswith(_PNG_START):
+        if encoded.startswith(PNG_START):
             return _read_png(encoded)
         if encoded.startswith(_GIF_STARTS):
             width, height = struct.unpack_from("<HH", encoded, 6)
@@ -149,34 +148,20 @@ def _has_end(encoded: bytes, image_format: str, data_start: int) -> bool:
 
 def _read_jpeg(encoded: bytes) -> _Structure:
     header, is_progressive, orientation = None, False, 1
-    position = 2
-    while True:
-        if encoded[position] != 0xFF:
-            raise ValueError(f"broken JPEG: no marker at byte {position}")
-        while encoded[position] == 0xFF:  # any number of them may precede the marker's code
-            position += 1
-        marker = encoded[position]
-        position += 1
-        if marker in _JPEG_BARE:
-            continue
-        if marker == 0xDA:
+    for marker, start, end in file_parts.jpeg_segments(encoded):
+        if marker == file_parts.JPEG_PIXELS:
             if header is None:
                 raise ValueError("broken JPEG: pixels before the frame header")
-            return _Structure(header._replace(orientation=orientation), position, is_progressive)
-        if marker == 0xD9:
-            raise ValueError("broken JPEG: ends before its pixels")
-        length, = struct.unpack_from(">H", encoded, position)
-        if length < 2:
-            raise ValueError(f"broken JPEG: segment of length {length} at byte {position}")
-        if marker == _JPEG_APP1 and encoded.startswith(_EXIF_START, position + 2):
-            orientation = tiff_data.orientation_of(encoded[position + 2:position + length])
+            return _Structure(header._replace(orientation=orientation), start, is_progressive)
+        if marker == JPEG_APP1 and encoded.startswith(EXIF_START, start):
+            orientation = tiff_data.orientation_of(encoded[start:end])
         if marker in _JPEG_FRAMES:
-            if marker not in _DECODABLE_FRAMES or encoded[position + 2] != 8:
+            if marker not in _DECODABLE_FRAMES or encoded[start] != 8:
                 raise ValueError(f"JPEG of a kind that is not decoded: frame {marker:#x}, "
-                                 f"{encoded[position + 2]} bits")
-            _, height, width, channels = struct.unpack_from(">BHHB", encoded, position + 2)
+                                 f"{encoded[start]} bits")
+            _, height, width, channels = struct.unpack_from(">BHHB", encoded, start)
             header, is_progressive = _checked("JPEG", height, width, channels), marker == _PROGRESSIVE
-        position += length
+    raise ValueError("broken JPEG: ends before its pixels")
 
 
 def _read_webp(encoded: bytes) -> _Structure:
@@ -199,7 +184,7 @@ def _read_webp(encoded: bytes) -> _Structure:
 
 
 def _read_png(encoded: bytes) -> _Structure:
-    start = len(_PNG_START)
+    start = len(PNG_START)
     length, name, width, height, _, kind = struct.unpack_from(">I4sIIBB", encoded, start)
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(kind)
     if name != b"IHDR" or length != 13 or channels is None:

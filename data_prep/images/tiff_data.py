@@ -1,6 +1,6 @@
-"""TIFF data: what the header of a TIFF file says, and the orientation in EXIF data, which is laid out alike.
+"""TIFF data: what the header of a TIFF file says; turn and place in EXIF data, which is laid out alike.
 
-Source: TIFF 6.0, section 2 (directories), part 2 (tags); Exif 2.32, section 4.6.4.
+Source: TIFF 6.0, section 2 (directories), part 2 (tags); Exif 2.32, sections 4.6.4 and 4.6.6.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _ORIENTATION, _CHANNELS = 256, 257, 258, 2
 _ROWS_PER_STRIP, _PLANES, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT = 278, 284, 322, 323, 339
 _STRIPS, _TILES = (273, 279), (324, 325)  # where they start, and how many bytes each takes
 _COMPRESSIONS = {1, 5, 8, 32773, 32946}  # none, LZW, Deflate, PackBits, Deflate of old: not JPEG, not fax
+_GPS, _GPS_STATUS = 34853, 9  # where the directory of the place starts; in it: whether the receiver knew it
+_GPS_AXES = (((1, b"NS"), 2, 90), ((3, b"EW"), 4, 180))  # tag and words of the sign, tag, most degrees
+_RATIONAL = 5  # kind of values: two LONGs
 _SEPARATE = 2  # of _PLANES: each channel has strips or tiles of its own
 
 
@@ -33,13 +36,50 @@ class TiffHeader(NamedTuple):
 
 def orientation_of(exif: bytes) -> int:
     """The orientation that EXIF data speaks of; 1 if it says none, or is damaged."""
-    exif = exif[len(_EXIF_START):] if exif.startswith(_EXIF_START) else exif
+    exif = exif.removeprefix(_EXIF_START)
     try:
         found = [place for tag, kind, _, place in _entries(exif) if tag == _ORIENTATION and kind == 3]
         value, = struct.unpack_from(ORDERS[exif[:4]] + "H", exif, found[0])
         return value if 1 <= value <= 8 else 1
     except (struct.error, KeyError, IndexError):
         return 1  # damaged EXIF data does no harm to the pixels
+
+
+def place_of(exif: bytes) -> tuple[float, float] | None:
+    """Latitude and longitude that EXIF data speaks of, degrees north and east.
+
+    None if it says none, is damaged, or says what a receiver writes that has not found its place: a void
+    fix, or 0, 0.
+    """
+    exif = exif.removeprefix(_EXIF_START)
+    try:
+        order = ORDERS[exif[:4]]
+        start = next(place for tag, _, _, place in _entries(exif) if tag == _GPS)
+        start, = struct.unpack_from(order + "I", exif, start)
+        held = {tag: entry for tag, *entry in _entries(exif, start)}
+        if _GPS_STATUS in held and exif[held[_GPS_STATUS][2]:][:1].upper() == b"V":
+            return None
+        latitude, longitude = (_degrees(exif, order, held, *axis) for axis in _GPS_AXES)
+    except (struct.error, KeyError, StopIteration, ValueError, ZeroDivisionError):
+        return None  # damaged EXIF data does no harm to the pixels
+    return (latitude, longitude) if latitude or longitude else None
+
+
+def _degrees(exif: bytes, order: str, held: dict[int, list[int]], sign: tuple[int, bytes], tag: int,
+             most: int) -> float:
+    """One of the two coordinates; raises an error that `place_of` knows where there is none."""
+    kind, count, place = held[tag]
+    if kind != _RATIONAL or not 1 <= count <= 3:
+        raise ValueError
+    place, = struct.unpack_from(order + "I", exif, place)
+    parts = struct.unpack_from(order + f"{2 * count}I", exif, place)
+    # Degrees, minutes, seconds; seconds that are not known are 0/0 from some cameras.
+    degrees = sum(above / below / 60**power for power, (above, below) in enumerate(
+        zip(parts[::2], parts[1::2])) if above or below)
+    word = exif[held[sign[0]][2]:][:1].upper()
+    if not word or degrees > most:
+        raise ValueError
+    return -degrees if sign[1].index(word) else degrees
 
 
 def as_stored(encoded: bytes) -> bytes:
@@ -101,10 +141,11 @@ def read_tiff(encoded: bytes) -> TiffHeader:
                       num_parts * part_height * part_width if is_tiled else height * width)
 
 
-def _entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Tag, kind and count of values, and place of the value or of its offset, of the first directory."""
+def _entries(data: bytes, start: int | None = None) -> Iterator[tuple[int, int, int, int]]:
+    """Tag, kind and count of values, and place of the value or of its offset, of a directory: the first."""
     order = ORDERS[data[:4]]
-    start, = struct.unpack_from(order + "I", data, 4)
+    if start is None:
+        start, = struct.unpack_from(order + "I", data, 4)
     count, = struct.unpack_from(order + "H", data, start)
     for place in range(start + 2, start + 2 + 12 * count, 12):
         yield (*struct.unpack_from(order + "HHI", data, place), place + 8)
