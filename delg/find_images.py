@@ -17,12 +17,14 @@ from data_prep.stage.settings import require_suffix
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import FOUND_FILES
 from delg.settings.photos import FindConfig, photo_extraction, photo_search
+from delg.settings.places import PlacesConfig
 from delg.settings.search import SearchConfig
 
 _TABLES = 10  # printed at most
 _OUTPUT = define_output("output", f"File to write what was found to: {', '.join(FOUND_FILES)}.",
                         required=False)
 _config = define_flags(FindConfig)
+_places_config = define_flags(PlacesConfig)
 _extract_config = define_flags(ExtractConfig, ("max_image_size", "max_num_features", "score_threshold"),
                                max_image_size=photo_extraction().max_image_size)
 _search_config = define_flags(SearchConfig, ("num_rerank", "min_inliers"),
@@ -30,21 +32,24 @@ _search_config = define_flags(SearchConfig, ("num_rerank", "min_inliers"),
 
 
 def main(_: list[str]) -> None:
-    config, output = _config(), _OUTPUT.value
+    config, places, output = _config(), _places_config(), _OUTPUT.value
     suffix = require_suffix("output", output, FOUND_FILES) if output else ""
     extraction = _extract_config(**vars(photo_extraction()))
     search = _search_config()
     from delg.geometry import verdict
     from delg.photos import collection, finding, found_files  # after the settings: TensorFlow is slow
+    from delg.places import known
 
     if config.verdict:
         verdict.load_verdict(config.verdict)  # before the work
+    if places.places_csv:
+        known.read_places(places.places_csv, places.landmarks_csv)  # so
     finding.check_queries(config.query, config.box)
     # Keras loads both where they are, to train on tables and turned images: half a second of every query.
     with lazy_module.absent("pandas", "scipy"), collection.opened(
             config.images_dir, config.found_dir, config.saved_model, extraction) as photos:
         findings = finding.find_images(photos, config.query, config.box, config.num_hits, search,
-                                       config.verdict)
+                                       config.verdict, places)
         if output:
             FOUND_FILES[suffix](output, findings)
     found_files.print_found(findings.found, config.images_dir, _TABLES)

@@ -15,13 +15,17 @@ from delg.features.query_files import describe_files
 from delg.features.reader import FeatureReader
 from delg.features.shard_merging import merge_shards
 from delg.photos.collection import Collection, opened
+from delg.places.known import KnownPlaces, known_places
+from delg.places.located import located
 from delg.report.found_page import DrawnMatch
 from delg.report.judging import Judge
-from delg.scores.found import ONLY_ALIKE, FoundForQuery
+from delg.scores.found import ONLY_ALIKE, FoundForQuery, Place
 from delg.search import retrieval
 from delg.settings.photos import FindConfig, photo_extraction, photo_search
+from delg.settings.places import PlacesConfig
 from delg.settings.search import SearchConfig
 
+_GPS_ALONE = PlacesConfig()
 Box = Sequence[float]  # x1, y1, x2, y2 in pixels
 
 
@@ -59,7 +63,7 @@ class Findings:
 
 
 def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str = "", saved_model: str = "",
-                   num_hits: int = 20) -> list[FoundForQuery]:
+                   num_hits: int = 20, places_csv: str = "") -> list[FoundForQuery]:
     """What `delg.find_images` prints: hits with their verdicts, for each query in its order.
 
     Args:
@@ -68,18 +72,20 @@ def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str =
         work_dir: kept between calls; empty: `images_dir`.found.
         saved_model: folder of the model; empty: one with nothing trained, made in `work_dir`.
         num_hits: of each query, at most.
+        places_csv: table of the places of images, see `delg.settings.places`; empty: GPS data alone.
 
     Raises:
-        as `check_queries` and `collection.opened`.
+        as `check_queries`, `collection.opened` and `delg.places.known.known_places`.
     """
-    where = FindConfig(images_dir, work_dir, saved_model)
+    where, places = FindConfig(images_dir, work_dir, saved_model), PlacesConfig(places_csv)
     check_queries(queries)
     with opened(images_dir, where.found_dir, saved_model, photo_extraction()) as photos:
-        return find_images(photos, queries, (), num_hits, photo_search()).found
+        return find_images(photos, queries, (), num_hits, photo_search(), places=places).found
 
 
 def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hits: int,
-                config: SearchConfig, verdict: str = "") -> Findings:
+                config: SearchConfig, verdict: str = "",
+                places: PlacesConfig = _GPS_ALONE) -> Findings:
     """The photographs of a collection that are most like each query, the likeliest first.
 
     A query is not its own hit, whether by its path or by what is in it.
@@ -91,7 +97,12 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
         num_hits: of each query, at most.
         config: settings of the search; a `min_inliers` of 0 is found once and kept.
         verdict: path of a model of verdicts; empty: the one of the package.
+        places: where those of images come from.
+
+    Raises:
+        as `delg.places.known.known_places`.
     """
+    known = known_places(places, collection.folder.path_of)
     # Of all against all no more is verified than is shown, beside each photograph itself: hours else.
     num_rerank = config.num_rerank if queries else min(config.num_rerank, num_hits + 1)
     config = dataclasses.replace(config, num_rerank=num_rerank, num_neighbors=max(num_rerank, num_hits) + 1,
@@ -121,9 +132,19 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
                 columns = [column for column, same in enumerate(is_same) if not same]
                 answer = judge.query(row, columns[:num_hits], path, box or None, unverified=ONLY_ALIKE)
                 copies = map(collection.path_of, itertools.compress(found_ids, is_same))
-                found.append(dataclasses.replace(answer, copies=tuple(
-                    copy for copy in copies if os.path.abspath(copy) != os.path.abspath(path))))
+                answer = dataclasses.replace(answer, copies=tuple(
+                    copy for copy in copies if os.path.abspath(copy) != os.path.abspath(path)))
+                found.append(_located(answer, known, collection))
             return Findings(found, judge.matches, len(images), collection.images_dir)
+
+
+def _located(answer: FoundForQuery, known: KnownPlaces, collection: Collection) -> FoundForQuery:
+    """What was found with its places; a copy of the query has the query's."""
+    def place_of(path: str) -> Place | None:
+        return known.of_image(os.path.relpath(path, collection.images_dir), path)
+
+    own = known.in_table(answer.query) or place_of(answer.query)
+    return located(answer, own or next(filter(None, map(place_of, answer.copies)), None), place_of)
 
 
 def _describe(collection: Collection, queries: Mapping[str, str], box: Box, output_dir: str) -> None:

@@ -5,7 +5,24 @@ from __future__ import annotations
 import dataclasses
 
 SAME, UNSURE, ONLY_ALIKE = "same", "unsure", "only alike"  # verdicts on an image that was found
+GPS, TABLE, HITS = "gps", "table", "hits"  # how a place is known: by the file, a table, or those of the hits
 NOT_HERE = "not in this collection"  # verdict on a query; else the best of those on its images
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where an image was taken.
+
+    Attributes:
+        latitude, longitude: degrees north and east.
+        radius_m: metres around it within which all hits lie that it comes from; None: it is the image's own.
+        source: GPS, TABLE or HITS.
+    """
+
+    latitude: float
+    longitude: float
+    radius_m: float | None = None
+    source: str = TABLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +37,7 @@ class FoundImage:
         probability: that it shows what the query shows, in [0, 1]; None: not judged.
         verdict: SAME, UNSURE or ONLY_ALIKE; None: not judged.
         box: x1, y1, x2, y2, pixels of the image, around what the query shows; None: not known.
+        place: where it was taken; None: not known.
     """
 
     image: str
@@ -29,6 +47,7 @@ class FoundImage:
     probability: float | None = None
     verdict: str | None = None
     box: tuple[float, float, float, float] | None = None
+    place: Place | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +60,7 @@ class FoundForQuery:
         verdict: in words, such as "not in this collection"; None: not judged.
         box: x1, y1, x2, y2, pixels of the query, of what was searched for; None: the whole image.
         copies: other images whose files are equal to the query's; no hits.
+        place: where it was taken; None: cannot be told.
     """
 
     query: str
@@ -48,3 +68,4 @@ class FoundForQuery:
     verdict: str | None = None
     box: tuple[float, float, float, float] | None = None
     copies: tuple[str, ...] = ()
+    place: Place | None = None

@@ -77,6 +77,7 @@ FOUND_FILES = Table("suffix of a file of what was found", {  # functions of the 
     ".html": "delg.photos.found_page:write_html",
     ".csv": "delg.photos.found_files:write_csv",
     ".json": "delg.photos.found_files:write_json",
+    ".geojson": "delg.photos.found_files:write_geojson",
 })
 GROUP_FILES = Table("suffix of a file of groups", {  # functions of the path and the groups
     ".csv": "delg.photos.groups:write_csv",

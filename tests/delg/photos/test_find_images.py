@@ -23,7 +23,7 @@ from tests.fixtures import foreign_models, photographs, scripts
 from tests.fixtures.tiny_extraction import as_png
 from tests.fixtures.walls import SHIFT_YX, copy_photographs, save_model, wall, write_photographs
 
-FIELDS = ["image", "rank", "similarity", "num_inliers", "probability", "verdict", "box"]
+FIELDS = ["image", "rank", "similarity", "num_inliers", "probability", "verdict", "box", "place"]
 
 
 class FindImagesTest(unittest.TestCase):
@@ -66,7 +66,7 @@ class FindImagesTest(unittest.TestCase):
         found = self.find(query=query)
         self.assertEqual(list(found), ["queries"])
         (answer,) = found["queries"]
-        self.assertEqual(list(answer), ["query", "verdict", "hits"])
+        self.assertEqual(list(answer), ["query", "verdict", "place", "hits"])
         self.assertEqual(answer["query"], query)
         self.assertEqual([list(hit) for hit in answer["hits"]], [FIELDS] * 4)
         first = answer["hits"][0]
@@ -77,6 +77,49 @@ class FindImagesTest(unittest.TestCase):
         self.assertTrue(answer["hits"][-1]["probability"] < first["probability"] <= 1)
         self.assertEqual((first["verdict"], answer["verdict"]), ("same", "same"))
         self.assertIsNone(answer["hits"][-1]["box"])
+
+    def write_places(self, rows="again.png,48.2,16.37\ntrip/wall3.png,10,20\n"):
+        path = self.folder / "places.csv"
+        path.write_text(f"image,latitude,longitude\n{rows}")
+        return path
+
+    def test_hits_that_are_the_same_tell_where_the_query_was_taken(self):
+        place = {"latitude": 48.2, "longitude": 16.37, "radius_m": None, "source": "table"}
+        query, places_csv = self.photos / "trip/wall0.png", self.write_places()
+        (answer,) = self.find(query=query, places_csv=places_csv)["queries"]
+        self.assertEqual(answer["hits"][0]["place"], place)
+        self.assertEqual({hit["image"]: hit["place"] for hit in answer["hits"]}[
+            str(self.photos / "trip/wall3.png")]["latitude"], 10)
+        self.assertEqual(answer["place"], {**place, "radius_m": 50, "source": "hits"})
+        (alone,) = self.find(query=self.photos / "trip/wall1.png", places_csv=places_csv)["queries"]
+        self.assertIsNone(alone["place"])
+        own = self.write_places("wall0.png,1,2\n")
+        self.assertEqual(self.find(query=query, places_csv=own)["queries"][0]["place"]["source"], "table")
+        copy = self.folder / "copy.png"
+        shutil.copy(query, copy)  # has the place of what it is a copy of
+        self.assertEqual(self.find(query=copy, places_csv=own)["queries"][0]["place"]["latitude"], 1)
+
+    def test_places_as_geojson_as_a_table_and_on_the_terminal(self):
+        settings = {"query": [self.photos / "trip/wall0.png", self.photos / "trip/wall1.png"],
+                    "places_csv": self.write_places()}
+        done = self.call(self.photos, output=self.folder / "places.geojson", **settings)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("same, at 48.20000, 16.37000, within 50 m", " ".join(done.stdout.split()))
+        made = json.loads((self.folder / "places.geojson").read_text())
+        of_queries = [feature["geometry"] for feature in made["features"]
+                      if feature["properties"]["kind"] == "query"]
+        self.assertEqual(of_queries, [{"type": "Point", "coordinates": [16.37, 48.2]}, None])
+        self.call(self.photos, output=self.folder / "found.csv", **settings)
+        rows = list(csv.DictReader((self.folder / "found.csv").read_text().splitlines()))
+        self.assertEqual([(row["latitude"], row["query_longitude"], row["query_radius_m"])
+                          for row in (rows[0], rows[4])], [("48.2", "16.37", "50.0"), ("48.2", "", "")])
+
+    def test_a_table_of_places_is_refused_before_the_work(self):
+        (self.folder / "no.csv").write_text("a,b\n1,2\n")
+        self.fails("must have the columns image or id", work_dir=self.folder / "new",
+                   places_csv=self.folder / "no.csv")
+        self.assertFalse((self.folder / "new").exists())
+        self.fails("`places_csv` must name images", places_csv=self.write_places("other.png,1,2\n"))
 
     def test_a_function_gives_what_the_command_prints(self):
         photos, work_dir = str(self.photos), str(self.folder / "work")
