@@ -54,12 +54,14 @@ class Findings:
         matches: by paths of query and hit, what is drawn between them; of the first hits.
         num_images: photographs that were searched.
         images_dir: folder of these.
+        tiles: what a map of them is drawn on.
     """
 
     found: list[FoundForQuery]
     matches: dict[tuple[str, str], DrawnMatch]
     num_images: int
     images_dir: str
+    tiles: PlacesConfig = _GPS_ALONE
 
 
 def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str = "", saved_model: str = "",
@@ -135,7 +137,7 @@ def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hi
                 answer = dataclasses.replace(answer, copies=tuple(
                     copy for copy in copies if os.path.abspath(copy) != os.path.abspath(path)))
                 found.append(_located(answer, known, collection))
-            return Findings(found, judge.matches, len(images), collection.images_dir)
+            return Findings(found, judge.matches, len(images), collection.images_dir, places)
 
 
 def _located(answer: FoundForQuery, known: KnownPlaces, collection: Collection) -> FoundForQuery:

@@ -18,4 +18,4 @@ def write_html(path: str, findings: Findings) -> None:
                   lambda image: os.path.relpath(image, findings.images_dir))
     are_many = len(findings.found) > _MANY
     write_found_page(path, findings.found, views, 1 if are_many else NUM_LARGE, only_same=are_many,
-                     note=f"Sought among {findings.num_images} photographs.")
+                     note=f"Sought among {findings.num_images} photographs.", tiles=findings.tiles)

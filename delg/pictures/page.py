@@ -13,28 +13,40 @@ from absl import logging
 
 from data_prep.sources.formats.image_names import printable
 from data_prep.stage import files
+from delg.pictures import maps
+from delg.pictures.maps import PageMap
 
 
-def render(room: str, template: str, *, title: str, **values: Any) -> str:
+def render(room: str, template: str, *, title: str, drawn_map: PageMap | None = None, **values: Any) -> str:
     """A template of the folder `templates` of a room filled in.
 
     It takes `head`, all that stands before the body, with the styles that all reports share and a policy that
-    lets nothing in from elsewhere, and `foot`, the one script that this policy allows, known by its digest.
-    Without it tables are not sorted and pictures not opened; all else is the same.
+    lets nothing in from elsewhere, and `foot`, the scripts that this policy allows, known by their digests.
+    Without them tables are not sorted, pictures not opened and no map drawn; all else is the same.
 
     Args:
         room: dotted name of the package that has the template.
         template: file name.
         title: of the page.
+        drawn_map: drawn into the element `map-of-places` of the template; None: there is none.
         **values: what else the template takes.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    script = _text("delg.pictures", "report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    scripts, styles, data = ["report.js"], ["report.css"], ""
+    if drawn_map:
+        scripts, styles = [*scripts, *maps.SCRIPTS], [*styles, *maps.STYLES]
+        data = f'<script id="map-data" type="application/json">{drawn_map.as_json()}</script>'
+    texts = [_text("delg.pictures", name) for name in scripts]
     head = environment.from_string(_text("delg.pictures", "head.html.j2")).render(
-        title=title, css=_text("delg.pictures", "report.css"), script_hash=f"sha256-{digest}")
+        title=title, css="\n".join(_text("delg.pictures", name) for name in styles),
+        script_sources=" ".join(f"'sha256-{_digest(text)}'" for text in texts),
+        tile_origin=drawn_map.tile_origin if drawn_map else "")
     return environment.from_string(_text(room, template)).render(
-        title=title, head=head, foot=f"<script>{script}</script>", **values)
+        title=title, head=head, foot=data + "".join(f"<script>{text}</script>" for text in texts), **values)
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _text(room: str, name: str) -> str:

@@ -21,24 +21,27 @@ class Estimate(NamedTuple):
     radius_m: float  # metres, within which all images lie that speak for it
 
 
-def estimate(places: np.ndarray, probabilities: np.ndarray) -> Estimate | None:
+def estimate(places: np.ndarray, probabilities: np.ndarray, cluster_radius_m: float = CLUSTER_RADIUS_M,
+             least_share: float = LEAST_SHARE) -> Estimate | None:
     """The place that most weight speaks for; None: there is no telling.
 
-    Of the circles of CLUSTER_RADIUS_M around each place the one with most weight counts, and in it the
-    weighted geometric median, unless less than LEAST_SHARE of all weight lies there.
+    Of the circles around each place the one with most weight counts, and in it the weighted geometric median,
+    unless too little of all weight lies there.
 
     Args:
         places: float, [N, 2], degrees north and east, of images that are judged to show what the query shows.
         probabilities: float, [N], that they do: their weights.
+        cluster_radius_m: of the circles.
+        least_share: of all weight, that must lie in the circle.
     """
     places = np.asarray(places, np.float64).reshape(-1, 2)
     weights = np.asarray(probabilities, np.float64)
     if not len(places):
         return None
-    is_near = distances_m(places, places) <= CLUSTER_RADIUS_M
+    is_near = distances_m(places, places) <= cluster_radius_m
     held = is_near @ weights
     middle = int(np.argmax(held))
-    if held[middle] < LEAST_SHARE * weights.sum():
+    if held[middle] < least_share * weights.sum():
         return None
     cluster = places[is_near[middle]]
     found = geometric_median(cluster, weights[is_near[middle]])

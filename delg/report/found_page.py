@@ -11,14 +11,18 @@ import numpy as np
 from delg.pictures import drawing
 from delg.pictures import page as pictures_page
 from delg.pictures.downloads import csv_file
+from delg.pictures.maps import PageMap
 from delg.pictures.page_pictures import PagePictures
-from delg.scores.found import ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImage
+from delg.places.shown import as_spots, in_words
+from delg.scores.found import HITS, ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImage
+from delg.settings.places import PlacesConfig
 
 NUM_LARGE = 3  # hits of a query that are shown with match lines; chosen
 _QUERY, _THUMBNAIL = (360, 480), (180, 240)  # height and width at most, pixels
 _MATCHES, _MATCHES_OF_MANY = 400, 220  # height at most, pixels; chosen: 500 queries stay below 50 MB
 _WORDS = {SAME: "found", UNSURE: "perhaps found: look at the hits"}  # verdicts on queries; others as they are
 _CLASSES = {SAME: "same", UNSURE: "unsure", ONLY_ALIKE: "alike", None: ""}  # of the style sheet
+_NO_TILES = PlacesConfig()
 _CSV_COLUMNS = ("rank", "image", "verdict", "probability", "num_inliers", "similarity")
 
 
@@ -55,7 +59,8 @@ class Views:
 
 def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = NUM_LARGE,
                      only_same: bool = False, num_full: int | None = None, title: str = "What was found",
-                     note: str = "", settings: Iterable[dict[str, Any]] = ()) -> str:
+                     note: str = "", settings: Iterable[dict[str, Any]] = (),
+                     tiles: PlacesConfig = _NO_TILES) -> str:
     """Writes the page, which loads nothing from elsewhere, and returns its path.
 
     Pictures are inside the page; where they would take it beyond 15 MB, in a folder beside it.
@@ -70,11 +75,15 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
         title: heading.
         note: a sentence on where the hits were sought.
         settings: groups {"name", "rows": [(name, value)]} for the end of the page.
+        tiles: what a map is drawn on, which the page has where any place is known.
     """
     pictures = PagePictures(path)
     cards = [_card(number, query, views, 0 if num_full is not None and number > num_full else num_large,
                    only_same, pictures) for number, query in enumerate(found, 1)]
+    drawn_map = page_map([spot for card in cards for spot in card["spots"]], tiles)
     page = pictures_page.render("delg.report", "found.html.j2", title=title, note=note, cards=cards,
+                                drawn_map=drawn_map, has_map=drawn_map is not None,
+                                tile_origin=tiles.tile_origin,
                                 summary=_summary(cards), settings=list(settings), source=pictures.source,
                                 downloads=[csv_file("hits.csv", [
                                     {"query": card["query"], **{name: hit[name] for name in _CSV_COLUMNS}}
@@ -84,6 +93,11 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
     return path
 
 
+def page_map(spots: list[dict[str, Any]], tiles: PlacesConfig) -> PageMap | None:
+    """The map of a page; None where no place is known."""
+    return PageMap(spots, tiles.tile_url, tiles.tile_attribution, tiles.tile_origin) if spots else None
+
+
 def _card(number: int, found: FoundForQuery, views: Views, num_large: int, only_same: bool,
           pictures: PagePictures) -> dict[str, Any]:
     query_image = views.query(found)
@@ -91,7 +105,8 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int, only_
     for place, hit in enumerate(found.hits):
         image = views.image(hit)
         box = None if hit.verdict == ONLY_ALIKE else hit.box  # what is not there has no place
-        entry = {**dataclasses.asdict(hit), "image": views.name(hit.image), "kind": _CLASSES[hit.verdict],
+        entry = {**dataclasses.asdict(hit), "image": views.name(hit.image),
+                 "place": in_words(hit.place) if hit.place else "", "kind": _CLASSES[hit.verdict],
                  "picture": pictures.add(_thumbnail(image, box))}
         hits.append(entry)
         is_large = place < num_large and (hit.verdict == SAME or not only_same)
@@ -110,7 +125,10 @@ def _card(number: int, found: FoundForQuery, views: Views, num_large: int, only_
             "outcome": next((word for word in (SAME, UNSURE) if word in words), None),
             "num_same": sum(hit.verdict == SAME for hit in found.hits),
             "is_judged": found.verdict is not None or any(hit.verdict for hit in found.hits),
-            "hits": hits, "large": large, "copies": [views.name(copy) for copy in found.copies]}
+            "place": in_words(found.place) if found.place else "",
+            "is_own_place": found.place is not None and found.place.source != HITS,
+            "spots": as_spots(found, f"#query-{number}", views.name), "hits": hits, "large": large,
+            "copies": [views.name(copy) for copy in found.copies]}
 
 
 def _thumbnail(image: np.ndarray, box: tuple[float, float, float, float] | None) -> np.ndarray:

@@ -14,7 +14,10 @@ from selenium.webdriver.common.keys import Keys
 
 from delg.photos import groups_page
 from delg.photos.groups import Group
+from delg.places.located import located
+from delg.report import found_page
 from delg.report import page as report_page
+from delg.scores.found import SAME, FoundForQuery, FoundImage, Place
 from delg.settings.report import ReportConfig
 from hashing.scores import report as hashing_report
 from tests.fixtures import browser, tiny_search
@@ -28,6 +31,19 @@ def _write_groups(folder):
     groups_page.write_html(str(folder / "groups.html"), [
         Group(paths[:2], paths[0], [paths[:2]], []), Group(paths[2:], paths[2], [], [])])
     return folder / "groups.html"
+
+
+def _write_map(folder):
+    """Queries on both sides of the date line, hits at one place and at another, one that nobody can place."""
+    places = {name: Place(*degrees) for name, degrees in {
+        "a.jpg": (-17.0, 179.9), "b.jpg": (-17.0, 179.9), "c.jpg": (-16.0, -179.9)}.items()}
+    found = [FoundForQuery("one.jpg", tuple(FoundImage(name, rank, 0.5, 30, 0.95, SAME) for rank, name in
+                                            enumerate(names, 1)), SAME)
+             for names in (("a.jpg", "b.jpg"), ("c.jpg",), ())]
+    grey = np.full((60, 80, 3), 120, np.uint8)
+    views = found_page.Views(lambda query: grey, lambda hit: grey, lambda query, hit: None)
+    return found_page.write_found_page(str(folder / "map.html"), [
+        located(answer, None, places.get) for answer in found], views)
 
 
 class PagesTest(unittest.TestCase):
@@ -44,7 +60,7 @@ class PagesTest(unittest.TestCase):
             "ranking": cls.report,
             "found": report_page.make_report(ReportConfig(**{
                 **paths, "metrics": "", "ground_truth": "", "output_dir": str(folder / "found")})),
-            "groups": _write_groups(folder),
+            "groups": _write_groups(folder), "map": _write_map(folder),
             "hashing": hashing_report.make_report(
                 hashing_results(), str(folder / "hashing"), settings={"seed": 3}, drawn=hashing_cards(),
                 drawn_name="best, 32 bits"),
@@ -83,6 +99,26 @@ class PagesTest(unittest.TestCase):
                     " all('.panels svg').map(svg => svg.getBoundingClientRect().x)]")
                 self.assertGreaterEqual(min(sizes), 11)
                 self.assertEqual(len(set(lefts)), 1)
+
+    def test_a_map_shows_places_across_the_date_line_and_opens_them_by_keyboard(self):
+        self.open(self.pages["map"], 390, 844, dark=True)
+        spots = self.browser.find_elements(By.CSS_SELECTOR, "#map-of-places .spot")
+        self.assertEqual(sorted(spot.get_attribute("title") for spot in spots),
+                         ["2: one.jpg, c.jpg", "3: one.jpg, a.jpg, b.jpg"])
+        lefts = [spot.location["x"] for spot in spots]
+        self.assertTrue(all(0 < left < 390 for left in lefts), lefts)
+        self.assertLess(abs(lefts[0] - lefts[1]), 60)
+        self.browser.execute_script("arguments[0].focus()", spots[0])
+        ActionChains(self.browser).send_keys(Keys.ENTER).perform()
+        link = self.browser.switch_to.active_element
+        self.assertEqual((link.text, link.get_attribute("href").partition("#")[2]), ("one.jpg", "query-1"))
+        self.assertEqual(browser.violations(self.browser), [])
+        ActionChains(self.browser).send_keys(Keys.ESCAPE).perform()
+        self.assertEqual(self.browser.switch_to.active_element, spots[0])
+        for button in self.browser.find_elements(By.CSS_SELECTOR, ".views button"):
+            self.browser.execute_script("arguments[0].click()", button)
+        self.assertIn("180°", [each.text for each in self.browser.find_elements(By.CSS_SELECTOR, ".degrees")])
+        self.assertIn("Place: cannot be told.", self.browser.page_source)
 
     def test_a_table_is_sorted_by_keyboard_and_says_so(self):
         self.open(self.report)
