@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from data_prep.stage import command_line
 from data_prep.stage.config_flags import define_flags
+from delg.settings.places import PlacesConfig
 from delg.settings.serving import ServeConfig
 
 _config = define_flags(ServeConfig)
+_places_config = define_flags(PlacesConfig)
 
 
 def main(_: list[str]) -> None:
-    config = _config()
+    config, places = _config(), _places_config()
     from delg.serving.server import serve  # after the settings: TensorFlow is slow
 
-    serve(config, lambda address, num_images: print(
+    serve(config, places, lambda address, num_images: print(
         f"{address}: {num_images} images. Ctrl-C ends.", flush=True))
     command_line.finish("")
 

@@ -40,6 +40,10 @@ class KnownPlaces:
         self._ids = frozenset(image_ids if self._table else ())
         self._count = collections.Counter(name for image in self._ids for name in _short_names(image))
 
+    def of_collection(self, image_ids: Iterable[str]) -> KnownPlaces:
+        """The same for other images, as when a collection has changed."""
+        return KnownPlaces(self._table, self._use_gps, image_ids)
+
     def of_image(self, image: str, path: str = "") -> Place | None:
         """The place of an image of the collection, or of a file that is a query; None: not known.
 

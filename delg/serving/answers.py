@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from delg.photos import found_files
+from delg.places import shown
 from delg.scores.found import FoundImage
 from delg.serving.searched import Answer, Matches
 
@@ -17,6 +18,16 @@ Point = tuple[float, float]
 
 def _points(points_xy: np.ndarray) -> list[Point]:
     return [(round(float(x), 1), round(float(y), 1)) for x, y in points_xy]
+
+
+class Place(BaseModel):
+    """Where an image was taken."""
+
+    latitude: float = Field(description="degrees north")
+    longitude: float = Field(description="degrees east")
+    radius_m: Optional[float] = Field(
+        description="metres, within which all hits lie that it comes from; null: it is the image's own")
+    source: str = Field(description="gps, table, or hits: those that are the same told it")
 
 
 class Hit(BaseModel):
@@ -30,6 +41,7 @@ class Hit(BaseModel):
     verdict: Optional[str] = Field(description="same, unsure or only alike; null: not judged yet")
     box: Optional[tuple[float, float, float, float]] = Field(
         description="x1, y1, x2, y2, pixels of the image, around what the query shows; null: not known")
+    place: Optional[Place] = Field(description="null: not known")
 
     @classmethod
     def of(cls, hit: FoundImage) -> "Hit":
@@ -41,12 +53,14 @@ class Found(BaseModel):
     """The answer to a search."""
 
     verdict: Optional[str] = Field(description="same, unsure or not in this collection; null: not verified")
+    place: Optional[Place] = Field(description="where the query was taken; null: cannot be told")
     hits: list[Hit]
 
     @classmethod
     def of(cls, answer: Answer) -> "Found":
         """The answer as it is answered."""
-        return cls(verdict=answer.verdict, hits=[Hit.of(hit) for hit in answer.hits])
+        return cls(verdict=answer.verdict, place=shown.as_degrees(answer.place),
+                   hits=[Hit.of(hit) for hit in answer.hits])
 
 
 class LiveFound(Found):
@@ -81,6 +95,13 @@ class Verified(BaseModel):
 
     hit: Hit
     matches: MatchedPoints
+
+
+class MapSettings(BaseModel):
+    """What the page draws a map on."""
+
+    tile_url: str = Field(description="of map tiles; empty: coasts and a grid")
+    tile_attribution: str = Field(description="words that the owner of the tiles wants")
 
 
 class Images(BaseModel):

@@ -14,10 +14,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:{images}; "
+           "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 _HEADERS = {
-    "Content-Security-Policy":
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
 
@@ -38,9 +37,13 @@ class Limits:
         max_bytes: of a body.
         max_seconds: that a body may take to come.
         hosts: names that `Host` may have, in lower case; none: any.
+        images: another origin that the page may take pictures from, such as map tiles; empty: none.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_seconds: float, hosts: frozenset[str]):
+    def __init__(self, app: ASGIApp, max_bytes: int, max_seconds: float, hosts: frozenset[str],
+                 images: str = ""):
+        policy = _POLICY.format(images=f" {images}" if images else "")
+        self._headers = {"Content-Security-Policy": policy, **_HEADERS}
         self._app, self._max_bytes, self._max_seconds, self._hosts = app, max_bytes, max_seconds, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +53,7 @@ class Limits:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         refusal = self._refusal(scope)

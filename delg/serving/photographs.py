@@ -20,15 +20,18 @@ from delg.features.reader import FeatureReader
 from delg.geometry import verdict
 from delg.photos import collection as collections
 from delg.photos.collection import Collection
+from delg.places import known
 from delg.search import inputs
 from delg.serving.searched import Searched, calibrated
 from delg.settings.photos import FindConfig, photo_extraction, photo_search
+from delg.settings.places import PlacesConfig
 from delg.settings.search import SearchConfig
 from delg.settings.serving import ServeConfig
 
 if TYPE_CHECKING:
     from delg.features.describing import ImageDescriber
 
+_GPS_ALONE = PlacesConfig()
 _ADDED = "added"  # folder of the photographs that came by the server
 
 
@@ -77,8 +80,12 @@ class Photographs(Protocol):
 
 
 @contextlib.contextmanager
-def opened(config: ServeConfig) -> Iterator[Photographs]:
+def opened(config: ServeConfig, places: PlacesConfig = _GPS_ALONE) -> Iterator[Photographs]:
     """The photographs that a server is to search, for as long as the block runs.
+
+    Args:
+        config: what is searched.
+        places: where the places of images come from.
 
     Raises:
         FileNotFoundError: if a folder, an index or the model is not there.
@@ -87,13 +94,15 @@ def opened(config: ServeConfig) -> Iterator[Photographs]:
     """
     if config.verdict:
         verdict.load_verdict(config.verdict)  # before the work
+    if places.places_csv:
+        known.read_places(places.places_csv, places.landmarks_csv)  # so
     if config.index_dir:
-        yield IndexedImages(config)
+        yield IndexedImages(config, places)
         return
     images_dir = config.images_dir or collections.images_dir_of(config.work_dir)
     work_dir = FindConfig(images_dir, config.work_dir).found_dir
     with collections.opened(images_dir, work_dir, config.saved_model, photo_extraction()) as collection:
-        folder = FolderOfPhotographs(collection, config.verdict)
+        folder = FolderOfPhotographs(collection, config.verdict, places)
         try:
             yield folder
         finally:
@@ -105,11 +114,12 @@ class IndexedImages:
 
     Args:
         config: its `index_dir` and what goes with it.
+        places: where the places of images come from.
     """
 
     can_change = False
 
-    def __init__(self, config: ServeConfig):
+    def __init__(self, config: ServeConfig, places: PlacesConfig = _GPS_ALONE):
         self.describer = describer_of_queries(config.saved_model, config.index_features)
         paths = {}
         if config.images:
@@ -117,6 +127,8 @@ class IndexedImages:
                      for image_id, file in find_image_files(config.images).items()}
         self.searched = _searched(config.index_dir, config.index_features, config.local_index_dir,
                                   config.verdict, SearchConfig(num_rerank=photo_search().num_rerank), paths)
+        self.searched = dataclasses.replace(self.searched, places=known.known_places(
+            places, self.searched.index.ids))
 
     def add(self, encoded: bytes, max_pixels: int) -> str:
         """Raises CannotChange."""
@@ -137,12 +149,14 @@ class FolderOfPhotographs:
     Args:
         collection: opened.
         verdict_path: of a model of verdicts; empty: the one of the package.
+        places: where the places of images come from.
     """
 
     can_change = True
 
-    def __init__(self, collection: Collection, verdict_path: str = ""):
+    def __init__(self, collection: Collection, verdict_path: str = "", places: PlacesConfig = _GPS_ALONE):
         self._collection, self._verdict_path = collection, verdict_path
+        self._places = known.known_places(places, collection.folder.path_of)
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, "collection")
         self._refresh: Future[None] | None = None  # that has not begun
@@ -227,7 +241,8 @@ class FolderOfPhotographs:
                              self._verdict_path, config, paths)
         if not config.min_inliers:
             collection.keep_min_inliers(searched.config.min_inliers)
-        return dataclasses.replace(searched, sha256=collection.folder.sha256)
+        return dataclasses.replace(searched, sha256=collection.folder.sha256,
+                                   places=self._places.of_collection(paths))
 
 
 def _stem_of_added(sha256: str) -> str:

@@ -11,6 +11,7 @@ from data_prep.images import intake
 from data_prep.images.intake import TakenImage
 from delg.features.preparing import BadImageError, PreparedImage, refusing_bad_images
 from delg.features.shards import ImageFeatures
+from delg.scores.found import Place
 from delg.serving.batches import BatchedDescriber
 from delg.serving.searched import Searched
 
@@ -36,6 +37,7 @@ class Query:
         left_out: ids of images that are the query itself.
         taken: the image that was uploaded; None: it is of the collection.
         box: x1, y1, x2, y2, pixels; None: the whole image.
+        place: where it was taken; None: not known.
     """
 
     image: PreparedImage | None
@@ -43,6 +45,7 @@ class Query:
     left_out: frozenset[str]
     taken: TakenImage | None
     box: Box | None
+    place: Place | None
 
 
 def box_of(text: str) -> Box | None:
@@ -76,7 +79,9 @@ def of_upload(encoded: bytes, box: Box | None, searched: Searched, describer: Ba
         taken = intake.take_image(encoded, max_pixels)
     prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
     left_out = searched.same_files(hashlib.sha256(encoded).hexdigest())
-    return Query(prepared, None, frozenset(left_out), taken, box)
+    places = map(searched.place_of, sorted(left_out))
+    place = next(filter(None, places), None) or searched.places.of_encoded("", encoded)
+    return Query(prepared, None, frozenset(left_out), taken, box, place)
 
 
 def of_collection(image_id: str, box: Box | None, searched: Searched, describer: BatchedDescriber,
@@ -90,9 +95,9 @@ def of_collection(image_id: str, box: Box | None, searched: Searched, describer:
     if image_id not in searched.images.row_of:
         raise UnknownImage(image_id)
     same = searched.same_files(searched.sha256[image_id]) if image_id in searched.sha256 else set()
-    left_out = frozenset({image_id, *same})
+    left_out, place = frozenset({image_id, *same}), searched.place_of(image_id)
     if box is None:
-        return Query(None, searched.features_of(image_id), left_out, None, None)
+        return Query(None, searched.features_of(image_id), left_out, None, None, place)
     if image_id not in searched.paths:
         raise UnknownImage(image_id)
     try:
@@ -102,7 +107,7 @@ def of_collection(image_id: str, box: Box | None, searched: Searched, describer:
     except ValueError as error:  # whose message has the path, which is no client's business
         raise BadImageError("its file is damaged") from error
     prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
-    return Query(prepared, None, left_out, None, box)
+    return Query(prepared, None, left_out, None, box, place)
 
 
 def _as_array(box: Box | None) -> np.ndarray | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import importlib.resources
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Optional
@@ -27,6 +26,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from delg.features.preparing import BadImageError
+from delg.pictures import maps
 from delg.serving import answers, pictures
 from delg.serving.limits import Limits, error_answer
 from delg.serving.live_searches import Ended, LiveSearch
@@ -35,11 +35,15 @@ from delg.serving.photographs import CannotChange, CannotKeep
 from delg.serving.queries import BadBox, UnknownImage
 from delg.serving.searched import Answer
 from delg.serving.service import MayNotChange, Service, TooBusy
+from delg.settings.places import PlacesConfig
 from delg.settings.serving import ServeConfig
 
 API = "/v1"
 _PAGE = {"": ("index.html", "text/html; charset=utf-8"), "serve.js": ("serve.js", "text/javascript"),
          "serve.css": ("serve.css", "text/css"), "icon.svg": ("icon.svg", "image/svg+xml")}
+_MAP = {**dict.fromkeys(maps.SCRIPTS, "text/javascript"), **dict.fromkeys(maps.STYLES, "text/css"),
+        maps.COASTS: "application/json"}  # which the page asks for when a place is known
+_NO_TILES = PlacesConfig()
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _MAX_HITS = 200
 _FORM_BYTES = 1 << 16  # of an upload beside the image
@@ -68,12 +72,13 @@ class _HeadAsGet:
         await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
 
 
-def build_app(service: Service, config: ServeConfig) -> FastAPI:
+def build_app(service: Service, config: ServeConfig, places: PlacesConfig = _NO_TILES) -> FastAPI:
     """The application that answers requests.
 
     Args:
         service: does what is asked; closed when the application ends.
         config: limits.
+        places: what the map of the page is drawn on.
     """
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -82,7 +87,7 @@ def build_app(service: Service, config: ServeConfig) -> FastAPI:
 
     app = FastAPI(title="Image search", version="1.0", docs_url=None, redoc_url=None, lifespan=lifespan,
                   description="Finds the images of a collection that show what an image shows.")
-    router = _api(service)
+    router = _api(service, places)
     app.include_router(router, prefix=API)
     app.include_router(router, include_in_schema=False)  # the same without its version
     _add_page(app)
@@ -90,7 +95,8 @@ def build_app(service: Service, config: ServeConfig) -> FastAPI:
     app.add_middleware(Counting, monitoring=service.monitoring)
     app.add_middleware(Limits, max_bytes=(config.max_upload_mb << 20) + _FORM_BYTES,
                        max_seconds=float(config.max_seconds),
-                       hosts=_LOCAL_HOSTS | {in_address(config.host)} if config.is_local else frozenset())
+                       hosts=_LOCAL_HOSTS | {in_address(config.host)} if config.is_local else frozenset(),
+                       images=places.tile_origin)
     app.add_middleware(_HeadAsGet)
     return app
 
@@ -100,7 +106,7 @@ def in_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host.lower()
 
 
-def _api(service: Service) -> APIRouter:
+def _api(service: Service, places: PlacesConfig) -> APIRouter:
     router = APIRouter(responses={"default": {"model": answers.Error}, 422: {"model": answers.Error}})
     _add_searches(router, service)
     _add_images(router, service)
@@ -109,6 +115,11 @@ def _api(service: Service) -> APIRouter:
     async def health() -> answers.Health:
         """Whether the server serves, and how many images."""
         return answers.Health(status="ok", images=len(service.searched.index))
+
+    @router.get("/map")
+    async def map_settings() -> answers.MapSettings:
+        """What the page draws a map on."""
+        return answers.MapSettings(tile_url=places.tile_url, tile_attribution=places.tile_attribution)
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
@@ -222,21 +233,22 @@ async def _upload(image: UploadFile | None, image_id: str) -> bytes | None:
 def _live_found(live: LiveSearch, answer: Answer) -> answers.LiveFound:
     found = answers.Found.of(answer)
     return answers.LiveFound(search=live.id, query_size=live.search.query_size, is_final=answer.is_final,
-                             verdict=found.verdict, hits=found.hits)
+                             verdict=found.verdict, place=found.place, hits=found.hits)
 
 
-@functools.lru_cache(None)
 def _page_file(name: str) -> bytes:
     return (importlib.resources.files("delg.serving") / "templates" / name).read_bytes()
 
 
 def _add_page(app: FastAPI) -> None:
-    def show(name: str, media_type: str) -> Callable[[], Response]:
-        return lambda: Response(_page_file(name), headers={"Cache-Control": "no-cache"},
-                                media_type=media_type)
+    def show(content: bytes, media_type: str) -> Callable[[], Response]:
+        return lambda: Response(content, headers={"Cache-Control": "no-cache"}, media_type=media_type)
 
+    for address, media_type in _MAP.items():
+        app.add_api_route(f"/{address}", show(maps.asset(address).encode(), media_type),
+                          response_class=Response, include_in_schema=False)
     for address, (name, media_type) in _PAGE.items():
-        app.add_api_route(f"/{address}", show(name, media_type), response_class=Response,
+        app.add_api_route(f"/{address}", show(_page_file(name), media_type), response_class=Response,
                           include_in_schema=False)
 
 

@@ -14,7 +14,9 @@ from delg.geometry import placing, verdict
 from delg.geometry.comparing import Comparison, compare
 from delg.geometry.verdict import VerdictModel
 from delg.index.kind import Index
-from delg.scores.found import ONLY_ALIKE, FoundImage
+from delg.places.known import KnownPlaces
+from delg.places.located import located_hits, place_by_hits
+from delg.scores.found import ONLY_ALIKE, FoundImage, Place
 from delg.search import first_search, floor, verified_order, verifying
 from delg.search.first_search import Found
 from delg.settings.search import SearchConfig
@@ -35,6 +37,7 @@ class Searched:
         verdict: model of verdicts.
         paths: id -> path of the image file, of those that have a picture.
         sha256: id -> SHA-256 of the image file, where it is known.
+        places: where images were taken.
     """
 
     images: FeatureReader
@@ -45,10 +48,15 @@ class Searched:
     verdict: VerdictModel
     paths: Mapping[str, str]
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    places: KnownPlaces = dataclasses.field(default_factory=KnownPlaces)
 
     def features_of(self, image_id: str) -> ImageFeatures:
         """Features of an image of the collection; KeyError where there is none."""
         return self.images.image(self.images.row_of[image_id])
+
+    def place_of(self, image_id: str) -> Place | None:
+        """Where an image was taken; None: not known."""
+        return self.places.of_image(image_id, self.paths.get(image_id, ""))
 
     def same_files(self, sha256: str) -> set[str]:
         """Ids of the images whose files have this SHA-256."""
@@ -90,11 +98,13 @@ class Answer:
         hits: best first; those not verified yet have no verdict.
         verdict: on the query; None: not verified yet.
         is_final: whether nothing more comes.
+        place: of the query, its own or, in the final answer, told by the hits; None: cannot be told.
     """
 
     hits: tuple[FoundImage, ...]
     verdict: str | None = None
     is_final: bool = False
+    place: Place | None = None
 
 
 class Search:
@@ -106,6 +116,7 @@ class Search:
         left_out: ids of images that are no hits, such as the query itself.
         box: x1, y1, x2, y2, pixels of the query, that its features are of; None: the whole image.
         num_hits: kept at most.
+        place: where the query was taken; None: not known.
 
     Attributes:
         query_size: height and width of the query, pixels.
@@ -113,7 +124,8 @@ class Search:
     """
 
     def __init__(self, searched: Searched, query: ImageFeatures, left_out: Collection[str],
-                 box: Sequence[float] | None, num_hits: int):
+                 box: Sequence[float] | None, num_hits: int, place: Place | None = None):
+        self._place = place
         self._searched, self._query, self._box, self._num_hits = searched, query, box, num_hits
         self._left_out = left_out
         self.query_size = query.image_size
@@ -180,7 +192,9 @@ class Search:
                                                  verdict=ONLY_ALIKE if is_final else None)
             hits.append(dataclasses.replace(hit, rank=place))
         words = [hit.verdict for hit in hits if hit.verdict]
-        return Answer(tuple(hits), verdict.query_word(words) if is_final else None, is_final)
+        located = located_hits(hits, self._searched.place_of)
+        place = self._place or (place_by_hits(located) if is_final else None)
+        return Answer(located, verdict.query_word(words) if is_final else None, is_final, place)
 
 
 def judged_hit(searched: Searched, image_id: str, comparison: Comparison, local_similarity: float,

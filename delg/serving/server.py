@@ -9,24 +9,26 @@ import uvicorn
 
 from delg.serving import photographs, routes
 from delg.serving.service import Service
+from delg.settings.places import PlacesConfig
 from delg.settings.serving import ServeConfig
 
 _SECONDS_TO_FINISH = 5  # that requests have when the server is to end; chosen, below the seven of scripts
 
 
-def serve(config: ServeConfig, ready: Callable[[str, int], None]) -> None:
+def serve(config: ServeConfig, places: PlacesConfig, ready: Callable[[str, int], None]) -> None:
     """Answers requests until SIGINT or SIGTERM, which end the server when those under way are answered.
 
     Args:
         config: what is searched, and where the server listens.
+        places: where the places of images come from, and what the map is drawn on.
         ready: called with the address and the number of images when requests are answered.
 
     Raises:
         as `photographs.opened`; OSError: if the address is not to be had.
     """
-    with _listening(config) as listener, photographs.opened(config) as found:
+    with _listening(config) as listener, photographs.opened(config, places) as found:
         service = Service(found, config)
-        app = routes.build_app(service, config)
+        app = routes.build_app(service, config, places)
         server = uvicorn.Server(uvicorn.Config(
             app, log_level="warning", access_log=False, ws="none", server_header=False, proxy_headers=False,
             timeout_graceful_shutdown=_SECONDS_TO_FINISH))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import secrets
 import threading
@@ -134,7 +135,8 @@ class Service:
             if searched.local_index is not None:
                 row = searched.local_index.ids.index(image_id)
                 local = float(searched.local_index.similarities([features.local.descriptors])[0, row])
-            return judged_hit(searched, image_id, comparison, local, query.box)
+            hit, matches = judged_hit(searched, image_id, comparison, local, query.box)
+            return dataclasses.replace(hit, place=searched.place_of(image_id)), matches
 
         return await self._read(judge)
 
@@ -175,7 +177,7 @@ class Service:
         except BaseException:
             self._done()
             raise
-        search = Search(searched, features, query.left_out, query.box, num_hits)
+        search = Search(searched, features, query.left_out, query.box, num_hits, query.place)
         live = LiveSearch(search, keep, only_global)
         self._searches.start(live, self._done, keep)
         return live, query

@@ -87,6 +87,7 @@ function endSearch() {
   say(null);
   $("found").hidden = true;
   $("large").close();
+  removeMap();
 }
 
 function giveUp(id) { ask(`searches/${id}`, { method: "DELETE" }).catch(() => {}); }
@@ -218,7 +219,69 @@ function show(answer, numHits, box) {
   $("progress").value = judged;
   $("more-hits").hidden = !answer.is_final || answer.hits.length < numHits || numHits >= MOST_HITS;
   showHits();
+  if (answer.is_final) showPlaces(answer); else removeMap();
   if (answer.is_final && $("large").open) openHit(shown);
+}
+
+// ---- places, on a map that is loaded when the first one is known
+
+let removeDrawn = null, mapParts = null;
+
+function removeMap() {
+  if (removeDrawn) removeDrawn();
+  removeDrawn = null;
+  $("places").hidden = $("map").hidden = true;
+}
+
+function added(name, attributes) {
+  return new Promise((resolve, reject) => {
+    const element = Object.assign(document.createElement(name), attributes);
+    element.onload = resolve;
+    element.onerror = () => reject(new Error("The map cannot be loaded."));
+    document.head.append(element);
+  });
+}
+
+// Settings of the map, once its files are there; asked for again where that failed.
+function loadedMap() {
+  mapParts = mapParts || (async () => {
+    for (const href of ["leaflet.css", "map.css"]) await added("link", { rel: "stylesheet", href });
+    for (const src of ["leaflet.js", "map.js"]) await added("script", { src });
+    const settings = await ask("map");
+    const coasts = settings.tile_url ? null : await (await fetch("coastlines.json")).json();
+    return { coasts, tileUrl: settings.tile_url, tileAttribution: settings.tile_attribution };
+  })().catch((error) => { mapParts = null; throw error; });
+  return mapParts;
+}
+
+async function showPlaces({ place, hits }) {
+  const mine = turn;
+  removeMap();
+  const spots = hits.filter((hit) => hit.place && ["same", "unsure"].includes(hit.verdict))
+    .map((hit) => ({ ...hit.place, kind: hit.verdict, name: hit.image }));
+  if (place) spots.push({ ...place, kind: "query", name: `The query, ${query.name}` });
+  $("places").hidden = !place && !hits.some((hit) => hit.place);
+  $("place").textContent = !place ? "It cannot be told: no hit that is the same has a place, or they disagree."
+    : place.source === "hits" ? `${inDegrees(place)}, told by the hits that are the same.`
+    : `${inDegrees(place)}, of the photograph itself.`;
+  if (!spots.length) return;
+  try {
+    const parts = await loadedMap();
+    if (mine !== turn || removeDrawn) return;
+    $("map").hidden = false;
+    removeDrawn = drawMap($("map"), { spots, ...parts, choose: chooseSpot });
+  } catch (error) { if (mine === turn) say(error); }
+}
+
+function chooseSpot(spot) {
+  if (spot.kind !== "query") return openHit(spot.name);
+  $("query").scrollIntoView({ block: "nearest" });
+  return (query.picture ? $("canvas") : $("search")).focus();
+}
+
+function inDegrees({ latitude, longitude, radius_m: radius }) {
+  const within = radius === null ? "" : radius < 1000 ? `, within ${Math.round(radius)} m` : `, within ${(radius / 1000).toFixed(1)} km`;
+  return `${latitude.toFixed(5)}, ${longitude.toFixed(5)}${within}`;
 }
 
 function isWanted(hit) {
@@ -286,7 +349,8 @@ async function openHit(id) {
   if (!$("large").open) $("large").showModal();
   $("large-name").textContent = `Hit ${hit.rank} of ${search.hits.length}`;
   $("large-hit-name").textContent = hit.image;
-  $("large-said").textContent = `${hit.verdict ? SIGNS[hit.verdict] : "not compared yet"}: ${inWords(hit)}.`;
+  const taken = hit.place ? ` Taken at ${inDegrees(hit.place)}.` : "";
+  $("large-said").textContent = `${hit.verdict ? SIGNS[hit.verdict] : "not compared yet"}: ${inWords(hit)}.${taken}`;
   $("previous").disabled = place === 0;
   $("next").disabled = place === search.hits.length - 1;
   $("lines").replaceChildren();

@@ -15,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from delg.serving import queries, searched
+from delg.settings.places import PlacesConfig
 from tests.fixtures import browser
 from tests.fixtures.served import serving
 from tests.fixtures.tiny_extraction import as_png
@@ -33,7 +34,10 @@ class PageTest(unittest.TestCase):
         (cls.folder / "query.png").write_bytes(as_png(wall(0, (4, 4))))
         (cls.folder / "unknown.png").write_bytes(as_png(wall(99)))
         (cls.folder / "no_image.png").write_bytes(b"no image")
-        served = serving(cls.folder / "photos", cls.folder / "saved_model")
+        (cls.folder / "places.csv").write_text("image,latitude,longitude\nwall0.png,-17,179.9999\n"
+                                               "again.png,-17,-179.9999\nwall3.png,-17,170\n")
+        served = serving(cls.folder / "photos", cls.folder / "saved_model",
+                         PlacesConfig(places_csv=str(cls.folder / "places.csv")))
         cls.client = served.__enter__()
         cls.addClassCleanup(served.__exit__, None, None, None)
 
@@ -90,6 +94,34 @@ class PageTest(unittest.TestCase):
         self.wait(lambda: self.element("#query-name").text == opened)
         self.wait(lambda: self.element("#verdict").text == "Found")
         self.assertNotIn(opened, self.shown())
+
+    def test_a_map_shows_where_the_query_and_its_hits_are(self):
+        self.choose()
+        self.search()
+        spots = self.wait(lambda: self.elements("#map .spot"))
+        self.assertRegex(self.element("#place").text,
+                         r"^-17\.00000, -?1(80\.0|79\.9)\d+, within 50 m, told by")
+        alone = next(spot for spot in spots if ":" not in spot.get_attribute("title"))
+        name = alone.get_attribute("title")  # the query lies where the other hit does, which weighs more
+        other = {"again.png": "trip/wall0.png", "trip/wall0.png": "again.png"}[name]
+        self.assertIn(f"2: The query, query.png, {other}", [spot.get_attribute("title") for spot in spots])
+        self.browser.execute_script("arguments[0].focus()", alone)
+        ActionChains(self.browser).send_keys(Keys.ENTER).perform()
+        self.wait(lambda: self.browser.switch_to.active_element.text == name)
+        for width, dark in ((1280, False), (390, True)):
+            browser.set_screen(self.browser, width, 844, dark)
+            self.assertEqual(browser.violations(self.browser), [])
+        ActionChains(self.browser).send_keys(Keys.ENTER).perform()
+        self.wait(lambda: self.element("#large-hit-name").text == name)
+        self.assertRegex(self.element("#large-said").text, r"Taken at -17\.00000, -?179\.99990\.")
+
+    def test_no_map_where_no_place_is_known_and_words_where_none_can_be_told(self):
+        self.choose("unknown.png")
+        self.search("Not in this collection")
+        self.wait(lambda: "cannot be told" in self.element("#place").text)
+        self.assertEqual(self.elements("#map"), [])
+        self.choose()
+        self.assertFalse(self.element("#places").is_displayed())
 
     def test_a_box_is_drawn_with_the_mouse_and_searched_for(self):
         self.choose()

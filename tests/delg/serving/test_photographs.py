@@ -14,6 +14,7 @@ from unittest import mock
 
 from delg.photos import collection
 from delg.serving import photographs
+from delg.settings.places import PlacesConfig
 from delg.settings.serving import ServeConfig
 from tests.fixtures.served import serving
 from tests.fixtures.tiny_extraction import as_png
@@ -38,6 +39,31 @@ class ChangesTest(unittest.TestCase):
 
     def serving(self, **settings):
         return serving(self.photos, self.given / "saved_model", **settings)
+
+    def test_hits_have_their_places_and_tell_that_of_the_query(self):
+        places = self.photos.parent / "places.csv"
+        places.write_text("image,latitude,longitude\nagain.png,10,20\nwall0.png,10,20\nwall3.png,1,2\n")
+        with self.serving(places=PlacesConfig(
+                places_csv=str(places), tile_url="https://{s}.tiles.org/{z}/{x}/{y}.png",
+                tile_attribution="Tiles & all")) as client:
+            place = {"latitude": 10, "longitude": 20, "radius_m": None, "source": "table"}
+            found = client.post("/v1/search", as_png(wall(0, (4, 4)))).json()
+            self.assertEqual(found["place"], {**place, "radius_m": 50, "source": "hits"})
+            self.assertEqual([hit["place"] for hit in found["hits"][:2]], [place] * 2)
+            self.assertEqual(sum(hit["place"] is None for hit in found["hits"]), 2)
+            self.assertIsNone(client.post("/v1/search", as_png(wall(9))).json()["place"])
+            for known in ({"image_id": "trip/wall3.png"}, {"image": as_png(wall(3))}):  # its own, or a copy's
+                self.assertEqual(client.post("/v1/search", **known).json()["place"],
+                                 {**place, "latitude": 1, "longitude": 2})
+            pair = client.post("/v1/verify", as_png(wall(9)), image_id="again.png").json()
+            self.assertEqual(pair["hit"]["place"], place)
+            self.assertEqual(client.get("/v1/map").json(), {
+                "tile_url": "https://{s}.tiles.org/{z}/{x}/{y}.png", "tile_attribution": "Tiles & all"})
+            policy = client.get("/").headers["Content-Security-Policy"]
+            self.assertIn("img-src 'self' blob: data: https://*.tiles.org;", policy)
+            for image in ("again.png", "trip/wall0.png", "trip/wall3.png"):  # no image of the table stays
+                self.assertEqual(client.delete(f"/v1/images/{image}").status_code, 200)
+            self.assertIsNone(client.post("/v1/search", as_png(wall(0, (4, 4)))).json()["place"])
 
     def test_an_image_is_added_found_and_removed_and_the_next_server_knows(self):
         with self.serving() as client:

@@ -70,6 +70,11 @@ class ApiTest(unittest.TestCase):
         example = FoundImage("a", 1, 0.5)
         self.assertEqual(list(found["hits"][0]), list(found_files.as_hit(example)))
 
+    def test_an_upload_says_where_it_was_taken(self):
+        image = photographs.encode(wall(0, (4, 4)), "PNG", exif=photographs.gps_exif(-33.5, 151.25))
+        self.assertEqual(self.client.post("/v1/search", image).json()["place"], {
+            "latitude": -33.5, "longitude": 151.25, "radius_m": None, "source": "gps"})
+
     def test_without_a_version_the_address_serves_too(self):
         self.assertEqual(self.client.post("/search", as_png(wall(0))).json(),
                          self.client.post("/v1/search", as_png(wall(0))).json())
