@@ -50,10 +50,11 @@ def write(files: Mapping[str, bytes | str]) -> None:
 
 
 def photographs() -> None:
-    """`photos`, a folder per landmark; A.jpg and B.jpg, two views of one."""
+    """`photos`, a folder per landmark, and places.csv of some; A.jpg and B.jpg, two views of one."""
     write({f"photos/{name}/{number}.jpg": view(place, number)
            for place, name in enumerate(LANDMARKS) for number in range(_VIEWS)})
     write({f"{name}.jpg": view(0, number) for number, name in enumerate("AB")})
+    write({"places.csv": "image,latitude,longitude\narch/1.jpg,48.2,16.37\ndome/0,-33.86,151.21\n"})
 
 
 def photographs_and_model(saved_model: str = "photos.found/model") -> None:

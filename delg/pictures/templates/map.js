@@ -1,7 +1,7 @@
 "use strict";
 // A map of places, drawn by Leaflet: coasts and a grid of degrees, or tiles. All names go into it as text.
 
-const MOST_OVERVIEW = 6, MOST_NEAR = 13, MOST_NEAR_TILES = 16; // zoom: coasts are coarse, a grid tells little when near
+const MOST_OVERVIEW = 4, MOST_NEAR = 13, MOST_NEAR_TILES = 16; // zoom: coasts are coarse, a grid tells little when near
 const GRID_STEPS = [45, 30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
 const SPOT_WORDS = { query: "the query", same: "✓ same", unsure: "? unsure" };
 const SPOT_ORDER = ["query", "same", "unsure"];
@@ -76,7 +76,7 @@ function drawGroup(map, { at, spots }, choose) {
   const icon = L.divIcon({ className: `spot ${kind}`, html: spots.length > 1 ? String(spots.length) : "", iconSize: [28, 28] });
   const marker = L.marker(at, { icon, title, zIndexOffset: kind === "query" ? 1000 : 0 }).addTo(map);
   marker.getElement().setAttribute("aria-label", title);
-  marker.bindPopup(() => listOf(spots, choose), { minWidth: 180, maxHeight: 220, autoPanPaddingTopLeft: [60, 12], autoPanPaddingBottomRight: [12, 12] });
+  marker.bindPopup(() => listOf(spots, choose), { minWidth: 160, maxWidth: 230, maxHeight: 220, autoPanPaddingTopLeft: [60, 12], autoPanPaddingBottomRight: [12, 12] });
   marker.on("popupopen", (event) => event.popup.getElement().querySelector("li a, li button")?.focus());
   marker.on("popupclose", () => { if (map.getContainer().contains(document.activeElement)) marker.getElement()?.focus(); });
 }

@@ -248,6 +248,7 @@ function loadedMap() {
     for (const href of ["leaflet.css", "map.css"]) await added("link", { rel: "stylesheet", href });
     for (const src of ["leaflet.js", "map.js"]) await added("script", { src });
     const settings = await ask("map");
+    if (settings.tile_url) $("asks").textContent = "This page asks this server, and another for map tiles.";
     const coasts = settings.tile_url ? null : await (await fetch("coastlines.json")).json();
     return { coasts, tileUrl: settings.tile_url, tileAttribution: settings.tile_attribution };
   })().catch((error) => { mapParts = null; throw error; });
