@@ -13,22 +13,25 @@ hits; pictures beyond 15 MB are put in a folder beside the page. Tables are sort
 a click; metrics.json and queries.csv can be saved from it. Some 10 s, most of it loading TensorFlow.
 
 Without --ground_truth the page shows what was found: ranked lists, matched keypoints for the first queries,
-and where the query, or its box, lies in each hit.
+where the query, or its box, lies in each hit, and, where places are known (--places_csv, or GPS data in the
+images), a map.
 """
 
 from __future__ import annotations
 
 from data_prep.stage import command_line, config_flags
+from delg.settings.places import PlacesConfig
 from delg.settings.report import ReportConfig
 
 _report_config = config_flags.define_flags(ReportConfig)
+_places_config = config_flags.define_flags(PlacesConfig)
 
 
 def main(_) -> None:
-    config = _report_config()
+    config, places = _report_config(), _places_config()
     from delg.report import page  # after the settings: TensorFlow takes seconds to load
 
-    path = page.make_report(config)
+    path = page.make_report(config, places)
     command_line.finish(f"The page is {path}.", "open it in a browser")
 
 

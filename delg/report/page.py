@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.stage import progress
+from data_prep.stage.settings import require
 from delg.features.reader import FeatureReader
 from delg.pictures import charts
 from delg.pictures import page as pictures_page
@@ -22,6 +23,7 @@ from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.scores.percent import percent
 from delg.scores.ranking import Ranking, read_ranking
 from delg.settings.kinds import FINAL_ORDERS
+from delg.settings.places import PlacesConfig
 from delg.settings.report import ReportConfig
 
 _STAGES = {"global": "global search", "verified": "after verification"}  # of metrics.json
@@ -30,16 +32,21 @@ _MAX_CARD_BYTES = 900_000
 _MAX_ROWS = 1000  # of the table of all queries; queries.csv has all
 _CSV_COLUMNS = ("query_id", "num_easy", "num_hard", "before", "after", "change", "first_positive",
                 "first_wrong")
+_GPS_ALONE = PlacesConfig()
 _TOLERANCE = 0.01  # percent; scores of one ranking agree far better
 
 
-def make_report(config: ReportConfig) -> str:
+def make_report(config: ReportConfig, places: PlacesConfig = _GPS_ALONE) -> str:
     """Writes `<output_dir>/index.html` and returns its path.
 
     The page needs no other file but, where its pictures would pass 15 MB, the folder
     `index_pictures` beside it.
 
-    Without ground truth it shows what was found, of which nobody knows whether it is right.
+    Without ground truth it shows what was found, of which nobody knows whether it is right, and where.
+
+    Args:
+        config: the report.
+        places: where those of images come from, for a page without ground truth.
 
     Raises:
         FileNotFoundError: if an input is missing.
@@ -47,7 +54,9 @@ def make_report(config: ReportConfig) -> str:
             of another ranking, images that the shards lack.
     """
     if not config.ground_truth:
-        return unjudged.make_page(config)
+        return unjudged.make_page(config, places)
+    require(not places.places_csv, "`places_csv` goes without `ground_truth`.", places_csv=places.places_csv,
+            ground_truth=config.ground_truth)
     scores = (inputs.read_scores(config.metrics, "metrics") if config.metrics
               else evaluation.evaluate(config.ranking, config.ground_truth))
     baseline = (inputs.read_scores(config.baseline_metrics, "baseline_metrics")

@@ -1,20 +1,24 @@
 """delg.report.unjudged: a report on a ranking whose answers nobody knows."""
 
+import json
 import os
 import tempfile
 import unittest
 
 from delg.report import page as report_page
 from delg.search import retrieval
+from delg.settings.places import PlacesConfig
 from delg.settings.report import ReportConfig
 from delg.settings.search import SearchConfig
 from tests.fixtures import tiny_search
 from tests.fixtures.html_page import HtmlPage
 
+_NO_TABLE = PlacesConfig()
 
-def _report(folder, **changes):
+
+def _report(folder, places=_NO_TABLE, **changes):
     paths = {**tiny_search.report_paths(folder), "ground_truth": "", "metrics": "", **changes}
-    with open(report_page.make_report(ReportConfig(**paths)), encoding="utf-8") as file:
+    with open(report_page.make_report(ReportConfig(**paths), places), encoding="utf-8") as file:
         return HtmlPage(file.read())
 
 
@@ -46,6 +50,33 @@ class UnjudgedTest(unittest.TestCase):
                              for alt in alts), 1)
         self.assertIn("Sought among 6 images.", _texts(page, "p", class_="note"))
         self.assertEqual(os.listdir(os.path.join(self.folder, "report")), ["index.html"])
+
+    def test_a_map_where_a_table_knows_places_and_tiles_in_its_policy_alone(self):
+        tiny_search.make_search(self.folder)
+        table = os.path.join(self.folder, "places.csv")
+        with open(table, "w") as file:
+            file.write("id,latitude,longitude\nnear,48.2,16.37\n")
+        page = _report(self.folder, PlacesConfig(places_csv=table, tile_url="https://tiles.org/{z}/{x}/{y}"))
+        notes = _texts(page, "p", class_="note")
+        self.assertIn("Place: 48.20000, 16.37000, within 50 m, told by the hits that are the same.", notes)
+        self.assertIn("Place: cannot be told.", notes)
+        data = json.loads(page.find("script", id_="map-data")[0]["text"])
+        self.assertEqual([(spot["kind"], spot["name"], spot["latitude"]) for spot in data["spots"][:2]],
+                         [("query", tiny_search.QUERY_A, 48.2), ("same", "near", 48.2)])
+        (policy,) = [meta["content"] for meta in page.find("meta") if "content" in meta
+                     and "default-src" in meta["content"]]
+        self.assertIn("img-src data: 'self' https://tiles.org;", policy)
+        self.assertIn("This page loads nothing but map tiles, from https://tiles.org.",
+                      _texts(page, "footer"))
+
+    def test_no_map_where_no_place_is_known(self):
+        tiny_search.make_search(self.folder)
+        page = _report(self.folder)
+        self.assertEqual(page.find("script", id_="map-data"), [])
+        self.assertNotIn("Leaflet", "".join(_texts(page, "script")))
+        with self.assertRaisesRegex(ValueError, "`places_csv` goes without `ground_truth`"):
+            report_page.make_report(ReportConfig(**tiny_search.report_paths(self.folder)),
+                                    PlacesConfig(places_csv="places.csv"))
 
     def test_fewer_queries_and_hits_on_request(self):
         tiny_search.make_search(self.folder, verifier="none")
