@@ -268,7 +268,7 @@ class ApiTest(unittest.TestCase):
         described = self.client.get("/openapi.json").json()
         self.assertEqual(set(described["paths"]), {
             f"/v1/{path}" for path in ("search", "searches", "searches/{search_id}", "verify", "images",
-                                       "searches/{search_id}/picture", "health", "metrics",
+                                       "searches/{search_id}/picture", "health", "metrics", "map",
                                        "searches/{search_id}/matches/{image_id}", "images/{image_id}")})
         for path, methods in described["paths"].items():
             for method, operation in methods.items():
