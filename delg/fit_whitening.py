@@ -1,6 +1,8 @@
-"""Learn a whitening of global descriptors from feature shards, without labels.
+"""Learn a whitening of global descriptors from feature shards, without labels or with them.
 
     python -m delg.fit_whitening --features='other_city/features/*.h5' --output=whitening.npz
+    python -m delg.fit_whitening --features='other_city/features/*.h5' --output=whitening.npz \\
+        --train_pattern='other_city/shards/train-*'
 
 The images should be like those to be searched, but not these themselves, described by the same model. Give
 the file to `delg.extract_features --whitening` or, for features that are there, to `delg.rewrite_features`:

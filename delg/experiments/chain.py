@@ -1,4 +1,7 @@
-"""Experiment of DELG: shards, training, export, features, search, verification, scores, report."""
+"""Experiment of DELG: shards, training, export, features, search, verification, scores, report.
+
+What is trained is a whole network, or of a network that comes with heads the whitening alone.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,21 @@ from data_prep.world.config import WorldConfig
 from data_prep.world.landmark_world import make_world
 from delg.exports import saving
 from delg.features import extraction
+from delg.features.rewriting import rewrite_features
+from delg.features.whitening import fit_whitening
 from delg.index import building as index_building
 from delg.networks import model_files
 from delg.report import page as report_page
 from delg.scores import evaluation
 from delg.search import retrieval
 from delg.settings.extraction import ExtractConfig
+from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
 from delg.settings.training import TrainConfig
+from delg.settings.untrained import UntrainedConfig
+from delg.settings.whitening import WhiteningConfig
 from delg.training import loop
+from delg.untrained import exporting
 
 TRAIN_SHARE = 0.5  # of the landmarks of one folder that is both trained on and evaluated on
 
@@ -37,10 +46,11 @@ class Experiment:
     """Where an experiment writes, and the settings of its stages."""
 
     output_dir: str
-    train: TrainConfig  # its patterns and model_dir are set by the experiment
+    model: TrainConfig | UntrainedConfig  # patterns and model_dir of a training are set by the experiment
     extract: ExtractConfig
     search: SearchConfig
     title: str
+    local_index: IndexConfig | None = None  # of local features, beside that of global descriptors; None: none
     world: WorldConfig | None = None  # for experiments on the procedural world
     validation_fraction: float = 0.05
     heldout_class_fraction: float = 0.1
@@ -63,7 +73,7 @@ def run_on_world(experiment: Experiment) -> dict:
         building.build(BuildConfig(
             "gldv2", os.path.join(world, "train"), experiment.path("train_shards"), num_shards=8,
             validation_fraction=experiment.validation_fraction,
-            heldout_class_fraction=experiment.heldout_class_fraction, seed=experiment.train.seed,
+            heldout_class_fraction=experiment.heldout_class_fraction, seed=experiment.search.seed,
             train_csv=os.path.join(world, "train.csv"),
             train_clean_csv=os.path.join(world, "train_clean.csv")))
         _build_eval_shards(experiment, os.path.join(world, "eval", "jpg"),
@@ -94,12 +104,12 @@ def run_on_photographs(experiment: Experiment, data_dir: str, train_data_dir: st
         _check_apart(os.path.join(data_dir, "landmarks.json"), landmarks)
     else:
         ground_truth, landmarks = _split_by_landmark(data_dir, experiment.path("split"),
-                                                     experiment.train.seed)
+                                                     experiment.search.seed)
     with stage("Building TFRecord shards"):
         building.build(BuildConfig(
             "landmarks", os.path.join(train_data_dir or data_dir, "jpg"), experiment.path("train_shards"),
             num_shards=4, validation_fraction=experiment.validation_fraction,
-            heldout_class_fraction=experiment.heldout_class_fraction, seed=experiment.train.seed,
+            heldout_class_fraction=experiment.heldout_class_fraction, seed=experiment.search.seed,
             landmarks_json=landmarks))
         _build_eval_shards(experiment, os.path.join(data_dir, "jpg"), ground_truth)
     return _run(experiment)
@@ -107,7 +117,7 @@ def run_on_photographs(experiment: Experiment, data_dir: str, train_data_dir: st
 
 def _build_eval_shards(experiment: Experiment, images_dir: str, ground_truth: str) -> None:
     building.build(BuildConfig("revisited", images_dir, experiment.path("eval_shards"), num_shards=4,
-                               ground_truth=ground_truth, seed=experiment.train.seed))
+                               ground_truth=ground_truth, seed=experiment.search.seed))
 
 
 def _check_apart(evaluated: str, trained: str) -> None:
@@ -143,21 +153,9 @@ def _split_by_landmark(data_dir: str, split_dir: str, seed: int) -> tuple[str, s
 
 
 def _run(experiment: Experiment) -> dict:
-    shards = experiment.path("train_shards")
-    splits = load_manifest(shards).splits
-    config = dataclasses.replace(
-        experiment.train, model_dir=experiment.path("model"),
-        train_pattern=os.path.join(shards, "train-*"),
-        validation_pattern=os.path.join(shards, "validation-*") if "validation" in splits else "",
-        heldout_pattern=os.path.join(shards, "heldout-*") if "heldout" in splits else "")
-    with stage("Measuring the untrained model"):
-        _write_untrained(config, experiment.path("untrained", "model"))
-        untrained = _measure(experiment, experiment.path("untrained", "model"), experiment.path("untrained"))
-        files.write_json(experiment.path("untrained_metrics.json"), untrained)
-    with stage("Training"):
-        loop.train(config)
-    with stage("Measuring the trained model"):
-        metrics = _measure(experiment, config.model_dir, experiment.output_dir)
+    untrained = experiment.path("untrained")
+    measure_both = _train if isinstance(experiment.model, TrainConfig) else _whiten
+    metrics = measure_both(experiment, untrained)
     with stage("Writing the report"):
         report_page.make_report(report_page.ReportConfig(
             ranking=experiment.path("ranking.h5"), metrics=experiment.path("metrics.json"),
@@ -173,24 +171,73 @@ def _run(experiment: Experiment) -> dict:
     return metrics
 
 
+def _train(experiment: Experiment, untrained: str) -> dict:
+    """Trains a network and measures it, after what it starts from, which goes to the folder `untrained`."""
+    shards = experiment.path("train_shards")
+    splits = load_manifest(shards).splits
+    config = dataclasses.replace(
+        experiment.model, model_dir=experiment.path("model"),
+        train_pattern=os.path.join(shards, "train-*"),
+        validation_pattern=os.path.join(shards, "validation-*") if "validation" in splits else "",
+        heldout_pattern=os.path.join(shards, "heldout-*") if "heldout" in splits else "")
+    with stage("Measuring the untrained model"):
+        _write_untrained(config, os.path.join(untrained, "model"))
+        saving.export(os.path.join(untrained, "model"), os.path.join(untrained, "saved_model"))
+        _describe(experiment, untrained)
+        _measure(experiment, untrained, "untrained_metrics.json")
+    with stage("Training"):
+        loop.train(config)
+    with stage("Measuring the trained model"):
+        saving.export(config.model_dir, experiment.path("saved_model"))
+        _describe(experiment, experiment.output_dir)
+        return _measure(experiment, experiment.output_dir, "metrics.json")
+
+
 def _write_untrained(config: TrainConfig, model_dir: str) -> None:
     model = loop.untrained_model(config)
     num_classes = model.output["global_cosines"].shape[-1]
     model_files.write_untrained(model_dir, model, config.model_config(num_classes), attention_threshold=0.0)
 
 
-def _measure(experiment: Experiment, model_dir: str, output_dir: str) -> dict:
-    """From a model directory to metrics.json and what lies between, in `output_dir`."""
-    saved_model, features, index_dir, ranking, metrics = (
-        os.path.join(output_dir, name)
-        for name in ("saved_model", "features", "index", "ranking.h5", "metrics.json"))
-    saving.export(model_dir, saved_model)
+def _whiten(experiment: Experiment, untrained: str) -> dict:
+    """Measures a model with nothing trained, then whitened by what images of one training landmark differ in.
+
+    Local features stay, so those of the folder `untrained` serve both.
+    """
+    saved_model, shards = experiment.path("saved_model"), experiment.path("train_shards", "train-*")
+    with stage("Measuring the untrained model"):
+        exporting.export_untrained(experiment.model, "package", saved_model)
+        _describe(experiment, untrained, saved_model)
+        _measure(experiment, untrained, "untrained_metrics.json")
+    with stage("Learning the whitening"):
+        extraction.extract_features(saved_model, shards, experiment.path("train_features"),
+                                    dataclasses.replace(experiment.extract, local_scales=()))
+        whitening = experiment.path("whitening.npz")
+        fit_whitening(experiment.path("train_features"), whitening, WhiteningConfig(train_pattern=shards))
+    with stage("Measuring the whitened model"):
+        rewrite_features(os.path.join(untrained, "features"), experiment.path("features"),
+                         whitening=whitening)
+        return _measure(experiment, experiment.output_dir, "metrics.json")
+
+
+def _describe(experiment: Experiment, output_dir: str, saved_model: str = "") -> None:
+    """From a model to the features of all that is evaluated, in `output_dir`."""
     for split in ("query", "index"):
-        extraction.extract_features(saved_model, experiment.path("eval_shards", f"{split}-*"), features,
-                                    experiment.extract)
+        extraction.extract_features(saved_model or os.path.join(output_dir, "saved_model"),
+                                    experiment.path("eval_shards", f"{split}-*"),
+                                    os.path.join(output_dir, "features"), experiment.extract)
+
+
+def _measure(experiment: Experiment, output_dir: str, metrics: str) -> dict:
+    """From the features in `output_dir` to scores, which the file `metrics` keeps, and what lies between."""
+    features, index_dir, local_index_dir, ranking = (
+        os.path.join(output_dir, name) for name in ("features", "index", "local_index", "ranking.h5"))
     index_features = os.path.join(features, "index-*")
     index_building.build_index(index_features, index_dir)
-    retrieval.search(os.path.join(features, "query-*"), index_features, index_dir, ranking, experiment.search)
+    if experiment.local_index:
+        index_building.build_index(index_features, local_index_dir, experiment.local_index)
+    retrieval.search(os.path.join(features, "query-*"), index_features, index_dir, ranking, experiment.search,
+                     local_index_dir=local_index_dir if experiment.local_index else "")
     result = evaluation.evaluate(ranking, experiment.path("eval_shards", "dataset.json"))
-    files.write_json(metrics, result)
+    files.write_json(experiment.path(metrics), result)
     return result

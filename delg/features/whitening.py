@@ -21,6 +21,10 @@ which is trained and comes before.
 The file (.npz) holds `mean` float32 [D], `projection` float32 [D, k] and `description` (JSON): `model` (the
 fingerprint), `source` (the features' pattern), `num_images`, and the settings.
 
+With `train_pattern`, shards that say what landmark each image is of, it is another whitening: directions in
+which images of one landmark differ most count less, all others stay, the mean too. A hundred images of twenty
+landmarks teach that. See `delg.vectors.within_class`.
+
 Source: PCA-whitening of image descriptors, Jegou and Chum, ECCV 2012, section 3.
 """
 
@@ -38,7 +42,7 @@ from data_prep.stage.numpy_files import reading_npz
 from data_prep.stage.stored_settings import refuse_unknown
 from delg.features.reader import FeatureReader
 from delg.settings.whitening import WhiteningConfig
-from delg.vectors import principal_components
+from delg.vectors import principal_components, within_class
 from delg.vectors.unit import unit_vectors
 
 FORMAT = 1
@@ -82,30 +86,52 @@ def fit_whitening(features: str, output: str, config: WhiteningConfig | None = N
     Raises:
         FileNotFoundError: if there are no shards.
         ValueError: if the features are whitened already, are of fewer than two images, or have fewer
-            dimensions than `dimension`.
+            dimensions than `dimension`; or no two of a landmark of `train_pattern` differ.
     """
     config = config or WhiteningConfig()
     with FeatureReader(features) as reader:
         if "whitening" in reader.config:
             raise ValueError(f"`features` must not be whitened. Received: {features!r}, whitened by "
                              f"{reader.config['whitening']}.")
-        descriptors, model = reader.global_descriptors, reader.config.get("fingerprint", "")
+        ids, descriptors = reader.ids, reader.global_descriptors
+        model = reader.config.get("fingerprint", "")
     if len(descriptors) < 2 or descriptors.shape[1] < config.dimension:
         raise ValueError("`features` must be of two images or more and have `dimension` dimensions at least. "
                          f"Received: {len(descriptors)} images of {descriptors.shape[1]} dimensions, "
                          f"dimension={config.dimension}.")
     if len(descriptors) > config.num_training_images:
         rows = np.random.default_rng(config.seed).permutation(len(descriptors))
-        descriptors = descriptors[np.sort(rows[:config.num_training_images])]
-    projection, _ = principal_components.whitening_weights(
-        descriptors, descriptors.shape[1], config.exponent, config.shrinkage)
-    whitening = Whitening(
-        descriptors.mean(axis=0, dtype=np.float64).astype(np.float32),
-        np.ascontiguousarray(projection[:, :config.dimension or None]),
-        {"format": FORMAT, "model": model, "source": features, "num_images": len(descriptors),
-         **dataclasses.asdict(config)})
+        rows = np.sort(rows[:config.num_training_images])
+        ids, descriptors = [ids[row] for row in rows], descriptors[rows]
+    learn = _within_landmarks if config.train_pattern else _of_components
+    mean, projection = learn(ids, descriptors, config)
+    whitening = Whitening(mean, projection, {
+        "format": FORMAT, "model": model, "source": features, "num_images": len(descriptors),
+        **dataclasses.asdict(config)})
     _write(output, whitening)
     return whitening
+
+
+def _of_components(_ids: list[str], descriptors: np.ndarray,
+                   config: WhiteningConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and projection, learnt without labels."""
+    projection, _ = principal_components.whitening_weights(
+        descriptors, descriptors.shape[1], config.exponent, config.shrinkage)
+    return (descriptors.mean(axis=0, dtype=np.float64).astype(np.float32),
+            np.ascontiguousarray(projection[:, :config.dimension or None]))
+
+
+def _within_landmarks(ids: list[str], descriptors: np.ndarray,
+                      config: WhiteningConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Mean, which is 0, and projection, learnt from what images of one landmark differ in."""
+    from data_prep.records import record_labels  # brings TensorFlow, which the other need not wait for
+
+    landmark_of = dict(zip(*record_labels.read_landmarks(config.train_pattern)))
+    rows = [row for row, image_id in enumerate(ids) if image_id in landmark_of]
+    _, labels = np.unique([str(landmark_of[ids[row]]) for row in rows], return_inverse=True)
+    kernel = within_class.kernel_of(*within_class.learn_whitening(
+        descriptors[rows], labels, config.shrinkage or within_class.SHRINKAGE, config.num_directions))
+    return np.zeros(len(kernel), np.float32), kernel.astype(np.float32)
 
 
 def _write(path: str, whitening: Whitening) -> None:

@@ -27,9 +27,9 @@ from delg.features.preparing import BadImageError, decode, prepare_image
 from delg.networks.backbone import receptive_field
 from delg.networks.batch_norm_folding import fold_batch_norm
 from delg.settings.untrained import UntrainedConfig
-from delg.untrained.whitening import kernel_of
 from delg.vectors.principal_components import whitening_weights
 from delg.vectors.unit import unit_vectors
+from delg.vectors.within_class import kernel_of
 
 SCALES = (2**-0.5, 1.0, 2**0.5)  # that the features are taken at; chosen, as for extraction
 MAX_IMAGE_SIZE = 512  # pixels; chosen
@@ -53,7 +53,7 @@ class Heads:
         attention: float32 arrays of DELG's attention head, from features of C channels by h hidden ones to a
             score before its softplus: [C, h], [h], [h, 1], [1]; empty: the norm of the features is attention.
         whitening: float32 [G, k] and [k], directions of the global descriptor and their gains, see
-            `delg.untrained.whitening`; empty: it is used as it is pooled.
+            `delg.vectors.within_class`; empty: it is used as it is pooled.
     """
 
     kernel: np.ndarray

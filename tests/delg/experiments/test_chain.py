@@ -1,9 +1,12 @@
 """delg.experiments.chain: whole runs on photographs made here, and folders that cannot be used."""
 
+import dataclasses
+import functools
 import json
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -11,8 +14,11 @@ import numpy as np
 from delg.experiments import chain, presets
 from delg.features.reader import FeatureReader
 from delg.settings.extraction import ExtractConfig
+from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
 from delg.settings.training import TrainConfig
+from delg.settings.untrained import UntrainedConfig
+from delg.untrained.exporting import export_untrained
 from tests.fixtures import tiny_trainings
 
 _LANDMARKS = ("arch", "dome", "gate", "tower")
@@ -43,7 +49,7 @@ def _write_photographs(folder, landmarks=_LANDMARKS, views=3):
 def _experiment(output_dir):
     return chain.Experiment(
         output_dir=output_dir, title="tiny",
-        train=TrainConfig("", "", backbone="resnet18", width=0.125, backbone_weights="none", embedding_dim=8,
+        model=TrainConfig("", "", backbone="resnet18", width=0.125, backbone_weights="none", embedding_dim=8,
                           autoencoder_dim=8, attention_dim=8, image_size=32, batch_size=2, num_steps=1,
                           steps_per_epoch=1),
         extract=ExtractConfig(max_image_size=80, global_scales=(1.0,), local_scales=(1.0,),
@@ -52,10 +58,10 @@ def _experiment(output_dir):
 
 
 class PresetsTest(unittest.TestCase):
-    def test_weights_decide_which_backbone_real_photographs_get(self):
-        for weights, backbone in (("package", "efficientnet_lite2"), ("m.h5", "mobilenet_v2")):
-            train = presets.real("out", weights).train
-            self.assertEqual((train.backbone, train.backbone_weights), (backbone, weights))
+    def test_weights_decide_what_real_photographs_get(self):
+        package, file = presets.real("out", "package"), presets.real("out", "m.h5")
+        self.assertEqual(package.model, UntrainedConfig("efficientnet_lite2"))
+        self.assertEqual((file.model.backbone, file.model.backbone_weights), ("mobilenet_v2", "m.h5"))
 
 
 def setUpModule():
@@ -83,6 +89,28 @@ class PhotographsTest(unittest.TestCase):
         for name in ("metrics.json", "untrained_metrics.json", "ranking.h5", "report/index.html",
                      "saved_model/saved_model.pb"):
             self.assertTrue(os.path.exists(os.path.join(output, name)), name)
+
+    def test_a_model_with_heads_is_whitened_alone(self):
+        output = os.path.join(self.folder, "out")
+        experiment = dataclasses.replace(
+            _experiment(output), model=UntrainedConfig("resnet18", local_dim=8),
+            local_index=IndexConfig(index_type="binary_asmk"),
+            search=SearchConfig(num_rerank=3, min_inliers=4, evidence="global,asmk,geometry,neighbors"))
+        with mock.patch.object(chain.exporting, "export_untrained", lambda model, weights, folder: (
+                export_untrained(model, "none", folder, os.path.join(self.data, "jpg")))):
+            metrics = chain.run_on_photographs(experiment, self.data)
+        self.assertEqual([name for name in metrics if name.startswith("global")],
+                         ["global", "global+asmk+neighbors"])
+        reader = functools.partial(os.path.join, output)
+        with FeatureReader(reader("features")) as whitened, \
+                FeatureReader(reader("untrained", "features")) as before, \
+                np.load(reader("whitening.npz")) as whitening:
+            self.assertEqual(whitened.ids, before.ids)
+            self.assertEqual(whitened.config["whitening"]["num_images"], 6)
+            expected = before.global_descriptors @ whitening["projection"]
+            expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+            np.testing.assert_allclose(whitened.global_descriptors, expected, atol=1e-5)
+        self.assertFalse(os.path.exists(reader("model")))
 
     def test_split_keeps_the_positives_of_each_query(self):
         output = os.path.join(self.folder, "split")

@@ -3,15 +3,18 @@
 import json
 import os
 import unittest
+from unittest import mock
 
 import numpy as np
 
+from data_prep.records import record_labels
 from delg.features.rewriting import rewrite_features
 from delg.features.whitening import Whitening, fit_whitening, read_whitening
 from delg.index import building
 from delg.search import retrieval
 from delg.settings.search import SearchConfig
 from delg.settings.whitening import WhiteningConfig
+from delg.vectors.within_class import kernel_of, learn_whitening
 from tests.fixtures.feature_shards import read_feature_shard, write_feature_shard
 from tests.fixtures.shard_folder import ShardFolderTest, make_shard
 
@@ -55,6 +58,21 @@ class GlobalWhiteningTest(ShardFolderTest):
         shrunk = (1 - shrinkage) * variances + shrinkage * variances.mean()
         lengths = np.linalg.norm(whitening.projection, axis=0)
         np.testing.assert_allclose(lengths / lengths[0], np.sqrt(shrunk[0] / shrunk), rtol=1e-4)
+
+    def test_labels_say_what_counts_less(self):
+        generator = np.random.default_rng(0)
+        descriptors = np.repeat(generator.normal(size=(10, 6)) + 4, 8, axis=0)
+        descriptors[:, 2] += generator.normal(size=80)  # the light, say
+        ids = [f"learn{row}" for row in range(80)]
+        with mock.patch.object(record_labels, "read_landmarks", return_value=(
+                [*ids[:72], "elsewhere"], [*(row // 8 for row in range(72)), 0])) as labels:
+            whitening = self.fit(descriptors, train_pattern="shards/train-*", shrinkage=0.5, num_directions=1)
+        labels.assert_called_once_with("shards/train-*")
+        np.testing.assert_array_equal(whitening.mean, np.zeros(6))
+        expected = kernel_of(*learn_whitening(descriptors[:72], np.repeat(np.arange(9), 8), 0.5, 1))
+        np.testing.assert_allclose(whitening.projection, expected, atol=1e-6)
+        self.assertLess(whitening.projection[2, 2], 0.7)
+        self.assertEqual(read_whitening(self.path("w.npz"), "a", 6).description, whitening.description)
 
     def test_images_are_drawn_where_there_are_more(self):
         descriptors = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
@@ -125,6 +143,10 @@ class GlobalWhiteningTest(ShardFolderTest):
                 ({"dimension": -1}, "`dimension` must not be negative. Received: dimension=-1"),
                 ({"exponent": 1.5}, r"`exponent` must be in \[0, 1\]. Received: exponent=1.5"),
                 ({"shrinkage": 0.0}, r"`shrinkage` must be in \(0, 1\]. Received: shrinkage=0.0"),
+                ({"train_pattern": "train-*", "dimension": 2},
+                 "`dimension` and `exponent` must be left alone where `train_pattern` is given. Received: "
+                 "dimension=2, exponent=0.5"),
+                ({"num_directions": 0}, "`num_directions` must be at least 1. Received: num_directions=0"),
                 ({"num_training_images": 1}, "must be at least 2. Received: num_training_images=1"),
                 ({"seed": -1}, "`seed` must not be negative. Received: seed=-1")):
             with self.assertRaisesRegex(ValueError, message):

@@ -2,7 +2,7 @@ import unittest
 
 import numpy as np
 
-from delg.vectors.within_class import within_class_whitening
+from delg.vectors.within_class import kernel_of, learn_whitening, within_class_whitening
 
 
 class WithinClassWhiteningTest(unittest.TestCase):
@@ -27,3 +27,22 @@ class WithinClassWhiteningTest(unittest.TestCase):
     def test_refuses_classes_of_one(self):
         with self.assertRaisesRegex(ValueError, "two images that differ. Received: 2 images of 2 classes"):
             within_class_whitening(np.eye(2), np.array([0, 1]), 0.5)
+
+
+class LearnWhiteningTest(unittest.TestCase):
+    def test_turns_down_what_differs_within_classes(self):
+        generator = np.random.default_rng(0)
+        centres = generator.normal(size=(20, 6)) + 4
+        vectors = np.repeat(centres, 10, axis=0) + generator.normal(scale=0.02, size=(200, 6))
+        vectors[:, 2] += generator.normal(scale=1.0, size=200)  # the light, say
+        directions, gains = learn_whitening(vectors, np.repeat(np.arange(20), 10), 0.5, 1)
+        self.assertEqual((directions.shape, gains.shape), ((6, 1), (1,)))
+        self.assertGreater(abs(directions[2, 0]), 0.9)
+        self.assertLess(gains[0], 0.7)
+
+    def test_the_kernel_multiplies_directions_and_leaves_the_others(self):
+        directions = np.array([[0.6, 0.0], [0.8, 0.0], [0.0, 1.0]])
+        kernel = kernel_of(directions, np.array([0.5, 2.0]))
+        np.testing.assert_allclose(np.array([0.6, 0.8, 0]) @ kernel, [0.3, 0.4, 0], atol=1e-12)
+        np.testing.assert_allclose(np.array([0, 0, 3.0]) @ kernel, [0, 0, 6], atol=1e-12)
+        np.testing.assert_allclose(np.array([-0.8, 0.6, 0]) @ kernel, [-0.8, 0.6, 0], atol=1e-12)
