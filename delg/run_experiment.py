@@ -5,8 +5,9 @@
         --backbone_weights=package --output_dir=build/real
 
 `demo` trains a small network on a procedural landmark world; `smoke` is the same with next to no training;
-`real` trains on folders of photographs (jpg/, gnd.json, landmarks.json). Finished stages are kept. On two
-cores: demo 7 minutes, smoke 1 minute, real below 30 minutes.
+`real` learns from folders of photographs (jpg/, gnd.json, landmarks.json): of the model that comes with the
+package a whitening, of a backbone from a file the heads. Finished stages are kept. On two cores: demo 7
+minutes, smoke 1 minute, real below 30 minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _PRESET = flags.DEFINE_enum("preset", None, ("demo", "smoke", "real"), "Which ex
 _OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of everything it makes.", folder=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "real: the folder that is evaluated on.")
 _TRAIN_DATA_DIR = flags.DEFINE_string(
-    "train_data_dir", "", "real: the folder that is trained on; empty: half the landmarks of data_dir.")
+    "train_data_dir", "", "real: the folder that is learnt from; empty: half the landmarks of data_dir.")
 _BACKBONE_WEIGHTS = flags.DEFINE_string(
     "backbone_weights", "package", "real: weight file of MobileNetV2 without its top; package: "
     "EfficientNet-Lite2, whose weights the package index has.")
