@@ -29,8 +29,9 @@ from hashing.training.config import TrainConfig
 
 CODE_SIZES = (16, 32, 48, 64)  # bits, of the published table
 REAL_VALUED_SIZE = 32  # bits, of the codes whose cosine retrieval "real_valued" tells
-_SCORES = ("mAP", "mAP_interval", *(f"mAP@{k}" for k in evaluation.CUTOFFS), "precision_within_2", "codes",
-           "real_valued", "num_queries", "num_index")
+_SCORES = ("mAP", "mAP_interval", "mAP_in_all", "mAP_in_all_interval",
+           *(f"mAP@{k}" for k in evaluation.CUTOFFS), "precision_within_2", "codes", "real_valued",
+           "num_queries", "num_index")
 
 
 @dataclasses.dataclass(frozen=True)

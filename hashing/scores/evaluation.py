@@ -30,7 +30,8 @@ def evaluate(queries: EncodedImages, index: EncodedImages, num_classes: int = 0,
         queries: with labels.
         index: with labels; of the same model.
         num_classes: classes that were trained on have the labels below. Then those from it on are scored
-            apart, queries of them against index images of them, under "unseen". 0: all are one.
+            apart, queries of them against index images of them, under "unseen"; and queries of either
+            against the whole index, as "mAP_in_all". 0: all are one.
         seed: of the intervals.
 
     Returns:
@@ -38,8 +39,8 @@ def evaluate(queries: EncodedImages, index: EncodedImages, num_classes: int = 0,
         values against bits, "real_valued": {"mAP"} and, where features were kept, "features": {"mAP"} of
         cosine retrieval, all in percent; "codes": what
         `describe_codes` says of the index; "curve": {"precision", "recall"} in [0, 1] by distance 0..K;
-        "num_queries", "num_index", "code_size"} and perhaps "unseen" with the same inside. Null: no query
-        has a relevant image.
+        "num_queries", "num_index", "code_size"} and, where there are such, "unseen" with the same inside and
+        "mAP_in_all" with its interval in both. Null: no query has a relevant image.
 
     Raises:
         ValueError: codes of two models, images without labels, or no query or index image of such classes.
@@ -54,7 +55,8 @@ def evaluate(queries: EncodedImages, index: EncodedImages, num_classes: int = 0,
                 num_classes=num_classes, queries=len(seen[0]), index=len(seen[1]))
     result = _scores(*seen, seed)
     if all(map(len, unseen)):
-        result["unseen"] = _scores(*unseen, seed)
+        result |= _scores_in_all(seen[0], index, seed)
+        result["unseen"] = _scores(*unseen, seed) | _scores_in_all(unseen[0], index, seed)
     return result
 
 
@@ -84,6 +86,12 @@ def _scores(queries: EncodedImages, index: EncodedImages, seed: int) -> dict[str
                                            seed)
     return {**result, "codes": describe_codes(index_bits),
             "num_queries": len(queries), "num_index": len(index), "code_size": index.code_size}
+
+
+def _scores_in_all(queries: EncodedImages, index: EncodedImages, seed: int) -> dict[str, Any]:
+    counts = count_codes(codes.unpack(queries.packed_codes, queries.code_size), queries.labels,
+                         codes.unpack(index.packed_codes, index.code_size), index.labels)
+    return mean_and_interval("mAP_in_all", metrics.average_precisions(counts), seed=seed)
 
 
 def count_codes(query_bits: np.ndarray, query_labels: np.ndarray, index_bits: np.ndarray,

@@ -28,12 +28,12 @@ def print_table(results: Results) -> None:
         if not rows:
             continue
         table = rich.table.Table(title=f"{title}: mAP, percent (95 % interval)")
-        for name in ("method", "bits", "mAP", "interval", "real", "P@2", "train s"):
+        for name in ("method", "bits", "mAP", "interval", "in all", "real", "P@2", "train s"):
             table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
         for row in rows:
             table.add_row(row["method"], str(row["code_size"]), text(row["mAP"]),
-                          f"{text(row['low'])} to {text(row['high'])}", text(row["real_valued"]),
-                          text(row["within"]), text(row["seconds"], 0))
+                          f"{text(row['low'])} to {text(row['high'])}", text(row["in_all"]),
+                          text(row["real_valued"]), text(row["within"]), text(row["seconds"], 0))
         rich.console.Console().print(table)
 
 
@@ -101,6 +101,7 @@ def _rows(results: Results, part: str) -> list[dict[str, Any]]:
                 continue
             low, high = scores["mAP_interval"]
             rows.append({"method": method, "code_size": size, "mAP": scores["mAP"], "low": low, "high": high,
+                         "in_all": scores.get("mAP_in_all"),
                          "real_valued": scores.get("real_valued", {}).get("mAP"),
                          "within": scores["precision_within_2"], "seconds": whole.get("seconds"),
                          "codes": scores["codes"]})

@@ -66,6 +66,7 @@ class RunTest(_ChainTest):
         self.assertEqual(stored, self.metrics)
         for part in (stored, stored["unseen"]):
             self.assertIn("mAP", part["real_valued"])
+            self.assertLessEqual(part["best"]["8"]["mAP_in_all"], 100)
             for method in ("paper2019", "best", "pca_sign", "itq"):
                 self.assertEqual(list(part[method]), ["8", "12"])
                 for scores in part[method].values():

@@ -54,6 +54,9 @@ class EvaluateTest(unittest.TestCase):
         self.assertAlmostEqual(found["mAP"], 100)  # among classes 0 and 1 all are right
         self.assertAlmostEqual(found["unseen"]["mAP"], 100)
         self.assertEqual((found["num_index"], found["unseen"]["num_index"]), (2, 2))
+        for part in (found, found["unseen"]):  # in all, each query ties with one of another class
+            self.assertAlmostEqual(part["mAP_in_all"], 75)
+            self.assertAlmostEqual(part["mAP_in_all_interval"][0], 75)
         mixed = evaluation.evaluate(_images(["1", "0", "0"], [0, 3, 1], "q"), index)
         self.assertAlmostEqual(mixed["mAP"], 75)  # each query ties with one of another class
 
