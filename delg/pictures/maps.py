@@ -39,6 +39,11 @@ class PageMap:
         return json.dumps(held, separators=(",", ":")).replace("<", "\\u003c")
 
 
+def section(drawn_map: PageMap | None) -> str:
+    """The section of a page that a map is drawn into; empty where there is none."""
+    return asset("map_section.html") if drawn_map else ""
+
+
 @functools.lru_cache(None)
 def asset(name: str) -> str:
     """A file of the map."""

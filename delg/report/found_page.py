@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from delg.pictures import drawing
+from delg.pictures import drawing, maps
 from delg.pictures import page as pictures_page
 from delg.pictures.downloads import csv_file
 from delg.pictures.maps import PageMap
@@ -82,7 +82,7 @@ def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, nu
                    only_same, pictures) for number, query in enumerate(found, 1)]
     drawn_map = page_map([spot for card in cards for spot in card["spots"]], tiles)
     page = pictures_page.render("delg.report", "found.html.j2", title=title, note=note, cards=cards,
-                                drawn_map=drawn_map, has_map=drawn_map is not None,
+                                drawn_map=drawn_map, map_section=maps.section(drawn_map),
                                 tile_origin=tiles.tile_origin,
                                 summary=_summary(cards), settings=list(settings), source=pictures.source,
                                 downloads=[csv_file("hits.csv", [

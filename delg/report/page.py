@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from data_prep.stage import progress
-from data_prep.stage.settings import require
 from delg.features.reader import FeatureReader
-from delg.pictures import charts
+from delg.pictures import charts, maps
 from delg.pictures import page as pictures_page
 from delg.pictures.downloads import csv_file, json_file
 from delg.pictures.page_pictures import PagePictures
+from delg.places.known import known_places
 from delg.report import inputs, queries, unjudged
 from delg.report.cards import CardMaker, shown_hits
+from delg.report.found_page import page_map
+from delg.report.located_queries import spots_of_queries
 from delg.report.queries import QueryOutcome
 from delg.report.short_cards import make_short_cards
 from delg.scores import evaluation, metrics
@@ -46,7 +48,7 @@ def make_report(config: ReportConfig, places: PlacesConfig = _GPS_ALONE) -> str:
 
     Args:
         config: the report.
-        places: where those of images come from, for a page without ground truth.
+        places: where those of images come from, beside scores a table alone, and what a map is drawn on.
 
     Raises:
         FileNotFoundError: if an input is missing.
@@ -55,8 +57,6 @@ def make_report(config: ReportConfig, places: PlacesConfig = _GPS_ALONE) -> str:
     """
     if not config.ground_truth:
         return unjudged.make_page(config, places)
-    require(not places.places_csv, "`places_csv` goes without `ground_truth`.", places_csv=places.places_csv,
-            ground_truth=config.ground_truth)
     scores = (inputs.read_scores(config.metrics, "metrics") if config.metrics
               else evaluation.evaluate(config.ranking, config.ground_truth))
     baseline = (inputs.read_scores(config.baseline_metrics, "baseline_metrics")
@@ -64,6 +64,7 @@ def make_report(config: ReportConfig, places: PlacesConfig = _GPS_ALONE) -> str:
     ranking = read_ranking(config.ranking)
     truth = evaluation.align(load_ground_truth(config.ground_truth), ranking, config.ranking,
                              config.ground_truth)
+    known = known_places(places, ranking.index_ids)
     outcomes = queries.judge_queries(ranking, truth)
     _check_scores(config, scores, outcomes)
     failures, successes = queries.choose_queries(outcomes, config.num_queries, config.num_successes)
@@ -76,6 +77,8 @@ def make_report(config: ReportConfig, places: PlacesConfig = _GPS_ALONE) -> str:
         inputs.check_features(config, ranking, query_features, index_features)
         cards = _cards(config, ranking, query_features, index_features, failures + successes, anchors)
         settings = inputs.settings_shown(config, ranking, query_features)
+        drawn_map = page_map(spots_of_queries(known, ranking, query_features, index_features, anchors,
+                                              config.num_hits), places)
     pictures = PagePictures(os.path.join(config.output_dir, "index.html"),
                             _MAX_PICTURE_BYTES - _num_characters(cards))
     rows = [_query_row(outcome, anchors) for outcome in queries.worst_first(outcomes)]
@@ -87,7 +90,8 @@ def make_report(config: ReportConfig, places: PlacesConfig = _GPS_ALONE) -> str:
         query_rows=rows[:_MAX_ROWS], num_rows_left_out=max(0, len(rows) - _MAX_ROWS),
         failures=cards[:len(failures)], successes=cards[len(failures):],
         others=make_short_cards(config, others, anchors, pictures), source=pictures.source,
-        num_not_shown=len(outcomes) - len(anchors), settings=settings,
+        num_not_shown=len(outcomes) - len(anchors), settings=settings, drawn_map=drawn_map,
+        map_section=maps.section(drawn_map), tile_origin=places.tile_origin,
         downloads=[json_file("metrics.json", scores),
                    csv_file("queries.csv", [{name: row[name] for name in _CSV_COLUMNS} for row in rows])],
         verified_order=_verified_order(ranking),

@@ -74,9 +74,23 @@ class UnjudgedTest(unittest.TestCase):
         page = _report(self.folder)
         self.assertEqual(page.find("script", id_="map-data"), [])
         self.assertNotIn("Leaflet", "".join(_texts(page, "script")))
-        with self.assertRaisesRegex(ValueError, "`places_csv` goes without `ground_truth`"):
-            report_page.make_report(ReportConfig(**tiny_search.report_paths(self.folder)),
-                                    PlacesConfig(places_csv="places.csv"))
+
+    def test_a_map_beside_scores_has_the_places_of_a_table(self):
+        tiny_search.make_search(self.folder)
+        table = os.path.join(self.folder, "places.csv")
+        with open(table, "w") as file:
+            file.write("id,latitude,longitude\nnear,48.2,16.37\n")
+        for places, num_maps in ((PlacesConfig(places_csv=table), 1), (_NO_TABLE, 0)):
+            with open(report_page.make_report(ReportConfig(**tiny_search.report_paths(self.folder)), places),
+                      encoding="utf-8") as file:
+                page = HtmlPage(file.read())
+            self.assertEqual(len(page.find("div", id_="map-of-places")), num_maps)
+            spots = [spot for data in page.find("script", id_="map-data")
+                     for spot in json.loads(data["text"])["spots"]]
+            self.assertEqual([(spot["kind"], spot["name"]) for spot in spots[:2]], [
+                ("query", tiny_search.QUERY_A), ("same", "near")][:2 * num_maps])
+            anchors = {card.get("id") for card in page.find("article")}
+            self.assertTrue(all(spot["target"][1:] in anchors for spot in spots))
 
     def test_fewer_queries_and_hits_on_request(self):
         tiny_search.make_search(self.folder, verifier="none")
