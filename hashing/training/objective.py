@@ -16,7 +16,8 @@ from hashing.training.config import MININGS, TrainConfig
 class CodeLoss(keras.losses.Loss):
     """Sum of the weighted losses on the codes of a batch, or of a replica's part of it; each has its source.
 
-    Where codes may be cut, it is the mean of this sum over their lengths, each with its own margin.
+    Where codes may be cut, it is the mean of this sum over their lengths, each with its own margin; triplets
+    of shorter ones weigh more, as their distances are less.
 
     Args:
         config: weights and kinds.
@@ -44,7 +45,8 @@ class CodeLoss(keras.losses.Loss):
         config, total = self._config, tf.constant(0.0)
         if self._mining is not None and config.triplet_weight:
             margin = length * (config.margin / config.code_size or config.margin_per_bit)
-            total += config.triplet_weight * self._mining(labels, y_pred, margin, config)
+            weight = config.triplet_weight * config.code_size / length  # its distances grow with the length
+            total += weight * self._mining(labels, y_pred, margin, config)
         if config.center_weight:
             total += config.center_weight * losses.center_loss(
                 labels, y_pred, self._centers[:, :length], config.center_margin, config.center_scale)

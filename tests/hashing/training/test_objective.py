@@ -37,7 +37,7 @@ class CodeLossTest(unittest.TestCase):
         changes = {"center_weight": 0.5, "margin_per_bit": 1.0, "balance_weight": 2.0}
         centers = nested_centers(3, (8, 12, 16))
         expected = np.mean([
-            float(losses.batch_all_triplet_loss(self.labels, part, float(size), False, False)
+            float(16 / size * losses.batch_all_triplet_loss(self.labels, part, float(size), False, False)
                   + 0.5 * losses.center_loss(self.labels, part, centers[:, :size], 0.2, 8.0)
                   + 2 * losses.balance_loss(part))
             for size in (8, 12, 16) for part in [self.codes[:, :size]]])
