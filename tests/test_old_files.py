@@ -27,7 +27,7 @@ from delg.exports.export_config import read_export_config
 from delg.features import shards
 from delg.features.reader import FeatureReader
 from delg.features.whitening import read_whitening
-from delg.fitting import resuming
+from delg.fitting import backups, resuming
 from delg.index import building
 from delg.networks import model_files
 from delg.scores.ranking import read_ranking
@@ -109,7 +109,7 @@ class TrainingsTest(OldFilesTest):
     def start(self, name: str, config_class: type, start: Callable, **changes: Any) -> dict[str, Any]:
         stored = json.loads((_OLD / f"{name}_model" / "config.json").read_text())["train"]
         stored["model_dir"] = str(self.folder / f"{name}_model")
-        with mock.patch.object(resuming, "is_begun", return_value=True):
+        with mock.patch.object(backups, "is_begun", return_value=True):
             return start(config_class(**{**stored, **changes}))
 
     def test_go_on(self):
@@ -159,7 +159,7 @@ class TrainingsTest(OldFilesTest):
     def test_channel_weights(self):
         path = str(self.folder / "weights" / "channel_weights.json")
         config = WeightTrainConfig("shards/train-*", "vae_model", str(self.folder / "weights"))
-        with mock.patch.object(resuming, "is_begun", return_value=True):
+        with mock.patch.object(backups, "is_begun", return_value=True):
             today = resuming.earlier_contents(config)
             self.assertEqual(read_channel_weights(path)["latent"].tolist(), [1.0] * 4)
             self.change_json("weights/config.json", remove("num_hard"), "train")

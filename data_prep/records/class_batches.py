@@ -15,8 +15,8 @@ class ClassBatches:
 
     Every class comes once in each round, and every image of a class once in each round of its own, both
     shuffled anew; where a round ends inside a batch, the next one begins with what the batch does not hold
-    yet. A class with fewer than K images gives all of them, over again until K are full. Worker w of W takes
-    the batches w, w + W, w + 2 W, ...
+    yet. A class with fewer than K images gives all of them, over again until K are full. Of W workers each
+    takes its P classes of a batch of P * W.
 
     Args:
         labels: int [num_records]; records of a negative label are left out.
@@ -24,10 +24,10 @@ class ClassBatches:
         images_per_class: K.
         seed: same seed, same batches.
         worker_index: of this worker, from 0.
-        num_workers: that share the batches.
+        num_workers: that share each batch.
 
     Raises:
-        ValueError: if fewer than P classes have an image, or the worker is none of `num_workers`.
+        ValueError: if fewer than P * W classes have an image, or the worker is none of `num_workers`.
     """
 
     def __init__(self, labels: np.ndarray, num_classes: int, images_per_class: int, seed: int,
@@ -36,20 +36,21 @@ class ClassBatches:
         records = np.argsort(labels, kind="stable")
         records = records[np.searchsorted(labels[records], 0):]
         found, firsts = np.unique(labels[records], return_index=True)
-        if len(found) < num_classes:
-            raise ValueError("`batch_size` / `images_per_class`, the classes of a batch, must be at "
-                             f"most those of the shards. Received: {num_classes} against {len(found)} with "
-                             "images.")
+        if len(found) < num_classes * num_workers:
+            raise ValueError("`batch_size` / `images_per_class`, the classes of a batch, must be at most "
+                             f"those of the shards. Received: {num_classes * num_workers} against "
+                             f"{len(found)} with images.")
         self._members = np.split(records, firsts[1:])
         self._num_classes, self._images_per_class, self._seed = num_classes, images_per_class, seed
         self._worker_index, self._num_workers = worker_index, num_workers
 
     def take(self, step: int) -> Stretch:
-        """The records of this worker's batch `step`: the K of one class, then those of the next."""
-        step = step * self._num_workers + self._worker_index
+        """The records of this worker's part of batch `step`: the K of one class, then those of the next."""
         count = len(self._members)
-        first = step * self._num_classes
-        drawn = balanced_draw(count, self._num_classes, step, (self._seed, 0))
+        drawn = balanced_draw(count, self._num_classes * self._num_workers, step, (self._seed, 0))
+        part = step * self._num_workers + self._worker_index
+        first = part * self._num_classes
+        drawn = drawn[self._worker_index * self._num_classes:][:self._num_classes]
         numbers = []
         for place, kind in zip(range(first, first + self._num_classes), drawn):
             members = self._members[kind]
@@ -57,7 +58,7 @@ class ClassBatches:
                                    (self._seed, 1, int(kind)))
             numbers.append(members[np.resize(chosen, self._images_per_class)])
         size = self._num_classes * self._images_per_class
-        return Stretch(np.arange(step * size, (step + 1) * size), np.concatenate(numbers))
+        return Stretch(np.arange(part * size, (part + 1) * size), np.concatenate(numbers))
 
 
 def balanced_draw(count: int, size: int, turn: int, key: tuple[int, ...]) -> np.ndarray:

@@ -68,7 +68,8 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         images_per_class: for training, K images of each of `batch_size` / K classes in every batch, see
             `class_batches`; 0: any images.
         worker_index: of this worker, from 0, in training.
-        num_workers: that share each epoch, with equal `batch_size`; each example is read by one of them.
+        num_workers: that share each step, with equal `batch_size`: together they read what one would that
+            has them all.
 
     Returns:
         Pairs of images, uint8 [batch, image_size, image_size, 3] RGB, and labels, int32 [batch] (-1: none).
@@ -89,7 +90,7 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         records = _records(files, split, batches.take, start_step)
     elif training:
         order = RecordOrder([shard.num_examples for shard in split.shards], seed, shuffle_buffer,
-                            worker_index, num_workers)
+                            worker_index, num_workers, batch_size)
         skip = start_step * batch_size
         records = _records(files, split, lambda step: order.take(skip + step * _READ_AT_ONCE, _READ_AT_ONCE))
     else:

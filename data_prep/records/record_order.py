@@ -23,58 +23,48 @@ class Stretch(NamedTuple):
 
 
 class RecordOrder:
-    """Every record once an epoch, shuffled; each of several workers has its own part of every epoch.
+    """Every record once an epoch, shuffled; several workers share each batch.
 
     An epoch shuffles the shards, goes through 16 of them side by side, and shuffles the records of each
     window of that sequence. Of a set no larger than the window every order is as likely as any other.
-    Worker w of W reads the examples from w * N // W to (w + 1) * N // W of each epoch: all together read
-    each record once, and a worker opens few shards besides its own.
+    Worker w of W reads the blocks w, w + W, w + 2 W, ... of that order. With blocks of a batch's W-th part
+    all together read at each step what one alone would read then, whatever W is, from one run to the next.
 
     Args:
         counts: examples of each shard.
         seed: same seed, same order.
         window: records shuffled together.
         worker_index: of this worker, from 0.
-        num_workers: that share each epoch.
+        num_workers: that share each batch.
+        block: examples that a worker reads of each batch.
 
     Raises:
-        ValueError: if the worker is none of `num_workers`, or there is no record for each.
+        ValueError: if the worker is none of `num_workers`.
     """
 
     def __init__(self, counts: Sequence[int], seed: int, window: int, worker_index: int = 0,
-                 num_workers: int = 1):
-        self.num_examples = int(sum(counts))
+                 num_workers: int = 1, block: int = 1):
         check_worker(worker_index, num_workers)
-        if num_workers > self.num_examples:
-            raise ValueError("Every worker must have an example. "
-                             f"Received: {self.num_examples} examples, num_workers={num_workers}.")
-        self._first, self._end = (index * self.num_examples // num_workers
-                                  for index in (worker_index, worker_index + 1))
+        self._num_examples = int(sum(counts))
+        self._worker_index, self._num_workers, self._block = worker_index, num_workers, block
         self._counts, self._seed, self._window = np.asarray(counts, np.int64), seed, window
         self._epoch = functools.lru_cache(maxsize=2)(self._shuffled_epoch)
 
-    @property
-    def epoch_length(self) -> int:
-        """Examples of this worker in an epoch."""
-        return self._end - self._first
-
     def take(self, start: int, count: int) -> Stretch:
         """`count` examples of this worker from its example `start` (over all epochs) on."""
-        places, numbers = [], []
-        while count:
-            epoch, done = divmod(start, self.epoch_length)
-            place = self._first + done
-            part = self._epoch(epoch)[place:min(place + count, self._end)]
-            places.append(epoch * self.num_examples + np.arange(place, place + len(part)))
-            numbers.append(part)
-            start, count = start + len(part), count - len(part)
-        return Stretch(np.concatenate(places), np.concatenate(numbers))
+        blocks, inside = np.divmod(np.arange(start, start + count), self._block)
+        places = (blocks * self._num_workers + self._worker_index) * self._block + inside
+        epochs, of_epoch = np.divmod(places, self._num_examples)
+        numbers = np.empty(count, np.int64)
+        for epoch in np.unique(epochs):
+            numbers[epochs == epoch] = self._epoch(int(epoch))[of_epoch[epochs == epoch]]
+        return Stretch(places, numbers)
 
     def _shuffled_epoch(self, epoch: int) -> np.ndarray:
         random = generator(self._seed, epoch)
         firsts = np.cumsum(self._counts) - self._counts
         files = random.permutation(len(self._counts))
-        order = np.empty(self.num_examples, np.int64)
+        order = np.empty(self._num_examples, np.int64)
         done = 0
         for group in np.split(files, range(_FILES_AT_ONCE, len(files), _FILES_AT_ONCE)):
             # Side by side: a record comes when its share of its shard is done.
@@ -83,7 +73,7 @@ class RecordOrder:
             numbers = np.concatenate([firsts[file] + np.arange(self._counts[file]) for file in group])
             order[done:done + len(numbers)] = numbers[np.argsort(shares, kind="stable")]
             done += len(numbers)
-        for start in range(0, self.num_examples, self._window):
+        for start in range(0, self._num_examples, self._window):
             random.shuffle(order[start:start + self._window])
         return order
 

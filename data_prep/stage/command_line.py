@@ -34,7 +34,7 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
     The errors a user can cause (ValueError, OSError, lack of memory, a failed TensorFlow operation),
     Ctrl-C and SIGTERM become one line on stderr; `--debug` lets them through with their traceback. Any
     other exception is a fault of ours and keeps its traceback. The status is 1, that of Ctrl-C 130, that of
-    SIGTERM 143, within ten seconds of the signal.
+    SIGTERM 143, within ten seconds of the signal; 75, within thirty, where the script saves its work first.
     """
     def guarded(argv: list[str]) -> None:
         try:
@@ -47,7 +47,8 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
         except KeyboardInterrupt as error:
             if _DEBUG.value:
                 traceback.print_exc()
-            how, status = (("Ended by SIGTERM", ending.STATUS) if isinstance(error, ending.Terminated) else
+            how, status = ((one_line(error), ending.RUN_AGAIN) if isinstance(error, ending.RunAgain) else
+                           ("Ended by SIGTERM", ending.STATUS) if isinstance(error, ending.Terminated) else
                            ("Interrupted", INTERRUPTED))
             print(f"{how}; {_GOES_ON}", file=sys.stderr, flush=True)
             os._exit(status)  # what libraries do as a process ends can wait for workers and other machines

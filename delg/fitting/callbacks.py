@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import math
 import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import pandas as pd
 import rich.progress
-import tensorflow as tf
 
-from data_prep.stage import files
-from delg.networks import model_files
+from data_prep.stage import ending, files
+from delg.fitting import agreement
+from delg.fitting.backups import Backups
 
 _CHECK_EVERY = 20  # steps; reading the loss waits for the accelerator
+_SLOW_END = 5.0  # seconds of what ends an epoch, for which a run that is told to end does not wait; chosen
 
 
 class _EachStep(keras.callbacks.Callback):
-    """Does something at the end of some steps, of which it counts all."""
+    """Does something at the end of each step, of which it counts all."""
 
-    def __init__(self, backup_steps: int):
+    def __init__(self):
         super().__init__()
         self._supports_tf_logs = True
-        self.backup_steps = backup_steps
 
     def on_train_begin(self, logs=None):
         self._step = int(self.model.optimizer.iterations.numpy())
 
     def on_train_batch_end(self, batch, logs=None):
         self._step += 1
-        self._ends_epoch = batch + 1 == self.params["steps"]
-        self._on_step(logs)
-
-    def _is_due(self, every: int) -> bool:
-        return every > 0 and self._step % every == 0
+        self._on_step(self.params["steps"] - batch - 1, logs)
 
 
 class StopOnBadLoss(_EachStep):
@@ -43,21 +42,21 @@ class StopOnBadLoss(_EachStep):
 
     Args:
         learning_rate: named in the message.
-        backup_steps: also look where the backup does.
     """
 
-    def __init__(self, learning_rate: float, backup_steps: int = 0):
-        super().__init__(backup_steps)
+    def __init__(self, learning_rate: float):
+        super().__init__()
         self.learning_rate = learning_rate
 
-    def _on_step(self, logs):
-        if self._is_due(_CHECK_EVERY) or self._is_due(self.backup_steps):
-            self._check(logs)
+    def _on_step(self, num_left, logs):
+        if self._step % _CHECK_EVERY == 0:
+            self.check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._check(logs)
+        self.check(logs)
 
-    def _check(self, logs):
+    def check(self, logs: Mapping[str, Any]) -> None:
+        """Raises the error if it is no number."""
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             raise ValueError(f"The loss must stay finite; it was {loss} by step {self._step}. Lower "
@@ -106,39 +105,91 @@ class HistoryTable(keras.callbacks.Callback):
 
 
 class LastWeights(keras.callbacks.Callback):
-    """At the end of each epoch writes `last.weights.h5`.
+    """At the end of each epoch writes `last.weights.h5`, or takes part in it.
 
     Args:
-        model: the whole model.
-        model_dir: where the weights go.
+        save: see `Run.save`.
     """
 
-    def __init__(self, model: keras.Model, model_dir: str):
+    def __init__(self, save: Callable[[str], None]):
         super().__init__()
-        self.whole_model, self.model_dir = model, model_dir
+        self.save = save
 
     def on_epoch_end(self, epoch, logs=None):
-        model_files.save_weights(self.whole_model, model_files.weight_path(self.model_dir, "last"))
+        self.save("last")
 
 
 class Backup(_EachStep):
-    """At the end of each epoch writes the checkpoint that a killed run resumes from.
+    """Writes the checkpoints that an interrupted run resumes from, and ends a run that is told to end.
 
-    It comes after all else that happens then, so a run that is killed before it does the epoch again.
+    One is written at the end of each epoch, every some steps and every some minutes; one more when any worker
+    was told to end, after the next step at which they ask each other. What ends an epoch may take long:
+    where it does, a checkpoint before its last step lets the workers end at any time of it.
+
+    It comes after all else that happens, so a run that is killed before the end of an epoch does it again.
 
     Args:
-        manager: of the checkpoint of model and optimizer.
-        backup_steps: steps between checkpoints; 0: only at the end of each epoch.
+        backups: of the training.
+        heeded: what a signal asks of it.
+        guard: keeps bad weights from being written.
+        backup_steps: steps between checkpoints; 0: none by steps.
+        backup_minutes: time between checkpoints; 0: none by time.
     """
 
-    def __init__(self, manager: tf.train.CheckpointManager, backup_steps: int = 0):
-        super().__init__(backup_steps)
-        self.manager = manager
+    def __init__(self, backups: Backups, heeded: ending.Heeded, guard: StopOnBadLoss, backup_steps: int = 0,
+                 backup_minutes: float = 0.0):
+        super().__init__()
+        self.backups, self.heeded, self.guard = backups, heeded, guard
+        self.backup_steps, self.backup_minutes = backup_steps, backup_minutes
+        self._saved_at = time.monotonic()
+        self._epoch_ends_slowly = True  # as long as it is not known
 
-    def _on_step(self, logs):
-        # A checkpoint of an epoch's last step says that the epoch is done; what it ends with comes before.
-        if self._is_due(self.backup_steps) and not self._ends_epoch:
-            self.manager.save(checkpoint_number=self._step)
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._asked_at, self._ask_at = (self._step, time.monotonic()), self._step + 1
+        self.heeded.hold()
+
+    def _on_step(self, num_left, logs):
+        if num_left == 0:
+            self._ended_at = time.monotonic()
+            if self._epoch_ends_slowly:
+                self.heeded.release()
+            return
+        is_due = self.backup_steps > 0 and self._step % self.backup_steps == 0
+        is_due |= num_left == 1 and self._epoch_ends_slowly
+        if self._step >= self._ask_at or num_left == 1:
+            is_due |= self._ask(logs)
+        if is_due:
+            self._save(logs)
+
+    def _ask(self, logs) -> bool:
+        """Whether a checkpoint is due by the first worker's clock; ends the run if any is told to end."""
+        now, is_first = time.monotonic(), agreement.workers()[1] == 0
+        is_late = now - self._saved_at >= 60 * self.backup_minutes > 0 and not self.backups.is_writing
+        step, asked_at = self._asked_at
+        seconds = (now - asked_at) / (self._step - step)
+        num_told, num_late, seconds = agreement.total(
+            [bool(self.heeded.signal), is_first and is_late, is_first and seconds])
+        self._end_if(num_told, logs)
+        self._asked_at = self._step, now
+        self._ask_at = self._step + agreement.steps_between(float(seconds))
+        return num_late > 0
+
+    def _end_if(self, num_told: float, logs) -> None:
+        if num_told:
+            self._save(logs)
+            self.backups.wait()
+            raise self.heeded.ended(f"the checkpoint of step {self._step} is written")
+
+    def _save(self, logs) -> None:
+        self.guard.check(logs)
+        self.backups.save(self._step)
+        self._saved_at = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.manager.save(checkpoint_number=self._step)
+        self.heeded.hold()
+        is_slow = time.monotonic() - self._ended_at > _SLOW_END
+        num_told, num_slow = agreement.total([bool(self.heeded.signal), is_slow])
+        self._epoch_ends_slowly = num_slow > 0
+        self._end_if(num_told, logs)
+        self._save(logs)

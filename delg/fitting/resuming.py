@@ -6,29 +6,19 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
-from absl import logging
-from google.protobuf import message
 
-from data_prep.stage import files, lock, progress, stored_settings
-from delg.fitting import callbacks
+from data_prep.stage import lock, progress, stored_settings
+from delg.fitting import backups, callbacks
 from delg.networks import model_files
 
-_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "strategy",
-               "startup_timeout")
-_NOT_RESTORED = (tf.errors.OpError, AssertionError, ValueError, KeyError, IndexError, TypeError,
-                 AttributeError, RuntimeError, message.DecodeError)
-
-
-def backup_dir(model_dir: str) -> str:
-    """Folder of the checkpoint that a training resumes from."""
-    return os.path.join(model_dir, "backup")
+_MAY_CHANGE = ("train_pattern", "model_dir", "validation_pattern", "backup_steps", "backup_minutes",
+               "save_signal", "strategy", "startup_timeout")
 
 
 def earlier_contents(config: Any) -> dict[str, Any] | None:
@@ -42,7 +32,7 @@ def earlier_contents(config: Any) -> dict[str, Any] | None:
     Raises:
         ValueError: "train" holds settings that this version does not know.
     """
-    if not is_begun(config.model_dir):
+    if not backups.is_begun(config.model_dir):
         return None
     contents = model_files.read_config(config.model_dir)
     source = f"\"train\" in {os.path.join(config.model_dir, model_files.CONFIG_FILE)}"
@@ -77,7 +67,7 @@ def start_config(config: Any, model_config: Any, may_change: Collection[str] = (
         config: settings, of a subclass of FitConfig.
         model_config: what its model is made of, a dataclass.
         may_change: names of settings that need not be those of the run to be resumed, besides the patterns,
-            the folder, the strategy, its wait and the steps between checkpoints.
+            the folder, the strategy, its wait, and when checkpoints are written.
         found: what else is kept, and what it is before a new training.
 
     Raises:
@@ -105,62 +95,6 @@ def training_alone(model_dir: str) -> contextlib.AbstractContextManager[None]:
         OSError: another process trains into it.
     """
     return lock.alone_in(model_dir, "model_dir", "trained into")
-
-
-def is_begun(model_dir: str) -> bool:
-    """Whether a model directory holds a checkpoint to go on from."""
-    return _latest(model_dir) is not None
-
-
-def _latest(model_dir: str) -> str | None:
-    """What files of the checkpoint to go on from begin with, or None; ValueError where it cannot be told."""
-    folder = backup_dir(model_dir)
-    try:
-        latest = tf.train.latest_checkpoint(folder)
-    except ValueError:  # an empty file
-        latest = None
-    if latest is None and os.path.exists(named_by := os.path.join(folder, "checkpoint")):
-        raise ValueError(f"{named_by} must name a checkpoint that is there. Received: a file that is "
-                         "damaged, or whose checkpoint is gone; to train anew, remove the folder.")
-    return latest
-
-
-def restored_backups(model: keras.Model, optimizer: keras.optimizers.Optimizer, model_dir: str,
-                     write_dir: str) -> tf.train.CheckpointManager:
-    """Sets model and optimizer from the checkpoint in `model_dir`, if there is one.
-
-    Returns:
-        The manager that keeps their checkpoints in `write_dir`.
-
-    Raises:
-        ValueError: the checkpoint is damaged, or of another model.
-    """
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
-    latest = _latest(model_dir)
-    if latest is not None:
-        try:
-            checkpoint.restore(latest).assert_existing_objects_matched()
-        except _NOT_RESTORED as error:
-            raise ValueError(f"Checkpoint {latest} must be whole, and of this model. Received: "
-                             f"{type(error).__name__}; to train anew, remove its folder.") from error
-        logging.info("Resuming %s from step %d.", model_dir, int(optimizer.iterations.numpy()))
-    if write_dir == model_dir:
-        _clear_unfinished(backup_dir(model_dir), latest)
-    return _CheckpointManager(checkpoint, backup_dir(write_dir), max_to_keep=1)
-
-
-class _CheckpointManager(tf.train.CheckpointManager):
-    def save(self, checkpoint_number: int) -> str:
-        with files.saying_when_full(self.directory):
-            return super().save(checkpoint_number)
-
-
-def _clear_unfinished(directory: str, latest: str | None) -> None:
-    """Removes what killed processes left of checkpoints: only the latest counts."""
-    for name in os.listdir(directory) if os.path.isdir(directory) else ():
-        if name != "checkpoint" and not (latest and name.startswith(f"{os.path.basename(latest)}.")):
-            path = os.path.join(directory, name)
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
 
 def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[int], Iterable],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,7 +13,9 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from delg.fitting import averaging, callbacks, resuming, strategies, summaries
+from data_prep.records import pipeline
+from data_prep.stage import ending
+from delg.fitting import agreement, averaging, backups, callbacks, resuming, strategies, summaries
 from delg.fitting.averaging import WeightAverages
 from delg.networks import model_files
 
@@ -42,21 +44,38 @@ def training(config: Any, stored: dict[str, Any]) -> Iterator[Run]:
 
     Raises:
         OSError: another process trains into `model_dir`, or other machines have not started.
-        ValueError: there is no such strategy here, or its replicas cannot share a batch.
+        ValueError: there is no such strategy here, its replicas cannot share a batch, or the workers do not
+            train alike.
+        ending.RunAgain: a signal has come, or another worker has ended: what was saved is gone on from.
     """
-    strategy = strategies.build_strategy(config.strategy, config.startup_timeout)
-    strategies.check_batch_size(strategy, config.batch_size)
-    chief = strategies.is_chief(strategy)
     with contextlib.ExitStack() as stack:
-        if chief:
-            stack.enter_context(resuming.training_alone(config.model_dir))
-            model_files.write_config(config.model_dir, stored)
-        keras.utils.set_random_seed(config.seed)
-        # Every worker has to take part in saving; only the chief's files count.
-        write_dir = config.model_dir if chief else stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(precision(config.mixed_precision))
+        heeded = stack.enter_context(ending.heeded(config.save_signal))
+        strategy = strategies.build_strategy(config.strategy, config.startup_timeout)
+        strategies.check_batch_size(strategy, config.batch_size)
         stack.enter_context(strategy.scope())
-        yield Run(config, stored, write_dir)
+        stack.enter_context(agreement.losing_workers())
+        run = Run(config, stored, heeded)
+        if run.is_chief:
+            stack.enter_context(resuming.training_alone(config.model_dir))
+        agreement.check_same(_compared(run))
+        agreement.check_shared(config.model_dir)
+        run.write_config()
+        keras.utils.set_random_seed(config.seed)
+        stack.enter_context(precision(config.mixed_precision))
+        yield run
+        agreement.total([0])  # none ends before all are done: one that is lost until then needs the others
+
+
+def _compared(run: Run) -> dict[str, Any]:
+    """What must be the same on all workers: all but where things lie, of which what is there counts."""
+    config, compared = dataclasses.asdict(run.config), {}
+    for name, value in config.items():
+        if name.endswith("_pattern"):
+            compared[f"images of {name}"] = pipeline.count_examples(value) if value else 0
+        elif not (isinstance(value, str) and os.sep in value or name == "model_dir"):
+            compared[name] = value
+    return {**run.stored["model"], **compared, "whether the training is begun": run.is_begun,
+            "version of TensorFlow": tf.__version__}
 
 
 class Run:
@@ -65,16 +84,18 @@ class Run:
     Args:
         config: settings, of a subclass of FitConfig.
         stored: contents of `config.json`; its "best" is kept up to date.
-        write_dir: folder that this process writes to.
+        heeded: the signals that ask for its end.
 
     Attributes:
+        is_chief: whether this process is the one, of all that train together, that writes files.
         is_begun: whether there is a checkpoint to go on from, so that no other weights are needed.
         synchronized: whether several replicas share the statistics of BatchNorm.
     """
 
-    def __init__(self, config: Any, stored: dict[str, Any], write_dir: str):
-        self.config, self.stored, self.write_dir = config, stored, write_dir
-        self.is_begun = resuming.is_begun(config.model_dir)
+    def __init__(self, config: Any, stored: dict[str, Any], heeded: ending.Heeded):
+        self.config, self.stored, self.heeded = config, stored, heeded
+        self.is_chief = agreement.workers()[1] == 0
+        self.is_begun = backups.is_begun(config.model_dir)
         self.synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def restore(self, model: keras.Model, trained: keras.Model, kept: keras.Model) -> None:
@@ -83,17 +104,30 @@ class Run:
         """
         self.model, self.trained = model, trained
         trained.optimizer.build(trained.trainable_variables)
-        self.manager = resuming.restored_backups(kept, trained.optimizer, self.config.model_dir,
-                                                 self.write_dir)
+        self.backups = backups.Backups(kept, trained.optimizer, self.config.model_dir)
+        self.backups.restore()
 
     @functools.cached_property
     def writer(self) -> tf.summary.SummaryWriter:
         """Of the event file for TensorBoard."""
-        return tf.summary.create_file_writer(os.path.join(self.write_dir, "events"))
+        if not self.is_chief:
+            return tf.summary.create_noop_writer()
+        return tf.summary.create_file_writer(os.path.join(self.config.model_dir, "events"))
 
-    def save(self, weights: str) -> None:
-        """Writes the weights as they are as the "best" or the "last"."""
-        model_files.save_weights(self.model, model_files.weight_path(self.write_dir, weights))
+    def save(self, weights: str, model: keras.Model | None = None) -> None:
+        """Writes the weights as they are, of another model if one is given, as the "best" or the "last"."""
+        path = model_files.weight_path(self.config.model_dir, weights)
+        model_files.save_weights(model or self.model, path if self.is_chief else None)
+
+    def load(self, weights: str, model: keras.Model | None = None) -> None:
+        """Sets the weights, of another model if one is given, from a file of `save`."""
+        agreement.total([0])  # once the first has written it
+        model_files.load_weights(model or self.model, model_files.weight_path(self.config.model_dir, weights))
+
+    def write_config(self) -> None:
+        """Writes `config.json` as it is stored."""
+        if self.is_chief:
+            model_files.write_config(self.config.model_dir, self.stored)
 
     def fit(self, batches: Callable[[int, int, int, int], tf.data.Dataset], events: Callbacks,
             pictures: Callbacks = tuple, validation_data: tf.data.Dataset | None = None,
@@ -115,17 +149,25 @@ class Run:
         config = self.config
 
         def all_events() -> list[keras.callbacks.Callback]:
-            return [callbacks.StopOnBadLoss(config.learning_rate, config.backup_steps),
-                    *([] if averages is None else [averaging.ShowAverages(averages)]), *events(),
+            guard = callbacks.StopOnBadLoss(config.learning_rate)
+            return [guard, *([] if averages is None else [averaging.ShowAverages(averages)]), *events(),
                     summaries.TrainingSummaries(self.writer, images_per_row * config.batch_size, variables),
-                    *pictures(), callbacks.HistoryTable(self.write_dir),
-                    callbacks.LastWeights(self.model, self.write_dir),
+                    *pictures(), *([callbacks.HistoryTable(config.model_dir)] if self.is_chief else []),
+                    callbacks.LastWeights(self.save),
                     *([] if averages is None else [averaging.HideAverages(averages)]),
-                    callbacks.Backup(self.manager, config.backup_steps)]
+                    callbacks.Backup(self.backups, self.heeded, guard, config.backup_steps,
+                                     config.backup_minutes)]
 
-        return resuming.fit_to_last_step(
-            self.trained, config, lambda step: strategies.shared_batches(batches, step, config.batch_size),
-            all_events, validation_data)
+        agreement.check_same({"step": int(self.trained.optimizer.iterations.numpy())})
+        try:
+            any_left = resuming.fit_to_last_step(
+                self.trained, config,
+                lambda step: strategies.shared_batches(batches, step, config.batch_size), all_events,
+                validation_data)
+        finally:
+            self.backups.wait()
+        self.heeded.release()
+        return any_left
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -153,7 +195,8 @@ class BestWeights(keras.callbacks.Callback):
         score = self.measure(logs)
         if score is None:
             return
-        logs[self.name] = score = float(score)
+        # Of several workers that of the first counts: other machines may round it otherwise.
+        logs[self.name] = score = next(iter(agreement.of_all(float(score)).values()))
         stored = self.run.stored
         best = stored["best"]
         logging.info("Epoch %d: %s %.4f (best before: %s).", epoch + 1, self.name, score,
@@ -161,4 +204,4 @@ class BestWeights(keras.callbacks.Callback):
         if best is None or self.is_better(score, best[self.name]):
             self.run.save("best")
             stored["best"] = {"epoch": epoch, "step": step, self.name: score}
-            model_files.write_config(self.run.write_dir, stored)
+            self.run.write_config()

@@ -56,7 +56,8 @@ def multi_worker(startup_timeout: float) -> tf.distribute.Strategy:
     """
     tasks, own = _read_cluster(os.environ.get("TF_CONFIG", ""))
     rendezvous.meet(tasks, own, startup_timeout)
-    with ending.at_once_by_ctrl_c():  # TensorFlow holds Python's lock until its machines have met too
+    tf.get_logger().setLevel("WARNING")  # else each kind of sum over the machines is told of, often twice
+    with ending.at_once(startup_timeout):  # TensorFlow holds Python's lock until its machines have met too
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     ending.keep()
     return strategy
@@ -109,17 +110,6 @@ def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
                          f"batch_size={batch_size}, {strategy.num_replicas_in_sync} replicas.")
 
 
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one, of all that train together, that writes files."""
-    resolver = strategy.cluster_resolver
-    if resolver is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return True
-    if resolver.task_type in (None, "chief"):
-        return True
-    has_chief = "chief" in resolver.cluster_spec().as_dict()
-    return resolver.task_type == "worker" and resolver.task_id == 0 and not has_chief
-
-
 def shared_batches(batches: Callable[[int, int, int, int], tf.data.Dataset], start_step: int,
                    batch_size: int) -> Iterable:
     """Batches to fit to under the present strategy; of several workers each reads its share of every epoch.
@@ -135,8 +125,12 @@ def shared_batches(batches: Callable[[int, int, int, int], tf.data.Dataset], sta
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         num_workers = context.num_input_pipelines
-        replicas = strategy.num_replicas_in_sync // num_workers  # each takes a batch of its own from here
-        return batches(start_step * replicas, context.get_per_replica_batch_size(batch_size),
-                       context.input_pipeline_id, num_workers)
+        of_replica = context.get_per_replica_batch_size(batch_size)
+        dataset = batches(start_step, batch_size // num_workers, context.input_pipeline_id, num_workers)
+        if of_replica * num_workers == batch_size:
+            return dataset
+        # Each replica takes a batch of its own from here.
+        return dataset.flat_map(lambda *batch: tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(
+            lambda values: tf.reshape(values, [-1, of_replica, *values.shape[1:]]), batch)))
 
     return strategy.distribute_datasets_from_function(of_worker)

@@ -74,11 +74,18 @@ def weight_path(model_dir: str, weights: str) -> str:
     return os.path.join(model_dir, WEIGHT_FILES[weights])
 
 
-def save_weights(model: keras.Model, path: str) -> None:
+def save_weights(model: keras.Model, path: str | None) -> None:
     """Writes `path` (*.weights.h5) as Keras does, whole or not at all.
 
     Keras' own way ends the process with a segmentation fault where the disk fills.
+
+    Args:
+        model: whose weights.
+        path: None: nothing is written; one of several workers reads along what is a mean over them all.
     """
+    if path is None:
+        saving_lib._save_state(model, _Nowhere(), None, inner_path="", visited_trackables=set())
+        return
     with hdf5_files.writing(path, checksums=False) as writer:
         saving_lib._save_state(model, _Store(writer.file), None, inner_path="", visited_trackables=set())
 
@@ -91,6 +98,13 @@ class _Store:
 
     def make(self, path: str) -> h5py.Group:
         return self._file.create_group(f"{path}/vars" if path else "vars")
+
+
+class _Nowhere:
+    """A group for each object, that is forgotten."""
+
+    def make(self, path: str) -> dict:
+        return {}
 
 
 def load_weights(model: keras.Model, path: str) -> None:

@@ -58,7 +58,7 @@ def train(config: TrainRerankerConfig) -> dict[str, Any]:
             _fit(run, batches, batches.heldout() if pairs.has_heldout else None)
             if stored["best"] is None:
                 run.save("best")
-            if run.write_dir == config.model_dir:
+            if run.is_chief:
                 export(config.model_dir, os.path.join(config.model_dir, EXPORT_DIR))
     return stored
 

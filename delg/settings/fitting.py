@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from data_prep.stage.ending import SIGNALS
 from data_prep.stage.settings import require, setting
 from delg.settings.kinds import SCHEDULES, STRATEGIES
 
@@ -64,7 +65,13 @@ class FitConfig:
         1000, help="steps between validations, checkpoints and lines of the log", range="(0, inf)")
     backup_steps: int = setting(
         0, help="steps between the checkpoints that an interrupted run goes on from; 0: one at the end of "
-        "each epoch", range="[0, inf)")
+        "each epoch, and those by time", range="[0, inf)")
+    backup_minutes: float = setting(
+        10.0, help="time between such checkpoints, which are written while training goes on; 0: none by "
+        "time", unit="minutes", range="[0, inf)")
+    save_signal: str = setting(
+        "none", help="what tells a training, as SIGTERM always does, to write a checkpoint and to end with "
+        "status 75: it is to be run again", choices=SIGNALS)
     seed: int = setting(0, help="seed of the first weights, of the order of the images and of their "
                         "augmentation")
 

@@ -76,6 +76,8 @@ class TrainRerankerConfig:
     # Bookkeeping.
     steps_per_epoch: int = like(FitConfig, "steps_per_epoch", 200)
     backup_steps: int = like(FitConfig, "backup_steps")
+    backup_minutes: float = like(FitConfig, "backup_minutes")
+    save_signal: str = like(FitConfig, "save_signal")
     seed: int = like(FitConfig, "seed", help="seed of the first weights and of the pairs")
 
     def __post_init__(self):

@@ -17,7 +17,6 @@ from data_prep.records.record_labels import count_labels
 from delg.fitting import heldout, resuming, summaries
 from delg.fitting.averaging import WeightAverages
 from delg.fitting.run import BestWeights, Run, training
-from delg.networks import model_files
 from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.kinds import AUTOENCODER_INITS, WHITENING_INITS
@@ -136,9 +135,9 @@ def _class_margins(config: TrainConfig) -> np.ndarray | None:
 def _keep_start(run: Run, model: keras.Model) -> None:
     """Writes the weights of before the first step down, or sets those that a run to be resumed wrote."""
     if run.is_begun:
-        model_files.load_weights(model, model_files.weight_path(run.config.model_dir, "start"))
+        run.load("start", model)
     else:
-        model_files.save_weights(model, model_files.weight_path(run.write_dir, "start"))
+        run.save("start", model)
 
 
 def _averages(run: Run, start: keras.Model | None) -> WeightAverages | None:
@@ -189,14 +188,14 @@ def _finish(run: Run, averages: WeightAverages | None) -> None:
             averages.show()
         run.save("best")
     else:
-        model_files.load_weights(run.model, model_files.weight_path(config.model_dir, "best"))
+        run.load("best")
     if stored["attention_threshold"] is None:
         batches = _training_batches(config, start_step=config.num_steps)
         attend = _inference(run.model, "attention_scores")
         scores = [attend(images).numpy().ravel() for images, _ in
                   batches.take(-(-_THRESHOLD_IMAGES // config.batch_size))]
         stored["attention_threshold"] = float(np.median(np.concatenate(scores)))
-        model_files.write_config(run.write_dir, stored)
+        run.write_config()
 
 
 def _whole_images(config: TrainConfig, pattern: str) -> tf.data.Dataset:

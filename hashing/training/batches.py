@@ -18,7 +18,7 @@ def training_batches(config: TrainConfig, start_step: int = 0, batch_size: int =
         start_step: batches to skip.
         batch_size: of this worker; 0: that of the settings.
         worker_index: of this worker.
-        num_workers: that share each epoch.
+        num_workers: that share each step.
     """
     size, augmentation = config.image_size, AUGMENTATIONS[config.augmentation]
     read_size = resized_size(size) if augmentation.has_margin else size

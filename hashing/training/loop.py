@@ -96,12 +96,12 @@ def _fit(run: Run) -> None:
     """Trains to the last step; without validation the last weights are the best."""
     config = run.config
     judges = [_retrieval(run)] if config.validation_pattern else []
-    if config.head_steps + config.top_steps and run.manager.latest_checkpoint is None:
+    if config.head_steps + config.top_steps and not run.is_begun:
         last_layers.train_last_layers(run.model, config, run.stored["num_classes"])
         for judge in judges:
             judge.keep(epoch=-1, step=0, logs={})
         run.save("last")
-        run.manager.save(checkpoint_number=0)
+        run.backups.save(0)
     run.fit(lambda *share: with_targets(training_batches(config, *share), config), lambda: judges)
     if run.stored["best"] is None:
         run.save("best")

@@ -22,7 +22,7 @@ NOT_RUN = {
     r"hashing\.run_experiment --dataset": "eight trainings; tests/hashing/experiments runs them",
     r"apache_beam\.runners\.worker": "needs a cluster",
     r"--runner=(Flink|Dataflow)Runner": "needs a cluster",
-    r"--strategy=multi_worker": "needs two machines; tests/delg/fitting runs two processes",
+    r"--strategy=multi_worker": "needs several machines; tests/delg/fitting runs several processes",
     r"delg\.serve ": "serves until it is ended; what asks it is given one that serves",
 }
 

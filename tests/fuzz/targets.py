@@ -310,12 +310,14 @@ def _keras_weights(folder: str) -> list[Pair]:
 def _checkpoint(folder: str) -> list[Pair]:
     import keras
 
-    from delg.fitting import resuming
+    from delg.fitting import backups
     model = keras.Sequential([keras.layers.Dense(3, input_shape=[2])])
     optimizer = keras.optimizers.SGD()
-    resuming.restored_backups(model, optimizer, folder, folder).save(checkpoint_number=7)
-    return [(path, lambda: resuming.restored_backups(model, optimizer, folder, folder))
-            for path in _files_in(resuming.backup_dir(folder))]
+    written = backups.Backups(model, optimizer, folder)
+    written.save(7)
+    written.wait()
+    return [(path, backups.Backups(model, optimizer, folder).restore)
+            for path in _files_in(backups.backup_dir(folder))]
 
 
 def _whitening(folder: str) -> list[Pair]:

@@ -110,7 +110,7 @@ def training_batches(pattern: str, image_size: int, batch_size: int, seed: int, 
         min_crop_area: of the part, share of the image.
         start_step: batches to skip, at no cost.
         worker_index: of this worker, from 0.
-        num_workers: that share each epoch.
+        num_workers: that share each step.
 
     Raises:
         FileNotFoundError: no shard matches.
@@ -119,14 +119,15 @@ def training_batches(pattern: str, image_size: int, batch_size: int, seed: int, 
     rows, change = DayNightRows(pattern, pairing), AUGMENTATIONS[augmentation]
     lengths = {domain: rows.length(domain) for domain in DOMAINS}
     shift = 0 if rows.is_paired else 1  # unpaired, the domains are shuffled apart
-    orders = {domain: RecordOrder([length], seed + shift * number, length, worker_index, num_workers)
+    orders = {domain: RecordOrder([length], seed + shift * number, length, worker_index, num_workers,
+                                  batch_size)
               for number, (domain, length) in enumerate(lengths.items())}
 
     def take(step: int) -> tuple[np.ndarray, np.ndarray]:
         places, numbers = [], []
         for number, domain in enumerate(DOMAINS):
             stretch = orders[domain].take(step * batch_size, batch_size)
-            random = generator(seed, step, worker_index, number)
+            random = generator(seed, step * num_workers + worker_index, 0, number)
             places.append(stretch.places)
             numbers.append(rows.choose(domain, stretch.numbers, random))
         return np.stack(places), np.stack(numbers)

@@ -38,7 +38,7 @@ def plateau_rate(losses: Sequence[float], learning_rate: float, patience: int, f
 class Plateau(keras.callbacks.Callback):
     """Sets the learning rate of each epoch by the validation losses in `history.csv` before it.
 
-    The file is the only memory, so that a resumed training has the rate of an uninterrupted one. It follows
+    It is read once, at the first epoch: a resumed training has the rate of an uninterrupted one. It follows
     the validation loss; the original followed the training loss.
 
     Args:
@@ -50,14 +50,20 @@ class Plateau(keras.callbacks.Callback):
         super().__init__()
         self.path = os.path.join(model_dir, "history.csv")
         self.settings = (learning_rate, patience, factor)
+        self._losses: list[float] | None = None  # of the epochs done
 
     def on_epoch_begin(self, epoch, logs=None):
-        losses = []
-        if epoch and os.path.exists(self.path):
-            history = pd.read_csv(self.path)
-            if "val_loss" in history:
-                losses = history["val_loss"][history["epoch"] < epoch].tolist()
-        self.model.optimizer.learning_rate.assign(plateau_rate(losses, *self.settings))
+        if self._losses is None:
+            self._losses = []
+            if epoch and os.path.exists(self.path):
+                history = pd.read_csv(self.path)
+                if "val_loss" in history:
+                    self._losses = history["val_loss"][history["epoch"] < epoch].tolist()
+        self.model.optimizer.learning_rate.assign(plateau_rate(self._losses, *self.settings))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_loss" in (logs or {}):
+            self._losses.append(float(logs["val_loss"]))
 
 
 class CentreLatents(keras.callbacks.Callback):

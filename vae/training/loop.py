@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from delg.fitting import resuming
+from delg.fitting import backups, resuming
 from delg.fitting.optimizers import build_optimizer
 from delg.fitting.run import BestWeights, Run, training
 from delg.settings.backbones import PUBLISHERS
@@ -52,7 +52,7 @@ def train(config: TrainConfig) -> None:
 
 def _start_config(config: TrainConfig) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
-    if not resuming.is_begun(config.model_dir):
+    if not backups.is_begun(config.model_dir):
         is_path = config.stem in BACKBONES and config.stem_weights not in (*PUBLISHERS, "none")
         if is_path and not os.path.isfile(config.stem_weights):
             raise FileNotFoundError("`stem_weights` must be imagenet, package, none or a file. "

@@ -9,8 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from data_prep.stage import ending
 from data_prep.stage.settings import require
 from delg.fitting import callbacks, resuming
+from delg.fitting.backups import Backups
 from delg.networks import model_files
 from delg.vectors.unit import unit_vectors
 from vae.data.photographs import Photographs, read_photographs
@@ -116,15 +118,24 @@ def _fit(config: WeightTrainConfig, triplets: _Triplets, encoder: LatentEncoder)
                   loss=channel_weights.TripletHinge(config.margin),
                   metrics=[channel_weights.triplet_accuracy], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
-    manager = resuming.restored_backups(model, model.optimizer, config.model_dir, config.model_dir)
+    backups = Backups(model, model.optimizer, config.model_dir)
+    backups.restore()
     validation = None
     if config.validation_pattern:
         batch_size = min(config.batch_size, config.num_validation)
         seen = _Triplets(config, encoder, list(triplets.features), config.validation_pattern,
                          _VALIDATION_SEED)
         validation = seen.batches(batch_size, 0).take(config.num_validation // batch_size)
-    events = [callbacks.StopOnBadLoss(config.learning_rate), callbacks.HistoryTable(config.model_dir),
-              callbacks.LastWeights(model, config.model_dir), callbacks.Backup(manager)]
-    resuming.fit_to_last_step(model, config, lambda step: triplets.batches(config.batch_size, step),
-                              lambda: events, validation)
+    path = model_files.weight_path(config.model_dir, "last")
+    guard = callbacks.StopOnBadLoss(config.learning_rate)
+    with ending.heeded() as heeded:
+        events = [guard, callbacks.HistoryTable(config.model_dir),
+                  callbacks.LastWeights(lambda _: model_files.save_weights(model, path)),
+                  callbacks.Backup(backups, heeded, guard)]
+        try:
+            resuming.fit_to_last_step(model, config, lambda step: triplets.batches(config.batch_size, step),
+                                      lambda: events, validation)
+        finally:
+            backups.wait()
+        heeded.release()
     return model

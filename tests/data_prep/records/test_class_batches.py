@@ -55,13 +55,15 @@ class ClassBatchesTest(unittest.TestCase):
         small = next(row for row in rows if LABELS[row[0]] == 4)
         self.assertEqual(sorted(Counter(small.tolist()).values()), [2, 3])
 
-    def test_places_number_the_images_of_all_workers(self):
-        whole = self.batches(2, 3, 6, seed=4)
-        for index in range(3):
-            for step, batch in enumerate(self.batches(2, 3, 2, seed=4, worker_index=index, num_workers=3)):
-                np.testing.assert_array_equal(batch.numbers, whole[3 * step + index].numbers)
-                first = (3 * step + index) * 6
-                self.assertEqual(batch.places.tolist(), list(range(first, first + 6)))
+    def test_workers_share_each_batch(self):
+        whole = self.batches(4, 3, 6, seed=4)
+        for num_classes, num_workers in ((2, 2), (1, 4)):
+            for index in range(num_workers):
+                part = slice(index * 3 * num_classes, (index + 1) * 3 * num_classes)
+                for batch, expected in zip(self.batches(num_classes, 3, 6, seed=4, worker_index=index,
+                                                        num_workers=num_workers), whole):
+                    self.assertEqual(batch.numbers.tolist(), expected.numbers[part].tolist())
+                    self.assertEqual(batch.places.tolist(), expected.places[part].tolist())
 
     def test_another_seed_gives_other_batches(self):
         one, other = (self.batches(3, 2, 4, seed=seed) for seed in (0, 1))
@@ -71,6 +73,8 @@ class ClassBatchesTest(unittest.TestCase):
     def test_refuses_too_few_classes(self):
         with self.assertRaisesRegex(ValueError, "classes of a batch, .* Received: 5 against 4 with"):
             ClassBatches(LABELS, 5, 2, 0)
+        with self.assertRaisesRegex(ValueError, "classes of a batch, .* Received: 6 against 4 with"):
+            ClassBatches(LABELS, 2, 2, 0, worker_index=0, num_workers=3)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,3 @@
-import os
-import pathlib
-import tempfile
 import unittest
 from types import SimpleNamespace
 
@@ -40,45 +37,6 @@ class FitToLastStepTest(unittest.TestCase):
         self.model.optimizer.iterations.assign(4)
         self.assertTrue(self.fit())
         self.assertEqual((self.starts, self.epochs), ([4, 6], [(1, 6), (2, 7)]))
-
-
-class RestoredBackupsTest(unittest.TestCase):
-    def test_checkpoints_that_were_never_finished_are_cleared(self):
-        with tempfile.TemporaryDirectory() as folder:
-            model = keras.Sequential([keras.layers.Dense(1, input_shape=[1])])
-            optimizer = keras.optimizers.SGD()
-
-            def restored():
-                manager = resuming.restored_backups(model, optimizer, folder, folder)
-                return manager, sorted(os.listdir(os.path.join(folder, "backup")))
-
-            os.makedirs(os.path.join(folder, "backup", "ckpt-1_temp"))
-            manager, found = restored()
-            self.assertEqual(found, [])
-            manager.save(checkpoint_number=1)
-            for name in ("ckpt-10.index", "checkpoint.tmp0a"):
-                open(os.path.join(folder, "backup", name), "w").close()
-            self.assertEqual(restored()[1], ["checkpoint", "ckpt-1.data-00000-of-00001", "ckpt-1.index"])
-
-    def test_a_damaged_checkpoint_is_refused_and_kept(self):
-        with tempfile.TemporaryDirectory() as folder:
-            model = keras.Sequential([keras.layers.Dense(1, input_shape=[1])])
-            optimizer = keras.optimizers.SGD()
-            resuming.restored_backups(model, optimizer, folder, folder).save(checkpoint_number=1)
-            backup = pathlib.Path(folder, "backup")
-            whole = {path: path.read_bytes() for path in backup.iterdir()}
-            names_none = "backup/checkpoint must name a checkpoint that is there. Received: "
-            for name, content, message in (
-                    ("checkpoint", b"", names_none), ("checkpoint", b"\xff", names_none),
-                    ("ckpt-1.index", None, names_none),
-                    ("ckpt-1.index", b"x" * 100, "Checkpoint .*/backup/ckpt-1 must be whole, .* Received: "),
-                    ("ckpt-1.data-00000-of-00001", b"x" * 100, "ckpt-1 must be whole, .* Received: ")):
-                path = backup / name
-                path.unlink() if content is None else path.write_bytes(content)
-                with self.subTest(name), self.assertRaisesRegex(ValueError, message):
-                    resuming.restored_backups(model, optimizer, folder, folder)
-                path.write_bytes(whole[path])
-                self.assertEqual(sorted(backup.iterdir()), sorted(whole))
 
 
 class PlanEpochsTest(unittest.TestCase):

@@ -72,12 +72,12 @@ class HistoryTableTest(unittest.TestCase):
 
 
 class StopOnBadLossTest(unittest.TestCase):
-    def test_checks_every_twenty_steps_and_before_a_backup(self):
-        events = callbacks.StopOnBadLoss(learning_rate=0.5, backup_steps=3)
+    def test_checks_every_twenty_steps(self):
+        events = callbacks.StopOnBadLoss(learning_rate=0.5)
         events.set_model(_Logged(step=0))
-        events.set_params({"steps": 4})
+        events.set_params({"steps": 40})
         events.on_train_begin()
-        for batch in range(2):
+        for batch in range(19):
             events.on_train_batch_end(batch, {"loss": float("nan")})
-        with self.assertRaisesRegex(ValueError, "was nan by step 3. Lower .* learning_rate=0.5"):
-            events.on_train_batch_end(2, {"loss": float("nan")})
+        with self.assertRaisesRegex(ValueError, "was nan by step 20. Lower .* learning_rate=0.5"):
+            events.on_train_batch_end(19, {"loss": float("nan")})

@@ -158,7 +158,7 @@ class AveragesTest(unittest.TestCase):
 
 
 class WorkersTest(unittest.TestCase):
-    def test_each_worker_reads_its_own_share(self):  # two workers of two replicas each: batches of 2
+    def test_each_worker_reads_its_share_of_each_batch(self):  # two workers of two replicas: batches of 2
         strategy = mock.create_autospec(tf.distribute.MultiWorkerMirroredStrategy, instance=True)
         strategy.num_replicas_in_sync = 4
         with mock.patch.object(tf.distribute, "get_strategy", return_value=strategy):
@@ -166,8 +166,8 @@ class WorkersTest(unittest.TestCase):
         of_worker, = strategy.distribute_datasets_from_function.call_args.args
         for index in range(2):
             found = of_worker(tf.distribute.InputContext(2, index, 4)).take(5)
-            expected = loop._training_batches(_base, batch_size=2, start_step=6, worker_index=index,
-                                                  num_workers=2).take(5)
+            whole = loop._training_batches(_base, start_step=3).unbatch().batch(2)
+            expected = [batch for number, batch in enumerate(whole.take(10)) if number // 2 % 2 == index]
             for (images, targets), (expected_images, labels) in zip(found, expected):
                 np.testing.assert_array_equal(images, expected_images)
                 np.testing.assert_array_equal(targets["global_cosines"], labels)

@@ -65,10 +65,14 @@ class TrainingBatchesTest(unittest.TestCase):
         self.assertFalse(np.allclose(whole[0]["night"], whole[0]["day"] // 4, atol=2))
         self.assertFalse(np.array_equal(whole[0]["day"], whole[3]["day"]))
 
-    def test_workers_share_an_epoch(self):
-        labels = [np.concatenate([batch["day_label"] for batch in _batches(
-            3, batch_size=2, worker_index=worker, num_workers=2)]) for worker in range(2)]
-        np.testing.assert_array_equal(np.bincount(np.concatenate(labels)), [2] * 6)
+    def test_workers_share_the_batches_of_one(self):
+        for changes in ({}, {"pairing": "frame", "augmentation": "crop", "min_crop_area": 0.3}):
+            whole = _batches(5, batch_size=4, **changes)
+            for worker in range(2):
+                parts = _batches(5, batch_size=2, worker_index=worker, num_workers=2, **changes)
+                for part, batch in zip(parts, whole):
+                    for name in batch:
+                        np.testing.assert_array_equal(part[name], batch[name][2 * worker:2 * worker + 2])
 
 
 class ValidationBatchesTest(unittest.TestCase):

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from delg.fitting import callbacks, resuming, run
+from data_prep.stage import ending
+from delg.fitting import backups, callbacks, run
 from delg.networks import model_files
 from delg.networks.backbone import build_backbone
 from tests.fixtures import eager, tiny_backbone, tiny_day_night, tiny_vae
@@ -139,7 +140,7 @@ class TrainWithStemTest(unittest.TestCase):
     def test_a_frozen_stem_is_not_among_what_a_step_moves(self):
         frozen = dataclasses.replace(self.config, model_dir=f"{self.folder}/frozen",
                                      stem_learning_rate_factor=0.0)
-        started = run.Run(frozen, {}, frozen.model_dir)
+        started = run.Run(frozen, {}, ending.Heeded())
         loop._begin(started)
         moved = {weight.ref() for weight in started.trained.trainable_weights}
         self.assertFalse(moved & {weight.ref() for weight in stem_of(started.model).weights})
@@ -199,7 +200,7 @@ class TrainWithStemTest(unittest.TestCase):
         plain = TrainConfig(self.config.train_pattern, model_dir, image_size=8, width=1 / 64)
         settings = {name: value for name, value in dataclasses.asdict(plain).items() if "stem" not in name}
         model_files.write_config(model_dir, {**stored, "train": settings, "best": None})
-        tf.train.CheckpointManager(tf.train.Checkpoint(), resuming.backup_dir(model_dir), 1).save()
+        tf.train.CheckpointManager(tf.train.Checkpoint(), backups.backup_dir(model_dir), 1).save()
         self.assertIsNone(loop._start_config(plain)["best"])
         with self.assertRaisesRegex(ValueError, "stem='none' then, 'resnet18' now"):
             loop._start_config(dataclasses.replace(plain, stem="resnet18", image_size=32,

@@ -32,6 +32,18 @@ class PlateauTest(unittest.TestCase):
             for epoch, rate in ((0, 0.4), (1, 0.4), (2, 0.2), (3, 0.1)):
                 event.on_epoch_begin(epoch)
                 self.assertAlmostEqual(float(model.optimizer.learning_rate), rate, places=6)
+                event = Plateau(folder, 0.4, 1, 0.5)  # as of a run that is taken up again
+                event.set_model(model)
+
+    def test_rate_of_an_epoch_follows_the_losses_of_this_run(self):
+        model = keras.Sequential([keras.layers.Dense(1, input_shape=(1,))])
+        model.compile(optimizer="sgd", loss="mse")
+        event = Plateau("nowhere", 0.4, 1, 0.5)
+        event.set_model(model)
+        for epoch, (rate, loss) in enumerate(((0.4, 1.0), (0.4, 2.0), (0.2, 3.0), (0.1, 0.5))):
+            event.on_epoch_begin(epoch)
+            self.assertAlmostEqual(float(model.optimizer.learning_rate), rate, places=6)
+            event.on_epoch_end(epoch, {"val_loss": loss})
 
 
 class CentreLatentsTest(unittest.TestCase):
