@@ -1,6 +1,7 @@
 """Scripts fail with one line and a status, and keep the traceback for `--debug` and for our own bugs."""
 
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -69,6 +70,29 @@ class RunTest(unittest.TestCase):
                 _, errors = script.communicate(timeout=10)
                 self.assertEqual(script.returncode, 143)
                 self.assertRegex(errors, message)
+
+    def test_a_script_that_saves_first_ends_with_75(self):
+        go_on = "what was finished is kept, and the same command goes on from there.\n"
+        on = "print('on', flush=True)"
+        asks = (f"heeded.hold()\n        {on}\n        while not heeded.signal: time.sleep(0.01)\n"
+                "        raise heeded.ended('step 3 is written')")
+        late = f"heeded.hold()\n        {on}\n        time.sleep(0.5)\n        heeded.release()"
+        never = f"heeded.hold()\n        {on}\n        time.sleep(60)\n        time.sleep(60)"
+        for body, number, message in (
+                (f"{on}\n        time.sleep(60)", signal.SIGTERM, f"Told to end by SIGTERM; {go_on}"),
+                (asks, signal.SIGUSR1, f"Told to end by SIGUSR1, step 3 is written; {go_on}"),
+                (late, signal.SIGTERM, f"Told to end by SIGTERM; {go_on}"),
+                (never, signal.SIGUSR1, "Told to end by SIGUSR1, and not done with it in time; the same "
+                                        "command goes on from what was saved last.\n")):
+            body = ("import time; from data_prep.stage import ending; ending._SECONDS_TO_SAVE = 1\n"
+                    f"    with ending.heeded('SIGUSR1') as heeded:\n        {body}")
+            with self.subTest(body), subprocess.Popen(
+                    [sys.executable, "-c", source_of(body)], text=True, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE) as script:
+                self.assertEqual(script.stdout.readline(), "on\n")
+                script.send_signal(number)
+                _, errors = script.communicate(timeout=20)
+                self.assertEqual((script.returncode, errors), (75, message))
 
     def test_debug_shows_the_traceback(self):
         done = run_script("raise ValueError('wrong')", "--debug")
