@@ -77,15 +77,17 @@ class ClusterTest(unittest.TestCase):
             said.append(reading.recv())
         self.assertEqual(said.count(2), 2, said)  # replicas, said by each of two
 
-    def test_ctrl_c_ends_tensorflow_s_own_wait_too(self):
-        reading, writing = multiprocessing.Pipe(duplex=False)
-        worker = forks.start(_work_without_others, writing, [_free_port(), _free_port()])
-        self.addCleanup(worker.kill)
-        self.assertTrue(reading.poll(100))
-        time.sleep(2)
-        os.kill(worker.pid, signal.SIGINT)
-        worker.join(10)
-        self.assertEqual(worker.exitcode, -signal.SIGINT)
+    def test_signals_and_the_timeout_end_tensorflow_s_own_wait_too(self):
+        for number, timeout in ((signal.SIGINT, 60), (signal.SIGTERM, 60), (signal.SIGALRM, 2)):
+            reading, writing = multiprocessing.Pipe(duplex=False)
+            worker = forks.start(_work_without_others, writing, [_free_port(), _free_port()], timeout)
+            self.addCleanup(worker.kill)
+            self.assertTrue(reading.poll(100))
+            if number != signal.SIGALRM:
+                time.sleep(2)
+                os.kill(worker.pid, number)
+            worker.join(20)
+            self.assertEqual(worker.exitcode, -number)
 
 
 def _free_port() -> int:
@@ -94,14 +96,15 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _work(pipe: multiprocessing.connection.Connection | None, ports: list[int], index: int) -> None:
+def _work(pipe: multiprocessing.connection.Connection | None, ports: list[int], index: int,
+          timeout: float = 60) -> None:
     """Starts as one of a cluster; one alone is then ended by SIGTERM, one of several tells of how many."""
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": [f"localhost:{port}" for port in ports]},
                                           "task": {"type": "worker", "index": index}})
     with ending.by_sigterm(), mock.patch.object(rendezvous.logging, "warning",
                                                 lambda text, *parts: pipe.send(text % parts)):
         try:
-            strategy = strategies.build_strategy("multi_worker", 60)
+            strategy = strategies.build_strategy("multi_worker", timeout)
             if pipe:
                 pipe.send(strategy.num_replicas_in_sync)
                 os._exit(0)
@@ -111,10 +114,11 @@ def _work(pipe: multiprocessing.connection.Connection | None, ports: list[int], 
             os._exit(ending.STATUS)
 
 
-def _work_without_others(pipe: multiprocessing.connection.Connection, ports: list[int]) -> None:
+def _work_without_others(pipe: multiprocessing.connection.Connection, ports: list[int],
+                         timeout: float) -> None:
     """Starts as if the others had died once they had met."""
     with mock.patch.object(rendezvous, "meet", lambda *_: pipe.send("met")):
-        _work(pipe, ports, 0)
+        _work(pipe, ports, 0, timeout)
 
 
 if __name__ == "__main__":
