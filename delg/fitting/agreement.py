@@ -20,7 +20,8 @@ _ASK_SECONDS = 2.0  # between two of the questions that workers ask each other a
 _SHOWN = 5  # differences that a message names
 # What TensorFlow says where another worker has ended or does not answer.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
-         tf.errors.DeadlineExceededError, tf.errors.InternalError)
+         tf.errors.DeadlineExceededError)
+_ABORTED = "Collective ops is aborted"  # in errors of any kind
 
 
 def workers() -> tuple[list[str], int]:
@@ -120,10 +121,10 @@ def losing_workers() -> Iterator[None]:
     """In the block errors of TensorFlow that come of a worker that has ended become `ending.RunAgain`."""
     try:
         yield
-    except _LOST as error:
-        if len(workers()[0]) == 1:
+    except tf.errors.OpError as error:
+        reasons = [line for line in str(error.message).splitlines() if _ABORTED in line]
+        if len(workers()[0]) == 1 or not (reasons or isinstance(error, _LOST)):
             raise
-        reasons = [line for line in str(error.message).splitlines() if line.startswith("Collective ops")]
         reason = reasons[0] if reasons else type(error).__name__
         raise ending.RunAgain(f"Another worker has ended ({reason}), so that all of them have to be run "
                               "again") from error

@@ -55,8 +55,8 @@ class AgreementTest(unittest.TestCase):
                              [1, 1, 4, 200, 1000])
 
     def test_what_comes_of_a_lost_worker_is_to_be_run_again(self):
-        lost = tf.errors.UnavailableError(None, None, "Graph:\nCollective ops is aborted by: reset by peer")
-        with self.assertRaises(tf.errors.UnavailableError), agreement.losing_workers():
+        lost = tf.errors.InternalError(None, None, "Graph:\nCollective ops is aborted by: reset by peer")
+        with self.assertRaises(tf.errors.InternalError), agreement.losing_workers():
             raise lost
         with mock.patch.object(agreement, "workers", lambda: (["worker 0", "worker 1"], 0)):
             with self.assertRaisesRegex(ending.RunAgain, r"has ended \(Collective ops is aborted by: reset "
@@ -66,8 +66,8 @@ class AgreementTest(unittest.TestCase):
             with self.assertRaisesRegex(ending.RunAgain, r"Another worker has ended \(AbortedError\)"), \
                     agreement.losing_workers():
                 raise tf.errors.AbortedError(None, None, "")
-            with self.assertRaises(tf.errors.ResourceExhaustedError), agreement.losing_workers():
-                raise tf.errors.ResourceExhaustedError(None, None, "")
+            with self.assertRaises(tf.errors.InternalError), agreement.losing_workers():
+                raise tf.errors.InternalError(None, None, "of this machine")
 
 
 if __name__ == "__main__":

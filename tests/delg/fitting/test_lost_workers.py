@@ -22,9 +22,9 @@ from tests.fixtures import model_dirs, tiny_workers
 
 _KILLS = int(os.environ.get("KILLS", "2"))
 _WORKERS = int(os.environ.get("WORKERS", "2"))
-_CHANGES = {"strategy": "multi_worker", "num_steps": 60 + 60 * _KILLS, "steps_per_epoch": 50,
+_CHANGES = {"strategy": "multi_worker", "num_steps": 20 + 15 * _KILLS, "steps_per_epoch": 50,
             "backup_steps": 4}
-_LATEST = 3.0  # seconds after the first new checkpoint that a worker is killed
+_LATEST = 0.5  # seconds after the first new checkpoint that a worker is killed
 _EARLIEST_SHARE = 0.3  # of the kills come before that, while the workers start
 
 
@@ -123,7 +123,7 @@ class LostWorkersTest(unittest.TestCase):
                 time.sleep(chance.uniform(0, _LATEST))
             if all(loop.poll() is None for loop in lost.loops) and lost.kill(number):
                 killed.append((number, lost.latest_step()))
-                print(f"killed worker {number} {'as it started' if is_early else ''} at step {killed[-1][1]}")
+                print(f"killed worker {number} at step {killed[-1][1]}", flush=True)
             self.assertTrue(any(loop.poll() is None for loop in lost.loops), (killed, self.tails(lost)))
         started = time.monotonic()
         self.assertEqual(lost.wait(900), [0] * _WORKERS, self.tails(lost))
