@@ -109,9 +109,11 @@ class Backups:
 
     def _clear(self, names: list[str]) -> None:
         """Removes all but these: what killed processes left unfinished, and checkpoints that are damaged."""
-        if names:
-            paths = [os.path.join(self._folder, name) for name in reversed(names)]
-            tf.compat.v1.train.update_checkpoint_state(self._folder, paths[-1], paths)
+        if names:  # in TensorFlow's form, whose own function for it is deprecated
+            with files.replacing(os.path.join(self._folder, "checkpoint")) as temporary, \
+                    open(temporary, "w", encoding="utf-8") as file:
+                file.write(f'model_checkpoint_path: "{names[0]}"\n')
+                file.writelines(f'all_model_checkpoint_paths: "{name}"\n' for name in reversed(names))
         for name in os.listdir(self._folder) if os.path.isdir(self._folder) else ():
             if name != "checkpoint" and name.split(".")[0] not in names:
                 path = os.path.join(self._folder, name)
