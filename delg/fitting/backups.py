@@ -9,12 +9,14 @@ from concurrent import futures
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
 from google.protobuf import message
 
 from data_prep.stage import files
 from delg.fitting import agreement
+from delg.networks.replicas import parted_variables
 
 _KEPT = 3  # the latest
 _NAME = re.compile(r"ckpt-(\d+)\.index")
@@ -112,8 +114,10 @@ class Backups:
         if names:  # in TensorFlow's form, whose own function for it is deprecated
             with files.replacing(os.path.join(self._folder, "checkpoint")) as temporary, \
                     open(temporary, "w", encoding="utf-8") as file:
-                file.write(f'model_checkpoint_path: "{names[0]}"\n')
-                file.writelines(f'all_model_checkpoint_paths: "{name}"\n' for name in reversed(names))
+                file.write(f'model_checkpoint_path: "{names[0]}"\nlast_preserved_timestamp: 0\n')
+                for time, name in enumerate(reversed(names), 1):  # without times all would be preserved
+                    file.write(f'all_model_checkpoint_paths: "{name}"\n'
+                               f"all_model_checkpoint_timestamps: {time}\n")
         for name in os.listdir(self._folder) if os.path.isdir(self._folder) else ():
             if name != "checkpoint" and name.split(".")[0] not in names:
                 path = os.path.join(self._folder, name)
@@ -154,7 +158,8 @@ class _Copy:
 
     Args:
         root: the object.
-        is_kept: else what is a mean over all workers is read along with them, and no more.
+        is_kept: else what is a mean over all workers, or parted among them, is read along with them, and no
+            more.
     """
 
     def __init__(self, root: tf.Module, is_kept: bool):
@@ -163,6 +168,9 @@ class _Copy:
         for part in view.descendants():
             if not isinstance(part, tf.Variable):
                 self._children[id(part)] = {name: id(child) for name, child in view.children(part).items()}
+            elif parted_variables.is_parted(part):
+                rows = [rows for _, rows in parted_variables.parts(part)]
+                self._values[id(part)] = np.concatenate(rows) if is_kept else rows[0]
             elif is_kept or part.synchronization == tf.VariableSynchronization.ON_READ:
                 self._values[id(part)] = part.numpy()
 

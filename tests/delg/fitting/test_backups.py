@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from delg.fitting import backups, strategies
+from delg.networks.replicas import parted_variables
 from tests.fixtures import replicas
 
 
@@ -71,6 +72,10 @@ class BackupsTest(unittest.TestCase):
         self.assertEqual([name for name in self.names() if name.endswith("index")],
                          ["ckpt-10.index", "ckpt-11.index", "ckpt-2.index"])
         self.assert_restored(11)
+        self.write(12)
+        self.assert_restored(12)
+        self.assertEqual([name for name in self.names() if name.endswith("index")],
+                         ["ckpt-10.index", "ckpt-11.index", "ckpt-12.index"])
 
     def test_of_replicas_it_is_what_tensorflow_would_write(self):
         replicas.two_replicas()
@@ -86,6 +91,25 @@ class BackupsTest(unittest.TestCase):
         for name in found.get_variable_to_shape_map():
             if not name.startswith("_"):
                 np.testing.assert_array_equal(found.get_tensor(name), expected.get_tensor(name))
+
+    def test_variables_parted_over_replicas_are_whole_in_it(self):
+        rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+        with replicas.two_replicas().scope():
+            parted = tf.Variable(tf.zeros((parted_variables.rows_per_part(5), 2)))
+            parted_variables.part_rows(parted, 5)
+            parted_variables.assign_parts(parted, lambda first, end: rows[first:end])
+            module = tf.Module()
+            module.rows = parted
+            written = backups.Backups(module, self.optimizer, self.folder)
+            written.save(1)
+            written.wait()
+            parted_variables.assign_parts(parted, lambda first, end: np.zeros_like(rows[first:end]))
+            backups.Backups(module, self.optimizer, self.folder).restore()
+            found = np.concatenate([part for _, part in parted_variables.parts(parted)])
+        np.testing.assert_array_equal(found, rows)
+        module.rows = tf.Variable(tf.zeros_like(rows))
+        backups.Backups(module, self.optimizer, self.folder).restore()
+        np.testing.assert_array_equal(module.rows, rows)
 
     def test_what_was_never_finished_is_cleared(self):
         os.makedirs(self.backup / "ckpt-1_temp")
