@@ -119,13 +119,13 @@ def keep() -> None:
 
 @contextlib.contextmanager
 def at_once(seconds: float) -> Iterator[None]:
-    """In the block, where a library lets nothing of Python run, Ctrl-C, SIGTERM and the end of these seconds
-    end the process without a word.
+    """In the block, where a library lets nothing of Python run, Ctrl-C and the end of these seconds end the
+    process without a word.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    numbers = (signal.SIGINT, signal.SIGALRM)
     handlers = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
