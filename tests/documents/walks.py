@@ -59,7 +59,7 @@ python() { shift; printf '%s\0' "$@" $'\n'; }
 make() { printf '%s\0' make "$@" $'\n'; }
 code() { printf '%s\0' code "$@" $'\n'; }
 """
-_BLOCK = re.compile(r"^```(bash|python)?\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
 class Step(NamedTuple):
@@ -75,7 +75,8 @@ class Step(NamedTuple):
 def steps_of(text: str) -> list[Step]:
     """The commands and the code in the fenced blocks of a Markdown page, loops and variables resolved."""
     script = _PRELUDE + "".join(f"code {shlex.quote(block)}\n" if language == "python" else block
-                                for language, block in _BLOCK.findall(text))
+                                for language, block in _BLOCK.findall(text)
+                               if language in ("", "bash", "python"))  # others are files to be written
     finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=20)
     if finished.returncode:
         raise AssertionError(f"Bash does not understand the commands: {finished.stderr}")
