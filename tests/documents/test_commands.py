@@ -32,7 +32,9 @@ class DocumentedCommandsTest(unittest.TestCase):
         self.assertEqual(self.errors, [])
 
     def test_flags_named_in_the_text_exist(self):
-        others = {"help", "universal", "python-version", "dir", "all", "service_port"}
+        others = {"help", "universal", "python-version", "dir", "all", "service_port",  # and those of Slurm
+                  "gpus-per-node", "kill-on-bad-exit", "nodes", "ntasks-per-node", "open-mode", "requeue",
+                  "signal", "time"}
         for page in commands.documents():
             if page.parent.name != "extending":
                 named = set(re.findall(r"(?<![\w=-])--([a-z][\w-]*)", page.read_text(encoding="utf-8")))

@@ -11,10 +11,12 @@ from tests.documents import sources
 _TABLE = re.compile(r"^(\w+)(?:: [^=]+)? = Table\(", re.M)
 _EXCEPTIONS = {  # why a name means something else: module and what is compared
     "the setting does without, which no record is there to say": [
+        ("data_prep/stage/ending.py", "name"),
         ("delg/networks/backbone.py", "weights"),
         ("delg/settings/backbones.py", "name"),
         ("hashing/experiments/presets.py", "network['backbone_weights']"),
         ("hashing/run_experiment.py", "weights"),
+        ("hashing/search_images.py", "_RESCORE_BY.value"),
         ("vae/training/config.py", "self.stem_weights"),
         ("vae/training/loop.py", "config.stem_weights"),
     ],
@@ -27,6 +29,7 @@ _EXCEPTIONS = {  # why a name means something else: module and what is compared
     "binary: a type that descriptors are stored in": [("delg/features/local_codes.py", "local_dtype")],
     "linear, cosine: forms of one Keras class, which saved models name": [
         ("delg/fitting/schedules.py", "form"), ("delg/fitting/schedules.py", "self.form")],
+    "tpu: its replicas cannot hold parts of a variable": [("delg/settings/training.py", "self.strategy")],
     "paper: a model of the experiment": [("vae/scores/claims.py", "scores")],
 }
 
