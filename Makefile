@@ -10,7 +10,9 @@ WEIGHTS ?= package
 CHAINS := tests/documents/test_walks.py tests/test_trials.py tests/test_conformance.py tests/fuzz \
   tests/delg/experiments tests/hashing/experiments tests/vae/experiments tests/vae/networks/test_stems.py \
   tests/delg/serving tests/delg/reranking/test_loop.py tests/delg/pictures/test_pages_in_a_browser.py \
-  tests/delg/fitting/test_preemption.py tests/delg/fitting/test_lost_workers.py
+  tests/delg/fitting/test_preemption.py
+# Minutes of whole clusters, apart from what every commit must pass: `make conformance`.
+CLUSTERS := tests/delg/fitting/test_lost_workers.py
 
 .PHONY: demo smoke real vae-demo hashing-demo test chains conformance lint docs bench fuzz clean env
 
@@ -37,16 +39,18 @@ hashing-demo: env
 	  --output_dir=build/hashing --seed=$(SEED)
 
 test: env
-	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=25 $(CHAINS:%=--ignore=%)
+	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=25 $(CHAINS:%=--ignore=%) $(CLUSTERS:%=--ignore=%)
 
 # What takes whole scripts and models: every command of the documents in its order, the experiments, every stage
 # killed, on a full disk and twice at once, damaged files of every kind, the promises of every model.
 chains: env
 	$(PY) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=10 $(CHAINS)
 
-# The promises that `make test` keeps on small networks, on DELG and hashing with every backbone too.
+# The promises that `make test` keeps on small networks, on DELG and hashing with every backbone too, how each
+# training ends that is told to, under every strategy, and what killed workers leave.
 conformance: env
-	EVERY_BACKBONE=1 $(PY) -m pytest tests/test_conformance.py --durations=10
+	EVERY_BACKBONE=1 $(PY) -m pytest tests/test_conformance.py tests/delg/fitting/test_preemption.py $(CLUSTERS) \
+	  --durations=10
 
 lint: env
 	$(PY) -m ruff check .

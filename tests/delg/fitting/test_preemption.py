@@ -61,7 +61,12 @@ def _test_of(row: tuple[str, str]):
     return lambda self: self.check(*row)
 
 
-for _row in itertools.product(tiny_workers.SETTINGS, tiny_workers.NUM_WORKERS):
+# All trainings end alike, through the same callbacks: `make conformance` takes the rows left out here.
+_ROWS = [("delg.train", "one_device"), ("delg.train", "multi_worker"), ("vae.train", "one_device"),
+         ("hashing.train", "multi_worker")]
+if os.environ.get("EVERY_BACKBONE"):
+    _ROWS = itertools.product(tiny_workers.SETTINGS, tiny_workers.NUM_WORKERS)
+for _row in _ROWS:
     setattr(PromisesTest, f"test_{_row[0].split('.')[0]}_{_row[1]}", _test_of(_row))
 
 
