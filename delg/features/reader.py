@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,6 +55,13 @@ def read_descriptors(pattern: str) -> tuple[list[str], np.ndarray]:
         return reader.ids, reader.global_descriptors
 
 
+class _OpenShard(NamedTuple):
+    """A file, and its arrays by name: looking one up takes longer than reading the rows of an image."""
+
+    file: h5py.File
+    arrays: dict[str, h5py.Dataset]
+
+
 class FeatureReader:
     """Many shards as one set; of thousands of shards only some are open at once.
 
@@ -77,24 +85,32 @@ class FeatureReader:
 
     def __init__(self, pattern: str):
         self.paths = find_feature_shards(pattern)
-        self._arrays_of = functools.lru_cache(_MOST_OPEN)(self._open)  # which it closes by forgetting them
+        # It closes shards by forgetting them; so many stay open, whatever becomes of their names.
+        self._opened = functools.lru_cache(_MOST_OPEN)(self._open)
         self.ids: list[str] = []
         self.orientations: dict[str, int] = {}
         self._starts: list[int] = []  # row of the first image of each shard
         self._offsets: list[np.ndarray] = []
-        self.image_sizes = np.concatenate([self._read_shard(path) for path in self.paths])
+        try:
+            self.image_sizes = np.concatenate([self._read_shard(shard) for shard in range(len(self.paths))])
+        except (ValueError, OSError):
+            self.close()
+            raise
         self.num_local_features = np.concatenate([np.diff(offsets) for offsets in self._offsets])
         twice = first_repeated(self.ids)
         if twice is not None:
+            self.close()
             raise ValueError(f"Image ids must be unique. {twice} occurs more than once in the shards from "
                              f"{self.paths[0]} on.")
 
-    def _read_shard(self, path: str) -> np.ndarray:
+    def _read_shard(self, shard: int) -> np.ndarray:
         """Takes up what a shard says of its images; returns their sizes."""
-        with hdf5_files.refusing(path, shards.KIND), shards.open_checked(path) as file:
+        path = self.paths[shard]
+        with hdf5_files.refusing(path, shards.KIND):
+            file = self._opened(shard).file
             config = json.loads(file.attrs["config"])
             dimensions = file["global_descriptors"].shape[1], shards.local_dimension(file)
-            if path == self.paths[0]:
+            if shard == 0:
                 self.config = config
                 self.global_dim, self.local_dim = dimensions
             different = shards.differing_settings(config, self.config) or (
@@ -108,10 +124,9 @@ class FeatureReader:
             self._offsets.append(file["offsets"][:])
             return file["image_sizes"][:]
 
-    def _open(self, shard: int) -> dict[str, h5py.Dataset]:
-        """The arrays of a shard by name: looking one up takes longer than reading the rows of an image."""
+    def _open(self, shard: int) -> _OpenShard:
         file = shards.open_checked(self.paths[shard])
-        return {name: file[name] for name in ("global_descriptors", *_LOCAL)}
+        return _OpenShard(file, {name: file[name] for name in ("global_descriptors", *_LOCAL)})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,21 +150,21 @@ class FeatureReader:
         for shard, (first, offsets) in enumerate(zip(self._starts, self._offsets)):
             for start in range(0, len(offsets) - 1, _BLOCK_ROWS):
                 with hdf5_files.refusing(self.paths[shard], shards.KIND):
-                    block = self._arrays_of(shard)["global_descriptors"][start:start + _BLOCK_ROWS]
+                    block = self._opened(shard).arrays["global_descriptors"][start:start + _BLOCK_ROWS]
                 yield first + start, block
 
     def global_descriptor(self, row: int) -> np.ndarray:
         """float32, [D], unit norm: of image `row`, read without those of the others."""
         shard, local_row = self._place(row)
         with hdf5_files.refusing(self.paths[shard], shards.KIND):
-            return self._arrays_of(shard)["global_descriptors"][local_row]
+            return self._opened(shard).arrays["global_descriptors"][local_row]
 
     def local_features(self, row: int) -> LocalFeatures:
         """Local features of image `row`, best first; unit float32 descriptors whatever the file holds."""
         shard, local_row = self._place(row)
         start, end = (int(offset) for offset in self._offsets[shard][local_row : local_row + 2])
         with hdf5_files.refusing(self.paths[shard], shards.KIND):
-            arrays = self._arrays_of(shard)
+            arrays = self._opened(shard).arrays
             keypoints_yx, codes, scores, scales = (arrays[name][start:end] for name in _LOCAL)
             return LocalFeatures(keypoints_yx, local_codes.decode(codes, self.local_dim), scores, scales)
 
@@ -167,7 +182,7 @@ class FeatureReader:
 
     def close(self) -> None:
         """Closes the files that are open; what is read later opens them again."""
-        self._arrays_of.cache_clear()
+        self._opened.cache_clear()
 
     def __enter__(self) -> FeatureReader:
         return self

@@ -52,6 +52,21 @@ class FeatureReaderTest(ShardFolderTest):
                                           images.global_descriptors)
         self.assertEqual(len(os.listdir("/proc/self/fd")), self.num_open)
 
+    def test_a_shard_that_is_replaced_is_read_as_it_was(self):
+        before = self.write("a.h5", ["a"], [2])
+        with FeatureReader(self.folder) as images:
+            os.remove(self.path("a.h5"))
+            self.write("a.h5", ["a"], [3], seed=1)
+            np.testing.assert_array_equal(images.local_features(0).keypoints_yx, before.keypoints_yx)
+            np.testing.assert_array_equal(images.global_descriptors, before.global_descriptors)
+
+    def test_a_refused_set_leaves_no_file_open(self):
+        self.write("a.h5", ["a"], [1])
+        self.write("b.h5", ["a"], [1])
+        with self.assertRaisesRegex(ValueError, "unique. a occurs more than once"):
+            FeatureReader(self.folder)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), self.num_open)
+
     def test_blocks_are_of_parts_of_a_shard(self):
         self.write("a.h5", ["a", "b", "c"], [1, 0, 1])
         with mock.patch.object(reader, "_BLOCK_ROWS", 2), FeatureReader(self.folder) as images:
