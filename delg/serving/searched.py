@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -126,6 +127,7 @@ class Search:
     def __init__(self, searched: Searched, query: ImageFeatures, left_out: Collection[str],
                  box: Sequence[float] | None, num_hits: int, place: Place | None = None):
         self._place = place
+        self._place_of = functools.lru_cache(None)(searched.place_of)  # each step asks for those of all hits
         self._searched, self._query, self._box, self._num_hits = searched, query, box, num_hits
         self._left_out = left_out
         self.query_size = query.image_size
@@ -136,7 +138,7 @@ class Search:
         try:
             yield from self._steps()
         finally:  # a search is kept for its matches, not for files and index of an older collection
-            del self._searched, self._query
+            del self._searched, self._query, self._place_of
 
     def _steps(self) -> Iterator[Answer]:
         searched, config = self._searched, self._searched.config
@@ -192,7 +194,7 @@ class Search:
                                                  verdict=ONLY_ALIKE if is_final else None)
             hits.append(dataclasses.replace(hit, rank=place))
         words = [hit.verdict for hit in hits if hit.verdict]
-        located = located_hits(hits, self._searched.place_of)
+        located = located_hits(hits, self._place_of)
         place = self._place or (place_by_hits(located) if is_final else None)
         return Answer(located, verdict.query_word(words) if is_final else None, is_final, place)
 
