@@ -22,10 +22,9 @@ from delg.report.judging import Judge
 from delg.scores.found import ONLY_ALIKE, FoundForQuery, Place
 from delg.search import retrieval
 from delg.settings.photos import FindConfig, photo_extraction, photo_search
-from delg.settings.places import PlacesConfig
+from delg.settings.places import GPS_ALONE, PlacesConfig
 from delg.settings.search import SearchConfig
 
-_GPS_ALONE = PlacesConfig()
 Box = Sequence[float]  # x1, y1, x2, y2 in pixels
 
 
@@ -61,7 +60,7 @@ class Findings:
     matches: dict[tuple[str, str], DrawnMatch]
     num_images: int
     images_dir: str
-    tiles: PlacesConfig = _GPS_ALONE
+    tiles: PlacesConfig = GPS_ALONE
 
 
 def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str = "", saved_model: str = "",
@@ -87,7 +86,7 @@ def find_in_folder(images_dir: str, queries: Sequence[str] = (), work_dir: str =
 
 def find_images(collection: Collection, queries: Sequence[str], box: Box, num_hits: int,
                 config: SearchConfig, verdict: str = "",
-                places: PlacesConfig = _GPS_ALONE) -> Findings:
+                places: PlacesConfig = GPS_ALONE) -> Findings:
     """The photographs of a collection that are most like each query, the likeliest first.
 
     A query is not its own hit, whether by its path or by what is in it.

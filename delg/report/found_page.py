@@ -15,14 +15,13 @@ from delg.pictures.maps import PageMap
 from delg.pictures.page_pictures import PagePictures
 from delg.places.shown import as_spots, in_words
 from delg.scores.found import HITS, ONLY_ALIKE, SAME, UNSURE, FoundForQuery, FoundImage
-from delg.settings.places import PlacesConfig
+from delg.settings.places import GPS_ALONE, PlacesConfig
 
 NUM_LARGE = 3  # hits of a query that are shown with match lines; chosen
 _QUERY, _THUMBNAIL = (360, 480), (180, 240)  # height and width at most, pixels
 _MATCHES, _MATCHES_OF_MANY = 400, 220  # height at most, pixels; chosen: 500 queries stay below 50 MB
 _WORDS = {SAME: "found", UNSURE: "perhaps found: look at the hits"}  # verdicts on queries; others as they are
 _CLASSES = {SAME: "same", UNSURE: "unsure", ONLY_ALIKE: "alike", None: ""}  # of the style sheet
-_NO_TILES = PlacesConfig()
 _CSV_COLUMNS = ("rank", "image", "verdict", "probability", "num_inliers", "similarity")
 
 
@@ -60,7 +59,7 @@ class Views:
 def write_found_page(path: str, found: Iterable[FoundForQuery], views: Views, num_large: int = NUM_LARGE,
                      only_same: bool = False, num_full: int | None = None, title: str = "What was found",
                      note: str = "", settings: Iterable[dict[str, Any]] = (),
-                     tiles: PlacesConfig = _NO_TILES) -> str:
+                     tiles: PlacesConfig = GPS_ALONE) -> str:
     """Writes the page, which loads nothing from elsewhere, and returns its path.
 
     Pictures are inside the page; where they would take it beyond 15 MB, in a folder beside it.

@@ -25,7 +25,7 @@ from delg.scores.ground_truth import GroundTruth, load_ground_truth
 from delg.scores.percent import percent
 from delg.scores.ranking import Ranking, read_ranking
 from delg.settings.kinds import FINAL_ORDERS
-from delg.settings.places import PlacesConfig
+from delg.settings.places import GPS_ALONE, PlacesConfig
 from delg.settings.report import ReportConfig
 
 _STAGES = {"global": "global search", "verified": "after verification"}  # of metrics.json
@@ -34,11 +34,10 @@ _MAX_CARD_BYTES = 900_000
 _MAX_ROWS = 1000  # of the table of all queries; queries.csv has all
 _CSV_COLUMNS = ("query_id", "num_easy", "num_hard", "before", "after", "change", "first_positive",
                 "first_wrong")
-_GPS_ALONE = PlacesConfig()
 _TOLERANCE = 0.01  # percent; scores of one ranking agree far better
 
 
-def make_report(config: ReportConfig, places: PlacesConfig = _GPS_ALONE) -> str:
+def make_report(config: ReportConfig, places: PlacesConfig = GPS_ALONE) -> str:
     """Writes `<output_dir>/index.html` and returns its path.
 
     The page needs no other file but, where its pictures would pass 15 MB, the folder

@@ -24,14 +24,13 @@ from delg.places import known
 from delg.search import inputs
 from delg.serving.searched import Searched, calibrated
 from delg.settings.photos import FindConfig, photo_extraction, photo_search
-from delg.settings.places import PlacesConfig
+from delg.settings.places import GPS_ALONE, PlacesConfig
 from delg.settings.search import SearchConfig
 from delg.settings.serving import ServeConfig
 
 if TYPE_CHECKING:
     from delg.features.describing import ImageDescriber
 
-_GPS_ALONE = PlacesConfig()
 _ADDED = "added"  # folder of the photographs that came by the server
 
 
@@ -80,7 +79,7 @@ class Photographs(Protocol):
 
 
 @contextlib.contextmanager
-def opened(config: ServeConfig, places: PlacesConfig = _GPS_ALONE) -> Iterator[Photographs]:
+def opened(config: ServeConfig, places: PlacesConfig = GPS_ALONE) -> Iterator[Photographs]:
     """The photographs that a server is to search, for as long as the block runs.
 
     Args:
@@ -119,7 +118,7 @@ class IndexedImages:
 
     can_change = False
 
-    def __init__(self, config: ServeConfig, places: PlacesConfig = _GPS_ALONE):
+    def __init__(self, config: ServeConfig, places: PlacesConfig = GPS_ALONE):
         self.describer = describer_of_queries(config.saved_model, config.index_features)
         paths = {}
         if config.images:
@@ -154,7 +153,7 @@ class FolderOfPhotographs:
 
     can_change = True
 
-    def __init__(self, collection: Collection, verdict_path: str = "", places: PlacesConfig = _GPS_ALONE):
+    def __init__(self, collection: Collection, verdict_path: str = "", places: PlacesConfig = GPS_ALONE):
         self._collection, self._verdict_path = collection, verdict_path
         self._places = known.known_places(places, collection.folder.path_of)
         self._lock = threading.Lock()

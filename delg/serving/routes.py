@@ -35,7 +35,7 @@ from delg.serving.photographs import CannotChange, CannotKeep
 from delg.serving.queries import BadBox, UnknownImage
 from delg.serving.searched import Answer
 from delg.serving.service import MayNotChange, Service, TooBusy
-from delg.settings.places import PlacesConfig
+from delg.settings.places import GPS_ALONE, PlacesConfig
 from delg.settings.serving import ServeConfig
 
 API = "/v1"
@@ -43,7 +43,6 @@ _PAGE = {"": ("index.html", "text/html; charset=utf-8"), "serve.js": ("serve.js"
          "serve.css": ("serve.css", "text/css"), "icon.svg": ("icon.svg", "image/svg+xml")}
 _MAP = {**dict.fromkeys(maps.SCRIPTS, "text/javascript"), **dict.fromkeys(maps.STYLES, "text/css"),
         maps.COASTS: "application/json"}  # which the page asks for when a place is known
-_NO_TILES = PlacesConfig()
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _MAX_HITS = 200
 _FORM_BYTES = 1 << 16  # of an upload beside the image
@@ -72,7 +71,7 @@ class _HeadAsGet:
         await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
 
 
-def build_app(service: Service, config: ServeConfig, places: PlacesConfig = _NO_TILES) -> FastAPI:
+def build_app(service: Service, config: ServeConfig, places: PlacesConfig = GPS_ALONE) -> FastAPI:
     """The application that answers requests.
 
     Args:

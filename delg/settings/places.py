@@ -44,3 +44,6 @@ class PlacesConfig:
             return ""
         scheme, parts, host = _TILE_URL.fullmatch(self.tile_url).groups()
         return f"{scheme}{'*.' if parts else ''}{host}"
+
+
+GPS_ALONE = PlacesConfig()
