@@ -1,1 +1,1 @@
-"""Training of codes: settings, losses, centres, the last layers, the loop."""
+"""Training of codes: settings, batches, the objective, the last layers, the loop."""

@@ -12,9 +12,9 @@ from delg.settings.kinds import BACKBONES, SCHEDULES
 from hashing.networks.config import ModelConfig
 
 MININGS = Table("mining", {  # losses: labels, codes, margin, settings to the triplet loss of a batch
-    "batch_all": "hashing.training.minings:batch_all",
-    "batch_hard": "hashing.training.minings:batch_hard",
-    "semi_hard": "hashing.training.minings:semi_hard",
+    "batch_all": "hashing.training.losses.minings:batch_all",
+    "batch_hard": "hashing.training.losses.minings:batch_hard",
+    "semi_hard": "hashing.training.losses.minings:semi_hard",
 })
 AUGMENTATIONS = Table("augmentation", {  # records: hashing.training.augmentations.CodeAugmentation
     "original": "hashing.training.augmentations:ORIGINAL",

@@ -8,9 +8,9 @@ import tensorflow as tf
 from delg.fitting.optimizers import build_optimizer
 from delg.networks.backbone import freeze_batch_norm
 from delg.settings.kinds import SCHEDULES
-from hashing.training import losses
-from hashing.training.centers import nested_centers
 from hashing.training.config import MININGS, TrainConfig
+from hashing.training.losses import code_losses
+from hashing.training.losses.centers import nested_centers
 
 
 class CodeLoss(keras.losses.Loss):
@@ -48,11 +48,11 @@ class CodeLoss(keras.losses.Loss):
             weight = config.triplet_weight * config.code_size / length  # its distances grow with the length
             total += weight * self._mining(labels, y_pred, margin, config)
         if config.center_weight:
-            total += config.center_weight * losses.center_loss(
+            total += config.center_weight * code_losses.center_loss(
                 labels, y_pred, self._centers[:, :length], config.center_margin, config.center_scale)
-        for weight, loss in ((config.quantization_weight, losses.quantization_loss),
-                             (config.balance_weight, losses.balance_loss),
-                             (config.decorrelation_weight, losses.decorrelation_loss)):
+        for weight, loss in ((config.quantization_weight, code_losses.quantization_loss),
+                             (config.balance_weight, code_losses.balance_loss),
+                             (config.decorrelation_weight, code_losses.decorrelation_loss)):
             if weight:
                 total += weight * loss(y_pred)
         return total

@@ -17,7 +17,7 @@ import tensorflow as tf
 from absl import flags
 
 from data_prep.stage import command_line
-from hashing.training.losses import batch_all_triplet_loss
+from hashing.training.losses.code_losses import batch_all_triplet_loss
 
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Codes.")
 _CODE_SIZE = flags.DEFINE_integer("code_size", 64, "Bits.")

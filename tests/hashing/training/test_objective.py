@@ -6,9 +6,10 @@ import tensorflow as tf
 
 from data_prep.images.addons import tensorflow_addons
 from hashing.networks.model import build_hashing
-from hashing.training import losses, objective
-from hashing.training.centers import class_centers, nested_centers
+from hashing.training import objective
 from hashing.training.config import MININGS, TrainConfig
+from hashing.training.losses import code_losses
+from hashing.training.losses.centers import class_centers, nested_centers
 
 
 def _config(**changes):
@@ -25,11 +26,11 @@ class CodeLossTest(unittest.TestCase):
         return float(objective.CodeLoss(_config(**changes), 3)(self.labels[:, None], self.codes))
 
     def test_the_paper_is_batch_all_with_a_margin_by_code_size(self):
-        expected = losses.batch_all_triplet_loss(self.labels, self.codes, 4.0, False, False)
+        expected = code_losses.batch_all_triplet_loss(self.labels, self.codes, 4.0, False, False)
         self.assertAlmostEqual(self.loss(), float(expected), places=5)
 
     def test_a_margin_per_bit_grows_with_the_code(self):
-        expected = losses.batch_all_triplet_loss(self.labels, self.codes, 16.0, False, False)
+        expected = code_losses.batch_all_triplet_loss(self.labels, self.codes, 16.0, False, False)
         self.assertAlmostEqual(self.loss(margin_per_bit=1.0), float(expected), places=5)
         self.assertAlmostEqual(self.loss(margin_per_bit=1.0, margin=4.0), self.loss(), places=5)
 
@@ -37,9 +38,9 @@ class CodeLossTest(unittest.TestCase):
         changes = {"center_weight": 0.5, "margin_per_bit": 1.0, "balance_weight": 2.0}
         centers = nested_centers(3, (8, 12, 16))
         expected = np.mean([
-            float(16 / size * losses.batch_all_triplet_loss(self.labels, part, float(size), False, False)
-                  + 0.5 * losses.center_loss(self.labels, part, centers[:, :size], 0.2, 8.0)
-                  + 2 * losses.balance_loss(part))
+            float(16 / size * code_losses.batch_all_triplet_loss(self.labels, part, float(size), False, False)
+                  + 0.5 * code_losses.center_loss(self.labels, part, centers[:, :size], 0.2, 8.0)
+                  + 2 * code_losses.balance_loss(part))
             for size in (8, 12, 16) for part in [self.codes[:, :size]]])
         self.assertAlmostEqual(self.loss(prefix_sizes=(12, 8), **changes), expected, places=4)
         self.assertAlmostEqual(self.loss(prefix_sizes=(12, 8), **{**changes, "margin": 16.0}), expected,
@@ -73,9 +74,9 @@ class CodeLossTest(unittest.TestCase):
 
     def test_weighted_terms_add_up(self):
         centers = class_centers(3, 16, 0)
-        expected = (2 * losses.center_loss(self.labels, self.codes, centers, 0.2, 8.0)
-                    + 3 * losses.quantization_loss(self.codes) + 4 * losses.balance_loss(self.codes)
-                    + 5 * losses.decorrelation_loss(self.codes))
+        expected = (2 * code_losses.center_loss(self.labels, self.codes, centers, 0.2, 8.0)
+                    + 3 * code_losses.quantization_loss(self.codes) + 4 * code_losses.balance_loss(self.codes)
+                    + 5 * code_losses.decorrelation_loss(self.codes))
         found = self.loss(triplet_weight=0, mining="none", center_weight=2, quantization_weight=3,
                           balance_weight=4, decorrelation_weight=5)
         self.assertAlmostEqual(found, float(expected), places=4)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from hashing.training.triplets import order_aware_weights, positive_pairs, squared_distances
+from hashing.training.losses.triplets import order_aware_weights, positive_pairs, squared_distances
 
 
 def batch_all_triplet_loss(labels, codes, margin, active_only=True, mirrored=True, order_aware=False):

@@ -4,7 +4,7 @@ import unittest
 import numpy as np
 import tensorflow as tf
 
-from hashing.training import centers, losses, triplets
+from hashing.training.losses import centers, code_losses, triplets
 
 
 def _batch(num_images=9, code_size=6, num_labels=3):
@@ -27,7 +27,7 @@ class TripletLossTest(unittest.TestCase):
                       for a, p, n in _triplets(labels, mirrored)]
             if active_only:
                 hinges = [hinge for hinge in hinges if hinge > 0]
-            found = losses.batch_all_triplet_loss(labels, codes, 2.0, active_only, mirrored)
+            found = code_losses.batch_all_triplet_loss(labels, codes, 2.0, active_only, mirrored)
             self.assertAlmostEqual(float(found), np.mean(hinges), places=5)
 
     def test_order_aware_equals_the_loop(self):
@@ -39,13 +39,13 @@ class TripletLossTest(unittest.TestCase):
             hinge = max(0.0, distances[a, p] - distances[a, n] + 2)
             weight = abs(1 / (order.index(p) + 1) - 1 / (order.index(n) + 1)) * (hinge > 0)
             total, weights = total + weight * hinge**2, weights + weight
-        found = losses.batch_all_triplet_loss(labels, codes, 2.0, order_aware=True)
+        found = code_losses.batch_all_triplet_loss(labels, codes, 2.0, order_aware=True)
         self.assertAlmostEqual(float(found), total / weights, places=4)
 
     def test_a_batch_without_triplets_costs_nothing(self):
         codes = tf.Variable(np.eye(3, dtype=np.float32))
         with tf.GradientTape() as tape:
-            loss = losses.batch_all_triplet_loss(np.array([0, 1, 2]), codes, 2.0)
+            loss = code_losses.batch_all_triplet_loss(np.array([0, 1, 2]), codes, 2.0)
         self.assertEqual(float(loss), 0)
         np.testing.assert_array_equal(tape.gradient(loss, codes), np.zeros((3, 3)))
 
@@ -58,20 +58,20 @@ class TripletLossTest(unittest.TestCase):
 
 class CodeLossTest(unittest.TestCase):
     def test_quantization_by_hand(self):  # (0.5^2 + 0 + 1 + 0.25^2) / 4
-        loss = losses.quantization_loss(np.array([[0.5, -1.0], [0.0, 1.25]]))
+        loss = code_losses.quantization_loss(np.array([[0.5, -1.0], [0.0, 1.25]]))
         self.assertAlmostEqual(float(loss), 0.328125)
 
     def test_balance_is_zero_where_signs_cancel(self):
-        self.assertEqual(float(losses.balance_loss(np.array([[1.0, -1], [-1, 1]]))), 0)
-        self.assertEqual(float(losses.balance_loss(np.array([[1.0, -1], [1, 1]]))), 0.5)
+        self.assertEqual(float(code_losses.balance_loss(np.array([[1.0, -1], [-1, 1]]))), 0)
+        self.assertEqual(float(code_losses.balance_loss(np.array([[1.0, -1], [1, 1]]))), 0.5)
 
     def test_decorrelation_of_copies_and_of_independent_bits(self):
         independent = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
-        self.assertEqual(float(losses.decorrelation_loss(independent)), 0)
-        self.assertEqual(float(losses.decorrelation_loss(independent[:, [0, 0]])), 1)
+        self.assertEqual(float(code_losses.decorrelation_loss(independent)), 0)
+        self.assertEqual(float(code_losses.decorrelation_loss(independent[:, [0, 0]])), 1)
 
     def test_center_loss_by_hand(self):  # cosines 1 and -1, true one lowered by 0.5: log(1 + e^(-2 * 1.5))
-        loss = losses.center_loss(np.array([0]), np.array([[3.0, 3.0]]), np.array([[1.0, 1], [-1, -1]]),
+        loss = code_losses.center_loss(np.array([0]), np.array([[3.0, 3.0]]), np.array([[1.0, 1], [-1, -1]]),
                                   margin=0.5, scale=2.0)
         self.assertAlmostEqual(float(loss), np.log(1 + np.exp(-3)), places=6)
 

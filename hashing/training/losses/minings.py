@@ -7,15 +7,15 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from data_prep.images.addons import tensorflow_addons
-from hashing.training import losses
 from hashing.training.config import TrainConfig
-from hashing.training.triplets import positive_pairs
+from hashing.training.losses import code_losses
+from hashing.training.losses.triplets import positive_pairs
 
 
 def batch_all(labels: tf.Tensor, codes: tf.Tensor, margin: float, config: TrainConfig) -> tf.Tensor:
-    """All triplets, see `losses.batch_all_triplet_loss`, which names the source."""
-    return losses.batch_all_triplet_loss(labels, codes, margin, config.active_only, config.mirrored,
-                                         config.order_aware)
+    """All triplets, see `code_losses.batch_all_triplet_loss`, which names the source."""
+    return code_losses.batch_all_triplet_loss(labels, codes, margin, config.active_only, config.mirrored,
+                                              config.order_aware)
 
 
 def batch_hard(labels: tf.Tensor, codes: tf.Tensor, margin: float, _config: TrainConfig) -> tf.Tensor:

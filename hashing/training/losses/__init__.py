@@ -1,0 +1,1 @@
+"""What codes are trained for: losses of a batch, which triplets they take, the codes of classes."""
