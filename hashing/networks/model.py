@@ -19,8 +19,8 @@ def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.
             "none" or a weight file: see `delg.networks.weights.keras_files` and `load_vit_weights`.
 
     Returns:
-        Model from RGB images [B, S, S, 3], 0..255, to a dict of float32 tensors: `codes` [B, K] in (-1, 1)
-        and `features` [B, D], what the code layer sees.
+        Model from RGB images [B, S, S, 3], 0..255, to a dict of float32 tensors: `codes` [B, K] in (-1, 1),
+        `code_logits` [B, K], the same before tanh, and `features` [B, D], what the code layer sees.
 
     Raises:
         ValueError: weights that do not fit.
@@ -39,4 +39,4 @@ def build_hashing(config: ModelConfig, backbone_weights: str = "none") -> keras.
     if config.code_batch_norm:
         values = keras.layers.BatchNormalization(name="code_norm", dtype="float32")(values)
     codes = keras.layers.Activation("tanh", dtype="float32", name="codes")(values)
-    return keras.Model(images, {"codes": codes, "features": features}, name="hashing")
+    return keras.Model(images, {"codes": codes, "code_logits": values, "features": features}, name="hashing")

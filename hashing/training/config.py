@@ -16,6 +16,19 @@ MININGS = Table("mining", {  # losses: labels, codes, margin, settings to the tr
     "batch_hard": "hashing.training.losses.minings:batch_hard",
     "semi_hard": "hashing.training.losses.minings:semi_hard",
 })
+CENTER_LOSSES = Table("center loss", {  # of labels, values before tanh, codes of classes, settings
+    "cosine": "hashing.training.losses.center_losses:cosine",
+    "orthohash": "hashing.training.losses.center_losses:orthohash",
+    "csq": "hashing.training.losses.center_losses:central_similarity",
+})
+CENTER_CODES = Table("codes of classes", {  # of the number of classes, the lengths, a seed
+    "hadamard": "hashing.training.losses.centers:nested_centers",
+    "bernoulli": "hashing.training.losses.centers:bernoulli_centers",
+})
+QUANTIZATIONS = Table("quantization", {  # of codes
+    "squared": "hashing.training.losses.code_losses:quantization_loss",
+    "log_cosh": "hashing.training.losses.code_losses:log_cosh_quantization_loss",
+})
 AUGMENTATIONS = Table("augmentation", {  # records: hashing.training.augmentations.CodeAugmentation
     "original": "hashing.training.augmentations:ORIGINAL",
     "strong": "hashing.training.augmentations:STRONG",
@@ -55,17 +68,26 @@ class TrainConfig(BackboneFitConfig):
     mirrored: bool = setting(False, help="batch_all: both images of a pair serve as anchor")
     order_aware: bool = setting(False, help="batch_all: triplets weigh what they do to a ranking")
     center_weight: float = setting(
-        0.0, help="weight of the cross-entropy over cosines with one fixed code per class; 0: none",
+        0.0, help="weight of the loss that draws codes to one fixed code per class; 0: none",
         range="[0, inf)")
+    center_loss: str = setting(
+        "cosine", help="that loss; cosine: cross-entropy over the cosines of codes with the codes of all "
+        "classes; orthohash: the same before tanh; csq: cross-entropy of each bit", choices=CENTER_LOSSES)
+    center_codes: str = setting(
+        "hadamard", help="codes of classes; hadamard: rows of a Hadamard matrix, then codes far from the "
+        "others; bernoulli: any bits", choices=CENTER_CODES)
     center_margin: float = setting(
-        0.2, help="margin taken from the cosine with the true centre", range="[0, inf)")
+        0.2, help="cosine, orthohash: margin taken from the cosine with the true centre", range="[0, inf)")
     center_scale: float = setting(
-        8.0, help="scale of the cosines with the centres, before their softmax", range="(0, inf)")
+        8.0, help="cosine, orthohash: scale of the cosines with the centres, before their softmax",
+        range="(0, inf)")
     classification_weight: float = setting(
         0.0, help="weight of the cross-entropy of a linear classifier on the whole codes; 0: none",
         range="[0, inf)")
     quantization_weight: float = setting(
         0.0, help="weight of the distance of code values to -1 and 1; 0: none", range="[0, inf)")
+    quantization: str = setting(
+        "squared", help="what is taken of that distance", choices=QUANTIZATIONS)
     balance_weight: float = setting(
         0.0, help="weight of a loss that wants each bit as often 1 as -1; 0: none", range="[0, inf)")
     decorrelation_weight: float = setting(
@@ -145,6 +167,18 @@ PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the de
     "paper2019": {"batch_norm_momentum": 0.9},
     "paper2021": {"backbone": "vit_b32", "learning_rate": 1e-4, "beta_2": 0.999, "schedule": "linear",
                   "num_steps": 240_000, "warmup_steps": 48_000},  # AdamW, the last version
+    # https://arxiv.org/abs/2109.14449: codes of tossed bits, scale 8, margin 0.2, Adam at 1e-4, a tenth of it
+    # for the backbone, decay 5e-4, batches of 256, as its published program has them; 100 rounds of CUB. The
+    # rate falls once there, to a tenth after four fifths of the rounds.
+    "orthohash": {"code_batch_norm": True, "mining": "none", "center_weight": 1.0, "center_loss": "orthohash",
+                  "center_codes": "bernoulli", "batch_size": 256, "learning_rate": 1e-4, "beta_2": 0.999,
+                  "schedule": "cosine", "num_steps": 2400, "warmup_steps": 0, "weight_decay": 5e-4,
+                  "backbone_learning_rate_factor": 0.1},
+    # https://arxiv.org/abs/1908.00347: codes of a Hadamard matrix; the weight of quantization and the rate of
+    # its published commands; batch and length chosen, some 130 rounds of CUB.
+    "csq": {"mining": "none", "center_weight": 1.0, "center_loss": "csq", "quantization": "log_cosh",
+            "quantization_weight": 1e-3, "batch_size": 64, "learning_rate": 1e-4, "beta_2": 0.999,
+            "schedule": "cosine", "num_steps": 12_000, "warmup_steps": 0},
     # A margin of a quarter of the bits, the paper's is a sixteenth, and class centres hold classes apart;
     # measured with short trainings of the top of a backbone, not at the length that stands here.
     "best": {"code_batch_norm": True, "prefix_sizes": (16, 32, 48), "active_only": True, "mirrored": True,
@@ -160,7 +194,7 @@ def preset(name: str, **changes: Any) -> TrainConfig:
     """The settings of a preset, with some of them changed.
 
     Args:
-        name: paper2019, paper2021 or best.
+        name: of PRESETS.
         changes: fields of TrainConfig; `train_pattern` and `model_dir` at least.
 
     Raises:

@@ -21,7 +21,6 @@ from hashing.training.config import TrainConfig
 from hashing.training.objective import compile_hashing, with_targets
 
 _MAX_BYTES = 2 * 10**9  # of stored values; chosen
-_LAYERS = ("code_layer", "code_norm", "codes")
 
 
 def train_last_layers(model: keras.Model, config: TrainConfig, num_classes: int) -> None:
@@ -93,10 +92,10 @@ def _predict(part: keras.Model, inputs: np.ndarray, batch_size: int) -> np.ndarr
 def _with_codes(model: keras.Model, inputs, features=None) -> keras.Model:
     """From `inputs`, by way of `features` if they are others, to the codes, through the layers of `model`."""
     values = inputs if features is None else features
-    for name in _LAYERS:
-        if name != "code_norm" or any(layer.name == name for layer in model.layers):
+    for name in ("code_layer", "code_norm"):
+        if any(layer.name == name for layer in model.layers):
             values = model.get_layer(name)(values)
-    return keras.Model(inputs, {"codes": values})
+    return keras.Model(inputs, {"codes": model.get_layer("codes")(values), "code_logits": values})
 
 
 def _fit(part: keras.Model, inputs: np.ndarray, labels: np.ndarray, config: TrainConfig, num_classes: int,

@@ -8,9 +8,8 @@ import tensorflow as tf
 from delg.fitting.optimizers import build_optimizer
 from delg.networks.backbone import freeze_batch_norm
 from delg.settings.kinds import SCHEDULES
-from hashing.training.config import MININGS, TrainConfig
+from hashing.training.config import CENTER_CODES, CENTER_LOSSES, MININGS, QUANTIZATIONS, TrainConfig
 from hashing.training.losses import code_losses
-from hashing.training.losses.centers import nested_centers
 
 
 class CodeLoss(keras.losses.Loss):
@@ -25,7 +24,7 @@ class CodeLoss(keras.losses.Loss):
 
     Call arguments:
         y_true: int, [B] or [B, 1], labels in [0, C).
-        y_pred: float, [B, K], codes.
+        y_pred: float, [B, K], values of the code layer before tanh.
     """
 
     def __init__(self, config: TrainConfig, num_classes: int):
@@ -33,7 +32,7 @@ class CodeLoss(keras.losses.Loss):
         self._config = config
         self._lengths = config.model_config().lengths
         self._mining = MININGS.get(config.mining)
-        self._centers = (nested_centers(num_classes, self._lengths, config.seed)
+        self._centers = (CENTER_CODES[config.center_codes](num_classes, self._lengths, config.seed)
                          if config.center_weight else None)
 
     def call(self, y_true, y_pred):
@@ -41,34 +40,34 @@ class CodeLoss(keras.losses.Loss):
         return tf.add_n([self._of_length(labels, y_pred[:, :length], length)
                          for length in self._lengths]) / len(self._lengths)
 
-    def _of_length(self, labels, y_pred, length):
-        config, total = self._config, tf.constant(0.0)
+    def _of_length(self, labels, logits, length):
+        config, codes, total = self._config, tf.tanh(logits), tf.constant(0.0)
         if self._mining is not None and config.triplet_weight:
             margin = length * (config.margin / config.code_size or config.margin_per_bit)
             weight = config.triplet_weight * config.code_size / length  # its distances grow with the length
-            total += weight * self._mining(labels, y_pred, margin, config)
+            total += weight * self._mining(labels, codes, margin, config)
         if config.center_weight:
-            total += config.center_weight * code_losses.center_loss(
-                labels, y_pred, self._centers[:, :length], config.center_margin, config.center_scale)
-        for weight, loss in ((config.quantization_weight, code_losses.quantization_loss),
+            total += config.center_weight * CENTER_LOSSES[config.center_loss](
+                labels, logits, self._centers[:, :length], config)
+        for weight, loss in ((config.quantization_weight, QUANTIZATIONS[config.quantization]),
                              (config.balance_weight, code_losses.balance_loss),
                              (config.decorrelation_weight, code_losses.decorrelation_loss)):
             if weight:
-                total += weight * loss(y_pred)
+                total += weight * loss(codes)
         return total
 
 
 def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int) -> keras.Model:
     """The part of a hashing network that has losses, compiled; it shares the weights of `model`.
 
-    Targets are class labels for `codes`, and for `class_logits`, which a `classification_weight` adds: a
-    linear classifier on the codes that lives only in training.
+    Targets are class labels for `code_logits`, and for `class_logits`, which a `classification_weight` adds:
+    a linear classifier on the codes that lives only in training.
     """
-    outputs = {"codes": model.output["codes"]}
-    terms = {"codes": (CodeLoss(config, num_classes), 1.0)}
+    outputs = {"code_logits": model.output["code_logits"]}
+    terms = {"code_logits": (CodeLoss(config, num_classes), 1.0)}
     if config.classification_weight:
         outputs["class_logits"] = keras.layers.Dense(num_classes, dtype="float32", name="class_logits")(
-            outputs["codes"])
+            model.output["codes"])
         terms["class_logits"] = (keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                                  config.classification_weight)
     part = keras.Model(model.input, outputs, name="hashing_objective")
@@ -103,7 +102,7 @@ def freeze(model: keras.Model, config: TrainConfig) -> None:
 
 def with_targets(batches, config: TrainConfig):
     """Pairs (images, labels) as the pairs (images, targets) that the objective is fitted to."""
-    names = ("codes", "class_logits") if config.classification_weight else ("codes",)
+    names = ("code_logits", "class_logits") if config.classification_weight else ("code_logits",)
     return batches.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
 
 

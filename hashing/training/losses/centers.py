@@ -27,9 +27,7 @@ def class_centers(num_classes: int, code_size: int, seed: int = 0) -> np.ndarray
     Raises:
         ValueError: if there are fewer codes of K bits than classes.
     """
-    if num_classes > 2.0**code_size:
-        raise ValueError("Classes must not outnumber codes. "
-                         f"Received: {num_classes} classes, code_size={code_size}.")
+    _check_count(num_classes, code_size)
     generator = np.random.default_rng(seed)
     centers = np.empty((0, code_size), np.float32)
     if code_size & (code_size - 1) == 0:
@@ -76,6 +74,37 @@ def nested_centers(num_classes: int, lengths: tuple[int, ...], seed: int = 0) ->
             piece = _far_apart(centers, size, np.random.default_rng(seed + length))
         centers = np.concatenate([centers, piece], axis=1)
     return centers
+
+
+def bernoulli_centers(num_classes: int, lengths: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Codes for classes whose bits are tossed like coins, about orthogonal where they are long.
+
+    Where the first bits are those of a class before, they are tossed again.
+    Source: OrthoHash, https://arxiv.org/abs/2109.14449, section 3.2, as its published program does.
+
+    Args:
+        num_classes: C.
+        lengths: ascending; the last is K. The first bits of such a code are such a code.
+        seed: of the tosses.
+
+    Returns:
+        float32, [C, K], -1 and 1.
+
+    Raises:
+        ValueError: if there are fewer codes of the first length than classes.
+    """
+    _check_count(num_classes, lengths[0])
+    generator, found = np.random.default_rng(seed), {}
+    while len(found) < num_classes:
+        bits = generator.integers(0, 2, lengths[-1])
+        found.setdefault(bits[:lengths[0]].tobytes(), bits)
+    return np.stack(list(found.values())).astype(np.float32) * 2 - 1
+
+
+def _check_count(num_classes: int, code_size: int) -> None:
+    if num_classes > 2.0**code_size:
+        raise ValueError("Classes must not outnumber codes. "
+                         f"Received: {num_classes} classes, code_size={code_size}.")
 
 
 def _far_apart(centers: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:

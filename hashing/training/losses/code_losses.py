@@ -54,6 +54,15 @@ def quantization_loss(codes):
     return tf.reduce_mean(tf.square(tf.abs(tf.cast(codes, tf.float32)) - 1.0))
 
 
+def log_cosh_quantization_loss(codes):
+    """Mean log cosh of the distance of code values to the nearer of -1 and 1.
+
+    Source: CSQ, https://arxiv.org/abs/1908.00347, the quantization loss of section 3.2, whose values h in
+    (0, 1) are ours by 2 h - 1.
+    """
+    return tf.reduce_mean(tf.math.log(tf.cosh(tf.abs(tf.cast(codes, tf.float32)) - 1.0)))
+
+
 def balance_loss(codes):
     """Mean over bits of the squared mean over the batch: 0 where each bit is -1 as often as 1.
 

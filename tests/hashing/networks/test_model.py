@@ -14,7 +14,8 @@ class ModelTest(unittest.TestCase):
         outputs = model(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)))
         kernel, bias = model.get_layer("code_layer").get_weights()
         self.assertEqual(outputs["features"].shape, (2, 32))
-        np.testing.assert_allclose(outputs["codes"], np.tanh(outputs["features"] @ kernel + bias), atol=1e-5)
+        np.testing.assert_allclose(outputs["code_logits"], outputs["features"] @ kernel + bias, atol=1e-5)
+        np.testing.assert_allclose(outputs["codes"], np.tanh(outputs["code_logits"]), atol=1e-5)
 
     def test_batch_norm_is_an_option(self):
         model = build_hashing(ModelConfig(width=1 / 16, image_size=32, code_size=16, code_batch_norm=True))

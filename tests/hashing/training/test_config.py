@@ -57,7 +57,7 @@ class ConfigTest(unittest.TestCase):
             model.cut(32)
 
     def test_unknown_preset(self):
-        with self.assertRaisesRegex(ValueError, "`preset` must be one of paper2019, paper2021, best"):
+        with self.assertRaisesRegex(ValueError, "`preset` must be one of paper2019, paper2021, orthohash"):
             config.preset("worst", train_pattern="t", model_dir="m")
 
 

@@ -8,8 +8,8 @@ from data_prep.images.addons import tensorflow_addons
 from hashing.networks.model import build_hashing
 from hashing.training import objective
 from hashing.training.config import MININGS, TrainConfig
-from hashing.training.losses import code_losses
-from hashing.training.losses.centers import class_centers, nested_centers
+from hashing.training.losses import center_losses, code_losses
+from hashing.training.losses.centers import bernoulli_centers, class_centers, nested_centers
 
 
 def _config(**changes):
@@ -20,10 +20,11 @@ class CodeLossTest(unittest.TestCase):
     def setUp(self):
         generator = np.random.default_rng(0)
         self.labels = np.array([0, 0, 1, 1, 2, 2, 0, 1])
-        self.codes = np.tanh(generator.normal(size=(8, 16))).astype(np.float32)
+        self.logits = generator.normal(size=(8, 16)).astype(np.float32)
+        self.codes = np.tanh(self.logits)
 
     def loss(self, **changes):
-        return float(objective.CodeLoss(_config(**changes), 3)(self.labels[:, None], self.codes))
+        return float(objective.CodeLoss(_config(**changes), 3)(self.labels[:, None], self.logits))
 
     def test_the_paper_is_batch_all_with_a_margin_by_code_size(self):
         expected = code_losses.batch_all_triplet_loss(self.labels, self.codes, 4.0, False, False)
@@ -46,6 +47,21 @@ class CodeLossTest(unittest.TestCase):
         self.assertAlmostEqual(self.loss(prefix_sizes=(12, 8), **{**changes, "margin": 16.0}), expected,
                                places=4)
 
+    def test_the_losses_of_papers_are_taken_by_name_at_each_length(self):
+        both = {"mining": "none", "center_weight": 1.0, "prefix_sizes": (8,)}
+        targets = bernoulli_centers(3, (8, 16))
+        expected = [center_losses.orthohash(self.labels, self.logits[:, :length], targets[:, :length],
+                                            _config()) for length in (8, 16)]
+        found = self.loss(center_loss="orthohash", center_codes="bernoulli", **both)
+        self.assertAlmostEqual(found, np.mean(expected), places=5)
+        targets = nested_centers(3, (8, 16))
+        expected = [3 * code_losses.log_cosh_quantization_loss(self.codes[:, :length])
+                    + center_losses.central_similarity(self.labels, self.logits[:, :length],
+                                                       targets[:, :length], _config())
+                    for length in (8, 16)]
+        found = self.loss(center_loss="csq", quantization="log_cosh", quantization_weight=3.0, **both)
+        self.assertAlmostEqual(found, np.mean(expected), places=5)
+
     def test_mined_triplets_are_those_of_tensorflow_addons(self):
         addons = tensorflow_addons().losses
         for mining, loss in (("batch_hard", addons.triplet_hard_loss),
@@ -55,13 +71,13 @@ class CodeLossTest(unittest.TestCase):
 
     def test_a_batch_without_two_images_of_a_class_has_no_triplet_loss(self):
         for labels in (np.arange(8), np.zeros(1, int)):
-            codes = tf.Variable(self.codes[:len(labels)])
+            logits = tf.Variable(self.logits[:len(labels)])
             for mining in (*MININGS, "none"):
                 with self.subTest(mining, labels=labels), tf.GradientTape() as tape:
                     loss = objective.CodeLoss(_config(mining=mining, center_weight=1e-9), 8)(
-                        labels[:, None], codes)
+                        labels[:, None], logits)
                 self.assertAlmostEqual(float(loss), 0, places=5)
-                self.assertTrue(np.isfinite(tape.gradient(loss, codes)).all())
+                self.assertTrue(np.isfinite(tape.gradient(loss, logits)).all())
 
     def test_batch_hard_by_a_slow_loop(self):
         hinges = []
@@ -93,7 +109,7 @@ class CompileTest(unittest.TestCase):
         before = model.get_layer("backbone").get_weights(), model.get_layer("code_layer").get_weights()
         labels = np.arange(8) % 3
         images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.float32)
-        part.train_on_batch(images, {"codes": labels, "class_logits": labels})
+        part.train_on_batch(images, {"code_logits": labels, "class_logits": labels})
         for was, now in zip(before[0], model.get_layer("backbone").get_weights()):
             np.testing.assert_array_equal(was, now)
         self.assertGreater(np.abs(model.get_layer("code_layer").get_weights()[0] - before[1][0]).max(), 0)

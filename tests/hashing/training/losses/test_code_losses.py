@@ -61,6 +61,10 @@ class CodeLossTest(unittest.TestCase):
         loss = code_losses.quantization_loss(np.array([[0.5, -1.0], [0.0, 1.25]]))
         self.assertAlmostEqual(float(loss), 0.328125)
 
+    def test_log_cosh_quantization_by_hand(self):  # (log cosh 1/2 + 0) / 2
+        loss = code_losses.log_cosh_quantization_loss(np.array([[-0.5, 1.0]]))
+        self.assertAlmostEqual(float(loss), np.log(np.cosh(0.5)) / 2, places=6)
+
     def test_balance_is_zero_where_signs_cancel(self):
         self.assertEqual(float(code_losses.balance_loss(np.array([[1.0, -1], [-1, 1]]))), 0)
         self.assertEqual(float(code_losses.balance_loss(np.array([[1.0, -1], [1, 1]]))), 0.5)
@@ -109,6 +113,15 @@ class CentersTest(unittest.TestCase):
                     (1 - (part @ part.T / length - 2 * np.eye(num_classes)).max()) / 2, least)
         pieces = found[:13].reshape(13, 4, 16)  # none repeats another
         self.assertTrue(all(np.any(pieces[:, 0] != pieces[:, other]) for other in (1, 2, 3)))
+
+    def test_tossed_codes_differ_from_the_first_bits_on(self):
+        found = centers.bernoulli_centers(200, (8, 64), 3)
+        self.assertEqual(len(np.unique(found[:, :8], axis=0)), 200)
+        self.assertTrue(np.all(np.abs(found) == 1))
+        self.assertLess(np.abs(found @ found.T / 64 - np.eye(200)).mean(), 0.12)  # 0.10 expected
+        np.testing.assert_array_equal(found, centers.bernoulli_centers(200, (8, 64), 3))
+        with self.assertRaisesRegex(ValueError, "outnumber codes. Received: 300 classes, code_size=8"):
+            centers.bernoulli_centers(300, (8, 64))
 
     def test_one_length_has_the_centers_of_all_codes(self):
         np.testing.assert_array_equal(centers.nested_centers(9, (24,), 5), centers.class_centers(9, 24, 5))
