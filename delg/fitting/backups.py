@@ -16,6 +16,7 @@ from google.protobuf import message
 
 from data_prep.stage import files
 from delg.fitting import agreement
+from delg.networks import model_files
 from delg.networks.replicas import parted_variables
 
 _KEPT = 3  # the latest
@@ -32,6 +33,25 @@ def backup_dir(model_dir: str) -> str:
 def is_begun(model_dir: str) -> bool:
     """Whether a model directory holds a checkpoint to go on from."""
     return bool(_finished(model_dir))
+
+
+def latest(model_dir: str) -> str | None:
+    """Path, without suffix, of the newest checkpoint of a model directory; None: there is none."""
+    names = _finished(model_dir)
+    return os.path.join(backup_dir(model_dir), names[0]) if names else None
+
+
+def restore_model(model: keras.Model, path: str) -> None:
+    """Sets the variables of a model alone from a checkpoint of its training.
+
+    Raises:
+        ValueError: it is not whole, or of another model.
+    """
+    try:
+        tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
+    except _NOT_RESTORED as error:
+        raise ValueError(f"Checkpoint {path} must be whole, and of the model in {model_files.CONFIG_FILE}. "
+                         f"Received: {type(error).__name__}.") from error
 
 
 def _finished(model_dir: str) -> list[str]:

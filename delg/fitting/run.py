@@ -75,6 +75,7 @@ def _compared(run: Run) -> dict[str, Any]:
         elif not (isinstance(value, str) and os.sep in value or name == "model_dir"):
             compared[name] = value
     return {**run.stored["model"], **compared, "whether the training is begun": run.is_begun,
+            "weights that the training starts from": run.stored.get("started_from"),
             "version of TensorFlow": tf.__version__}
 
 

@@ -1,8 +1,9 @@
 """A model on disk: a directory with `config.json` and weight files.
 
 `config.json` holds {"model": ModelConfig, "train": TrainConfig, "best": {"epoch", "step", score by its name}
-or null, "sha256"}, that of DELG "attention_threshold" too, number or null; weights are `best.weights.h5` and
-`last.weights.h5`, and of trainings that look back at them `start.weights.h5`, in the format of Keras.
+or null, "sha256"}, that of DELG "attention_threshold" too, number or null, and "started_from", SHA-256 of the
+weights of another run or null; weights are `best.weights.h5` and `last.weights.h5`, and of trainings that
+look back at them `start.weights.h5`, in the format of Keras.
 """
 
 from __future__ import annotations

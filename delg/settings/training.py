@@ -38,7 +38,10 @@ class TrainConfig(BackboneFitConfig):
     autoencoder_dim: int = like(ModelConfig, "autoencoder_dim")
     attention_dim: int = like(ModelConfig, "attention_dim")
     attention_pool_scale: float = like(ModelConfig, "attention_pool_scale")
-    # First values of the heads.
+    # First values.
+    init_from: str = setting(
+        "", help="folder of another run of delg.train to start from, its best weights or newest checkpoint: "
+        "backbone, heads and classes, as far as they fit; in place of backbone_weights; empty: none")
     whitening_init: str = setting(
         "none", help="what the whitening starts from; identity: features as pooled; pca: their principal "
         "components; within_class: directions in which images of one landmark differ count less; none: "

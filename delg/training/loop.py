@@ -14,13 +14,14 @@ import tensorflow as tf
 from data_prep.records import pipeline
 from data_prep.records.manifest import manifest_beside
 from data_prep.records.record_labels import count_labels
-from delg.fitting import heldout, resuming, summaries
+from delg.fitting import backups, heldout, resuming, summaries
 from delg.fitting.averaging import WeightAverages
 from delg.fitting.run import BestWeights, Run, training
 from delg.networks.backbone import receptive_field
 from delg.networks.delg import build_delg, descriptor_model
 from delg.settings.kinds import AUTOENCODER_INITS, WHITENING_INITS
 from delg.settings.training import TrainConfig
+from delg.training import earlier_run
 from delg.training.losses import margins_by_frequency
 from delg.training.objective import compile_delg, freeze, pretrained_layers, with_targets
 
@@ -28,7 +29,7 @@ _THRESHOLD_IMAGES = 512  # training images whose attention scores give the thres
 _SUMMARY_IMAGES = 32  # images whose attention is followed; chosen
 # Starts that look at parts of images, not at whole ones: the same photograph otherwise cut differs too.
 _START_CROPS = {"within_class": {"augmentation": "paper", "min_crop_area": 0.3}}  # of the area; chosen
-_MAY_CHANGE = ("heldout_pattern", "backbone_weights", "max_heldout_images")  # when a run is resumed
+_MAY_CHANGE = ("heldout_pattern", "backbone_weights", "init_from", "max_heldout_images")  # of a resumed run
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
@@ -71,8 +72,11 @@ def _checked_num_classes(config: TrainConfig) -> int:
 def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
     """Contents of `config.json` at the start: those of the run to be resumed, if there is one."""
     model = config.model_config(num_classes)
-    return resuming.start_config(dataclasses.replace(config, local_stride=model.local_stride), model,
-                                 _MAY_CHANGE, attention_threshold=None)
+    stored = resuming.start_config(dataclasses.replace(config, local_stride=model.local_stride), model,
+                                   _MAY_CHANGE, attention_threshold=None, started_from=None)
+    if config.init_from:
+        earlier_run.keep_fingerprint(stored, config, backups.is_begun(config.model_dir))
+    return stored
 
 
 def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
@@ -89,20 +93,27 @@ def _shared_batches(config: TrainConfig) -> Callable[..., tf.data.Dataset]:
     return lambda *share: with_targets(_training_batches(config, **dict(zip(names, share))), config)
 
 
-def _initialise_heads(model: keras.Model, config: TrainConfig) -> None:
+def _set_start(model: keras.Model, config: TrainConfig) -> None:
+    """Sets the weights of before the first step, of what does not begin at random."""
+    taken = earlier_run.take(model, config) if config.init_from else ()
     autoencoder_init = config.autoencoder_init if config.use_autoencoder else ""
-    for table, name in ((WHITENING_INITS, config.whitening_init), (AUTOENCODER_INITS, autoencoder_init)):
-        if name in table:
+    for layer, table, name in (("whitening", WHITENING_INITS, config.whitening_init),
+                               ("encoder", AUTOENCODER_INITS, autoencoder_init)):
+        if name in table and layer not in taken:
             table[name](model, _training_batches(
                 config, seed=config.seed + 1, **_START_CROPS.get(name, {"augmentation": "none"})), config)
 
 
 def untrained_model(config: TrainConfig) -> keras.Model:
-    """The model that `train` starts from: pretrained, initialised by rule, or random by the seed."""
+    """The model that `train` starts from: of another run, pretrained, by rule, or random by the seed."""
     keras.utils.set_random_seed(config.seed)
-    model = build_delg(config.model_config(_checked_num_classes(config)), config.backbone_weights)
-    _initialise_heads(model, config)
+    model = build_delg(config.model_config(_checked_num_classes(config)), _backbone_weights(config))
+    _set_start(model, config)
     return model
+
+
+def _backbone_weights(config: TrainConfig) -> str:
+    return "none" if config.init_from else config.backbone_weights
 
 
 def _begin(run: Run) -> WeightAverages | None:
@@ -110,10 +121,10 @@ def _begin(run: Run) -> WeightAverages | None:
     config = run.config
     model_config = config.model_config(run.stored["model"]["num_classes"])
     by_rows = config.classifier != "full"
-    model = build_delg(model_config, "none" if run.is_begun else config.backbone_weights, run.synchronized,
+    model = build_delg(model_config, "none" if run.is_begun else _backbone_weights(config), run.synchronized,
                        by_rows)
     if not run.is_begun:
-        _initialise_heads(model, config)
+        _set_start(model, config)
     start = None
     if config.looks_back:
         _keep_start(run, model)

@@ -16,7 +16,7 @@ from delg.settings.kinds import SCHEDULES, WHITENING_INITS
 from delg.settings.training import TrainConfig
 from delg.training import class_losses, losses
 
-_CLASSIFIERS = ("global_cosines", "attention_logits")  # outputs that are scores of classes
+CLASSIFIERS = ("global_cosines", "attention_logits")  # outputs that are scores of classes
 
 
 def freeze(model: keras.Model, config: TrainConfig) -> None:
@@ -67,9 +67,9 @@ def compile_delg(model: keras.Model, config: TrainConfig, start: keras.Model | N
     part = descriptor_model(model, tuple(terms))
     optimizer = _optimizer(model, config)
     if config.classifier != "full":
-        part = _with_class_losses(part, {name: terms[name][0].logits for name in _CLASSIFIERS}, config,
+        part = _with_class_losses(part, {name: terms[name][0].logits for name in CLASSIFIERS}, config,
                                   optimizer)
-        terms.update({name: (class_losses.FirstColumnLoss(), terms[name][1]) for name in _CLASSIFIERS})
+        terms.update({name: (class_losses.FirstColumnLoss(), terms[name][1]) for name in CLASSIFIERS})
     if config.distillation_weight:
         terms["descriptor_change"] = losses.MeanOutputLoss(), config.distillation_weight
         part = _with_change(model, part, start)
@@ -78,7 +78,7 @@ def compile_delg(model: keras.Model, config: TrainConfig, start: keras.Model | N
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
         metrics={name: class_losses.accuracy() if config.classifier != "full"
-                 else keras.metrics.SparseCategoricalAccuracy(name="accuracy") for name in _CLASSIFIERS},
+                 else keras.metrics.SparseCategoricalAccuracy(name="accuracy") for name in CLASSIFIERS},
         jit_compile=False)
     # Keras 2 would make its metrics in the first step, and trace the second step again.
     part.compiled_loss.build(part.output)
