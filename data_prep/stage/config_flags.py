@@ -23,11 +23,12 @@ def define_flags(config_class: type[_Config], names: Collection[str] = (),
     """Defines a flag for each field of `config_class`, of the help, unit, range and choices of its `Setting`.
 
     A field without default is a required flag. Numbers of a tuple are given with commas between them; names
-    of a tuple by repeating the flag. An optional number is unset by default.
+    of a tuple by repeating the flag. An optional number is unset by default; a text of digits alone is a
+    number where a field takes either.
 
     Args:
-        config_class: settings class whose fields are str, int, float, bool, `float | None`, tuples of floats
-            or of ints, or `tuple[str, ...]`.
+        config_class: settings class whose fields are str, int, float, bool, `float | None`, `int | str`,
+            tuples of floats or of ints, or `tuple[str, ...]`.
         names: the fields that get a flag; empty: all.
         defaults: of flags whose default is another than that of their field.
 
@@ -105,11 +106,14 @@ def _define(field: dataclasses.Field, declared: Setting, default: Any) -> None:
     elif _is_numbers(field):
         flags.DEFINE_list(field.name, [repr(value) for value in default or ()], declared.describe(),
                           required=required)
+    elif field.type == "int | str":
+        flags.DEFINE_string(field.name, None if default is None else str(default), declared.describe(),
+                            required=required)
     elif field.type in _DEFINERS:
         _DEFINERS[field.type](field.name, default, declared.describe(), required=required)
     else:
-        raise ValueError("A field must be str, int, float, bool, float | None, a tuple of floats, of ints "
-                         f"or of any number of str. Received: {field.name} of type {field.type}.")
+        raise ValueError("A field must be str, int, float, bool, float | None, int | str, a tuple of floats, "
+                         f"of ints or of any number of str. Received: {field.name} of type {field.type}.")
     if declared.written:
         _check_output(field.name, required, folder=True)
 
@@ -120,6 +124,8 @@ def _is_numbers(field: dataclasses.Field) -> bool:
 
 def _value_of(field: dataclasses.Field) -> Any:
     value = flags.FLAGS[field.name].value
+    if field.type == "int | str" and str(value).isdecimal():
+        return int(value)
     if not isinstance(value, list):
         return value
     if not _is_numbers(field):

@@ -99,7 +99,8 @@ def training_alone(model_dir: str) -> contextlib.AbstractContextManager[None]:
 
 def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[int], Iterable],
                      make_callbacks: Callable[[], list[keras.callbacks.Callback]],
-                     validation_data: tf.data.Dataset | None = None) -> bool:
+                     validation_data: tf.data.Dataset | None = None,
+                     new_batches_at: Collection[int] = ()) -> bool:
     """Fits the steps that are left of a training, in epochs that begin and end where they would have.
 
     Args:
@@ -108,6 +109,7 @@ def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[
         batches_from: from a number of steps done to the batches after them.
         make_callbacks: called once, if any step is left.
         validation_data: as `fit` takes it.
+        new_batches_at: steps between epochs at which `batches_from` is asked anew.
 
     Returns:
         Whether any step was left.
@@ -115,7 +117,7 @@ def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[
     def steps_done() -> int:
         return int(trained.optimizer.iterations.numpy())
 
-    runs = plan_epochs(steps_done(), config.num_steps, config.steps_per_epoch)
+    runs = plan_epochs(steps_done(), config.num_steps, config.steps_per_epoch, new_batches_at)
     if not runs:
         return False
     is_watched = sys.stdout.isatty()  # then Keras shows a bar of each epoch
@@ -128,10 +130,12 @@ def fit_to_last_step(trained: keras.Model, config: Any, batches_from: Callable[[
     return True
 
 
-def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[tuple[int, int, int]]:
-    """What is left of a training, as runs of epochs of one length.
+def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int,
+                cuts: Collection[int] = ()) -> list[tuple[int, int, int]]:
+    """What is left of a training, as runs of epochs of one length, none of which goes on past a cut.
 
-    Only the first epoch (of a run resumed inside it) and the last can be shorter than the others.
+    `cuts` are steps between epochs. Only the first epoch (of a run resumed inside it) and the last can be
+    shorter than the others.
 
     Returns:
         (first epoch, end epoch, steps per epoch) of each call of `fit`.
@@ -141,7 +145,8 @@ def plan_epochs(first_step: int, num_steps: int, steps_per_epoch: int) -> list[t
     while step < num_steps:
         epoch, done = divmod(step, steps_per_epoch)
         length = min(steps_per_epoch - done, num_steps - step)
-        count = (num_steps - step) // steps_per_epoch if length == steps_per_epoch else 1
+        end = min((cut for cut in cuts if cut > step), default=num_steps)
+        count = (end - step) // steps_per_epoch if length == steps_per_epoch else 1
         runs.append((epoch, epoch + count, length))
         step += count * length
     return runs

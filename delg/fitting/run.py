@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -133,7 +133,7 @@ class Run:
     def fit(self, batches: Callable[[int, int, int, int], tf.data.Dataset], events: Callbacks,
             pictures: Callbacks = tuple, validation_data: tf.data.Dataset | None = None,
             images_per_row: int = 1, averages: WeightAverages | None = None,
-            **variables: tf.Variable) -> bool:
+            new_batches_at: Collection[int] = (), **variables: tf.Variable) -> bool:
         """Fits the steps that are left, and returns whether there were any.
 
         Args:
@@ -145,6 +145,7 @@ class Run:
             images_per_row: images of each row of a batch.
             averages: which validation, `events` and `pictures` see and `last.weights.h5` holds; the steps and
                 the checkpoint go on from the weights themselves. None: these count.
+            new_batches_at: steps between epochs at which `batches` is asked anew, as for other images.
             variables: scalars shown in TensorBoard.
         """
         config = self.config
@@ -164,7 +165,7 @@ class Run:
             any_left = resuming.fit_to_last_step(
                 self.trained, config,
                 lambda step: strategies.shared_batches(batches, step, config.batch_size), all_events,
-                validation_data)
+                validation_data, new_batches_at)
         finally:
             self.backups.wait()
         self.heeded.release()

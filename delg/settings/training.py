@@ -12,6 +12,7 @@ from data_prep.stage.table import OrNone
 from delg.settings.fitting import BackboneFitConfig, FitConfig, check_warmup
 from delg.settings.kinds import AUTOENCODER_INITS, GLOBAL_LOSSES, OPTIMIZERS, SCHEDULES, WHITENING_INITS
 from delg.settings.model import ModelConfig
+from delg.settings.stages import Stages, read_stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +91,9 @@ class TrainConfig(BackboneFitConfig):
         0.0, help="weight of the loss that holds the global descriptor of each image where the first weights "
         "put it, 1 - cosine; 0: none", range="[0, inf)")
     # Data.
-    image_size: int = setting(
-        321, help="side of the square crops trained on", unit="pixels", range="(0, inf)")
+    image_size: int | str = setting(
+        321, help="side of the square crops trained on; or sides and the steps they begin at, such as "
+        "224:0,321:30000,512:60000, between epochs: held-out images have the last", unit="pixels")
     augmentation: str = setting(
         "paper", help="how training images are changed; paper: a random crop; strong: also turned, blurred, "
         "in other colours", choices=AUGMENTATIONS)
@@ -132,7 +134,13 @@ class TrainConfig(BackboneFitConfig):
                     ema_momentum=self.ema_momentum, classifier=self.classifier)
             require(self.strategy != "tpu", "`strategy=tpu` needs `classifier=full`.",
                     classifier=self.classifier)
+        self.image_sizes  # noqa: B018, refuses what it cannot read
         check_warmup(self.schedule, self.warmup_steps, self.num_steps)
+
+    @property
+    def image_sizes(self) -> Stages:
+        """What `image_size` says: pixels, for each step."""
+        return read_stages("image_size", self.image_size, self.steps_per_epoch, self.num_steps)
 
     @property
     def looks_back(self) -> bool:

@@ -80,9 +80,12 @@ def _start_config(config: TrainConfig, num_classes: int) -> dict[str, Any]:
 
 
 def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
-    """Batches of the training images from step 0 on; `changes` are of arguments of `make_dataset`."""
+    """Batches of the training images from step 0 on, of one size; `changes` are of arguments of
+    `make_dataset`.
+    """
+    size = config.image_sizes.at(changes.get("start_step", 0))
     return pipeline.make_dataset(**{
-        "pattern": config.train_pattern, "image_size": config.image_size, "batch_size": config.batch_size,
+        "pattern": config.train_pattern, "image_size": size, "batch_size": config.batch_size,
         "seed": config.seed, "training": True, "augmentation": config.augmentation,
         "min_crop_area": config.min_crop_area, "shuffle_buffer": config.shuffle_buffer, **changes})
 
@@ -188,7 +191,7 @@ def _fit(run: Run, averages: WeightAverages | None) -> None:
         validation = with_targets(_whole_images(config, config.validation_pattern), config)
     pools = [layer for layer in model.layers if layer.name == "gem_pooling"]  # a class token needs none
     run.fit(_shared_batches(config), events, pictures, validation, averages=averages,
-            **{"gem_power": pools[0].exponent} if pools else {})
+            new_batches_at=config.image_sizes.starts, **{"gem_power": pools[0].exponent} if pools else {})
 
 
 def _finish(run: Run, averages: WeightAverages | None) -> None:
@@ -210,7 +213,8 @@ def _finish(run: Run, averages: WeightAverages | None) -> None:
 
 
 def _whole_images(config: TrainConfig, pattern: str) -> tf.data.Dataset:
-    return pipeline.make_dataset(pattern, config.image_size, config.batch_size, config.seed, training=False)
+    return pipeline.make_dataset(pattern, config.image_sizes.at(config.num_steps), config.batch_size,
+                                 config.seed, training=False)
 
 
 def _inference(model: keras.Model, output: str) -> Callable:

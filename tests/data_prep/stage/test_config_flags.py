@@ -26,6 +26,7 @@ class _FlagTestConfig:
     flag_test_kind: str = setting("plain", help="which one", choices=Table("kind", {"plain": "", "odd": ""}))
     flag_test_sizes: tuple[int, ...] = setting((), help="how many each", range="[1, inf)")
     flag_test_order: str = setting("", help="which in turn", choices=("plain", "odd"), many=True)
+    flag_test_stages: int | str = setting(3, help="how many at which step")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +73,11 @@ class DefineFlagsTest(unittest.TestCase):
         config = self._parse("--flag_test_path=x", "--flag_test_count=7", "--flag_test_rate=1e-3",
                              "--flag_test_switch", "--flag_test_limit=2", "--flag_test_scales=1,0.25",
                              "--flag_test_options=a,b", "--flag_test_options=c", "--flag_test_kind=odd",
-                             "--flag_test_order=odd,plain", "--flag_test_sizes=12,8")
+                             "--flag_test_order=odd,plain", "--flag_test_sizes=12,8",
+                             "--flag_test_stages=3:0,4:9")
         self.assertEqual(config, _FlagTestConfig("x", 7, 1e-3, True, 2.0, (1.0, 0.25), ("a,b", "c"), "odd",
-                                                 (12, 8), "odd,plain"))
+                                                 (12, 8), "odd,plain", "3:0,4:9"))
+        self.assertEqual(self._parse("--flag_test_path=x", "--flag_test_stages=12").flag_test_stages, 12)
         with self.assertRaisesRegex(ValueError, r"must be whole numbers with commas .*Received: \['1.5'\]"):
             self._parse("--flag_test_path=x", "--flag_test_sizes=1.5")
 

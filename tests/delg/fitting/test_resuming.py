@@ -49,6 +49,10 @@ class PlanEpochsTest(unittest.TestCase):
     def test_resumed_inside_the_last_epoch(self):
         self.assertEqual(resuming.plan_epochs(11, 12, 5), [(2, 3, 1)])
 
+    def test_a_run_of_epochs_ends_at_a_cut(self):
+        self.assertEqual(resuming.plan_epochs(0, 12, 2, (0, 4, 8)), [(0, 2, 2), (2, 4, 2), (4, 6, 2)])
+        self.assertEqual(resuming.plan_epochs(5, 12, 2, (0, 4, 8)), [(2, 3, 1), (3, 4, 2), (4, 6, 2)])
+
     def test_nothing_left(self):
         self.assertEqual(resuming.plan_epochs(12, 12, 5), [])
 

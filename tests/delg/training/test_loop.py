@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
-from delg.fitting import strategies
+from delg.fitting import resuming, strategies
 from delg.networks import model_files
 from delg.networks.delg import load_delg
 from delg.settings.training import TrainConfig
@@ -25,9 +25,9 @@ def setUpModule():
     _base = TrainConfig(
         train_pattern=f"{_folder.name}/train-*", validation_pattern=f"{_folder.name}/validation-*",
         heldout_pattern=f"{_folder.name}/heldout-*", model_dir=f"{_folder.name}/whole", backbone="resnet18",
-        width=0.125, backbone_weights="none", image_size=32, batch_size=8, num_steps=8, steps_per_epoch=5,
-        embedding_dim=8, autoencoder_dim=4, attention_dim=8, learning_rate=0.02, shuffle_buffer=16,
-        whitening_init="pca", num_init_images=16, learn_gem_power=True, ema_momentum=0.7,
+        width=0.125, backbone_weights="none", image_size="24:0,32:5", batch_size=8, num_steps=8,
+        steps_per_epoch=5, embedding_dim=8, autoencoder_dim=4, attention_dim=8, learning_rate=0.02,
+        shuffle_buffer=16, whitening_init="pca", num_init_images=16, learn_gem_power=True, ema_momentum=0.7,
         average_with_start=0.3, distillation_weight=1.0, seed=3)
 
 
@@ -39,8 +39,8 @@ def _plain(config, name, **changes):
     """Settings of a short run without validation, that does not look back."""
     return dataclasses.replace(config, **{
         "model_dir": f"{_folder.name}/{name}", "validation_pattern": "", "heldout_pattern": "",
-        "num_steps": 2, "whitening_init": "none", "ema_momentum": 0.0, "average_with_start": 0.0,
-        "distillation_weight": 0.0, **changes})
+        "num_steps": 2, "image_size": 32, "whitening_init": "none", "ema_momentum": 0.0,
+        "average_with_start": 0.0, "distillation_weight": 0.0, **changes})
 
 
 class TrainTest(unittest.TestCase):
@@ -155,6 +155,31 @@ class AveragesTest(unittest.TestCase):
             if name.startswith(("layers/functional/", "layers/dense/")):  # backbone, whitening
                 expected = 0.75 * expected + 0.25 * start[name]
             np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+class ImageSizesTest(unittest.TestCase):
+    def test_images_have_the_size_of_their_step(self):
+        batches = loop._shared_batches(_base)
+        for step, size in ((0, 24), (4, 24), (5, 32), (7, 32)):
+            images, _ = next(iter(batches(step, 8, 0, 1)))
+            self.assertEqual(images.shape, (8, size, size, 3))
+        whole, _ = next(iter(loop._whole_images(_base, _base.heldout_pattern)))
+        self.assertEqual(whole.shape[1:], (32, 32, 3))
+
+    def test_the_model_trains_with_both(self):
+        sizes = []
+        fit = resuming.fit_to_last_step
+
+        def recorded(trained, config, batches_from, *others):
+            def batches(step):
+                sizes.append((step, next(iter(batches_from(step)))[0].shape[1]))
+                return batches_from(step)
+
+            return fit(trained, config, batches, *others)
+
+        with mock.patch.object(resuming, "fit_to_last_step", recorded):
+            loop.train(_plain(_base, "sizes", image_size="24:0,32:1", num_steps=2, steps_per_epoch=1))
+        self.assertEqual(sizes, [(0, 24), (1, 32)])
 
 
 class WorkersTest(unittest.TestCase):
