@@ -3,8 +3,9 @@
     python -m data_prep.make_day_night_world --output_dir=build/vae/world --seed=0
 
 Writes day/, night/ and places.csv, the layout of data_prep.build_tfrecords --dataset=day_night: every view of
-a place is taken once by day and once by night from nearly the same spot, a known pair. The default world (160
-places, 1,280 images of 96 px) takes about a minute on two cores; interrupted, the same command goes on.
+a place is taken once by day and once by night from nearly the same spot, a known pair; with --moving_cameras
+from other spots by night than by day. The default world (160 places, 1,280 images of 96 px) takes about a
+minute on two cores; interrupted, the same command goes on.
 """
 
 from __future__ import annotations

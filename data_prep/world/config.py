@@ -47,7 +47,11 @@ class DayNightWorldConfig:
     seed: int = setting(0, help="seed of the city: another seed is another city", range="[0, inf)")
     num_places: int = setting(160, help="places to find again by night", range="[1, inf)")
     views_per_place: int = setting(
-        4, help="views of a place, each by day and by night, from nearly the same spot", range="[1, inf)")
+        4, help="views of a place, each by day and by night, from nearly the same spot unless "
+           "`moving_cameras`", range="[1, inf)")
+    moving_cameras: bool = setting(
+        False, help="other viewpoints by night than by day: of a place, the days are taken from one side of "
+        "its front and the nights from the other, and no photographs are pairs")
     image_size: int = setting(96, help="longer side of the images", unit="pixels", range="[48, 2048]")
     siblings: int = setting(
         2, help="places that share a style of building; no split of the data tears them apart",

@@ -24,7 +24,8 @@ def make_day_night_world(config: DayNightWorldConfig) -> None:
     """Writes the world of a configuration, or what is still missing of it.
 
     Files under `output_dir`: day/PLACE_VIEW.jpg, night/PLACE_VIEW.jpg, world.json (the settings) and, last of
-    all, places.csv with the columns file, domain, place, sequence (the style), frame (place and view).
+    all, places.csv with the columns file, domain, place, sequence (the style), frame (place and view; empty
+    where cameras move, since no two photographs then show one view).
 
     Raises:
         ValueError: if the folder holds a world of other settings.
@@ -42,7 +43,7 @@ def make_day_night_world(config: DayNightWorldConfig) -> None:
     making.run(functools.partial(_photograph_place, config), todo,
                [2 * config.views_per_place] * len(todo), config.num_workers)
     rows = [(name, domain, f"place_{place:04d}", f"style_{place // config.siblings:04d}",
-             f"{place:04d}_{view:02d}")
+             "" if config.moving_cameras else f"{place:04d}_{view:02d}")
             for place in places for view in range(config.views_per_place)
             for domain, name in _names(place, view).items()]
     table = pd.DataFrame(rows, columns=["file", "domain", "place", "sequence", "frame"])
@@ -63,7 +64,7 @@ def _photograph_place(config: DayNightWorldConfig, place: int) -> None:
     city = _city(config.seed, config.siblings, int(np.clip(3 * config.image_size, 384, 2048)))
     for view in range(config.views_per_place):
         rng = np.random.default_rng([config.seed, place, view])
-        images = photograph_day_and_night(city, place, config.image_size, rng)
+        images = photograph_day_and_night(city, place, config.image_size, rng, config.moving_cameras)
         for domain, name in _names(place, view).items():
             path = os.path.join(config.output_dir, name)
             with files.replacing(path) as temporary, open(temporary, "wb") as file:

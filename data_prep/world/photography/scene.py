@@ -69,18 +69,22 @@ def photograph_landmark(city: City, number: int, image_size: int, rng: np.random
     return Photograph(develop(frame.colour, light, rng), view, homographies, frame.owner)
 
 
-def photograph_day_and_night(city: City, number: int, image_size: int,
-                             rng: np.random.Generator) -> dict[str, np.ndarray]:
+def photograph_day_and_night(city: City, number: int, image_size: int, rng: np.random.Generator,
+                             moving_cameras: bool = False) -> dict[str, np.ndarray]:
     """A random view of a landmark, taken once by day and once by night.
 
     Between the two the camera is moved a little, people and cars go, and another lamp falls on everything.
     What stands around the landmark is the same in all its views.
+
+    With `moving_cameras` the two have a view each: all of the landmark by day are from one side of its
+    front's middle, all by night from the other, with cameras, heights and distances of their own.
 
     Args:
         city: the split's buildings.
         number: of the landmark.
         image_size: pixels of the longer side.
         rng: everything about this view.
+        moving_cameras: other viewpoints by night than by day.
 
     Returns:
         "day" and "night" to uint8 [height, width, 3], RGB.
@@ -89,10 +93,14 @@ def photograph_day_and_night(city: City, number: int, image_size: int,
     around = city.surroundings(number)
     others = _neighbours(city, building, around) + _skyline(city, building, around)
     ground = int(around.integers(clutter.GROUND_KINDS))
-    camera, _ = _stand_before(building, image_size, rng, clear=True)
-    standing = [thing for thing in _things(city, camera, rng, crowd=1.0) if thing.name in ("tree", "lamp")]
+    sides = (-1, 1) if around.random() < 0.5 else (1, -1)
     images = {}
-    for kind in ("day", "night"):
+    for kind, side in zip(("day", "night"), sides):
+        if kind == "day" or moving_cameras:
+            camera, _ = _stand_before(building, image_size, rng, clear=True,
+                                      side=side if moving_cameras else None)
+            standing = [thing for thing in _things(city, camera, rng, crowd=1.0)
+                        if thing.name in ("tree", "lamp")]
         light = lights.draw_light(rng, kind)
         here = _moved(camera, rng)
         passing = [thing for thing in _things(city, here, rng, crowd=0.4) if thing.name in ("person", "car")]
@@ -148,10 +156,13 @@ def _roll(rng) -> float:
     return rng.normal(0, np.radians(2.0))
 
 
-def _stand_before(building: Building, image_size, rng, clear) -> tuple[Camera, float]:
-    """A camera before a building's front, and its azimuth in radians, positive to the right."""
+def _stand_before(building: Building, image_size, rng, clear, side=None) -> tuple[Camera, float]:
+    """A camera before a building's front, and its azimuth in radians, positive to the right.
+
+    It stands on any side, or on that of the sign `side`.
+    """
     spread = 0.45 if clear else 1.0
-    angle = _MAX_ANGLE * spread * rng.choice([-1, 1]) * rng.beta(1.0, 2.2)
+    angle = _MAX_ANGLE * spread * (side or rng.choice([-1, 1])) * rng.beta(1.0, 2.2)
     size = np.exp(rng.uniform(np.log(0.85), np.log(1.15)) if clear else rng.uniform(np.log(0.85),
                                                                                     np.log(1.5)))
     width = building.width * np.cos(angle) + building.depth * abs(np.sin(angle)) * 0.6

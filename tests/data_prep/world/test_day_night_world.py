@@ -3,6 +3,7 @@
 import json
 import os
 import unittest
+import unittest.mock
 
 import cv2
 import numpy as np
@@ -45,6 +46,12 @@ class DayNightWorldTest(FilesTest):
         make_day_night_world(DayNightWorldConfig(self.path("world"), **{**_TINY, "siblings": 2}))
         table = pd.read_csv(self.path("world/places.csv"))
         self.assertEqual(table.groupby("sequence")["place"].nunique().tolist(), [2, 1])
+
+    def test_moving_cameras_leave_places_and_no_pairs(self):
+        make_day_night_world(DayNightWorldConfig(self.path("world"), **_TINY, moving_cameras=True))
+        [split] = day_night.read_collection(self.path("world"), 0.0, 0.0, seed=0).splits
+        self.assertIsNone(split.pairs)
+        self.assertEqual(len(set(zip(split.landmarks, split.domains))), 6)
 
     def test_refuses_the_folder_of_another_world(self):
         config = DayNightWorldConfig(self.path("world"), **{**_TINY, "num_places": 1})
@@ -104,6 +111,21 @@ class PhotographDayAndNightTest(unittest.TestCase):
         shifts = [np.abs(scene._moved(camera, rng).project(corners)[0] - before).max() for _ in range(50)]
         self.assertLess(np.mean(shifts), 4)
         self.assertGreater(np.mean(shifts), 0.2)
+
+    def test_moving_cameras_stand_on_one_side_by_day_and_on_the_other_by_night(self):
+        cameras = []
+        real = scene._render
+
+        def render(city, camera, *rest):
+            cameras.append(camera)
+            return real(city, camera, *rest)
+
+        with unittest.mock.patch.object(scene, "_render", render):
+            for seed in range(3):
+                scene.photograph_day_and_night(self.city, 0, 48, np.random.default_rng(seed),
+                                               moving_cameras=True)
+        sides = np.sign([camera.position[0] for camera in cameras])
+        self.assertEqual(sides.tolist(), [sides[0], -sides[0]] * 3)
 
 
 if __name__ == "__main__":
