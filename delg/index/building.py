@@ -10,7 +10,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from delg.index.admission import Admission
-from delg.index.files import IndexFiles, IndexWriter, changing, loading, read_description
+from delg.index.files import (
+    IndexFiles,
+    IndexWriter,
+    changing,
+    finished_description,
+    loading,
+    read_description,
+)
 from delg.index.kind import Index, kind_of, stems_of_all
 from delg.settings.index import IndexConfig, read_config
 from delg.settings.kinds import INDEX_KINDS
@@ -36,8 +43,12 @@ def build_index(features: str, index_dir: str, config: IndexConfig | None = None
     """
     config = config or IndexConfig()
     kind = kind_of(config)
-    with changing(index_dir), IndexWriter(index_dir, stems_of_all()) as writer:
-        kind.build(features, writer, config)
+    with changing(index_dir):
+        replaced = finished_description(index_dir)
+        with IndexWriter(index_dir, stems_of_all()) as writer:
+            kind.build(features, writer, config)
+        if replaced is not None and replaced["type"] in INDEX_KINDS:
+            INDEX_KINDS[replaced["type"]].discard(index_dir, replaced)
     return load_index(index_dir)
 
 
@@ -87,14 +98,15 @@ def _update(index_dir: str, add_features: str, removed: set[str]) -> None:
             arrays.update(more)
         if not admission.ids:
             raise ValueError(f"`remove_ids` must leave an image in the index. Received: all {len(index)}.")
+        places = np.arange(len(staying)) if index.kept is None else index.kept
         if not staying.all() or index.kept is not None:
-            places = np.arange(len(staying)) if index.kept is None else index.kept
             num_added = len(admission.ids) - np.count_nonzero(staying)
             arrays["kept"] = writer.write_array("kept", np.concatenate(
                 [places[staying], index.num_places + np.arange(num_added)]).astype(np.int64))
         arrays["ids"] = writer.write_ids(admission.ids)
         writer.finish({**description, "num_images": len(admission.ids), "arrays": arrays,
                        "segments": [*description["segments"], *added]})
+    INDEX_KINDS[description["type"]].forget(index, places[~staying])
 
 
 def load_index(index_dir: str, check_descriptors: bool = False) -> Index:

@@ -71,11 +71,14 @@ class IndexWriter:
         stems: first parts of the names that files of any type of such an index have, but for ids, kept and
             groups. Other files in the folder are left alone.
         description: of the index that is changed; its files can be named again. None: a new index.
+
+    Attributes:
+        folder: as given.
     """
 
     def __init__(self, index_dir: str, stems: Iterable[str], description: dict[str, Any] | None = None):
         os.makedirs(index_dir, exist_ok=True)
-        self._folder = index_dir
+        self.folder = index_dir
         self._stems = {*_COMMON_STEMS, *stems}
         self._known = dict(description["files"]) if description else {}
         taken = [int(_NAME.fullmatch(name)["generation"]) for name in self._ours()]
@@ -114,7 +117,7 @@ class IndexWriter:
             raise ValueError("Files of an index must have a stem that its type names. "
                              f"Received: {stem!r}, none of {', '.join(sorted(self._stems))}.")
         name = f"{stem}-{self._generation:05d}{ending}"
-        path = os.path.join(self._folder, name)
+        path = os.path.join(self.folder, name)
         with stage_files.replacing(path) as temporary:
             with open(temporary, "wb") as file:
                 save(file)
@@ -123,7 +126,7 @@ class IndexWriter:
         return name
 
     def path(self, name: str) -> str:
-        return os.path.join(self._folder, name)
+        return os.path.join(self.folder, name)
 
     def finish(self, description: dict[str, Any]) -> None:
         """Makes the written files the index; those it does not name are removed."""
@@ -134,10 +137,8 @@ class IndexWriter:
         self._remove_others(files)
 
     def _abandon(self) -> None:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            self._remove_others(read_description(self._folder)["files"])
-            return
-        self._remove_others({})
+        finished = finished_description(self.folder)
+        self._remove_others(finished["files"] if finished else {})
 
     def _remove_others(self, files: dict[str, Any]) -> None:
         for name in self._ours():
@@ -146,7 +147,7 @@ class IndexWriter:
 
     def _ours(self) -> list[str]:
         """Names of the files in the folder that some index wrote or left unfinished."""
-        return [name for name in os.listdir(self._folder)
+        return [name for name in os.listdir(self.folder)
                 if (match := _NAME.fullmatch(name)) and match["stem"] in self._stems]
 
 
@@ -168,6 +169,14 @@ def read_description(index_dir: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} must be {what}. Received: {type(error).__name__}: {error}.") from error
     return description
+
+
+def finished_description(index_dir: str) -> dict[str, Any] | None:
+    """The description of the index in a folder; None: there is no whole one."""
+    try:
+        return read_description(index_dir)
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 @contextlib.contextmanager
@@ -213,14 +222,17 @@ class IndexFiles:
     Args:
         index_dir: folder of the index.
         description: as `read_description` gives it.
+
+    Attributes:
+        folder: of the index.
     """
 
     def __init__(self, index_dir: str, description: dict[str, Any]):
-        self._folder, self._files = index_dir, description["files"]
+        self.folder, self._files = index_dir, description["files"]
         self._arrays, self._num_images = description["arrays"], description["num_images"]
 
     def _path(self, name: str) -> str:
-        path = os.path.join(self._folder, name)
+        path = os.path.join(self.folder, name)
         if not os.path.exists(path):
             raise FileNotFoundError(f"{path} must be there as index.json says: build the index again. "
                                     "Received: no such file.")
@@ -295,7 +307,7 @@ class IndexFiles:
             raise ValueError(f"Places that are kept must increase in [0, {num_places}). Received: others.")
         num_kept = num_places if kept is None else len(kept)
         if len(ids) != num_kept or len(ids) != self._num_images:
-            raise ValueError(f"{self._folder}: index.json promises {self._num_images} images. "
+            raise ValueError(f"{self.folder}: index.json promises {self._num_images} images. "
                              f"Received: {len(ids)} ids, {num_kept} images.")
         return ids, kept
 

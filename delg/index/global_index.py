@@ -106,6 +106,21 @@ def _write_segments(pieces: Iterable[Piece], writer: IndexWriter, admission: Adm
         names.append(writer.write_segment(descriptors=descriptors)["descriptors"])
         waiting.clear()
 
+    for _, descriptors in admitted(pieces, admission):
+        waiting.append(descriptors)
+        if sum(map(len, waiting)) * 4 * descriptors.shape[1] >= _SEGMENT_BYTES:
+            write()
+    if waiting:
+        write()
+    return names
+
+
+def admitted(pieces: Iterable[Piece], admission: Admission) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Ids and unit descriptors float32 [n, D] of pieces, as they are admitted; not of those without images.
+
+    Raises:
+        ValueError: if a piece has no global descriptors, does not belong to the others, or one is zero.
+    """
     for ids, descriptors, features in pieces:
         if not ids:
             continue
@@ -116,9 +131,4 @@ def _write_segments(pieces: Iterable[Piece], writer: IndexWriter, admission: Adm
                              f"Received: local features alone from image {ids[0]!r} on.")
         admission.admit(ids, dimension=int(descriptors.shape[1]), fingerprint=features.get("fingerprint", ""),
                         features=settings_without(features, _LOCAL_SETTINGS))
-        waiting.append(finite_unit_vectors(descriptors, f"Descriptors from image {ids[0]!r} on"))
-        if sum(map(len, waiting)) * 4 * descriptors.shape[1] >= _SEGMENT_BYTES:
-            write()
-    if waiting:
-        write()
-    return names
+        yield ids, finite_unit_vectors(descriptors, f"Descriptors from image {ids[0]!r} on")

@@ -11,13 +11,16 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from data_prep.stage.settings import check_fields, setting
 from data_prep.stage.table import AutoOr
 from delg.index.admission import Admission
 from delg.index.files import IndexFiles, IndexWriter
 from delg.settings.kinds import INDEX_KINDS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 AUTO = "auto"  # the type that fits the number of images
 DESCRIPTOR_DTYPES = ("float32", "float16")
@@ -111,6 +114,15 @@ class IndexKind(abc.ABC):
         Returns:
             Names of the new segments, and of arrays by stem that replace those of the description.
         """
+
+    def forget(self, index: Index, places: np.ndarray) -> None:  # noqa: B027  most have nothing to do
+        """Called when images of a loaded index, at places int64 [n], are no longer part of what is on disk.
+
+        Most types leave in their files what they hold of these.
+        """
+
+    def discard(self, index_dir: str, description: dict[str, Any]) -> None:  # noqa: B027
+        """Called when an index of this type has been replaced: frees what it has outside of its folder."""
 
     @abc.abstractmethod
     def load(self, description: dict[str, Any], config: CommonConfig, files: IndexFiles,

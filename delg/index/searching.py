@@ -29,6 +29,7 @@ class ExactIndex:
     """
 
     ranked_by = GLOBAL_DESCRIPTORS
+    is_remote = False  # whether descriptors lie elsewhere, so that few should be asked for
 
     def __init__(self, descriptors: np.ndarray | DescriptorStore, ids: list[str], fingerprint: str = ""):
         if descriptors.ndim != 2 or len(descriptors) != len(ids):

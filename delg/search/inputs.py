@@ -21,7 +21,7 @@ from delg.settings.kinds import GLOBAL_DESCRIPTORS, LOCAL_FEATURES
 from delg.settings.search import SearchConfig
 
 _LARGEST_DISTANCE = 0.02  # of unit descriptors that differ by rounding; chosen: ten times that of float16
-_ASKED_IMAGES = 16  # of an index of local features; chosen
+_ASKED_IMAGES = 16  # of an index of local features, or of descriptors that lie elsewhere; chosen
 _OWN_SIMILARITY = 0.8  # that an image has to itself at least, 1 but for rounding; chosen
 _LIGHT_SETTINGS = ("photometric", "translator", "translation")  # that queries alone may have
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "scale_power", "whitening")
@@ -108,8 +108,8 @@ def _check_content(images: FeatureReader, feature_rows: np.ndarray, index_featur
                   index_dir: str) -> None:
     """Raises ValueError if features of the index's ids are not those that it was built from.
 
-    Descriptors are compared; where an index has none, the local features of some images, most of which have
-    to be what the index holds of them.
+    Descriptors are compared, of some images where they lie elsewhere; where an index has none, the local
+    features of some images, most of which have to be what the index holds of them.
 
     Args:
         images: features of the index images, and maybe of others.
@@ -118,10 +118,14 @@ def _check_content(images: FeatureReader, feature_rows: np.ndarray, index_featur
         index: loaded.
         index_dir: where it comes from.
     """
-    if index.ranked_by == GLOBAL_DESCRIPTORS:
+    asked = np.unique(np.linspace(0, len(feature_rows) - 1, _ASKED_IMAGES).astype(int))
+    if index.ranked_by == GLOBAL_DESCRIPTORS and index.is_remote:
+        found = np.array([images.global_descriptor(feature_rows[row]) for row in asked])
+        strangers = asked[_are_far(found, index.descriptors[asked])]
+        other = strangers[0] if len(strangers) else None
+    elif index.ranked_by == GLOBAL_DESCRIPTORS:
         other = _first_other(DescriptorStore.of(index.descriptors), images, feature_rows)
     else:
-        asked = np.unique(np.linspace(0, len(feature_rows) - 1, _ASKED_IMAGES).astype(int))
         local = [images.local_features(feature_rows[row]).descriptors for row in asked]
         own = index.similarities(local, of_images=True)[np.arange(len(asked)), asked]
         strangers = asked[(own < _OWN_SIMILARITY) & [len(of_image) > 0 for of_image in local]]
@@ -140,11 +144,18 @@ def _first_other(indexed: DescriptorStore, images: FeatureReader, feature_rows: 
     for first, descriptors in images.descriptor_blocks():
         rows = order[slice(*np.searchsorted(feature_rows, (first, first + len(descriptors)), sorter=order))]
         found = descriptors[feature_rows[rows] - first]
-        norms = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        far = np.linalg.norm(found / norms - indexed[rows], axis=1) > _LARGEST_DISTANCE
+        far = _are_far(found, indexed[rows])
         if far.any():
             return int(rows[far.argmax()])
     return None
+
+
+def _are_far(found: np.ndarray, indexed: np.ndarray) -> np.ndarray:
+    """Whether descriptors [n, D] are others than unit descriptors [n, D], but for rounding: bool [n]."""
+    if found.shape != indexed.shape:
+        return np.ones(len(found), bool)
+    norms = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    return np.linalg.norm(found / norms - indexed, axis=1) > _LARGEST_DISTANCE
 
 
 def _rows_of(index_ids: list[str], images: FeatureReader, index_features: str) -> np.ndarray:

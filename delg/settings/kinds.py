@@ -116,6 +116,7 @@ INDEX_KINDS = Table("index type", {  # records: delg.index.kind.IndexKind
     "binary": "delg.index.candidates.binary:BINARY",
     "ivf": "delg.index.candidates.ivf:IVF",
     "hnsw": "delg.index.candidates.hnsw:HNSW",
+    "milvus": "delg.index.engines.milvus:MILVUS",
     "asmk": "delg.index.asmk.residuals:ASMK",
     "binary_asmk": "delg.index.asmk.binarized:BINARY_ASMK",
 })
