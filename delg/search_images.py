@@ -6,8 +6,10 @@
 
 Writes one file with ranks, similarities, inliers and transforms; a finished one of the same inputs and
 settings is kept. Verifying takes some 5 ms a pair and processor, so 70 queries times 100 results half a
-minute on two. `--verifier=paper` runs the recipe of DELG's reference implementation, some forty times slower.
-An index of type asmk or binary_asmk ranks by local features, without re-rankers or `--expand_query`.
+minute on two; of more than 256 queries, what a killed search has verified is kept, and `--runner` spreads
+them over machines that share the folders. `--verifier=paper` runs the recipe of DELG's reference
+implementation, some forty times slower. An index of type asmk or binary_asmk ranks by local
+features, without re-rankers or `--expand_query`.
 `--local_index_dir` sums both: an index of global descriptors, and one of local features of the same images.
 `--reranker_model` adds what a re-ranker of delg.train_reranker holds of the first results. All that is given
 counts, or what `--evidence=global,asmk,geometry,learnt` names of it.
@@ -21,6 +23,7 @@ from __future__ import annotations
 from absl import flags
 
 from data_prep.stage import command_line, config_flags
+from data_prep.stage.jobs import JobConfig
 from data_prep.stage.settings import require
 from delg.settings.search import SearchConfig
 
@@ -43,6 +46,11 @@ _RERANKER_MODEL = flags.DEFINE_string(
 _OUTPUT = config_flags.define_output("output", "The ranking to write, ranking.h5.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
+_RUNNER = flags.DEFINE_string(
+    "runner", JobConfig.runner, "Where the first results of many queries are verified: embedded, on this "
+    "machine, or a Beam runner such as FlinkRunner; folders must then be seen by all workers.")
+_RUNNER_OPTIONS = flags.DEFINE_multi_string(
+    "runner_options", [], "An option of the Beam runner, such as --flink_master=host:8081; to be repeated.")
 _CALIBRATION = flags.DEFINE_string(
     "calibration", "", "File of delg.fit_verification: sets inlier_weight, local_weight, "
     "neighbor_weight, expand_query and min_inliers.")
@@ -67,7 +75,8 @@ def main(_: list[str]) -> None:
         query_features = f"{_OUTPUT.value}.queries.h5"
         describe_queries(_SAVED_MODEL.value, query_images, _INDEX_FEATURES.value, query_features)
     ranking = retrieval.search(query_features, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
-                               config, _NUM_WORKERS.value, _LOCAL_INDEX_DIR.value, _RERANKER_MODEL.value)
+                               config, _NUM_WORKERS.value, _LOCAL_INDEX_DIR.value, _RERANKER_MODEL.value,
+                               JobConfig(_RUNNER.value, tuple(_RUNNER_OPTIONS.value)))
     command_line.finish(
         f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
         f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "

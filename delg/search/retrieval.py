@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import logging
 
+from data_prep.stage.jobs import JobConfig
 from delg.features.reader import FeatureReader
 from delg.index.files import read_description
 from delg.index.kind import Index, ranked_by
@@ -16,7 +18,7 @@ from delg.scores.ranking import Ranking, write_ranking
 from delg.search import first_search, floor, inputs, verified_order, verifying
 from delg.search.first_search import Found
 from delg.search.learnt import with_learnt
-from delg.search.verifying import Verified, none_verified, stacked
+from delg.search.verifying import Verified, none_verified, verify_in_blocks
 from delg.settings.kinds import VERIFIERS
 from delg.settings.search import SearchConfig
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 def search(query_features: str, index_features: str, index_dir: str, output: str,
            config: SearchConfig, num_workers: int = 0, local_index_dir: str = "",
-           reranker_model: str = "") -> Ranking:
+           reranker_model: str = "", job: JobConfig | None = None) -> Ranking:
     """Ranks the index images for every query, re-ranks and verifies the first and writes the ranking.
 
     Every pair is verified once, whatever protocols it serves later. A finished ranking of the same inputs
@@ -44,6 +46,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         num_workers: processes that verify; 0: one per processor where the work is worth it.
         local_index_dir: of an index of local features beside it, whose similarities are added; empty: none.
         reranker_model: SavedModel of delg.train_reranker, whose probability is added; empty: none.
+        job: where many queries are verified, in blocks that are kept in `output`.verified until the ranking
+            is whole; None: here.
 
     Returns:
         The ranking, as written.
@@ -83,7 +87,9 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             with verifying.query_verifiers(query_features, index_features, config, num_workers,
                                            ranks[:, :num_verified].size, queries, images) as verify:
                 config = floor.with_floor(config, verify, ranks, feature_rows)
-                verified = stacked(verify("Verifying", feature_rows[ranks[:, :num_verified]]))
+                verified = verify_in_blocks(
+                    verify, feature_rows[ranks[:, :num_verified]], query_features, index_features, config,
+                    f"{output}.verified", digest, job or JobConfig())
             _reorder(found, verified, queries.global_descriptors, index, config)
         else:
             verified = none_verified(len(ranks))
@@ -97,6 +103,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
                       found.local_similarities, verified.num_matches, verified.num_mutual, found.overlaps,
                       found.learnt_similarities)
     write_ranking(output, ranking)
+    shutil.rmtree(f"{output}.verified", ignore_errors=True)
     return ranking
 
 
