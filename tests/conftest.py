@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from data_prep.stage import allocator
+
+allocator.keep_freed_memory()  # as every script does
+
 # Files that take longest come first, so that two processes end together.
 _LONGEST = ("tests/test_trials.py", "tests/documents/test_walks.py", "tests/test_conformance.py",
             "tests/vae/networks/test_stems.py", "tests/delg/training/test_loop.py",

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
+from data_prep.stage import allocator
+
 
 def process_pool(num_workers: int, start: Callable[..., None] | None = None,
                  *arguments: Any) -> futures.ProcessPoolExecutor:
@@ -27,6 +29,7 @@ def _begin(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> Non
     for left_to_parent in (signal.SIGINT, signal.SIGTERM):  # they often come to a whole group of processes
         signal.signal(left_to_parent, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    allocator.keep_freed_memory()
     if start is not None:
         start(*arguments)
 

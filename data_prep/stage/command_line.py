@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
-from data_prep.stage import ending
+from data_prep.stage import allocator, ending
 
 INTERRUPTED = 130  # exit status of a process ended by Ctrl-C: 128 + SIGINT
 _PIPE_CLOSED = 141  # of one whose reader left, as `head` does: 128 + SIGPIPE
@@ -62,6 +62,7 @@ def run(main: Callable[[list[str]], None], positional: Sequence[str] = ()) -> No
     if _HELP & set(sys.argv[1:]):
         _print_help()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    allocator.keep_freed_memory()
     with ending.by_sigterm():
         app.run(guarded, flags_parser=_parse)
 
