@@ -92,6 +92,17 @@ class TrainConfig(BackboneFitConfig):
         0.0, help="weight of a loss that wants each bit as often 1 as -1; 0: none", range="[0, inf)")
     decorrelation_weight: float = setting(
         0.0, help="weight of the covariance of different bits; 0: none", range="[0, inf)")
+    reconstruction_weight: float = setting(
+        0.0, help="weight of what a linear layer on the whole codes before tanh lacks of the features; 0: "
+        "none", range="[0, inf)")
+    asymmetric_weight: float = setting(
+        0.0, help="last layers alone: weight of the distance of code products to the similarities of "
+        "classes, of codes of the network with codes of stored views that are solved for; 0: none",
+        range="[0, inf)")
+    database_steps: int = setting(
+        20, help="steps after which these codes are solved for anew", range="(0, inf)")
+    database_gamma: float = setting(
+        200.0, help="weight of the distance of a view's two codes, in both", range="[0, inf)")
     # Data.
     batch_size: int = like(FitConfig, "batch_size", 100)
     images_per_class: int = setting(
@@ -148,12 +159,12 @@ class TrainConfig(BackboneFitConfig):
         require(self.images_per_class != 1 or self.mining not in MININGS or not self.triplet_weight,
                 "`images_per_class` must be 0 or at least 2 for a batch to have triplets.",
                 images_per_class=self.images_per_class, mining=self.mining)
-        weights = (self.center_weight, self.classification_weight,
+        weights = (self.center_weight, self.classification_weight, self.asymmetric_weight,
                    self.triplet_weight if self.mining in MININGS else 0)
-        require(any(weights), "One of `triplet_weight` (with `mining`), `center_weight` and "
-                "`classification_weight` must be above 0.", mining=self.mining,
+        require(any(weights), "One of `triplet_weight` (with `mining`), `center_weight`, "
+                "`classification_weight` and `asymmetric_weight` must be above 0.", mining=self.mining,
                 triplet_weight=self.triplet_weight, center_weight=self.center_weight,
-                classification_weight=self.classification_weight)
+                classification_weight=self.classification_weight, asymmetric_weight=self.asymmetric_weight)
 
     def model_config(self) -> ModelConfig:
         """The model part of these settings."""
@@ -179,6 +190,12 @@ PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the de
     "csq": {"mining": "none", "center_weight": 1.0, "center_loss": "csq", "quantization": "log_cosh",
             "quantization_weight": 1e-3, "batch_size": 64, "learning_rate": 1e-4, "beta_2": 0.999,
             "schedule": "cosine", "num_steps": 12_000, "warmup_steps": 0},
+    # https://arxiv.org/abs/1707.08325 (ADSH) and A2-Net, NeurIPS 2021, without its attention: gamma 200 is
+    # theirs, and that the codes are to give back the features and to differ bit by bit; the rest is chosen.
+    "asymmetric": {"mining": "none", "asymmetric_weight": 1.0, "reconstruction_weight": 0.01,
+                   "decorrelation_weight": 0.01, "batch_size": 64, "images_per_class": 8, "num_steps": 0,
+                   "head_steps": 400, "top_steps": 200, "beta_2": 0.999, "schedule": "cosine",
+                   "warmup_steps": 0, "freeze_batch_norm": True},
     # A margin of a quarter of the bits, the paper's is a sixteenth, and class centres hold classes apart;
     # measured with short trainings of the top of a backbone, not at the length that stands here.
     "best": {"code_batch_norm": True, "prefix_sizes": (16, 32, 48), "active_only": True, "mirrored": True,
@@ -188,6 +205,27 @@ PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the de
              "warmup_steps": 300, "weight_decay": 1e-2, "backbone_learning_rate_factor": 0.1,
              "freeze_batch_norm": True},
 }
+# The losses and steps of best on other networks, at the side of images that their weights or the published
+# tables are of. Transformers have no top to train apart; they learn at a hundredth of the rate of the code
+# layer. Chosen, not measured.
+_TRANSFORMER = {**PRESETS["best"], "image_size": 224, "top_steps": 0, "backbone_learning_rate_factor": 0.01}
+PRESETS |= {
+    "best_lite2": {**PRESETS["best"], "backbone": "efficientnet_lite2", "backbone_weights": "package",
+                   "image_size": 260},
+    "best_vit": {**_TRANSFORMER, "backbone": "vit_b16"},
+    "best_dinov2": {**_TRANSFORMER, "backbone": "dinov2_vits14"},
+}
+
+
+def check_asymmetric(config: TrainConfig) -> None:
+    """Checks that asymmetric training is of the last layers alone; their own steps do not tell.
+
+    Raises:
+        ValueError: it is of the whole network.
+    """
+    require(not config.asymmetric_weight or not config.num_steps,
+            "`asymmetric_weight` needs `num_steps` of 0: it is for the last layers, of stored views.",
+            asymmetric_weight=config.asymmetric_weight, num_steps=config.num_steps)
 
 
 def preset(name: str, **changes: Any) -> TrainConfig:

@@ -16,6 +16,7 @@ from absl import logging
 
 from data_prep.records import pipeline
 from data_prep.records.class_batches import ClassBatches
+from hashing.training.asymmetric import DatabaseCodes
 from hashing.training.batches import training_batches
 from hashing.training.config import TrainConfig
 from hashing.training.objective import compile_hashing, with_targets
@@ -95,7 +96,8 @@ def _with_codes(model: keras.Model, inputs, features=None) -> keras.Model:
     for name in ("code_layer", "code_norm"):
         if any(layer.name == name for layer in model.layers):
             values = model.get_layer(name)(values)
-    return keras.Model(inputs, {"codes": model.get_layer("codes")(values), "code_logits": values})
+    return keras.Model(inputs, {"codes": model.get_layer("codes")(values), "code_logits": values,
+                                "features": inputs if features is None else features})
 
 
 def _fit(part: keras.Model, inputs: np.ndarray, labels: np.ndarray, config: TrainConfig, num_classes: int,
@@ -106,23 +108,32 @@ def _fit(part: keras.Model, inputs: np.ndarray, labels: np.ndarray, config: Trai
     warmup, factor = (steps // 20, config.backbone_learning_rate_factor) if phase == "top" else (0, 1.0)
     config = dataclasses.replace(config, num_steps=steps, learning_rate=rate, schedule="cosine",
                                  warmup_steps=warmup, backbone_learning_rate_factor=factor)
-    objective = compile_hashing(part, config, num_classes)
-    objective.fit(with_targets(_batches(inputs, labels, config), config), steps_per_epoch=steps, epochs=1,
-                  verbose=0)
+    rows = _rows(labels, config)
+    batches = with_targets(_batches(inputs, labels, rows), config)
+    database = None
+    if config.asymmetric_weight:
+        database = DatabaseCodes(part, inputs, labels, rows, config)
+        batches = database.with_rows(batches)
+    objective = compile_hashing(part, config, num_classes, database)
+    objective.fit(batches, steps_per_epoch=steps, epochs=1, verbose=0,
+                  callbacks=[database] if database else [])
     if not all(np.all(np.isfinite(weight)) for weight in objective.get_weights()):
         raise ValueError(f"The {phase} must stay finite; lower `{phase}_learning_rate`. "
                          f"Received: {phase}_learning_rate={rate}.")
 
 
-def _batches(inputs: np.ndarray, labels: np.ndarray, config: TrainConfig) -> tf.data.Dataset:
-    """`num_steps` batches of stored values and labels, of P classes x K images where the settings say so."""
+def _rows(labels: np.ndarray, config: TrainConfig) -> np.ndarray:
+    """Places of the stored values of `num_steps` batches, of P classes x K images where settings say so."""
     size, per_class, num_steps = config.batch_size, config.images_per_class, config.num_steps
     if per_class:
         take = ClassBatches(labels, size // per_class, per_class, config.seed).take
-        rows = np.stack([take(step).numbers for step in range(num_steps)])
-    else:
-        generator = np.random.default_rng(config.seed)
-        rows = np.stack([generator.choice(len(labels), size, replace=False) for _ in range(num_steps)])
+        return np.stack([take(step).numbers for step in range(num_steps)])
+    generator = np.random.default_rng(config.seed)
+    return np.stack([generator.choice(len(labels), size, replace=False) for _ in range(num_steps)])
+
+
+def _batches(inputs: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> tf.data.Dataset:
+    """Batches of stored values and labels."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     held = tf.constant(inputs), tf.constant(labels)

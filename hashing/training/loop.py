@@ -18,7 +18,7 @@ from hashing.networks.model import build_hashing
 from hashing.scores import metrics
 from hashing.training import last_layers
 from hashing.training.batches import training_batches
-from hashing.training.config import MININGS, TrainConfig
+from hashing.training.config import MININGS, TrainConfig, check_asymmetric
 from hashing.training.objective import compile_hashing, freeze, with_targets
 
 _MAX_VALIDATION_IMAGES = 5000  # chosen
@@ -43,6 +43,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         ValueError: settings, shards or an earlier run in `model_dir` contradict each other, or the loss
             stopped being a number.
     """
+    check_asymmetric(config)
     num_classes = manifest_beside(config.train_pattern).num_classes
     _check_classes(config, num_classes)
     stored = _start_config(config, num_classes)

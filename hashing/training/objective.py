@@ -8,6 +8,7 @@ import tensorflow as tf
 from delg.fitting.optimizers import build_optimizer
 from delg.networks.backbone import freeze_batch_norm
 from delg.settings.kinds import SCHEDULES
+from hashing.training.asymmetric import DatabaseCodes
 from hashing.training.config import CENTER_CODES, CENTER_LOSSES, MININGS, QUANTIZATIONS, TrainConfig
 from hashing.training.losses import code_losses
 
@@ -57,11 +58,13 @@ class CodeLoss(keras.losses.Loss):
         return total
 
 
-def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int) -> keras.Model:
+def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int,
+                    database: DatabaseCodes | None = None) -> keras.Model:
     """The part of a hashing network that has losses, compiled; it shares the weights of `model`.
 
-    Targets are class labels for `code_logits`, and for `class_logits`, which a `classification_weight` adds:
-    a linear classifier on the codes that lives only in training.
+    Targets are class labels for `code_logits`, and for what lives only in training: `class_logits`, of a
+    linear classifier on the codes, with a `classification_weight`, and `reconstruction`, what a linear layer
+    on the codes before tanh lacks of the features, with a `reconstruction_weight`. A database adds `codes`.
     """
     outputs = {"code_logits": model.output["code_logits"]}
     terms = {"code_logits": (CodeLoss(config, num_classes), 1.0)}
@@ -70,6 +73,17 @@ def compile_hashing(model: keras.Model, config: TrainConfig, num_classes: int) -
             model.output["codes"])
         terms["class_logits"] = (keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                                  config.classification_weight)
+    if config.reconstruction_weight:
+        features = model.output["features"]
+        guess = keras.layers.Dense(features.shape[-1], dtype="float32", name="reconstructed")(
+            outputs["code_logits"])
+        outputs["reconstruction"] = keras.layers.Subtract(dtype="float32", name="reconstruction")(
+            [guess, tf.stop_gradient(features)])
+        terms["reconstruction"] = (lambda _, lacking: tf.reduce_mean(tf.square(lacking), axis=1),
+                                   config.reconstruction_weight)
+    if database is not None:
+        outputs["codes"] = model.output["codes"]
+        terms["codes"] = (database.loss, config.asymmetric_weight)
     part = keras.Model(model.input, outputs, name="hashing_objective")
     slow = ()
     if config.backbone_learning_rate_factor != 1:
@@ -102,7 +116,8 @@ def freeze(model: keras.Model, config: TrainConfig) -> None:
 
 def with_targets(batches, config: TrainConfig):
     """Pairs (images, labels) as the pairs (images, targets) that the objective is fitted to."""
-    names = ("code_logits", "class_logits") if config.classification_weight else ("code_logits",)
+    names = ["code_logits", *(["class_logits"] if config.classification_weight else []),
+             *(["reconstruction"] if config.reconstruction_weight else [])]
     return batches.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
 
 

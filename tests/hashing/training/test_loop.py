@@ -14,7 +14,7 @@ from delg.networks import model_files
 from hashing.networks import model_dir
 from hashing.networks.model import build_hashing
 from hashing.training import last_layers, loop
-from hashing.training.config import TrainConfig
+from hashing.training.config import TrainConfig, preset
 from tests.fixtures import model_dirs, replicas, tiny_backbone, tiny_shards
 
 
@@ -73,6 +73,12 @@ class TrainTest(unittest.TestCase):
             loop.train(config)
         self.assertFalse(os.path.exists(config.model_dir))
 
+    def test_asymmetric_training_of_the_whole_network_is_refused_at_once(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/whole_network", asymmetric_weight=1.0)
+        with self.assertRaisesRegex(ValueError, "needs `num_steps` of 0: .*num_steps=8"):
+            loop.train(config)
+        self.assertFalse(os.path.exists(config.model_dir))
+
     def test_batches_without_positives_are_told_of(self):
         config = dataclasses.replace(_base, batch_size=10, images_per_class=0, mining="semi_hard")
         with self.assertLogs("absl", "WARNING") as logs:
@@ -116,6 +122,27 @@ class TrainTest(unittest.TestCase):
                                      model.get_layer("code_layer").get_weights()[0]))
         with mock.patch.object(last_layers, "stored_outputs", side_effect=AssertionError):
             self.assertEqual(loop.train(config), result)  # finished: left alone
+
+    def test_asymmetric_training_learns_alike_by_its_seed(self):
+        scores = []
+        for name in ("asymmetric", "again"):
+            config = dataclasses.replace(
+                _base, model_dir=f"{_folder.name}/{name}", num_steps=0, head_steps=60,
+                head_learning_rate=0.05, head_views=2, mining="none", center_weight=0.0,
+                asymmetric_weight=1.0, reconstruction_weight=0.01, prefix_sizes=(8,))
+            scores.append(loop.train(config)["best"]["validation_map"])
+        self.assertGreater(scores[0], 0.5)  # 0.3 before
+        model_dirs.assert_same_weights(self, f"{_folder.name}/asymmetric", f"{_folder.name}/again", ("last",))
+
+    def test_presets_of_transformers_train_code_layer_and_network(self):
+        for name, small in (("best_vit", tiny_backbone.in_place_of_vit_b16),
+                            ("best_dinov2", tiny_backbone.in_place_of_dinov2)):
+            with self.subTest(name), small():
+                config = preset(name, train_pattern=_base.train_pattern, model_dir=f"{_folder.name}/{name}",
+                                backbone_weights="none", image_size=32, batch_size=8, images_per_class=2,
+                                head_steps=2, head_views=1, num_steps=2, warmup_steps=0, steps_per_epoch=2)
+                self.assertEqual(loop.train(config)["best"], None)
+                self.assertEqual(len(model_dirs.read_history(config.model_dir)), 1)
 
     def test_the_top_of_the_backbone_moves_and_what_lies_before_it_stays(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/top", num_steps=0, warmup_steps=0,

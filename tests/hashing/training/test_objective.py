@@ -114,6 +114,21 @@ class CompileTest(unittest.TestCase):
             np.testing.assert_array_equal(was, now)
         self.assertGreater(np.abs(model.get_layer("code_layer").get_weights()[0] - before[1][0]).max(), 0)
 
+    def test_codes_are_to_give_back_the_features(self):
+        keras.utils.set_random_seed(0)
+        config = _config(mining="none", center_weight=1e-9, reconstruction_weight=2.0, prefix_sizes=(8,),
+                         num_steps=1, warmup_steps=1)
+        model = build_hashing(config.model_config())
+        part = objective.compile_hashing(model, config, 3)
+        images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.float32)
+        outputs = model(images)
+        kernel, bias = part.get_layer("reconstructed").get_weights()
+        lacking = outputs["code_logits"] @ kernel + bias - outputs["features"]
+        labels = np.arange(8) % 3
+        found = part.evaluate(images, dict.fromkeys(("code_logits", "reconstruction"), labels), verbose=0,
+                              return_dict=True)
+        self.assertAlmostEqual(found["loss"], 2 * float(np.mean(lacking**2)), places=4)
+
     def test_statistics_move_by_the_momentum_that_was_set(self):
         config = _config(batch_norm_momentum=0.5)
         model = build_hashing(config.model_config())
