@@ -13,6 +13,7 @@ ITQ codes of the untrained features, on classes trained on and on others. One tr
 of all lengths, the shorter being the first bits of the longer; on cub and dogs paper2019, and everywhere both
 presets with --lengths_apart, train each length on its own. DIR holds a folder per class; without it the
 procedural world serves. data/cub and data/dogs are folders of data_prep.download, or hold the archives.
+`--preset=orthohash` and others put further presets beside the two.
 Finished stages are kept. `--smoke` is the same with next to no training, half a minute.
 """
 
@@ -25,6 +26,7 @@ from data_prep.stage import command_line, config_flags, lock
 from data_prep.stage.settings import require
 from delg.settings.backbones import backbone_of
 from delg.settings.kinds import BACKBONES
+from hashing.training.config import PRESETS
 
 _OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of everything it makes.", folder=True)
 _DATASET = flags.DEFINE_enum("dataset", "folder", ("folder", *sets_of("class_split")),
@@ -44,6 +46,10 @@ _CODE_SIZE = flags.DEFINE_multi_integer(
     lower_bound=8)
 _LENGTHS_APART = flags.DEFINE_bool(
     "lengths_apart", False, "Train each length on its own, as published, instead of all at once.")
+_PRESET = flags.DEFINE_multi_enum(
+    "preset", [], [name for name in PRESETS if name != "paper2019" and not name.startswith("best")],
+    "Preset to train and compare beside paper2019 and best, on folders and the world in the steps of best; "
+    "to be repeated.")
 _SMOKE = flags.DEFINE_bool("smoke", False, "Tiny: does every stage run?")
 _SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
 
@@ -65,6 +71,7 @@ def main(_: list[str]) -> None:
         settings = presets.photographs(output_dir, data_dir, network, seed)
     else:
         settings = presets.demo(output_dir, network, seed)
+    settings = presets.with_presets(settings, _PRESET.value)
     settings = presets.of_lengths(settings, tuple(sorted({*_CODE_SIZE.value})), _LENGTHS_APART.value)
     with lock.alone_in(output_dir):
         chain.run(presets.smoke(settings) if _SMOKE.value else settings)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from data_prep.building.config import BuildConfig
+from data_prep.downloads.public_sets import PUBLIC_SETS
 from data_prep.world.config import WorldConfig
 from delg.settings.kinds import BACKBONES
 from hashing.data.set_folders import find_images_dir
 from hashing.experiments.chain import CODE_SIZES, Experiment
-from hashing.training.config import preset
+from hashing.training.config import check_asymmetric, preset
 
 _SPLITS = {"num_shards": 2, "validation_fraction": 0.15, "heldout_class_fraction": 0.25,
            "test_image_fraction": 0.25}
@@ -29,6 +31,12 @@ _NESTED = {"prefix_sizes": CODE_SIZES}  # one training of paper2019 for the whol
 _BEST = {"num_steps": 0, "warmup_steps": 0, "head_steps": 400, "top_steps": 200, "head_views": 3,
          "max_head_views": 2000, "backbone_learning_rate_factor": 1.0, "augmentation": "original",
          "quantization_weight": 0.0}
+
+_SHARED = ("train_pattern", "model_dir", "backbone", "backbone_weights", "width", "image_size", "seed")
+_STEPS = ("prefix_sizes", "batch_size", "images_per_class", "augmentation", "head_steps", "top_steps",
+          "head_learning_rate", "top_learning_rate", "head_views", "max_head_views", "num_steps",
+          "steps_per_epoch", "learning_rate", "schedule", "warmup_steps", "backbone_learning_rate_factor",
+          "freeze_batch_norm")
 
 
 def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: int = 0) -> Experiment:
@@ -90,6 +98,20 @@ def public_set(dataset: str, output_dir: str, data_dir: str, network: dict[str, 
                       {name: preset(name, **shared) for name in ("paper2019", "best")}, seed=seed)
 
 
+def with_presets(experiment: Experiment, names: Sequence[str]) -> Experiment:
+    """The same experiment with further presets: on published sets as they are, else in the steps of best.
+
+    Raises:
+        ValueError: one of them does not go with these steps.
+    """
+    best = experiment.trained["best"]
+    shared = _SHARED if experiment.images.dataset in PUBLIC_SETS else (*_SHARED, *_STEPS)
+    further = {name: preset(name, **{field: getattr(best, field) for field in shared}) for name in names}
+    for config in further.values():
+        check_asymmetric(config)
+    return dataclasses.replace(experiment, trained={**experiment.trained, **further})
+
+
 def of_lengths(experiment: Experiment, code_sizes: tuple[int, ...], apart: bool) -> Experiment:
     """The same experiment with codes of other lengths, or each length a training of its own."""
     trained = {method: dataclasses.replace(config, prefix_sizes=()) if apart else config
@@ -101,11 +123,12 @@ def smoke(experiment: Experiment) -> Experiment:
     """The same experiment, tiny and with next to no training: does every stage run?"""
     tiny = {"backbone": "resnet18", "width": 0.125, "backbone_weights": "none", "image_size": 32,
             "batch_size": 4, "augmentation": "none", "steps_per_epoch": 2}
-    trained = {"paper2019": dataclasses.replace(experiment.trained["paper2019"], **tiny, num_steps=2,
-                                                warmup_steps=1),
-               "best": dataclasses.replace(experiment.trained["best"], **tiny, images_per_class=2,
-                                           num_steps=0, warmup_steps=0, head_steps=5, top_steps=2,
-                                           head_views=1)}
+    last_layers = {"images_per_class": 2, "num_steps": 0, "warmup_steps": 0, "schedule": "cosine",
+                   "head_steps": 5, "top_steps": 2, "head_views": 1}
+    trained = {name: dataclasses.replace(config, **tiny, **last_layers)
+               for name, config in experiment.trained.items()}
+    trained["paper2019"] = dataclasses.replace(experiment.trained["paper2019"], **tiny, num_steps=2,
+                                               warmup_steps=1)
     world = experiment.world and dataclasses.replace(experiment.world, num_landmarks=4, views_per_landmark=8,
                                                      image_size=48, siblings=1, num_workers=1)
     return dataclasses.replace(experiment, trained=trained, world=world, code_sizes=(8, 16))

@@ -110,6 +110,23 @@ class PhotographsTest(unittest.TestCase):
             self.assertEqual(trained["best"].top_steps > 0, has_top)
 
 
+class FurtherPresetsTest(unittest.TestCase):
+    def test_on_photographs_they_are_trained_in_the_steps_of_best(self):
+        settings = presets.with_presets(presets.photographs("out", "data", _NETWORK),
+                                        ("orthohash", "asymmetric"))
+        self.assertEqual(list(settings.trained), ["paper2019", "best", "orthohash", "asymmetric"])
+        best, orthohash = settings.trained["best"], settings.trained["orthohash"]
+        self.assertEqual((orthohash.head_steps, orthohash.num_steps, orthohash.prefix_sizes),
+                         (best.head_steps, best.num_steps, best.prefix_sizes))
+        self.assertEqual((orthohash.center_loss, orthohash.mining), ("orthohash", "none"))
+        for config in presets.smoke(settings).trained.values():
+            self.assertEqual(config.image_size, 32)
+
+    def test_one_that_does_not_go_with_these_steps_is_refused_before_any_training(self):
+        with self.assertRaisesRegex(ValueError, "`asymmetric_weight` needs `num_steps` of 0"):
+            presets.with_presets(presets.demo("out", _NETWORK), ("asymmetric",))
+
+
 class PublicSetsTest(_ChainTest):
     """From archives as they are published to the folder that shards are built from, and to a table."""
 
