@@ -11,7 +11,7 @@ shards. Seconds for a set like CUB-200-2011.
 
 from __future__ import annotations
 
-from absl import flags
+from absl import flags, logging
 
 from data_prep.stage import command_line, config_flags, files
 from data_prep.stage.settings import require
@@ -37,18 +37,23 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the intervals.", lower_bound=0)
 
 
 def main(_: list[str]) -> None:
-    from hashing.codes import code_shards
-    from hashing.scores import evaluation, pictures, report  # after the flags: they load pictures' libraries
+    from hashing.codes import code_shards  # after the flags: these load libraries of pictures
+    from hashing.scores import evaluation, overlap, pictures, report
 
     require(bool(_REPORT_DIR.value) or not _IMAGES.value, "`images` goes with `report_dir`.",
             images=_IMAGES.value)
     queries, index = (code_shards.read_codes(flag.value).cut(_NUM_BITS.value)
                       for flag in (_QUERY_CODES, _INDEX_CODES))
     drawn = pictures.draw_queries(queries, index, _IMAGES.value, _NUM_CLASSES.value) if _IMAGES.value else []
-    result = evaluation.evaluate(queries, index, _NUM_CLASSES.value, _SEED.value)
+    warnings = overlap.overlap_warnings(
+        code_shards.datasets_of(_QUERY_CODES.value) | code_shards.datasets_of(_INDEX_CODES.value))
+    result = evaluation.evaluate(queries, index, _NUM_CLASSES.value, _SEED.value) | {"warnings": warnings}
     files.write_json(_OUTPUT.value, result)
     report.print_table({_NAME.value: {index.code_size: result}})
-    page = (report.make_report({_NAME.value: {index.code_size: result}}, _REPORT_DIR.value, drawn=drawn)
+    for warning in warnings:
+        logging.warning("%s", warning)
+    page = (report.make_report({_NAME.value: {index.code_size: result}}, _REPORT_DIR.value, drawn=drawn,
+                               warnings=warnings)
             if _REPORT_DIR.value else "")
     command_line.finish(f"All scores in {_OUTPUT.value}.", f"open {page} in a browser" if page else "")
 

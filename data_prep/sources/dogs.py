@@ -90,6 +90,7 @@ _URL = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 
 SOURCE = Source(
     layout="the set's own, with Images/", settings=Settings, lists_all=True, marks=("Images",),
+    pretraining_set="ImageNet",
     read=lambda config: read_collection(config.images_dir, config.class_split),
     tables=lambda config: tables_inside(*find_tables(config.images_dir)),
     public_sets={"dogs": PublicSet(  # 20,580 images

@@ -53,6 +53,8 @@ class Source:
         ids_of_path: the ids that an image left out may have had, where only its path is known.
         marks: files or folders by which the set's own folder is known.
         public_sets: what is published of it, by the name that `data_prep.download` takes.
+        pretraining_set: the set that backbones are pretrained on and that has these images too, so that
+            figures on them are too good; empty: none is known.
     """
 
     layout: str
@@ -66,6 +68,7 @@ class Source:
     ids_of_path: Callable[[str], list[str]] = ids_of_path
     marks: tuple[str, ...] = ()
     public_sets: Mapping[str, PublicSet] = dataclasses.field(default_factory=dict)
+    pretraining_set: str = ""
 
 
 SOURCES: Table[Source] = Table("data set", {

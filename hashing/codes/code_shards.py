@@ -10,7 +10,7 @@ A shard `<split>-<i:05d>-of-<n:05d>.h5` holds, one row per image in the order of
 
 and the attributes `format` (int), `config` (JSON: `fingerprint` of the model, `code_size`, `prefix_sizes`
 that codes may be cut to, `image_size`, `features`; all shards of one set carry the same) and `notes` (JSON:
-`source_sha256`, `left_out`).
+`source_sha256`, `left_out`, `dataset`: which set the images are of).
 """
 
 from __future__ import annotations
@@ -127,6 +127,12 @@ def read_codes(pattern: str) -> EncodedImages:
         raise ValueError(f"Image ids must be unique in {pattern!r}. "
                          f"Received: {str(names[counts > 1][0])!r} more than once.")
     return images
+
+
+def datasets_of(pattern: str) -> set[str]:
+    """Names of the sets that the images of the matching shards are of, as far as the shards say it."""
+    notes = [read_attributes(path)[1] for path in files.matching(pattern, "*.h5")]
+    return {note["dataset"] for note in notes if "dataset" in note}
 
 
 def read_rows(pattern: str, name: str, ids: Sequence[str], fingerprint: str) -> np.ndarray:

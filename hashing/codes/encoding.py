@@ -18,6 +18,7 @@ from absl import logging
 
 from data_prep.images import augment
 from data_prep.records import pipeline
+from data_prep.records.manifest import manifest_beside
 from data_prep.records.shard_stage import plan_shards
 from data_prep.stage.stored_settings import from_stored
 from delg.exports.export_config import read_export_config
@@ -119,6 +120,7 @@ def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features
               "features": keep_features}
     with plan_shards(pattern, output_dir, config, read_attributes, code_shards.DEFAULTS) as plan:
         limit = plan.limit(max_bad_fraction)
+        dataset = manifest_beside(pattern).dataset
 
         def make(source: str, output: str, sha256: str, on_image: Callable[[], None]) -> None:
             parts, left_out = [_no_images(config)], []
@@ -130,7 +132,8 @@ def encode_images(encoder: Encoder, pattern: str, output_dir: str, keep_features
                 for _ in range(len(part) + len(bad)):
                     on_image()
             whole = concatenate(parts)
-            write_code_shard(output, whole, {"source_sha256": sha256, "left_out": left_out})
+            write_code_shard(output, whole, {"source_sha256": sha256, "left_out": left_out,
+                                             "dataset": dataset})
             logging.info("%s: codes of %d images, %d left out.", output, len(whole), len(left_out))
 
         plan.make(os.path.basename(pattern), make)

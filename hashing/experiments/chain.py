@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from absl import logging
 
 from data_prep.building import building
 from data_prep.building.config import BuildConfig
@@ -23,7 +24,7 @@ from hashing.codes import baselines, codes, encoding
 from hashing.codes.code_shards import EncodedImages, concatenate, read_codes
 from hashing.data import world_folders
 from hashing.networks.model import build_hashing
-from hashing.scores import evaluation, pictures, report
+from hashing.scores import evaluation, overlap, pictures, report
 from hashing.training import loop
 from hashing.training.config import TrainConfig
 
@@ -64,8 +65,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     Returns:
         The content of metrics.json: {"real_valued": {"mAP"} of `best` at 32 bits, METHOD: {"16": {"mAP",
         "seconds" of the training that gave these codes, ...}, ...}, "unseen": the same for classes never
-        trained on, "features": {"mAP"} of cosine retrieval by the features before any training, "config"};
-        mAP in percent.
+        trained on, "features": {"mAP"} of cosine retrieval by the features before any training, "warnings":
+        sentences to be read with the figures, "config"}; mAP in percent.
     """
     with stage("Building TFRecord shards"):
         if experiment.world:
@@ -84,8 +85,11 @@ def run(experiment: Experiment) -> dict[str, Any]:
     with stage("Encoding and evaluating"):
         results = _evaluate(experiment, seconds)
     metrics = _metrics(experiment, results)
+    metrics["warnings"] = _warnings(experiment)
     files.write_json(experiment.path("metrics.json"), metrics)
     report.print_table(results)
+    for warning in metrics["warnings"]:
+        logging.warning("%s", warning)
     size = _shown_size(experiment)
     num_classes = load_manifest(experiment.path("shards")).num_classes
     drawn = pictures.draw_queries(*_codes_of(experiment, "best", size), experiment.pattern("*-of"),
@@ -94,7 +98,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
                 **{f"{method}: {name}": value for method, config in experiment.trained.items()
                    for name, value in _changed(config).items()}}
     report.make_report(results, experiment.path("report"), experiment.title, _summary(metrics), settings,
-                       drawn, f"best, {size} bits")
+                       drawn, f"best, {size} bits", metrics["warnings"])
     return metrics
 
 
@@ -204,6 +208,12 @@ def _with_codes(images: EncodedImages, encode, code_size: int) -> EncodedImages:
     bits = encode(images.features)
     return dataclasses.replace(images, packed_codes=codes.pack(bits), values=bits - np.float32(0.5),
                                config={**images.config, "code_size": code_size})
+
+
+def _warnings(experiment: Experiment) -> list[str]:
+    """What is to be said beside the figures: nothing where all networks start at random."""
+    pretrained = any(config.backbone_weights != "none" for config in experiment.trained.values())
+    return overlap.overlap_warnings([experiment.images.dataset] if pretrained else [])
 
 
 def _shown_size(experiment: Experiment) -> int:

@@ -39,7 +39,8 @@ def print_table(results: Results) -> None:
 
 def make_report(results: Results, output_dir: str, title: str = "Retrieval by binary codes",
                 summary: str = "", settings: Mapping[str, Any] | None = None,
-                drawn: Sequence[Mapping[str, Any]] = (), drawn_name: str = "") -> str:
+                drawn: Sequence[Mapping[str, Any]] = (), drawn_name: str = "",
+                warnings: Sequence[str] = ()) -> str:
     """Writes map.png, precision_recall.png and index.html into a folder; returns the path of the page.
 
     Args:
@@ -50,6 +51,7 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
         settings: shown at the end.
         drawn: queries in pictures, of `pictures.draw_queries`.
         drawn_name: of the codes that they were found by.
+        warnings: sentences to be read with the figures, shown above them.
 
     Raises:
         OSError: another process writes a report into the folder.
@@ -63,7 +65,7 @@ def make_report(results: Results, output_dir: str, title: str = "Retrieval by bi
             charts.append(panels_svg(name, panels, *labels))
         page = pictures_page.render(
             "hashing.scores", "report.html.j2", title=title, summary=summary or _summarize(results),
-            charts=charts, text=text, parts=PARTS, drawn=drawn, drawn_name=drawn_name,
+            charts=charts, text=text, parts=PARTS, drawn=drawn, drawn_name=drawn_name, warnings=warnings,
             downloads=[json_file("scores.json", results), csv_file("scores.csv", _csv_rows(results))],
             groups=[{"key": part, "name": name, "rows": rows} for part, name in PARTS.items()
                     if (rows := _rows(results, part))],

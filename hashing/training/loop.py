@@ -16,6 +16,7 @@ from hashing.codes import codes
 from hashing.data.image_batches import encoding_batches
 from hashing.networks.model import build_hashing
 from hashing.scores import metrics
+from hashing.scores.overlap import overlap_warnings
 from hashing.training import last_layers
 from hashing.training.batches import training_batches
 from hashing.training.config import MININGS, TrainConfig, check_asymmetric
@@ -46,6 +47,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     check_asymmetric(config)
     num_classes = manifest_beside(config.train_pattern).num_classes
     _check_classes(config, num_classes)
+    _warn_of_overlap(config)
     stored = _start_config(config, num_classes)
     with training(config, stored) as run:
         model = build_hashing(config.model_config(), "none" if run.is_begun else config.backbone_weights)
@@ -54,6 +56,13 @@ def train(config: TrainConfig) -> dict[str, Any]:
         run.restore(model, trained, kept=trained)
         _fit(run)
     return stored
+
+
+def _warn_of_overlap(config: TrainConfig) -> None:
+    """Says of images that the backbone may have been pretrained on what figures on them are worth."""
+    dataset = manifest_beside(config.train_pattern).dataset
+    for warning in overlap_warnings([dataset] if config.backbone_weights != "none" else []):
+        logging.warning("%s", warning)
 
 
 def _check_classes(config: TrainConfig, num_classes: int) -> None:

@@ -52,6 +52,8 @@ class EncodeImagesTest(unittest.TestCase):
         np.testing.assert_allclose(found.features, expected["features"], atol=1e-3)
         np.testing.assert_array_equal(found.packed_codes, codes.pack(codes.binarize(found.values)))
         self.assertEqual(found.config["fingerprint"], self.encoder.fingerprint)
+        self.assertEqual(code_shards.datasets_of(f"{self.folder}/codes"),
+                         {manifest.manifest_beside(self.pattern).dataset})
 
     def test_codes_cut_after_encoding_are_those_cut_before(self):
         encoder = encoding.Encoder(model_dir=f"{self.folder}/model", num_bits=12)

@@ -179,6 +179,15 @@ class PublicSetsTest(_ChainTest):
                 network.get_layer("code_layer").bias)]
             self.assertEqual(moved, [method == "paper2019", True, True])  # `best`: the last layers
 
+    def test_figures_on_images_of_imagenet_are_said_to_be_too_good(self):
+        published_sets.write_cub(f"{self.folder}/unpacked/CUB_200_2011")
+        os.makedirs(f"{self.folder}/Images")
+        for dataset, weights, is_warned in (("dogs", "imagenet", True), ("dogs", "a_file.h5", True),
+                                            ("dogs", "none", False), ("cub", "imagenet", False)):
+            network = {**_NETWORK, "backbone_weights": weights}
+            found = chain._warnings(presets.public_set(dataset, "out", self.folder, network))
+            self.assertEqual("The images of dogs are ImageNet's" in "".join(found), is_warned)
+
     def test_a_set_that_lies_unpacked_is_found(self):
         published_sets.write_cub(f"{self.folder}/unpacked/CUB_200_2011")
         for data_dir in (self.folder, f"{self.folder}/unpacked/CUB_200_2011"):

@@ -100,15 +100,15 @@ class ReportTest(unittest.TestCase):
         scores = evaluation.evaluate(_images(["1", "01"], [0, 2], "q"), index, num_classes=2)
         with tempfile.TemporaryDirectory() as folder:
             page = report.make_report({"best": {8: {**scores, "seconds": 12.0}}, "itq": {8: scores}}, folder,
-                                      title="A <title>", settings={"seed": 3})
+                                      title="A <title>", settings={"seed": 3}, warnings=["Too <good>."])
             with open(page, encoding="utf-8") as file:
                 html = file.read()
             self.assertEqual(sorted(os.listdir(folder)),
                              [".lock", "index.html", "map.png", "precision_recall.png"])
         self.assertIn("By 8 bits best reaches a mAP of 91.7 % (91.7 to 91.7) for 1 query in an index of 3 "
                       "images; the real values that became bits reach ", html)
-        for expected in ("A &lt;title&gt;", "best", "itq", "Classes never trained on", "<td>seed</td><td>3",
-                         "<svg "):
+        for expected in ("A &lt;title&gt;", "Too &lt;good&gt;.", "best", "itq", "Classes never trained on",
+                         "<td>seed</td><td>3", "<svg "):
             self.assertIn(expected, html)
         self.assertNotRegex(html, r'(src|href)="(?!data:|#)')
 
