@@ -1,28 +1,29 @@
 """Records of shards by number: where they lie, what is written in them besides the image, and their bytes.
 
-Finding the records of a shard reads a few bytes of each, on first use. What `read_details` finds is kept in
-the folder .details/ beside the shards, where it can be written, so that it is read once.
+What is found in a shard is kept in the folder .details/ beside it, where it can be written, so that it is
+looked for once: where its records lie (see `record_places`) and what `read_details` reads.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent import futures
 from typing import NamedTuple
 
 import numpy as np
+from absl import logging
 
 from data_prep.records.example import DOMAIN, LABEL, NO_LABEL, PAIR
 from data_prep.records.fields_without_image import read_light_features
 from data_prep.records.manifest import Shard
-from data_prep.records.record_file import TAIL_BYTES, masked_crc, record_spans
+from data_prep.records.record_file import TAIL_BYTES, masked_crc
+from data_prep.records.record_places import details_path, found_spans, spans_of
 from data_prep.stage import files as stage_files
+from data_prep.stage.byte_ranges import OpenFiles, read_parts
 from data_prep.stage.numpy_files import reading_npz
 
-_DETAILS_DIR = ".details"
-_WORKERS = 8  # shards looked into at a time
+_WORKERS = 16  # shards looked into at a time; as many as an order of training draws from
 
 
 class Details(NamedTuple):
@@ -42,11 +43,11 @@ class RecordReader:
     """
 
     def __init__(self, files: Sequence[str], shards: Sequence[Shard]):
-        self._files = list(files)
+        self._files, self._shards = list(files), list(shards)
         self._ends = np.cumsum([shard.num_examples for shard in shards])
-        self._counts = [shard.num_examples for shard in shards]
         self._spans: dict[int, np.ndarray] = {}
         self._locks = [threading.Lock() for _ in files]
+        self._open = OpenFiles()
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """Serialized examples, object [n] of bytes, in the order of `numbers`.
@@ -56,26 +57,49 @@ class RecordReader:
         """
         files = np.searchsorted(self._ends, numbers, side="right")
         examples = np.empty(len(numbers), object)
-        for file in np.unique(files):
-            path, first = self._files[file], self._ends[file] - self._counts[file]
-            spans = self._spans_of(file)
-            with open(path, "rb", buffering=0) as opened:
-                for place in np.flatnonzero(files == file):
-                    offset, length = map(int, spans[numbers[place] - first])
-                    data = os.pread(opened.fileno(), length, offset)
-                    tail = os.pread(opened.fileno(), TAIL_BYTES, offset + length)
-                    if int.from_bytes(tail, "little") != masked_crc(data):
-                        raise ValueError(f"Records of {path} must be whole. Received: at byte {offset} one "
-                                         "whose CRC does not match; validate the shards.")
-                    examples[place] = data
+        needed = np.unique(files).tolist()
+        unknown = [file for file in needed if file not in self._spans]
+        if len(unknown) > 1:
+            with futures.ThreadPoolExecutor(_WORKERS) as pool:
+                list(pool.map(self._spans_of, unknown))
+        for file in needed:
+            places = np.flatnonzero(files == file)
+            inside = numbers[places] - (self._ends[file] - self._shards[file].num_examples)
+            spans = self._spans_of(file)[inside]
+            records = self._read(file, spans)
+            if None in records and self._looked_anew(file):  # what was kept may be of another file
+                spans = self._spans_of(file)[inside]
+                records = self._read(file, spans)
+            if None in records:
+                raise ValueError(f"Records of {self._files[file]} must be whole. Received: at byte "
+                                 f"{spans[records.index(None)][0]} one whose CRC does not match; validate "
+                                 "the shards.")
+            examples[places] = records
         return examples
+
+    def _read(self, file: int, spans: np.ndarray) -> list[bytes | None]:
+        """The data of records of one shard; None for those that are damaged."""
+        records = read_parts(self._open.get(self._files[file]), spans + (0, TAIL_BYTES))
+        return [data if int.from_bytes(tail, "little") == masked_crc(data) else None
+                for data, tail in ((record[:-TAIL_BYTES], record[-TAIL_BYTES:]) for record in records)]
 
     def _spans_of(self, file: int) -> np.ndarray:
         """Offset and length of each record of a shard, int64 [n, 2]."""
         with self._locks[file]:
             if file not in self._spans:
-                self._spans[file] = _checked_spans(self._files[file], self._counts[file])
+                self._spans[file] = spans_of(self._files[file], self._shards[file])
             return self._spans[file]
+
+    def _looked_anew(self, file: int) -> bool:
+        """Whether the records of a shard lie elsewhere than was kept of them."""
+        with self._locks[file]:
+            before = self._spans[file]
+            self._spans[file] = found_spans(self._files[file], self._shards[file])
+            is_other = not np.array_equal(before, self._spans[file])
+        if is_other:
+            logging.warning("Records of %s lie elsewhere than .details/ says; they were looked for anew.",
+                            self._files[file])
+        return is_other
 
 
 def read_details(files: Sequence[str], shards: Sequence[Shard]) -> Details:
@@ -90,7 +114,7 @@ def read_details(files: Sequence[str], shards: Sequence[Shard]) -> Details:
 
 
 def _details_of(path: str, shard: Shard) -> Details:
-    kept = os.path.join(os.path.dirname(path), _DETAILS_DIR, f"{shard.file}.{shard.sha256[:16]}.npz")
+    kept = details_path(path, shard, "npz")
     try:
         with reading_npz(kept, "details of a shard") as stored:
             details = Details(*map(stored.read, Details._fields))
@@ -100,7 +124,7 @@ def _details_of(path: str, shard: Shard) -> Details:
         pass  # not there yet, or damaged
     rows = []
     with open(path, "rb", buffering=0) as file:
-        for offset, length in _checked_spans(path, shard.num_examples):
+        for offset, length in spans_of(path, shard):
             features = read_light_features(file, int(offset), int(length)).feature
             label = features[LABEL].int64_list.value if LABEL in features else ()
             texts = (features[name].bytes_list.value if name in features else () for name in (DOMAIN, PAIR))
@@ -113,11 +137,3 @@ def _details_of(path: str, shard: Shard) -> Details:
     except OSError:
         pass  # shards that may only be read are looked into each time
     return details
-
-
-def _checked_spans(path: str, count: int) -> np.ndarray:
-    spans = np.array(list(record_spans(path)), np.int64).reshape(-1, 2)
-    if len(spans) != count:
-        raise ValueError(f"{path} must hold the {count} records that its dataset.json says. "
-                         f"Received: {len(spans)} records.")
-    return spans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import hashlib
 import io
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 
 from data_prep.records.manifest import Shard
 from data_prep.records.record_file import record_parts
+from data_prep.records.record_places import keep_lengths
 from data_prep.stage import files
 
 _NAME = re.compile(r"(?P<split>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})")
@@ -48,8 +50,12 @@ def find_shards(pattern: str) -> list[str]:
 
 
 def write_shard(path: str, examples: Iterable[bytes]) -> Shard:
-    """Writes serialized examples to a TFRecord file, whole or not at all, and describes it."""
-    num_examples, num_bytes, digest = 0, 0, hashlib.sha256()
+    """Writes serialized examples to a TFRecord file, whole or not at all, and describes it.
+
+    Where the records lie is kept beside it, see `record_places`.
+    """
+    num_bytes, digest = 0, hashlib.sha256()
+    lengths = array.array("q")
     parts: list[bytes] = []
     num_waiting = 0
 
@@ -60,17 +66,18 @@ def write_shard(path: str, examples: Iterable[bytes]) -> Shard:
         file.write(block)
         return len(block)
 
-    with files.replacing(path) as temporary:
-        with open(temporary, "wb") as file:
-            for example in examples:
-                parts += record_parts(example)
-                num_examples += 1
-                num_waiting += len(example)
-                if num_waiting >= _BLOCK:  # larger pieces mean less waiting for Python's lock among threads
-                    num_bytes += write(file)
-                    num_waiting = 0
-            num_bytes += write(file)
-        return Shard(os.path.basename(path), num_examples, num_bytes, digest.hexdigest())
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        for example in examples:
+            parts += record_parts(example)
+            lengths.append(len(example))
+            num_waiting += len(example)
+            if num_waiting >= _BLOCK:  # larger pieces mean less waiting for Python's lock among threads
+                num_bytes += write(file)
+                num_waiting = 0
+        num_bytes += write(file)
+    shard = Shard(os.path.basename(path), len(lengths), num_bytes, digest.hexdigest())
+    keep_lengths(path, shard, lengths)
+    return shard
 
 
 def check_shard(path: str, shard: Shard) -> None:

@@ -244,7 +244,8 @@ class ResumeTest(BuildTest):
         self.assertIn("train-00000-of-00003", left)  # of 6 or 7 images: finished before the tenth
         self.assertLess(len(left), len(self.files))
         self.assertLess(len(calls), 12)
-        self.assertEqual([name for name in os.listdir(self.output_dir) if "-of-" not in name], [".build"])
+        self.assertEqual({name for name in os.listdir(self.output_dir) if "-of-" not in name},
+                         {".build", ".details"})
         self.build()
         self.assertEqual(self.contents(), {name: digest for name, (digest, _) in self.files.items()})
         self.assertEqual(self.shard_files()["train-00000-of-00003"], left["train-00000-of-00003"])

@@ -1,14 +1,20 @@
 """Records come by number as they were written, and their details without their images."""
 
+import contextlib
 import os
+import shutil
 import tempfile
+import threading
 import unittest
+from concurrent import futures
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
-from data_prep.records import record_reading, shards
+from data_prep.records import record_places, record_reading, shards
 from data_prep.records.example import encode_example
+from data_prep.stage import byte_ranges
 
 IMAGE = bytes(range(256)) * 40
 
@@ -31,6 +37,19 @@ def write(folder: str, sizes: list) -> tuple:
     return files, written
 
 
+@contextlib.contextmanager
+def counted_reads():
+    """Gives a list that grows by (offset, length) with each read of a shard."""
+    reads, read = [], byte_ranges.RangeFile.read
+
+    def counting(self, offset, length):
+        reads.append((offset, length))
+        return read(self, offset, length)
+
+    with mock.patch.object(byte_ranges.RangeFile, "read", counting):
+        yield reads
+
+
 class RecordReadingTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -44,6 +63,49 @@ class RecordReadingTest(unittest.TestCase):
         found = record_reading.RecordReader(self.files, self.shards).read(numbers)
         self.assertEqual(found.tolist(), [self.expected[number] for number in numbers])
 
+    def test_a_shard_costs_few_reads(self):  # a file on a network answers each after a while
+        with counted_reads() as reads, mock.patch.object(record_places, "record_spans",
+                                                         side_effect=AssertionError):
+            reader = record_reading.RecordReader(self.files, self.shards)
+            reader.read(np.array([10, 0, 5, 8, 3]))  # of two shards, with small gaps
+            reader.read(np.array([6, 9, 7, 8]))
+            reader.read(np.array([4]))
+        (_, whole), (_, most), (_, four), (_, one) = reads
+        self.assertEqual((whole, most), tuple(os.path.getsize(self.files[file]) - 12 for file in (0, 3)))
+        self.assertEqual((four, one), (sum(map(len, self.expected[6:10])) + 3 * 16 + 4,
+                                       len(self.expected[4]) + 4))
+
+    def test_an_image_that_many_ask_for_is_read_whole_each_time(self):
+        reader = record_reading.RecordReader(self.files, self.shards)
+        with futures.ThreadPoolExecutor(8) as pool:
+            for found in pool.map(reader.read, [np.array([number % 11, 10]) for number in range(100)]):
+                self.assertEqual(found[1], self.expected[10])
+
+    def test_shards_of_unknown_places_are_looked_into_at_once(self):
+        shutil.rmtree(os.path.join(self.folder, ".details"))
+        both = threading.Barrier(2, timeout=30)
+        spans_of = record_places.spans_of
+
+        def waits_for_another(path, shard):
+            both.wait()
+            return spans_of(path, shard)
+
+        with mock.patch.object(record_reading, "spans_of", waits_for_another):
+            found = record_reading.RecordReader(self.files, self.shards).read(np.array([0, 10]))
+        self.assertEqual(found.tolist(), [self.expected[0], self.expected[10]])
+
+    def test_kept_places_of_other_bytes_are_found_anew(self):
+        lengths = [len(record) for record in self.expected[5:]]
+        lengths[0] += 2
+        lengths[1] -= 2  # fits the size of the shard, and yet is wrong
+        record_places.keep_lengths(self.files[3], self.shards[3], lengths)
+        with self.assertLogs(level="WARNING") as said:
+            found = record_reading.RecordReader(self.files, self.shards).read(np.array([6, 5]))
+        self.assertEqual(found.tolist(), [self.expected[6], self.expected[5]])
+        self.assertIn("train-00003-of-00004 lie elsewhere than .details/ says", said.output[0])
+        with self.assertNoLogs(level="WARNING"):
+            record_reading.RecordReader(self.files, self.shards).read(np.array([6, 5]))
+
     def test_details(self):
         for _ in range(2):  # the second time from what was kept
             details = record_reading.read_details(self.files, self.shards)
@@ -54,7 +116,7 @@ class RecordReadingTest(unittest.TestCase):
 
     def test_details_are_kept_for_these_shards_alone(self):
         record_reading.read_details(self.files, self.shards)
-        kept = os.listdir(os.path.join(self.folder, ".details"))
+        kept = [name for name in os.listdir(os.path.join(self.folder, ".details")) if name.endswith(".npz")]
         self.assertEqual(len(kept), 4)
         for damage in (b"", b"damaged", b"PK\x03\x04 damaged"):
             for name in kept:
@@ -65,6 +127,7 @@ class RecordReadingTest(unittest.TestCase):
         self.assertEqual(len(record_reading.read_details(self.files, self.shards).labels), 12)
 
     def test_details_without_a_folder_to_keep_them_in(self):
+        shutil.rmtree(os.path.join(self.folder, ".details"))
         with open(os.path.join(self.folder, ".details"), "w", encoding="utf-8"):
             pass  # a file where the folder should be
         self.assertEqual(len(record_reading.read_details(self.files, self.shards).labels), 11)
