@@ -16,6 +16,7 @@ from data_prep.checking.shard_check import hash_ids
 from data_prep.records import example, record_file
 from data_prep.records.fields_without_image import read_light_features
 from data_prep.records.manifest import Manifest
+from data_prep.stage.byte_ranges import open_file
 
 _THREADS = 8  # the wait is for the file system
 _COLUMNS = np.dtype([("file", "<i4"), ("start", "<i8"), ("length", "<i8"), ("label", "<i8"),
@@ -87,22 +88,22 @@ def read_split(manifest: Manifest, name: str) -> SplitTable:
 
 def _read_shard(number: int, path: str) -> tuple[np.ndarray, Counter, Counter]:
     rows, ids, formats, domains = [], [], Counter(), Counter()
-    with open(path, "rb") as file:
-        for start, length in record_file.record_spans(path):
-            try:
-                features = read_light_features(file, start, length).feature
-                label = features[example.LABEL].int64_list.value if example.LABEL in features else ()
-                box = features[example.QUERY_BBOX].float_list.value if example.QUERY_BBOX in features else ()
-                rows.append((number, start, length, label[0] if label else example.NO_LABEL,
-                             features[example.HEIGHT].int64_list.value[0],
-                             features[example.WIDTH].int64_list.value[0], len(box) == 4 and box[2] >= 0, 0))
-                ids.append(features[example.ID].bytes_list.value[0])
-                formats[features[example.FORMAT].bytes_list.value[0].decode()] += 1
-            except (IndexError, ValueError) as error:
-                raise ValueError(f"Records of {path} must be images; data_prep.validate says more. Received: "
-                                 f"at byte {start - record_file.HEAD_BYTES} one with {error}.") from error
-            domain = features[example.DOMAIN].bytes_list.value if example.DOMAIN in features else ()
-            domains[domain[0].decode() if domain else ""] += 1
+    file = open_file(path)
+    for start, length in record_file.record_spans(path):
+        try:
+            features = read_light_features(file, start, length).feature
+            label = features[example.LABEL].int64_list.value if example.LABEL in features else ()
+            box = features[example.QUERY_BBOX].float_list.value if example.QUERY_BBOX in features else ()
+            rows.append((number, start, length, label[0] if label else example.NO_LABEL,
+                         features[example.HEIGHT].int64_list.value[0],
+                         features[example.WIDTH].int64_list.value[0], len(box) == 4 and box[2] >= 0, 0))
+            ids.append(features[example.ID].bytes_list.value[0])
+            formats[features[example.FORMAT].bytes_list.value[0].decode()] += 1
+        except (IndexError, ValueError) as error:
+            raise ValueError(f"Records of {path} must be images; data_prep.validate says more. Received: "
+                             f"at byte {start - record_file.HEAD_BYTES} one with {error}.") from error
+        domain = features[example.DOMAIN].bytes_list.value if example.DOMAIN in features else ()
+        domains[domain[0].decode() if domain else ""] += 1
     table = np.array(rows, _COLUMNS)
     table["hash"] = hash_ids(ids)
     return table, formats, domains

@@ -6,13 +6,11 @@ be stepped over in the file.
 
 from __future__ import annotations
 
-import io
-import os
-
 import tensorflow as tf
 from google.protobuf import message
 
 from data_prep.records import example
+from data_prep.stage.byte_ranges import RangeFile, RemoteFile
 
 _WINDOW = 2048  # bytes read at a time; an image's other fields take about 300
 _ENTRY_TAG = 0x0A  # field 1, a message: of Example its features, of Features an entry, of an entry its key
@@ -20,33 +18,33 @@ _IMAGE_KEY = bytes([_ENTRY_TAG, len(example.ENCODED)]) + example.ENCODED.encode(
 _LONGEST_HEAD = 16 + len(_IMAGE_KEY)  # tag, length and key of an entry
 
 
-def read_light_features(file: io.FileIO, start: int, length: int) -> tf.train.Features:
+def read_light_features(file: RangeFile | RemoteFile, start: int, length: int) -> tf.train.Features:
     """The features of an example but for `image/encoded`.
 
     Args:
-        file: open, by its path.
+        file: of records.
         start: offset of the record's data, bytes.
         length: of the data, bytes.
 
     Raises:
         ValueError: if there is no example; it names the file.
     """
-    descriptor, end = file.fileno(), start + length
-    window, window_start = os.pread(descriptor, min(length, _WINDOW), start), start
+    end = start + length
+    window, window_start = file.read(start, min(length, _WINDOW)), start
 
     def read(position: int, size: int) -> bytes:
         nonlocal window, window_start
         size = min(size, end - position)
         if position + size > window_start + len(window):
             window_start = position
-            window = os.pread(descriptor, max(size, min(_WINDOW, end - position)), position)
+            window = file.read(position, max(size, min(_WINDOW, end - position)))
         return window[position - window_start:position - window_start + size]
 
     entries = []
     position = part_end = start
     while position < end:
         head = read(position, _LONGEST_HEAD)
-        size, head_size = _read_head(head, file.name)
+        size, head_size = _read_head(head, file.path)
         if position == part_end:  # an example may come in parts, each with some of the entries
             position, part_end = position + head_size, position + head_size + size
             continue
@@ -56,7 +54,7 @@ def read_light_features(file: io.FileIO, start: int, length: int) -> tf.train.Fe
     try:
         return tf.train.Features.FromString(b"".join(entries))
     except message.DecodeError as error:
-        raise ValueError(f"A record of {file.name} must be a serialized example. "
+        raise ValueError(f"A record of {file.path} must be a serialized example. "
                          "Received: bytes that do not parse.") from error
 
 

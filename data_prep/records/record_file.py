@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import google_crc32c
 
+from data_prep.stage.byte_ranges import open_file
+
 HEAD_BYTES = 12  # before the data
 TAIL_BYTES = 4  # after it
 _MASK_DELTA = 0xA282EAD8
@@ -81,19 +83,18 @@ def record_spans(path: str) -> Iterator[tuple[int, int]]:
     Raises:
         ValueError: at the first record whose length is damaged or reaches past the end of the file.
     """
-    with open(path, "rb", buffering=0) as file:
-        remaining = os.fstat(file.fileno()).st_size
-        offset = 0
-        while remaining:
-            head = os.pread(file.fileno(), HEAD_BYTES, offset)
-            remaining -= len(head)
-            length, problem = _read_head(head, remaining - TAIL_BYTES)
-            if problem:
-                raise ValueError(f"Records of {path} must be whole. Received: at byte {offset} one whose "
-                                 f"{problem}.")
-            yield offset + HEAD_BYTES, length
-            remaining -= length + TAIL_BYTES
-            offset += HEAD_BYTES + length + TAIL_BYTES
+    file = open_file(path)
+    remaining, offset = file.num_bytes, 0
+    while remaining:
+        head = file.read(offset, HEAD_BYTES)
+        remaining -= len(head)
+        length, problem = _read_head(head, remaining - TAIL_BYTES)
+        if problem:
+            raise ValueError(f"Records of {path} must be whole. Received: at byte {offset} one whose "
+                             f"{problem}.")
+        yield offset + HEAD_BYTES, length
+        remaining -= length + TAIL_BYTES
+        offset += HEAD_BYTES + length + TAIL_BYTES
 
 
 def _read_head(head: bytes, most: int) -> tuple[int, str]:

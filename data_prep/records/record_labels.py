@@ -11,6 +11,7 @@ from data_prep.records import example, record_file, shards
 from data_prep.records.fields_without_image import read_light_features
 from data_prep.records.manifest import manifest_beside
 from data_prep.records.record_reading import read_details
+from data_prep.stage.byte_ranges import open_file
 
 _THREADS = 8  # the wait is for the file system
 
@@ -56,15 +57,15 @@ def count_labels(pattern: str) -> np.ndarray:
 def _read_shard(path: str) -> list[tuple[str, int]]:
     """Id and label of every image of a shard that has a label."""
     found = []
-    with open(path, "rb", buffering=0) as file:
-        for start, length in record_file.record_spans(path):
-            feature = read_light_features(file, start, length).feature
-            labels = feature[example.LABEL].int64_list.value if example.LABEL in feature else ()
-            try:
-                image_id = feature[example.ID].bytes_list.value[0].decode()
-            except (IndexError, UnicodeDecodeError) as error:
-                raise ValueError(f"Every record of {path} must have an id, as UTF-8. "
-                                 f"Received: {error}.") from error
-            if labels and labels[0] >= 0:
-                found.append((image_id, labels[0]))
+    file = open_file(path)
+    for start, length in record_file.record_spans(path):
+        feature = read_light_features(file, start, length).feature
+        labels = feature[example.LABEL].int64_list.value if example.LABEL in feature else ()
+        try:
+            image_id = feature[example.ID].bytes_list.value[0].decode()
+        except (IndexError, UnicodeDecodeError) as error:
+            raise ValueError(f"Every record of {path} must have an id, as UTF-8. "
+                             f"Received: {error}.") from error
+        if labels and labels[0] >= 0:
+            found.append((image_id, labels[0]))
     return found

@@ -8,6 +8,8 @@ not fit the size of the shard, is made anew.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from collections.abc import Sequence
 
@@ -16,7 +18,7 @@ from absl import logging
 
 from data_prep.records.manifest import Shard
 from data_prep.records.record_file import HEAD_BYTES, TAIL_BYTES, record_spans
-from data_prep.stage import files
+from data_prep.stage import files, storage
 from data_prep.stage.numpy_files import read_npy
 
 _DETAILS_DIR = ".details"
@@ -27,14 +29,23 @@ def details_path(path: str, shard: Shard, ending: str) -> str:
     return os.path.join(os.path.dirname(path), _DETAILS_DIR, f"{shard.file}.{shard.sha256[:16]}.{ending}")
 
 
+def keep(path: str, content: bytes) -> None:
+    """Writes what is known of a shard, if it can be written; a shard that may only be read is looked through
+    each time.
+    """
+    with contextlib.suppress(OSError):
+        if storage.is_remote(path):
+            storage.write(path, content)
+            return
+        with files.replacing(path) as temporary, open(temporary, "wb") as file:
+            file.write(content)
+
+
 def keep_lengths(path: str, shard: Shard, lengths: Sequence[int] | np.ndarray) -> None:
-    """Keeps the lengths of the data of all records of a shard, bytes, if the folder can be written."""
-    try:
-        kept = details_path(path, shard, "lengths.npy")
-        with files.replacing(kept) as temporary, open(temporary, "wb") as file:
-            np.save(file, np.asarray(lengths, np.int64))
-    except OSError:
-        pass  # records of shards that may only be read are looked for each time
+    """Keeps the lengths of the data of all records of a shard, bytes, if they can be written."""
+    content = io.BytesIO()
+    np.save(content, np.asarray(lengths, np.int64))
+    keep(details_path(path, shard, "lengths.npy"), content.getvalue())
 
 
 def spans_of(path: str, shard: Shard) -> np.ndarray:
@@ -45,14 +56,14 @@ def spans_of(path: str, shard: Shard) -> np.ndarray:
     """
     kept = details_path(path, shard, "lengths.npy")
     try:
-        with open(kept, "rb") as file:
+        with storage.open_binary(kept) as file:
             lengths = read_npy(file.read())
     except FileNotFoundError:
         return found_spans(path, shard)
     except (OSError, ValueError, TypeError, SyntaxError):
         lengths = None
     if lengths is not None and lengths.dtype == np.int64 and lengths.shape == (shard.num_examples,):
-        num_bytes = os.path.getsize(path)
+        num_bytes = storage.num_bytes(path)
         ends = np.cumsum(lengths + HEAD_BYTES + TAIL_BYTES)
         if np.all((lengths >= 0) & (lengths <= num_bytes)) and (num_bytes == 0 or ends[-1:] == [num_bytes]):
             return np.stack([ends - TAIL_BYTES - lengths, lengths], axis=1)

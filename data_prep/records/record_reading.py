@@ -6,6 +6,7 @@ looked for once: where its records lie (see `record_places`) and what `read_deta
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Sequence
 from concurrent import futures
@@ -18,12 +19,13 @@ from data_prep.records.example import DOMAIN, LABEL, NO_LABEL, PAIR
 from data_prep.records.fields_without_image import read_light_features
 from data_prep.records.manifest import Shard
 from data_prep.records.record_file import TAIL_BYTES, masked_crc
-from data_prep.records.record_places import details_path, found_spans, spans_of
-from data_prep.stage import files as stage_files
-from data_prep.stage.byte_ranges import OpenFiles, read_parts
+from data_prep.records.record_places import details_path, found_spans, keep, spans_of
+from data_prep.stage import storage
+from data_prep.stage.byte_ranges import OpenFiles, open_file, read_parts
 from data_prep.stage.numpy_files import reading_npz
 
 _WORKERS = 16  # shards looked into at a time; as many as an order of training draws from
+_REMOTE_READS = 128  # at a time, of all calls together; chosen
 
 
 class Details(NamedTuple):
@@ -48,6 +50,9 @@ class RecordReader:
         self._spans: dict[int, np.ndarray] = {}
         self._locks = [threading.Lock() for _ in files]
         self._open = OpenFiles()
+        self._pool = None
+        if any(map(storage.is_remote, files)):  # each read waits for long, so that many wait side by side
+            self._pool = futures.ThreadPoolExecutor(_REMOTE_READS)
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """Serialized examples, object [n] of bytes, in the order of `numbers`.
@@ -62,20 +67,26 @@ class RecordReader:
         if len(unknown) > 1:
             with futures.ThreadPoolExecutor(_WORKERS) as pool:
                 list(pool.map(self._spans_of, unknown))
-        for file in needed:
-            places = np.flatnonzero(files == file)
-            inside = numbers[places] - (self._ends[file] - self._shards[file].num_examples)
+        places = [np.flatnonzero(files == file) for file in needed]
+        records = (self._pool.map if self._pool else map)(
+            self._records, needed, [numbers[here] for here in places])
+        for here, found in zip(places, records):
+            examples[here] = found
+        return examples
+
+    def _records(self, file: int, numbers: np.ndarray) -> list[bytes]:
+        """The data of records of one shard."""
+        inside = numbers - (self._ends[file] - self._shards[file].num_examples)
+        spans = self._spans_of(file)[inside]
+        records = self._read(file, spans)
+        if None in records and self._looked_anew(file):  # what was kept may be of another file
             spans = self._spans_of(file)[inside]
             records = self._read(file, spans)
-            if None in records and self._looked_anew(file):  # what was kept may be of another file
-                spans = self._spans_of(file)[inside]
-                records = self._read(file, spans)
-            if None in records:
-                raise ValueError(f"Records of {self._files[file]} must be whole. Received: at byte "
-                                 f"{spans[records.index(None)][0]} one whose CRC does not match; validate "
-                                 "the shards.")
-            examples[places] = records
-        return examples
+        if None in records:
+            raise ValueError(f"Records of {self._files[file]} must be whole. Received: at byte "
+                             f"{spans[records.index(None)][0]} one whose CRC does not match; validate "
+                             "the shards.")
+        return records
 
     def _read(self, file: int, spans: np.ndarray) -> list[bytes | None]:
         """The data of records of one shard; None for those that are damaged."""
@@ -123,17 +134,15 @@ def _details_of(path: str, shard: Shard) -> Details:
     except (OSError, ValueError, TypeError):
         pass  # not there yet, or damaged
     rows = []
-    with open(path, "rb", buffering=0) as file:
-        for offset, length in spans_of(path, shard):
-            features = read_light_features(file, int(offset), int(length)).feature
-            label = features[LABEL].int64_list.value if LABEL in features else ()
-            texts = (features[name].bytes_list.value if name in features else () for name in (DOMAIN, PAIR))
-            rows.append((label[0] if label else NO_LABEL, *(text[0] if text else b"" for text in texts)))
+    file = open_file(path)
+    for offset, length in spans_of(path, shard):
+        features = read_light_features(file, int(offset), int(length)).feature
+        label = features[LABEL].int64_list.value if LABEL in features else ()
+        texts = (features[name].bytes_list.value if name in features else () for name in (DOMAIN, PAIR))
+        rows.append((label[0] if label else NO_LABEL, *(text[0] if text else b"" for text in texts)))
     labels, domains, pairs = zip(*rows) if rows else ((), (), ())
     details = Details(np.array(labels, np.int64), np.array(domains, bytes), np.array(pairs, bytes))
-    try:
-        with stage_files.replacing(kept) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **details._asdict())
-    except OSError:
-        pass  # shards that may only be read are looked into each time
+    content = io.BytesIO()
+    np.savez(content, **details._asdict())
+    keep(kept, content.getvalue())
     return details

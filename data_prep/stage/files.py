@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from data_prep.stage import storage
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # error numbers of a write that finds no room
 _BLOCK = 1 << 22  # bytes read at a time
 _DISK_RESERVE = 64 << 20  # bytes left free
@@ -195,10 +197,14 @@ def write_json(path: str, value: Any) -> None:
 def matching(pattern: str, inside: str = "*") -> list[str]:
     """Paths that match a glob, sorted; a file or a folder that is there is meant as it is written.
 
+    The glob may have a scheme that `storage` knows, such as gs://.
+
     Args:
         pattern: glob of files, or a folder; brackets in the name of a folder stand for themselves.
         inside: glob of the files of a folder.
     """
+    if storage.is_remote(pattern):
+        return storage.glob(pattern)
     folder, name = (pattern, inside) if os.path.isdir(pattern) else os.path.split(pattern)
     if os.path.isfile(pattern):
         name = glob.escape(name)
@@ -211,7 +217,7 @@ def open_text(path: str, errors: str = "strict",
     """Text of UTF-8, with or without a byte order mark, its line ends as they are.
 
     Args:
-        path: of the file; a pipe will do.
+        path: of the file, which may have a scheme; a pipe will do.
         errors: what becomes of bytes that are not UTF-8, as for `open`.
         what: what it must be, for the message.
 
@@ -219,7 +225,7 @@ def open_text(path: str, errors: str = "strict",
         FileNotFoundError: there is no such file.
         ValueError: it is not UTF-8, with the line where it is not.
     """
-    with open(path, "rb") as file:
+    with storage.open_binary(path) as file:
         stored = file if file.seekable() else io.BytesIO(file.read())
         head = stored.read(4)
         if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in head:

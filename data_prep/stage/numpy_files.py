@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from data_prep.stage import storage
+
 _FAULTS = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
            MemoryError, OverflowError, SyntaxError)
 BYTES_PER_BYTE = 1100  # most that deflate, of zip archives and of HDF5, makes of a byte (1032)
@@ -60,8 +62,8 @@ def reading_npz(path: str, what: str) -> Iterator[NpzFile]:
         ValueError: it is none, or is damaged; also for what goes wrong in the block.
     """
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            yield NpzFile(archive, os.path.getsize(path))
+        with storage.open_binary(path) as file, zipfile.ZipFile(file) as archive:
+            yield NpzFile(archive, file.seek(0, os.SEEK_END))
     except FileNotFoundError:
         raise
     except _FAULTS as error:

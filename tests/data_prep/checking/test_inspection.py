@@ -11,6 +11,7 @@ from rich import console
 from data_prep.checking import inspection, inspection_views
 from data_prep.records import fields_without_image, record_file
 from data_prep.records.manifest import load_manifest
+from data_prep.stage.byte_ranges import open_file
 from tests.fixtures import photographs
 from tests.fixtures.datasets import DatasetTest, encode
 
@@ -122,8 +123,8 @@ class LightFieldsTest(DatasetTest):
             for serialized in (written, in_one_part):
                 with open(path, "wb") as file:
                     file.write(b"before" + serialized + b"after")
-                with open(path, "rb") as file, mock.patch.object(os, "pread", wraps=os.pread) as pread:
-                    found = fields_without_image.read_light_features(file, 6, len(serialized))
+                with mock.patch.object(os, "pread", wraps=os.pread) as pread:
+                    found = fields_without_image.read_light_features(open_file(path), 6, len(serialized))
                 self.assertLess(sum(call.args[1] for call in pread.call_args_list), 20_000)
                 self.assertEqual(found, example.features)
 
@@ -133,8 +134,8 @@ class LightFieldsTest(DatasetTest):
                               (b"\x0a\x06\x0a\x04\xff\xff\xff\xff", "do not parse")):
             with open(path, "wb") as file:
                 file.write(content)
-            with open(path, "rb") as file, self.assertRaisesRegex(ValueError, text):
-                fields_without_image.read_light_features(file, 0, len(content))
+            with self.assertRaisesRegex(ValueError, text):
+                fields_without_image.read_light_features(open_file(path), 0, len(content))
 
 
 class ViewsTest(InspectedTest):
