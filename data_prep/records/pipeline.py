@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from data_prep.images import augment
 from data_prep.images.augmentations import AUGMENTATIONS
@@ -22,7 +23,8 @@ from data_prep.records import shards
 from data_prep.records.class_batches import ClassBatches
 from data_prep.records.example import NO_LABEL, parse_example
 from data_prep.records.manifest import Split, manifest_beside
-from data_prep.records.record_order import RecordOrder, Stretch
+from data_prep.records.record_labels import share_of_equal_neighbours
+from data_prep.records.record_order import FILES_AT_ONCE, RecordOrder, Stretch
 from data_prep.records.record_reading import RecordReader, read_details
 
 _READ_AT_ONCE = 32  # records; chosen
@@ -48,7 +50,8 @@ class Example(NamedTuple):
 def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, training: bool,
                  augmentation: str = "paper", shuffle_buffer: int = 10_000, start_step: int = 0,
                  min_crop_area: float = augment.MIN_CROP_AREA, images_per_class: int = 0,
-                 worker_index: int = 0, num_workers: int = 1) -> tf.data.Dataset:
+                 worker_index: int = 0, num_workers: int = 1,
+                 shuffle_width: int = FILES_AT_ONCE) -> tf.data.Dataset:
     """Batches of images and labels from the shards that match a pattern.
 
     Training: endless, shuffled anew each epoch, every batch full. Otherwise: one pass in the order of the
@@ -80,7 +83,7 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
         FileNotFoundError: if no shard matches, or dataset.json is missing.
     """
     _check_arguments(image_size, batch_size, training, augmentation, shuffle_buffer, start_step,
-                     min_crop_area, images_per_class, num_workers)
+                     min_crop_area, images_per_class, num_workers, shuffle_width)
     files, split = open_shards(pattern)
     if training and split.label_range is None:
         raise ValueError(f"Training needs labelled shards. Received: {pattern!r}, which has no labels.")
@@ -89,8 +92,9 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
                                images_per_class, seed, worker_index, num_workers)
         records = _records(files, split, batches.take, start_step)
     elif training:
+        _warn_of_sorted(pattern, files, split, shuffle_buffer, shuffle_width)
         order = RecordOrder([shard.num_examples for shard in split.shards], seed, shuffle_buffer,
-                            worker_index, num_workers, batch_size)
+                            worker_index, num_workers, batch_size, shuffle_width)
         skip = start_step * batch_size
         records = _records(files, split, lambda step: order.take(skip + step * _READ_AT_ONCE, _READ_AT_ONCE))
     else:
@@ -110,12 +114,13 @@ def make_dataset(pattern: str, image_size: int, batch_size: int, seed: int, trai
 
 def _check_arguments(image_size: int, batch_size: int, training: bool, augmentation: str,
                      shuffle_buffer: int, start_step: int, min_crop_area: float, images_per_class: int,
-                     num_workers: int) -> None:
+                     num_workers: int, shuffle_width: int) -> None:
     if augmentation not in AUGMENTATIONS:
         raise ValueError(f"`augmentation` must be one of {', '.join(AUGMENTATIONS)}. "
                          f"Received: augmentation={augmentation!r}.")
     for name, value, least in (("image_size", image_size, 1), ("batch_size", batch_size, 1),
                                ("shuffle_buffer", shuffle_buffer, 1), ("start_step", start_step, 0),
+                               ("shuffle_width", shuffle_width, 1),
                                ("images_per_class", images_per_class, 0)):
         if value < least:
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}.")
@@ -127,6 +132,20 @@ def _check_arguments(image_size: int, batch_size: int, training: bool, augmentat
                          f"Received: images_per_class={images_per_class}, num_workers={num_workers}.")
     if not 0 < min_crop_area <= 1:
         raise ValueError(f"`min_crop_area` must be in (0, 1]. Received: min_crop_area={min_crop_area}.")
+
+
+def _warn_of_sorted(pattern: str, files: list[str], split: Split, shuffle_buffer: int,
+                    shuffle_width: int) -> None:
+    """Warns of shards so sorted by class that what is shuffled together would hold few classes."""
+    if shuffle_buffer >= split.num_examples:
+        return
+    found, shuffled = share_of_equal_neighbours(files, split.shards)
+    if found > (1 + shuffled) / 2:
+        logging.warning(
+            "The shards of %r are sorted by class: %.0f %% of the neighbours looked at have one label. "
+            "Batches may hold few classes: shuffle_buffer=%d draws from shuffle_width=%d of %d shards at a "
+            "time. Raise both, up to %d and %d; neither takes memory.", pattern, 100 * found, shuffle_buffer,
+            min(shuffle_width, len(files)), len(files), split.num_examples, len(files))
 
 
 def _crops(records: tf.data.Dataset, image_size: int, batch_size: int, seed: int, change: Callable | None,

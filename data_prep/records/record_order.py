@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_FILES_AT_ONCE = 16  # shards that a window draws from; chosen
+FILES_AT_ONCE = 16  # shards that a window draws from; chosen
 
 
 class Stretch(NamedTuple):
@@ -25,7 +25,7 @@ class Stretch(NamedTuple):
 class RecordOrder:
     """Every record once an epoch, shuffled; several workers share each batch.
 
-    An epoch shuffles the shards, goes through 16 of them side by side, and shuffles the records of each
+    An epoch shuffles the shards, goes through some of them side by side, and shuffles the records of each
     window of that sequence. Of a set no larger than the window every order is as likely as any other.
     Worker w of W reads the blocks w, w + W, w + 2 W, ... of that order. With blocks of a batch's W-th part
     all together read at each step what one alone would read then, whatever W is, from one run to the next.
@@ -37,17 +37,19 @@ class RecordOrder:
         worker_index: of this worker, from 0.
         num_workers: that share each batch.
         block: examples that a worker reads of each batch.
+        files_at_once: shards that are gone through side by side.
 
     Raises:
         ValueError: if the worker is none of `num_workers`.
     """
 
     def __init__(self, counts: Sequence[int], seed: int, window: int, worker_index: int = 0,
-                 num_workers: int = 1, block: int = 1):
+                 num_workers: int = 1, block: int = 1, files_at_once: int = FILES_AT_ONCE):
         check_worker(worker_index, num_workers)
         self._num_examples = int(sum(counts))
         self._worker_index, self._num_workers, self._block = worker_index, num_workers, block
         self._counts, self._seed, self._window = np.asarray(counts, np.int64), seed, window
+        self._files_at_once = files_at_once
         self._epoch = functools.lru_cache(maxsize=2)(self._shuffled_epoch)
 
     def take(self, start: int, count: int) -> Stretch:
@@ -66,7 +68,7 @@ class RecordOrder:
         files = random.permutation(len(self._counts))
         order = np.empty(self._num_examples, np.int64)
         done = 0
-        for group in np.split(files, range(_FILES_AT_ONCE, len(files), _FILES_AT_ONCE)):
+        for group in np.split(files, range(self._files_at_once, len(files), self._files_at_once)):
             # Side by side: a record comes when its share of its shard is done.
             shares = np.concatenate([(np.arange(self._counts[file]) + 0.5) / max(1, self._counts[file])
                                      for file in group])

@@ -99,6 +99,9 @@ class TrainConfig(BackboneFitConfig):
         "in other colours", choices=AUGMENTATIONS)
     shuffle_buffer: int = setting(
         10_000, help="examples that are shuffled together; takes no memory", range="(0, inf)")
+    shuffle_width: int = setting(
+        16, help="shards that these are drawn from, side by side; takes no memory. Of shards sorted by class "
+        "take all, and a larger shuffle_buffer", range="(0, inf)")
     # Optimisation.
     num_steps: int = like(FitConfig, "num_steps", 500_000)
     optimizer: str = setting("sgd", help="rule by which gradients change the weights", choices=OPTIMIZERS)

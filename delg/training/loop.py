@@ -87,7 +87,8 @@ def _training_batches(config: TrainConfig, **changes: Any) -> tf.data.Dataset:
     return pipeline.make_dataset(**{
         "pattern": config.train_pattern, "image_size": size, "batch_size": config.batch_size,
         "seed": config.seed, "training": True, "augmentation": config.augmentation,
-        "min_crop_area": config.min_crop_area, "shuffle_buffer": config.shuffle_buffer, **changes})
+        "min_crop_area": config.min_crop_area, "shuffle_buffer": config.shuffle_buffer,
+        "shuffle_width": config.shuffle_width, **changes})
 
 
 def _shared_batches(config: TrainConfig) -> Callable[..., tf.data.Dataset]:

@@ -151,11 +151,20 @@ class PipelineTest(unittest.TestCase):
                          (0, 24, 32, None, ""))
         self.assertEqual(pipeline.count_examples(self.pattern), 23)
 
+    def test_a_wider_shuffle_is_another_order_of_the_same_images(self):
+        one, three = ([labels for _, labels in self.batches(6, shuffle_width=width)] for width in (1, 3))
+        self.assertNotEqual(np.concatenate(one).tolist(), np.concatenate(three).tolist())
+
+    def test_shuffled_shards_are_read_without_a_warning(self):
+        with self.assertNoLogs(level="WARNING"):
+            pipeline.make_dataset(self.pattern, 8, 4, 0, training=True, shuffle_buffer=6)
+
     def test_refuses_settings_out_of_range(self):
         good = {"pattern": self.pattern, "image_size": 8, "batch_size": 4, "seed": 0, "training": True}
         for message, bad in (("`image_size` must be at least 1. Received: image_size=0", {"image_size": 0}),
                              ("`batch_size` must be at least 1", {"batch_size": 0}),
                              ("`shuffle_buffer` must be at least 1", {"shuffle_buffer": 0}),
+                             ("`shuffle_width` must be at least 1", {"shuffle_width": 0}),
                              ("`min_crop_area` must be in .0, 1.. Received: min_crop_area=0",
                               {"min_crop_area": 0}),
                              ("`start_step` must be at least 0. Received: start_step=-1", {"start_step": -1}),
@@ -178,6 +187,15 @@ class OtherShardsTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder, self.pattern = folder.name, os.path.join(folder.name, "train*")
+
+    def test_shards_sorted_by_class_are_told_of(self):
+        write_split(self.folder, "train", [14, 14], labels=lambda number: number // 4)
+        with self.assertLogs(level="WARNING") as said:
+            pipeline.make_dataset(self.pattern, 8, 4, 0, training=True, shuffle_buffer=6, shuffle_width=9)
+        self.assertRegex(said.output[0], "are sorted by class: 77 % .* shuffle_buffer=6 draws from "
+                                         "shuffle_width=2 of 2 shards .* up to 28 and 2")
+        with self.assertNoLogs(level="WARNING"):  # all are shuffled together
+            pipeline.make_dataset(self.pattern, 8, 4, 0, training=True, shuffle_buffer=28)
 
     def make_dataset(self, training: bool) -> tf.data.Dataset:
         return pipeline.make_dataset(self.pattern, 8, 2, 0, training)

@@ -66,6 +66,11 @@ class RecordOrderTest(unittest.TestCase):
         shards = order.take(0, 40).numbers // 100
         self.assertEqual(np.bincount(shards, minlength=8).tolist(), [5] * 8)
 
+    def test_a_wider_order_draws_from_more_shards(self):
+        for width, num_shards in ((1, 1), (3, 3), (8, 8), (50, 8)):
+            shards = RecordOrder([100] * 8, 0, 40, files_at_once=width).take(0, 24).numbers // 100
+            self.assertEqual(len(set(shards.tolist())), num_shards)
+
     def test_refuses_a_worker_that_is_none(self):
         with self.assertRaisesRegex(ValueError, "`worker_index` must be from 0 .* worker_index=2, num_w.*=2"):
             RecordOrder(COUNTS, 0, 6, 2, 2)
