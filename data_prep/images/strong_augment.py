@@ -1,9 +1,5 @@
 """Strong augmentation: what light, weather, cameras and hands do to a photograph.
 
-Of tensorflow-addons, which has ended development, it uses four functions. To replace them: `transform`, whose
-core is tf.raw_ops.ImageProjectiveTransformV3, by that operation; `gaussian_filter2d` by
-tf.nn.depthwise_conv2d with a Gaussian kernel; `adjust_hsv_in_yiq` by a product with a 3 x 3 matrix.
-
 Nothing is mirrored: the mirror image of a landmark is none, and its lettering and local features are others.
 """
 
@@ -12,9 +8,9 @@ from __future__ import annotations
 import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
-from data_prep.images.addons import tensorflow_addons
 from data_prep.images.augmentations import Augmentation
 
 # All chosen. Ranges are symmetric around no change.
@@ -25,7 +21,10 @@ _SATURATION = (0.5, 1.5)
 _CONTRAST = (0.6, 1.4)
 _BRIGHTNESS = (0.7, 1.3)
 _BLUR_DEVIATIONS = (0.0, 0.0, 0.0, 0.7, 1.2, 1.8)  # pixels; each as likely: half of the images stay sharp
-_BLUR_WIDTH = 9  # pixels of the filter
+_BLUR_RADIUS = 4  # pixels of the filter to either side
+_LEAST_WEIGHT = 1e-3  # of a pixel in the filter
+# From RGB to YIQ, Source: https://en.wikipedia.org/wiki/YIQ, from and to rows of three.
+_YIQ = np.array([[0.299, 0.596, 0.211], [0.587, -0.274, -0.523], [0.114, -0.322, 0.312]], np.float32)
 _SEED_MARK = 0x5745  # these numbers are others than those of the crop with the same seed
 
 
@@ -45,38 +44,61 @@ def distort(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     seed = tf.cast(seed, tf.int64) ^ tf.constant([_SEED_MARK, 0], tf.int64)
     angle, shear_x, shear_y, hue, saturation, contrast, brightness, blur = tf.unstack(
         tf.random.stateless_uniform([8], seed, -1.0, 1.0))
-    addons = tensorflow_addons()
-    pixels = tf.cast(image, tf.float32) / 255.0
-    pixels = addons.image.transform(
-        pixels, _turn(angle * _MAX_ANGLE, shear_x * _MAX_SHEAR, shear_y * _MAX_SHEAR, image.shape[0]),
-        interpolation="bilinear", fill_mode="reflect")
-    pixels = _blur(pixels, blur)
-    pixels = addons.image.adjust_hsv_in_yiq(pixels, hue * _MAX_HUE, _within(_SATURATION, saturation), 1.0)
-    mean = tf.reduce_mean(pixels)
-    pixels = ((pixels - mean) * _within(_CONTRAST, contrast) + mean) * _within(_BRIGHTNESS, brightness)
-    return tf.cast(tf.clip_by_value(pixels * 255.0 + 0.5, 0.0, 255.0), tf.uint8)
+    pixels = _turned(tf.cast(image, tf.float32), angle * _MAX_ANGLE, shear_x * _MAX_SHEAR,
+                     shear_y * _MAX_SHEAR)
+    pixels = _blurred(pixels, blur)
+    return _coloured(pixels, hue * _MAX_HUE, _within(_SATURATION, saturation), _within(_CONTRAST, contrast),
+                     _within(_BRIGHTNESS, brightness))
 
 
-def _turn(angle: tf.Tensor, shear_x: tf.Tensor, shear_y: tf.Tensor, size: int) -> tf.Tensor:
-    """Rotation and shear about the centre, as a projective transform [1, 8]."""
-    addons = tensorflow_addons()
-    centre = (size - 1) / 2
-    shear = tf.stack([1.0, shear_x, -shear_x * centre, shear_y, 1.0, -shear_y * centre, 0.0, 0.0])
-    rotation = addons.image.angles_to_projective_transforms(angle, float(size), float(size))
-    return addons.image.compose_transforms([rotation, shear[tf.newaxis]])
+def _turned(pixels: tf.Tensor, angle: tf.Tensor, shear_x: tf.Tensor, shear_y: tf.Tensor) -> tf.Tensor:
+    """Sheared, then turned, about the centre; reflected at the borders."""
+    size = pixels.shape[0]
+    cosine, sine, centre = tf.cos(angle), tf.sin(angle), (size - 1) / 2
+    xx, xy = cosine - sine * shear_y, cosine * shear_x - sine  # where a pixel of the result comes from
+    yx, yy = sine + cosine * shear_y, sine * shear_x + cosine
+    transform = tf.stack([xx, xy, centre * (1 - xx - xy), yx, yy, centre * (1 - yx - yy), 0.0, 0.0])
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels[tf.newaxis], transforms=transform[tf.newaxis], output_shape=[size, size],
+        interpolation="BILINEAR", fill_mode="REFLECT", fill_value=0.0)[0]
 
 
-def _blur(pixels: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+def _blurred(pixels: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     """Blurred by one of `_BLUR_DEVIATIONS`, which `draw` in [-1, 1) chooses."""
-    def by(deviation: float) -> tf.Tensor:
-        if not deviation:
-            return pixels
-        return tensorflow_addons().image.gaussian_filter2d(pixels, _BLUR_WIDTH, deviation)
-
     count = len(_BLUR_DEVIATIONS)
     choice = tf.cast((draw + 1) / 2 * count, tf.int32)
-    branches = [functools.partial(by, deviation) for deviation in _BLUR_DEVIATIONS]
+    branches = [functools.partial(_gaussian, pixels, deviation) for deviation in _BLUR_DEVIATIONS]
     return tf.ensure_shape(tf.switch_case(tf.minimum(choice, count - 1), branches), pixels.shape)
+
+
+def _gaussian(pixels: tf.Tensor, deviation: float) -> tf.Tensor:
+    """Filtered down the columns, transposed, and both once more; mirrored at the borders."""
+    if not deviation:
+        return pixels
+    weights = np.exp(-np.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1) ** 2 / (2 * deviation**2))
+    weights = weights[weights > _LEAST_WEIGHT * weights.sum()]
+    radius, size = len(weights) // 2, pixels.shape[0]
+    # A row of pixels as the channels of one: what is next to each other in memory is computed together.
+    rows = tf.constant((weights / weights.sum())[:, None, None, None], tf.float32)
+    rows = tf.tile(rows, [1, 1, 3 * size, 1])
+    for _ in range(2):
+        padded = tf.pad(pixels, [[radius, radius], [0, 0], [0, 0]], "REFLECT")
+        padded = tf.reshape(padded, [1, size + 2 * radius, 1, 3 * size])
+        filtered = tf.nn.depthwise_conv2d(padded, rows, [1, 1, 1, 1], "VALID")
+        pixels = tf.transpose(tf.reshape(filtered, [size, size, 3]), [1, 0, 2])
+    return pixels
+
+
+def _coloured(pixels: tf.Tensor, hue: tf.Tensor, saturation: tf.Tensor, contrast: tf.Tensor,
+              brightness: tf.Tensor) -> tf.Tensor:
+    """Of other colours, then of another contrast around its mean, then brighter, as one matrix: uint8."""
+    along, across = saturation * tf.cos(hue), saturation * tf.sin(hue)
+    turn = tf.reshape(tf.stack([1.0, 0.0, 0.0, 0.0, along, across, 0.0, -across, along]), [3, 3])
+    colours = _YIQ @ turn @ np.linalg.inv(_YIQ)
+    mean = tf.reduce_mean(tf.reduce_mean(pixels, axis=0) @ colours)
+    offset = mean * (1 - contrast) * brightness + 0.5
+    rows = tf.reshape(pixels, [-1, 3]) @ (colours * contrast * brightness) + offset
+    return tf.saturate_cast(tf.reshape(rows, pixels.shape), tf.uint8)
 
 
 def _within(span: tuple[float, float], draw: tf.Tensor) -> tf.Tensor:
