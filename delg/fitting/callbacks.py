@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import pandas as pd
 import rich.progress
+from absl import logging
 
 from data_prep.stage import ending, files
 from delg.fitting import agreement
@@ -62,6 +63,27 @@ class StopOnBadLoss(_EachStep):
             raise ValueError(f"The loss must stay finite; it was {loss} by step {self._step}. Lower "
                              "`learning_rate` or, where there is one, raise `warmup_steps`. "
                              f"Received: learning_rate={self.learning_rate}.")
+
+
+class SkippedSteps(keras.callbacks.Callback):
+    """Says at the end of an epoch how many steps float16 has skipped, if there are new ones."""
+
+    def __init__(self):
+        super().__init__()
+        self._supports_tf_logs = True
+        self._said = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        optimizer = self.model.optimizer
+        if not isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
+            return
+        num_steps = int(optimizer.iterations.numpy())
+        num_skipped = num_steps - int(optimizer.inner_optimizer.num_updates.numpy())
+        if num_skipped > self._said:
+            logging.warning("%d of %d steps changed nothing, since gradients were too large for float16; the "
+                            "loss scale is %g now, and the learning rate has waited.", num_skipped,
+                            num_steps, float(optimizer.loss_scale))
+        self._said = num_skipped
 
 
 class Steps(keras.callbacks.Callback):

@@ -26,6 +26,9 @@ class DecoupledDecay:
     not the gradient, which Adam would scale back. Source of the decay: https://arxiv.org/abs/1711.05101.
     Keras' averages of variables, where they are kept, are read by `average_of`.
 
+    Steps that a LossScaleOptimizer skips, since float16 overflowed, count as `iterations`, so that batches go
+    on, but not as `num_updates`, which the schedule of the learning rate goes by then.
+
     A gradient of some rows (`tf.IndexedSlices`, each row once) moves these rows alone, with their moments and
     their decay; Keras would move all rows by their momentum. Of a parted variable, see
     `networks.replicas.parted_variables`, each replica moves its own part by its own gradient.
@@ -36,10 +39,16 @@ class DecoupledDecay:
         self.decoupled_decay = decoupled_decay
         self.slow_names = sorted(slow_names)
         self.slow_factor = slow_factor
+        self.num_updates = None
 
     def build(self, var_list):
         super().build(var_list)
         self._has_parted = any(parted_variables.is_parted(variable) for variable in var_list)
+        is_wrapped = getattr(self, "_is_wrapped_by_loss_scale_optimizer", False)
+        if is_wrapped and self.num_updates is None:
+            self.num_updates = tf.Variable(  # as Keras makes `iterations`
+                tf.zeros([], tf.int64), trainable=False, name="num_updates",
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
     def add_variable_from_reference(self, model_variable, variable_name, shape=None, initial_value=None):
         moment = super().add_variable_from_reference(model_variable, variable_name, shape, initial_value)
@@ -59,7 +68,16 @@ class DecoupledDecay:
             if not skip_gradients_aggregation:
                 grads_and_vars = self.aggregate_gradients(grads_and_vars)
             grads_and_vars, skip_gradients_aggregation = self._clipped(grads_and_vars), True
-        return super().apply_gradients(grads_and_vars, name, skip_gradients_aggregation, **kwargs)
+        done = super().apply_gradients(grads_and_vars, name, skip_gradients_aggregation, **kwargs)
+        if self.num_updates is not None:
+            self.num_updates.assign_add(1)
+        return done
+
+    def _compute_current_learning_rate(self):
+        if self.num_updates is None:
+            super()._compute_current_learning_rate()
+        elif isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            self._current_learning_rate.assign(self._learning_rate(self.num_updates))
 
     def _clipped(self, grads_and_vars):
         """Clipped by the norm of all gradients; of parted variables each replica has only its own."""

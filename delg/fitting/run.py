@@ -152,7 +152,8 @@ class Run:
 
         def all_events() -> list[keras.callbacks.Callback]:
             guard = callbacks.StopOnBadLoss(config.learning_rate)
-            return [guard, *([] if averages is None else [averaging.ShowAverages(averages)]), *events(),
+            return [guard, callbacks.SkippedSteps(),
+                    *([] if averages is None else [averaging.ShowAverages(averages)]), *events(),
                     summaries.TrainingSummaries(self.writer, images_per_row * config.batch_size, variables),
                     *pictures(), *([callbacks.HistoryTable(config.model_dir)] if self.is_chief else []),
                     callbacks.LastWeights(self.save),

@@ -1,11 +1,13 @@
+import contextlib
 import unittest
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from delg.fitting import schedules
 from delg.fitting.optimizers import build_optimizer
-from delg.networks.replicas import parted_variables
+from delg.networks.replicas import parted_variables, sums
 from tests.fixtures.replicas import two_replicas
 
 
@@ -35,6 +37,27 @@ class BuildOptimizerTest(unittest.TestCase):
         for _ in range(2):
             optimizer.apply_gradients([(tf.constant(1.0), variable)])
         self.assertAlmostEqual(float(variable), -0.1 * 0.5 * 2.9, places=6)
+
+    def test_steps_that_float16_skips_leave_the_schedule(self):  # rates 1, 0.75, 0.5 and 0.25
+        for scope in (contextlib.nullcontext, two_replicas().scope):
+            with scope():
+                optimizer = keras.mixed_precision.LossScaleOptimizer(build_optimizer(
+                    "sgd", schedules.WarmupDecay(1.0, 4), momentum=0.0), initial_scale=4.0)
+                variable = tf.Variable(0.0)
+                optimizer.build([variable])
+
+            @tf.function
+            def step(gradient, optimizer=optimizer, variable=variable):
+                tf.distribute.get_strategy().run(lambda: optimizer.apply_gradients(
+                    [(gradient / sums.num_replicas(), variable)]))
+
+            with scope():
+                for gradient in (np.inf, np.nan, 1.0, np.inf, 1.0):
+                    step(tf.constant(gradient, tf.float32))
+            counts = optimizer.iterations.numpy(), optimizer.inner_optimizer.num_updates.numpy()
+            self.assertEqual(counts, (5, 2))
+            self.assertAlmostEqual(float(variable.numpy()), -1.75)
+            self.assertAlmostEqual(float(optimizer.loss_scale), 1.0)  # halved three times, at least 1
 
     def test_clips_all_gradients_together(self):  # norm 5 becomes 1
         values = self._step(build_optimizer("sgd", 1.0, momentum=0.0, clip_norm=1.0),
