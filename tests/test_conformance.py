@@ -242,6 +242,13 @@ def _sampled_delg_training() -> tuple[keras.Model, keras.Model]:
     return model, compile_delg(model, _DELG_SAMPLED)
 
 
+def _parted_delg_training() -> tuple[keras.Model, keras.Model]:
+    with in_place_of_resnet18():
+        model = build_delg(_DELG, synchronized=True)
+    freeze(model, _DELG_TRAIN)
+    return model, compile_delg(model, dataclasses.replace(_DELG_TRAIN, accumulate_steps=2))
+
+
 def _hashing_training() -> tuple[keras.Model, keras.Model]:
     settings = HashingTrainConfig("shards", "model_dir", backbone="resnet18", image_size=32, code_size=16,
                                   center_weight=1.0, mining="none", learning_rate=0.1, schedule="linear",
@@ -295,6 +302,8 @@ TRAININGS = {
                                _stays_in_delg),
     "delg, held to its start": Training(
         _held_delg_training, lambda: _delg_dataset(_DELG_HELD), _stays_in_delg),
+    "delg, batches in parts": Training(
+        _parted_delg_training, _delg_dataset, _stays_in_delg),
     "delg, classes sampled": Training(
         _sampled_delg_training, lambda: _delg_dataset(_DELG_SAMPLED), _stays_in_delg),
     "hashing, backbone frozen": Training(

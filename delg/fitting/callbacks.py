@@ -22,18 +22,27 @@ _SLOW_END = 5.0  # seconds of what ends an epoch, for which a run that is told t
 
 
 class _EachStep(keras.callbacks.Callback):
-    """Does something at the end of each step, of which it counts all."""
+    """Does something at the end of each step, of which it counts all; or where Keras gives several steps to
+    the accelerator at once (`steps_per_execution`), after the last of them.
+    """
 
     def __init__(self):
         super().__init__()
         self._supports_tf_logs = True
 
     def on_train_begin(self, logs=None):
-        self._step = int(self.model.optimizer.iterations.numpy())
+        self._step = self._first_step = int(self.model.optimizer.iterations.numpy())
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._first_step = self._step
 
     def on_train_batch_end(self, batch, logs=None):
-        self._step += 1
+        self._before, self._step = self._step, self._first_step + batch + 1
         self._on_step(self.params["steps"] - batch - 1, logs)
+
+    def _has_passed(self, every: int) -> bool:
+        """Whether a multiple of some steps is among those just taken."""
+        return self._step // every > self._before // every
 
 
 class StopOnBadLoss(_EachStep):
@@ -50,7 +59,7 @@ class StopOnBadLoss(_EachStep):
         self.learning_rate = learning_rate
 
     def _on_step(self, num_left, logs):
-        if self._step % _CHECK_EVERY == 0:
+        if self._has_passed(_CHECK_EVERY):
             self.check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -86,7 +95,7 @@ class SkippedSteps(keras.callbacks.Callback):
         self._said = num_skipped
 
 
-class Steps(keras.callbacks.Callback):
+class Steps(_EachStep):
     """Counts the steps of a training in a progress bar.
 
     Args:
@@ -96,14 +105,14 @@ class Steps(keras.callbacks.Callback):
 
     def __init__(self, bar: rich.progress.Progress, num_steps: int):
         super().__init__()
-        self._supports_tf_logs = True
         self.bar, self.row = bar, bar.add_task("Training", total=num_steps)
 
     def on_train_begin(self, logs=None):
-        self.bar.update(self.row, completed=int(self.model.optimizer.iterations.numpy()))
+        super().on_train_begin(logs)
+        self.bar.update(self.row, completed=self._step)
 
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.advance(self.row)
+    def _on_step(self, num_left, logs):
+        self.bar.update(self.row, completed=self._step)
 
 
 class HistoryTable(keras.callbacks.Callback):
@@ -177,9 +186,10 @@ class Backup(_EachStep):
             if self._epoch_ends_slowly:
                 self.heeded.release()
             return
-        is_due = self.backup_steps > 0 and self._step % self.backup_steps == 0
-        is_due |= num_left == 1 and self._epoch_ends_slowly
-        if self._step >= self._ask_at or num_left == 1:
+        ends_next = num_left <= self._step - self._before
+        is_due = self.backup_steps > 0 and self._has_passed(self.backup_steps)
+        is_due |= ends_next and self._epoch_ends_slowly
+        if self._step >= self._ask_at or ends_next:
             is_due |= self._ask(logs)
         if is_due:
             self._save(logs)

@@ -34,13 +34,14 @@ def precision(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def training(config: Any, stored: dict[str, Any]) -> Iterator[Run]:
+def training(config: Any, stored: dict[str, Any], parts: int = 1) -> Iterator[Run]:
     """Inside the block a training runs: its `config.json` is written, its seed set, its precision in force,
     and variables belong to its strategy.
 
     Args:
         config: settings, of a subclass of FitConfig.
         stored: contents of `config.json`, see `resuming.start_config`.
+        parts: that each replica computes its share of a batch in.
 
     Raises:
         OSError: another process trains into `model_dir`, or other machines have not started.
@@ -51,7 +52,7 @@ def training(config: Any, stored: dict[str, Any]) -> Iterator[Run]:
     with contextlib.ExitStack() as stack:
         heeded = stack.enter_context(ending.heeded(config.save_signal))
         strategy = strategies.build_strategy(config.strategy, config.startup_timeout)
-        strategies.check_batch_size(strategy, config.batch_size)
+        strategies.check_batch_size(strategy, config.batch_size, parts)
         stack.enter_context(strategy.scope())
         stack.enter_context(agreement.losing_workers())
         run = Run(config, stored, heeded)

@@ -99,15 +99,18 @@ def _read_cluster(tf_config: str) -> tuple[dict[str, str], str]:
     return tasks, f"{task['type']} {index}"
 
 
-def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
-    """Checks that replicas get equal shares of a batch: otherwise the loss is no mean over the batch.
+def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int, parts: int = 1) -> None:
+    """Checks that replicas get equal shares of a batch, and equal parts of their shares: otherwise the loss
+    is no mean over the batch.
 
     Raises:
         ValueError: they do not.
     """
-    if batch_size % strategy.num_replicas_in_sync:
-        raise ValueError("`batch_size` must be a multiple of the number of replicas. Received: "
-                         f"batch_size={batch_size}, {strategy.num_replicas_in_sync} replicas.")
+    if batch_size % (strategy.num_replicas_in_sync * parts):
+        times = " times `accumulate_steps`" if parts > 1 else ""
+        received = f", accumulate_steps={parts}" if parts > 1 else ""
+        raise ValueError(f"`batch_size` must be a multiple of the number of replicas{times}. Received: "
+                         f"batch_size={batch_size}, {strategy.num_replicas_in_sync} replicas{received}.")
 
 
 def shared_batches(batches: Callable[[int, int, int, int], tf.data.Dataset], start_step: int,

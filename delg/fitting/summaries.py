@@ -35,7 +35,7 @@ class TrainingSummaries(keras.callbacks.Callback):
         self._seconds = None
 
     def on_train_batch_end(self, batch, logs=None):
-        self._steps += 1
+        self._steps = batch + 1
 
     def on_test_begin(self, logs=None):  # validation is not training time
         self._seconds = time.monotonic() - self._start

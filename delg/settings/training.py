@@ -104,8 +104,21 @@ class TrainConfig(BackboneFitConfig):
         "take all, and a larger shuffle_buffer", range="(0, inf)")
     # Optimisation.
     num_steps: int = like(FitConfig, "num_steps", 500_000)
+    accumulate_steps: int = setting(
+        1, help="parts that each batch is computed in, one after another, where a whole one does not fit in "
+        "memory; their gradients make one step; batch normalisation takes each part by itself",
+        range="[1, inf)")
+    steps_per_execution: int = setting(
+        1, help="steps that an accelerator takes before it asks this program again; the log, checkpoints by "
+        "steps and signals wait for the last of them", range="[1, inf)")
+    synchronized_batch_norm: bool = setting(
+        True, help="batch normalisation takes the statistics of all replicas together, which costs two sums "
+        "over them per layer; else each replica its own, by the faster operation of an accelerator")
     optimizer: str = setting("sgd", help="rule by which gradients change the weights", choices=OPTIMIZERS)
     learning_rate: float = like(FitConfig, "learning_rate", 0.01)
+    learning_rate_batch_size: int = setting(
+        0, help="batch size that learning_rate is meant for: the rate grows in proportion with batch_size, "
+        "https://arxiv.org/abs/1706.02677, which takes 256; 0: it is as given", range="[0, inf)")
     schedule: str = setting(
         "linear", help="how the learning rate falls after the warm-up; linear: to 0, as in the paper",
         choices=SCHEDULES)
@@ -137,13 +150,22 @@ class TrainConfig(BackboneFitConfig):
                     ema_momentum=self.ema_momentum, classifier=self.classifier)
             require(self.strategy != "tpu", "`strategy=tpu` needs `classifier=full`.",
                     classifier=self.classifier)
-        self.image_sizes  # noqa: B018, refuses what it cannot read
+        require(self.batch_size % self.accumulate_steps == 0,
+                "`batch_size` must be a multiple of `accumulate_steps`.", batch_size=self.batch_size,
+                accumulate_steps=self.accumulate_steps)
+        self.image_sizes.at(0)  # refuses what it cannot read
         check_warmup(self.schedule, self.warmup_steps, self.num_steps)
 
     @property
     def image_sizes(self) -> Stages:
         """What `image_size` says: pixels, for each step."""
         return read_stages("image_size", self.image_size, self.steps_per_epoch, self.num_steps)
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """The highest rate, by the size of the batch."""
+        return self.learning_rate * (
+            self.batch_size / self.learning_rate_batch_size if self.learning_rate_batch_size else 1.0)
 
     @property
     def looks_back(self) -> bool:

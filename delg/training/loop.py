@@ -29,7 +29,8 @@ _THRESHOLD_IMAGES = 512  # training images whose attention scores give the thres
 _SUMMARY_IMAGES = 32  # images whose attention is followed; chosen
 # Starts that look at parts of images, not at whole ones: the same photograph otherwise cut differs too.
 _START_CROPS = {"within_class": {"augmentation": "paper", "min_crop_area": 0.3}}  # of the area; chosen
-_MAY_CHANGE = ("heldout_pattern", "backbone_weights", "init_from", "max_heldout_images")  # of a resumed run
+_MAY_CHANGE = ("heldout_pattern", "backbone_weights", "init_from", "max_heldout_images", "accumulate_steps",
+               "steps_per_execution")  # when a run is resumed
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             stopped being a number.
     """
     stored = _start_config(config, _checked_num_classes(config))
-    with training(config, stored) as run:
+    with training(config, stored, config.accumulate_steps) as run:
         averages = _begin(run)
         _fit(run, averages)
         _finish(run, averages)
@@ -125,8 +126,8 @@ def _begin(run: Run) -> WeightAverages | None:
     config = run.config
     model_config = config.model_config(run.stored["model"]["num_classes"])
     by_rows = config.classifier != "full"
-    model = build_delg(model_config, "none" if run.is_begun else _backbone_weights(config), run.synchronized,
-                       by_rows)
+    model = build_delg(model_config, "none" if run.is_begun else _backbone_weights(config),
+                       run.synchronized and config.synchronized_batch_norm, by_rows)
     if not run.is_begun:
         _set_start(model, config)
     start = None

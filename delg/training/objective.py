@@ -15,6 +15,7 @@ from delg.networks.delg import descriptor_model
 from delg.settings.kinds import SCHEDULES, WHITENING_INITS
 from delg.settings.training import TrainConfig
 from delg.training import class_losses, losses
+from delg.training.accumulation import PartedBatches
 
 CLASSIFIERS = ("global_cosines", "attention_logits")  # outputs that are scores of classes
 
@@ -73,13 +74,15 @@ def compile_delg(model: keras.Model, config: TrainConfig, start: keras.Model | N
     if config.distillation_weight:
         terms["descriptor_change"] = losses.MeanOutputLoss(), config.distillation_weight
         part = _with_change(model, part, start)
+    if config.accumulate_steps > 1:
+        part = PartedBatches(part.input, part.output, config.accumulate_steps, name=part.name)
     part.compile(
         optimizer=optimizer,
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
         metrics={name: class_losses.accuracy() if config.classifier != "full"
                  else keras.metrics.SparseCategoricalAccuracy(name="accuracy") for name in CLASSIFIERS},
-        jit_compile=False)
+        steps_per_execution=config.steps_per_execution, jit_compile=False)
     # Keras 2 would make its metrics in the first step, and trace the second step again.
     part.compiled_loss.build(part.output)
     return part
@@ -88,7 +91,7 @@ def compile_delg(model: keras.Model, config: TrainConfig, start: keras.Model | N
 def _optimizer(model: keras.Model, config: TrainConfig) -> keras.optimizers.Optimizer:
     return build_optimizer(
         config.optimizer,
-        SCHEDULES[config.schedule].build(config.learning_rate, config.num_steps, config.warmup_steps),
+        SCHEDULES[config.schedule].build(config.scaled_learning_rate, config.num_steps, config.warmup_steps),
         config.momentum, config.weight_decay, config.clip_norm,
         _slow_weights(model, config) if config.backbone_learning_rate_factor != 1 else (),
         config.backbone_learning_rate_factor, ema_momentum=config.ema_momentum)

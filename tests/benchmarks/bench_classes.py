@@ -31,6 +31,7 @@ _PAIRS = flags.DEFINE_list(
 _RATE = flags.DEFINE_float("negative_sample_rate", 0.1, "Share of the classes that a step looks at.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 32, "Pixels.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images.")
+_PARTS = flags.DEFINE_integer("accumulate_steps", 1, "Parts that a batch is computed in.")
 _STEPS = flags.DEFINE_integer("steps", 10, "Steps of each row, the first of which does not count.")
 
 
@@ -44,9 +45,10 @@ class _Times(keras.callbacks.Callback):
 
 
 def measure(classifier: str, num_classes: int, rate: float, image_size: int, batch_size: int,
-            num_steps: int) -> tuple[float, int, int]:
+            num_parts: int, num_steps: int) -> tuple[float, int, int]:
     """Processor seconds of a step (median), peak of memory and weights of the classes, both in bytes."""
-    config = TrainConfig("shards", "model_dir", classifier=classifier, negative_sample_rate=rate)
+    config = TrainConfig("shards", "model_dir", classifier=classifier, negative_sample_rate=rate,
+                         batch_size=batch_size, accumulate_steps=num_parts)
     model = build_delg(config.model_config(num_classes), by_rows=classifier != "full")
     fitted = compile_delg(model, config)
     generator = np.random.default_rng(0)
@@ -67,7 +69,7 @@ def main(_: list[str]) -> None:
     print("|---|---|---|---|---|---|---|")
     for classifier, number in (pair.split(":") for pair in _PAIRS.value):
         arguments = (classifier, int(number),
-                     *(flag.value for flag in (_RATE, _IMAGE_SIZE, _BATCH_SIZE, _STEPS)))
+                     *(flag.value for flag in (_RATE, _IMAGE_SIZE, _BATCH_SIZE, _PARTS, _STEPS)))
         with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             seconds, peak, num_bytes = pool.submit(measure, *arguments).result()
         if int(number) == _FEW:

@@ -45,6 +45,11 @@ class BackupTest(unittest.TestCase):
             self.fit()
         self.assertEqual(self.saved, [2, 3, 5, 6, 7])
 
+    def test_several_steps_at_once_are_all_counted(self):  # epochs of 2 + 1, 2 + 1 and 1 steps
+        self.model.compile(keras.optimizers.SGD(0.01), loss="mse", steps_per_execution=2)
+        self.fit(backup_steps=4)
+        self.assertEqual(self.saved, [2, 3, 5, 6, 7])
+
     def test_by_steps(self):
         self.fit(backup_steps=4)
         self.assertEqual(self.saved, [2, 3, 4, 6, 7])

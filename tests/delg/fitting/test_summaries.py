@@ -40,7 +40,7 @@ class EventsTest(unittest.TestCase):
         events = summaries.TrainingSummaries(self.writer, 4, {"gem_power": pooling.exponent})
         events.set_model(_Logged())
         events.on_epoch_begin(0)
-        events.on_train_batch_end(0)
+        events.on_train_batch_end(2)
         events.on_epoch_end(0, {"loss": 1.5, "global_cosines_accuracy": 0.5})
         values = self._events()
         self.assertEqual(values["loss"][0], 7)
@@ -72,6 +72,16 @@ class HistoryTableTest(unittest.TestCase):
 
 
 class StopOnBadLossTest(unittest.TestCase):
+    def test_checks_where_several_steps_at_once_pass_the_twentieth(self):
+        events = callbacks.StopOnBadLoss(learning_rate=0.5)
+        events.set_model(_Logged(step=0))
+        events.set_params({"steps": 40})
+        events.on_train_begin()
+        for batch in (7, 15):
+            events.on_train_batch_end(batch, {"loss": float("nan")})
+        with self.assertRaisesRegex(ValueError, "was nan by step 24"):
+            events.on_train_batch_end(23, {"loss": float("nan")})
+
     def test_checks_every_twenty_steps(self):
         events = callbacks.StopOnBadLoss(learning_rate=0.5)
         events.set_model(_Logged(step=0))

@@ -14,7 +14,7 @@ from delg.networks import model_files
 from delg.networks.delg import load_delg
 from delg.settings.training import TrainConfig
 from delg.training import head_starts, loop
-from tests.fixtures import model_dirs, replicas, tiny_shards, tiny_trainings
+from tests.fixtures import eager, model_dirs, replicas, tiny_shards, tiny_trainings
 
 
 def setUpModule():
@@ -117,6 +117,23 @@ class TrainTest(unittest.TestCase):
         losses = [float(model_dirs.read_history(config.model_dir)[0]["loss"]) for config in configs]
         self.assertAlmostEqual(losses[0] / losses[1], 1.0, places=5)
 
+    def test_replicas_may_keep_their_statistics_apart(self):
+        self.assertEqual(replicas.two_replicas().num_replicas_in_sync, 2)
+        together = _plain(_base, "together", strategy="mirrored", num_steps=1)
+        found = []
+        for config in (together, dataclasses.replace(together, model_dir=f"{_folder.name}/apart",
+                                                     synchronized_batch_norm=False)):
+            loop.train(config)
+            values = {weight.name: weight.numpy() for weight in load_delg(config.model_dir)[0].weights}
+            found.append([values[f"conv1_bn/moving_{name}:0"] for name in ("mean", "variance")])
+        (mean, variance), (own_mean, own_variance) = found
+        np.testing.assert_allclose(own_mean, mean, atol=1e-6)  # the mean of those of both replicas
+        self.assertGreater(np.abs(own_variance - variance).max(), 1e-6)
+
+    def test_refuses_parts_that_replicas_cannot_share(self):
+        with self.assertRaisesRegex(ValueError, "times `accumulate_steps`. .* 2 replicas, accumulate_.*=8"):
+            loop.train(_plain(_base, "parts", strategy="mirrored", accumulate_steps=8))
+
     def test_the_whitening_within_classes_is_learnt_from_parts_of_images(self):
         config = _plain(_base, "within", whitening_init="within_class", embedding_dim=16)
         model = loop.untrained_model(config)
@@ -178,7 +195,7 @@ class ImageSizesTest(unittest.TestCase):
             return fit(trained, config, batches, *others)
 
         with mock.patch.object(resuming, "fit_to_last_step", recorded):
-            loop.train(_plain(_base, "sizes", image_size="24:0,32:1", num_steps=2, steps_per_epoch=1))
+            eager.eagerly(loop.train)(_plain(_base, "sizes", image_size="24:0,32:1", steps_per_epoch=1))
         self.assertEqual(sizes, [(0, 24), (1, 32)])
 
 

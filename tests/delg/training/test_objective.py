@@ -9,7 +9,7 @@ from delg.networks.delg import build_delg
 from delg.settings.model import ModelConfig
 from delg.settings.training import TrainConfig
 from delg.training.objective import compile_delg, freeze, with_targets
-from tests.fixtures import tiny_backbone
+from tests.fixtures import eager, tiny_backbone
 
 _MODEL = ModelConfig(num_classes=4, backbone="resnet18", width=0.125, embedding_dim=6, autoencoder_dim=4,
                      attention_dim=8)
@@ -41,6 +41,29 @@ class CompileDelgTest(unittest.TestCase):
         part.optimizer.build(part.trainable_variables)
         part.fit(_dataset(2), verbose=0)
         self.assertEqual(part.train_function.experimental_get_tracing_count(), 1)
+
+
+class OptimizerTest(unittest.TestCase):
+    def test_the_rate_grows_with_the_batch(self):  # 0.05 * 64 / 16
+        config = dataclasses.replace(_TRAIN, batch_size=64, learning_rate_batch_size=16)
+        rate = compile_delg(build_delg(_MODEL), config).optimizer.learning_rate
+        self.assertAlmostEqual(float(rate), 0.2, places=6)
+
+    def test_several_steps_at_once_are_the_same_steps(self):
+        weights = []
+        for count in (1, 2):
+            keras.utils.set_random_seed(0)
+            model = build_delg(_MODEL)
+            part = compile_delg(model, dataclasses.replace(_TRAIN, steps_per_execution=count))
+            calls = []
+            fit = part.fit if count > 1 else eager.eagerly(part.fit)
+            fit(_dataset(3), verbose=0, steps_per_epoch=3, callbacks=[keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, _, calls=calls: calls.append(batch))])
+            self.assertEqual(int(part.optimizer.iterations), 3)
+            self.assertEqual(calls, {1: [0, 1, 2], 2: [1, 2]}[count])
+            weights.append(model.get_weights())
+        for one, other in zip(*weights):
+            np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
 
 
 class DistillationTest(unittest.TestCase):
