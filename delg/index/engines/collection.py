@@ -201,7 +201,7 @@ class Collection:
                 self._client.delete(self.name, ids=some.tolist(), timeout=_SECONDS)
 
     def delete_from(self, first_place: int) -> None:
-        """Removes what is at a place and all after it."""
+        """Removes what is at a place and all after it; what is loaded can be asked for that."""
         with self._asking("delete from"):
             self._client.delete(self.name, filter=f"place >= {first_place}", timeout=_SECONDS)
 

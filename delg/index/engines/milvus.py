@@ -17,12 +17,10 @@ import numpy as np
 from absl import logging
 
 from data_prep.stage import progress
-from data_prep.stage.settings import setting
 from delg.features.reader import find_feature_shards
 from delg.index.admission import Admission
-from delg.index.candidates.hnsw import HnswConfig
-from delg.index.candidates.ivf import IvfConfig
-from delg.index.engines.collection import Address, Collection, is_server
+from delg.index.engines.collection import Address, Collection
+from delg.index.engines.config import MilvusConfig
 from delg.index.engines.remote_index import RemoteIndex
 from delg.index.engines.upload import Upload, digests, unfinished
 from delg.index.files import IndexFiles, IndexWriter, finished_description
@@ -31,40 +29,6 @@ from delg.index.kind import IndexKind
 from delg.settings.kinds import GLOBAL_DESCRIPTORS
 
 _CHECKED_ROWS = 2**13  # descriptors compared with their digests at once
-
-
-@dataclasses.dataclass(frozen=True)
-class MilvusConfig(HnswConfig, IvfConfig):
-    """Settings of descriptors in Milvus."""
-
-    uri: str = setting(
-        "", help="where milvus keeps descriptors: a file whose name ends in .db, or http://HOST:19530 of a "
-        "server, its user:password in the environment as MILVUS_TOKEN; empty: milvus.db beside the index")
-    collection: str = setting("delg", help="first part of the name of its collection")
-    milvus_index: str = setting(
-        "auto", help="type of index inside milvus; num_lists and num_probes are those of IVF_FLAT, num_links "
-        "and search_breadth those of HNSW, the breadth that of DISKANN too; auto: FLAT in a file, AUTOINDEX "
-        "on a server", choices=("auto", "FLAT", "IVF_FLAT", "HNSW", "DISKANN", "AUTOINDEX"))
-
-    def resolved(self, num_images: int) -> MilvusConfig:
-        """As that of every type."""
-        resolved = super().resolved(num_images)
-        if self.milvus_index != "auto":
-            return resolved
-        return dataclasses.replace(resolved, milvus_index="AUTOINDEX" if is_server(self.uri) else "FLAT")
-
-    @property
-    def build_parameters(self) -> dict[str, int]:
-        """Of the index inside Milvus, once `auto` is resolved."""
-        return {"IVF_FLAT": {"nlist": self.num_lists},
-                "HNSW": {"M": self.num_links, "efConstruction": max(200, self.num_links)},
-                }.get(self.milvus_index, {})
-
-    def search_parameters(self, num_places: int) -> dict[str, int]:
-        """Of a search in it for so many places."""
-        breadth = max(self.search_breadth, num_places)
-        return {"IVF_FLAT": {"nprobe": min(self.num_probes, self.num_lists)}, "HNSW": {"ef": breadth},
-                "DISKANN": {"search_list": breadth}}.get(self.milvus_index, {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +61,7 @@ class MilvusKind(IndexKind):
         upload, written = _send(features, admission, writer.folder, index.collection, index.num_places)
         if upload is None:
             return [], {}
-        config = MilvusConfig(**{field.name: description["config"][field.name]
-                                 for field in dataclasses.fields(MilvusConfig)})
+        config = index.config
         upload.finish(config.milvus_index, config.build_parameters)
         upload.forget()
         return [writer.write_segment(digests=written)["digests"]], {}
@@ -114,7 +77,7 @@ class MilvusKind(IndexKind):
                                     f"of {files.folder}: build the index again. Received: none.")
         collection.open()
         index = RemoteIndex(collection, ids, description["fingerprint"], description["dimension"],
-                            sum(map(len, expected)), kept, config.num_candidates, config.search_parameters)
+                            sum(map(len, expected)), kept, config)
         if index.num_strays < 0:
             raise ValueError(f"Collection {collection.name!r} at {collection.uri} must hold the {len(ids)} "
                              f"images of {files.folder}: it was changed by others, build the index again. "

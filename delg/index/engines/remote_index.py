@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from delg.index import exact
 from delg.index.engines.collection import MOST_RESULTS, Collection
+from delg.index.engines.config import MilvusConfig
 from delg.index.searching import ExactIndex
 from delg.index.store import DescriptorStore
 
@@ -48,23 +46,24 @@ class RemoteIndex(ExactIndex):
         dimension: of the descriptors.
         num_places: images that were ever added.
         kept: int64, [N], increasing; places of the images among these. None: all.
-        num_candidates: per query; as many as there are results, where more of these are asked for.
-        parameters: of a search for some number of places, as Milvus has them for its type of index.
+        config: resolved settings.
+
+    Attributes:
+        collection, config: as given.
+        num_strays: removed images that are still in the collection.
     """
 
     is_remote = True
 
     def __init__(self, collection: Collection, ids: list[str], fingerprint: str, dimension: int,
-                 num_places: int, kept: np.ndarray | None, num_candidates: int,
-                 parameters: Callable[[int], dict[str, Any]]):
+                 num_places: int, kept: np.ndarray | None, config: MilvusConfig):
         descriptors = RemoteDescriptors(collection, num_places, dimension)
         super().__init__(DescriptorStore([descriptors], kept), ids, fingerprint)
-        self.collection = collection
-        self._num_candidates, self._parameters = num_candidates, parameters
-        self.num_strays = collection.count(0, num_places) - len(ids)  # removed images that are still there
+        self.collection, self.config = collection, config
+        self.num_strays = collection.count(0, num_places) - len(ids)
 
     def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `ExactIndex.search`, among candidates; `num_neighbors` 0: as many as there are candidates.
+        """As `ExactIndex.search`, among candidates; `num_neighbors` 0: `num_candidates` of the settings.
 
         The similarities are true.
 
@@ -72,14 +71,14 @@ class RemoteIndex(ExactIndex):
             OSError: if the collection cannot be asked, or names too few images for a query.
             ValueError: as of `ExactIndex.search`, or if more results are wanted than Milvus gives.
         """
-        wanted = min(num_neighbors or self._num_candidates, len(self))
+        wanted = min(num_neighbors or self.config.num_candidates, len(self))
         queries = self._checked(queries)
         if wanted + self.num_strays > MOST_RESULTS:
             raise ValueError(f"`num_neighbors` must be at most {MOST_RESULTS - self.num_strays} where "
                              f"descriptors lie in Milvus. Received: {wanted}.")
         if not len(queries) or not wanted:
             return np.empty((len(queries), wanted), np.int32), np.empty((len(queries), wanted), np.float32)
-        num_candidates = min(max(wanted, self._num_candidates), len(self))
+        num_candidates = min(self.config.num_candidates_for(wanted), len(self))
         num_places = min(num_candidates + self.num_strays, MOST_RESULTS)
         step = max(1, _FETCHED_ROWS // num_candidates)
         found = [self._best(queries[first:first + step], num_places, num_candidates, wanted)
@@ -106,7 +105,8 @@ class RemoteIndex(ExactIndex):
                     end: int | None) -> np.ndarray:
         """Rows int64 [Q, C] of the nearest images, -1: none."""
         found = np.full((len(queries), num_candidates), -1, np.int64)
-        nearest = self.collection.nearest(queries, num_places, self._parameters(num_places), end)
+        nearest = self.collection.nearest(queries, num_places, self.config.search_parameters(num_places),
+                                          end)
         for query, places in enumerate(nearest):
             places = places[places < self.num_places]
             rows = places

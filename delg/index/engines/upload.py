@@ -88,8 +88,8 @@ class Upload:
         Raises:
             OSError: if it is not.
         """
-        self._collection.delete_from(self.end)  # of an upload that was broken off, of more images
         self._collection.settle(index_type, parameters)
+        self._collection.delete_from(self.end)  # of an upload that was broken off, of more images
         num_found = self._collection.count(self._first_place, self.end)
         if num_found != self.end - self._first_place:
             self.forget()

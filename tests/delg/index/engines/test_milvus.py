@@ -13,7 +13,7 @@ import numpy as np
 from delg.index import building
 from delg.index.engines import collection as collections
 from delg.index.engines.collection import Address, Collection
-from delg.index.engines.milvus import MilvusConfig
+from delg.index.engines.config import MilvusConfig
 from delg.index.files import finished_description, read_description
 from delg.settings.index import IndexConfig
 from tests.delg.index.test_building import descriptors_of, write_features
@@ -287,6 +287,8 @@ class WithoutAnEngineTest(FilesTest):
                                       ("DISKANN", {}, {"search_list": 1000})):
             config = MilvusConfig(milvus_index=kind).resolved(10_000)
             self.assertEqual((config.build_parameters, config.search_parameters(1000)), (built, searched))
+            self.assertEqual(config.num_candidates_for(100), 116)
+        self.assertEqual([on_server.num_candidates_for(wanted) for wanted in (100, 900)], [800, 900])
 
     def test_half_descriptors_are_refused(self):
         with self.assertRaisesRegex(ValueError, "`descriptor_dtype` must be float32 where `index_type` is m"):
