@@ -52,6 +52,7 @@ OUTPUTS = {  # of each script that writes: the flags of paths it writes to
     "vae.run_experiment": ["output_dir"],
     "vae.train": ["model_dir"],
     "vae.train_channel_weights": ["model_dir"],
+    "vae.translate_images": ["output_dir"],
     "vae.visualize": ["output_dir"],
 }
 

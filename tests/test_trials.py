@@ -143,6 +143,9 @@ TRIALS = {trial.module: trial for trial in (
     Trial("vae.encode_images", {
         "saved_model": "{given}/vae_saved", "pattern": "{given}/day_night_shards/validation-*",
         "output_dir": "{out}/vae_features"}),
+    Trial("vae.translate_images", {
+        "saved_model": "{given}/vae_saved", "pattern": "{given}/day_night_shards/validation-*",
+        "output_dir": "{out}/vae_translated"}),
 )}
 _given: dict[str, str] = {}  # folder of what trials start from, of this process
 _killed: dict[str, str] = {}  # by script, the folder of what a kill leaves of it; those that have been run

@@ -9,6 +9,8 @@ __getattr__ = PublicNames(__name__, {
     "LatentEncoder": "vae.latents.latents:LatentEncoder",
     "export": "vae.latents.export:export_vae",
     "encode_images": "vae.latents.encoding:encode_images",
+    "translate_folder": "vae.latents.translating:translate_folder",
+    "translate_shards": "vae.latents.translating:translate_shards",
     "read_photographs": "vae.data.photographs:read_photographs",
     "MethodsConfig": "vae.scores.config:MethodsConfig",
     "build_methods": "vae.scores.methods:build_methods",

@@ -113,9 +113,14 @@ def take_image(encoded: bytes, max_pixels: int = image_headers.MAX_PIXELS, uprig
         return TakenImage(encoded, "PNG", header.height, header.width)
     pixels = orientation.turned_upright(pixels, turn)
     image_format = "PNG" if header.format in _AS_PNG else "JPEG"
+    return TakenImage(encode_pixels(pixels, image_format), image_format, *pixels.shape[:2], turn)
+
+
+def encode_pixels(pixels: np.ndarray, image_format: str) -> bytes:
+    """An image file of pixels, uint8 [height, width, 3] RGB, in the format "JPEG" or "PNG"."""
     options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if image_format == "JPEG" else []
     _, buffer = cv2.imencode("." + image_format.lower(), np.ascontiguousarray(pixels[..., ::-1]), options)
-    return TakenImage(buffer.tobytes(), image_format, *pixels.shape[:2], turn)
+    return buffer.tobytes()
 
 
 def decode_pixels(encoded: bytes, image_format: str) -> np.ndarray:

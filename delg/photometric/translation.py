@@ -51,11 +51,18 @@ class Translator:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The translation of an image, uint8 [h, w, 3] RGB, at its own size."""
-        height, width = image.shape[:2]
+        return self.translate_all(image[np.newaxis])[0]
+
+    def translate_all(self, images: np.ndarray) -> np.ndarray:
+        """The translations of images of one size together, uint8 [B, h, w, 3] RGB, at that size."""
+        height, width = images.shape[1:3]
         size = (self._size[1] or width, self._size[0] or height)
-        given = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if size != (width, height) else image
-        found = self._run(**{self._input: tf.constant(given[np.newaxis])})[self._output].numpy()[0]
-        return found if found.shape == image.shape else cv2.resize(found, (width, height))
+        if size != (width, height):
+            images = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+        found = self._run(**{self._input: tf.constant(images)})[self._output].numpy()
+        if found.shape[1:3] == (height, width):
+            return found
+        return np.stack([cv2.resize(image, (width, height)) for image in found])
 
 
 def translation(config: ExtractConfig) -> Normalization:
