@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from data_prep.stage import ending
 from delg.fitting import callbacks, resuming
+from delg.fitting.optimizers import build_optimizer
 
 
 class BackupTest(unittest.TestCase):
@@ -91,6 +92,26 @@ class BackupTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "The loss must stay finite"):
             self.fit(1, lambda: self.model.layers[-1].kernel.assign([[float("nan")]]), backup_steps=2)
         self.assertEqual(self.saved, [])
+
+
+class SkippedStepsTest(unittest.TestCase):
+    def test_says_how_many_until_there_are_no_new_ones(self):
+        optimizer = keras.mixed_precision.LossScaleOptimizer(build_optimizer("sgd", 0.1))
+        optimizer.build([tf.Variable(0.0)])
+        events, said = callbacks.SkippedSteps(), []
+        events.set_model(SimpleNamespace(optimizer=optimizer))
+        with mock.patch.object(callbacks.logging, "warning", lambda text, *parts: said.append(text % parts)):
+            for steps, updates in ((2, 2), (5, 2), (9, 6), (10, 6)):
+                optimizer.iterations.assign(steps)
+                optimizer.inner_optimizer.num_updates.assign(updates)
+                events.on_epoch_end(0)
+        self.assertRegex(said[0], "^3 of 5 steps changed nothing.* float16; the loss scale is 32768 now")
+        self.assertEqual([text.split(" steps")[0] for text in said], ["3 of 5", "4 of 10"])
+
+    def test_other_precisions_skip_none(self):
+        events = callbacks.SkippedSteps()
+        events.set_model(SimpleNamespace(optimizer=build_optimizer("sgd", 0.1)))
+        events.on_epoch_end(0)
 
 
 if __name__ == "__main__":
