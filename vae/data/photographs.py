@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import tensorflow as tf
 
 from data_prep.images import augment
 from data_prep.records.pipeline import read_examples
@@ -67,7 +68,8 @@ def read_photographs(pattern: str, image_size: int) -> Photographs:
                              f"with --dataset=day_night. Received: domain={domain!r}, "
                              f"label={fields['label']} for image {name!r} of {pattern!r}.")
         ids.append(name)
-        images.append(augment.resize_whole(fields["encoded"], image_size).numpy())
+        encoded = tf.constant(fields["encoded"])  # bytes would be traced anew for each image
+        images.append(augment.resize_whole(encoded, image_size).numpy())
         nights.append(domain == "night")
         places.append(fields["label"])
         pairs.append(fields["pair"].decode())

@@ -7,6 +7,7 @@ import numpy as np
 
 from data_prep.building import building
 from data_prep.building.config import BuildConfig
+from data_prep.images import augment
 from tests.fixtures.day_night_shards import build_shards, write_photographs
 from tests.fixtures.temporary_files import FilesTest
 from vae.data.photographs import in_batches, read_photographs, resized
@@ -39,6 +40,13 @@ class ReadPhotographsTest(FilesTest):
             self.assertFalse(photographs.is_night[day])
             self.assertTrue(photographs.is_night[night])
             self.assertEqual(names[day], names[night])
+
+    def test_traces_what_decodes_once_for_all_images(self):
+        _, pattern = build_shards(self.directory, num_places=4, views=2)
+        read_photographs(pattern, 24)
+        before = augment.resize_whole.experimental_get_tracing_count()
+        read_photographs(pattern, 24)
+        self.assertEqual(augment.resize_whole.experimental_get_tracing_count(), before)
 
     def test_refuses_shards_of_one_domain(self):
         pattern = self.shards_of(lambda row: ",day," in row)
