@@ -25,7 +25,7 @@ from vae.report import page as report_page
 from vae.scores import claims, evaluation
 from vae.scores.channel_study import study_channels
 from vae.scores.config import MethodsConfig
-from vae.scores.methods import build_methods
+from vae.scores.methods import build_methods, untrained
 from vae.scores.translation import judge_translation
 from vae.training import loop
 from vae.training.config import TrainConfig
@@ -165,12 +165,14 @@ def _weigh(experiment: Experiment, vae: str, num_layers: int, distance: str, **c
 
 
 def _evaluate(experiment: Experiment) -> dict[str, Any]:
-    methods, absent = build_methods(dataclasses.replace(
+    config = dataclasses.replace(
         experiment.methods, paper_model=experiment.path("paper"),
         adversarial_model=experiment.path("adversarial"),
-        channel_weights=os.path.join(experiment.weights_dir("adversarial", 1), WEIGHTS_FILE)))
+        channel_weights=os.path.join(experiment.weights_dir("adversarial", 1), WEIGHTS_FILE))
+    methods, absent = build_methods(config)
     reported, trained = (read_photographs(experiment.pattern(split), experiment.image_size)
                          for split in ("test", "train"))
+    methods.update(untrained(config, trained))
     result = evaluation.evaluate(evaluation.with_clahe(methods), reported, trained, absent, experiment.seed)
     encoders = {preset: LatentEncoder(experiment.path(preset)) for preset in PRESETS}
     result["translation"] = {preset: judge_translation(encoder, reported, experiment.seed)

@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from delg.networks import model_files
+from delg.settings.kinds import BACKBONES
+from vae.data.photographs import Photographs, in_batches, resized
 from vae.networks.config import DOMAINS, ModelConfig
 from vae.networks.layers import LatentPooling
-from vae.networks.model import SHARED_LAYERS, compared_latent, decode, encode, other_domain
+from vae.networks.model import SHARED_LAYERS, build_vae, compared_latent, decode, encode, other_domain
 from vae.networks.model_dir import load_vae
 
 
@@ -37,8 +39,36 @@ class LatentEncoder:
 
     def __init__(self, model_dir: str, weights: str = "last"):
         model, stored = load_vae(model_dir, weights)
-        self.layer_names = SHARED_LAYERS
+        self._serve(model, model_files.model_config(stored, config_class=ModelConfig))
+
+    @classmethod
+    def untrained(cls, model_dir: str, training: Photographs) -> LatentEncoder | None:
+        """The same model as its training found it: the pretrained stem alone, or None of a model without one.
+
+        Args:
+            model_dir: written by `training.train`.
+            training: photographs over which latents are centred, where the model does so.
+
+        Raises:
+            FileNotFoundError: a file of the model, or of the stem's weights, is missing.
+        """
+        stored = model_files.read_config(model_dir)
         config = model_files.model_config(stored, config_class=ModelConfig)
+        if config.stem not in BACKBONES:
+            return None
+        model = build_vae(config, stem_weights=stored["train"]["stem_weights"])
+        encoder = cls.__new__(cls)
+        encoder._serve(model, config)
+        if config.center_latent:
+            images = resized(training.images, config.image_size)
+            for domain in DOMAINS:
+                latents = in_batches(lambda batch: encoder.encode(batch, domain)["latent"],  # noqa: B023
+                                     images[training.rows(domain)])
+                model.get_layer(f"{domain}_centring").moving_mean.assign(latents.mean(axis=0))
+        return encoder
+
+    def _serve(self, model: keras.Model, config: ModelConfig) -> None:
+        self.layer_names = SHARED_LAYERS
         self.image_size: int = config.image_size
         self.stride: int = config.stride
         self.descriptor_grid: int = config.descriptor_grid

@@ -29,8 +29,8 @@ from vae.weighting.weight_files import read_channel_weights
 _NUM_CHANNELS = 3  # the heaviest, where none are named
 _SHOWN_METHODS = ("adversarial_weighted", "raw_pixels")
 _NAMES = {"raw_pixels": "Raw pixels", "imagenet": "ImageNet features", "delg": "DELG global head",
-          "paper": "VAE, paper preset", "adversarial": "VAE, mended", "adversarial_weighted":
-          "VAE, mended, channels weighted"}
+          "untrained_stem": "Pretrained stem, untrained", "paper": "VAE, paper preset",
+          "adversarial": "VAE, mended", "adversarial_weighted": "VAE, mended, channels weighted"}
 
 
 def make_report(config: VisualizeConfig) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from vae.scores.channel_study import CLAIMED_SHARE
 from vae.scores.evaluation import DIRECTIONS
 
+_LEAST_GAIN = 5  # of mAP
 _LAST_SHARE = 0.1  # of the epochs, over whose mean a loss is compared
 
 
@@ -31,7 +32,7 @@ def judge_claims(result: Mapping[str, Any], study: Mapping[str, Any],
         losses: number of layers to the triplet loss on reported places at the end of each epoch.
     """
     return [_comparable(result), _few_channels(study), _clustering(result, study), _layers(losses),
-            *(_translation(result, name) for name in result.get("translation", {}))]
+            *(_translation(result, name) for name in result.get("translation", {})), _training(result)]
 
 
 def _comparable(result: Mapping[str, Any]) -> Claim:
@@ -44,6 +45,16 @@ def _comparable(result: Mapping[str, Any]) -> Claim:
                  f"Night to day mAP {ours['mAP']:.1f} against {theirs['mAP']:.1f} "
                  f"({theirs['mAP_interval'][0]:.1f} to {theirs['mAP_interval'][1]:.1f}); held means at least "
                  "the lower bound.")
+
+
+def _training(result: Mapping[str, Any]) -> Claim:
+    claim = f"Training brings the latent at least {_LEAST_GAIN} mAP over the pretrained stem it began with."
+    if "adversarial" not in result.get("gains", {}):
+        return Claim(claim, None, "The encoder began with no pretrained stem.")
+    gain = result["gains"]["adversarial"]["night_to_day"]
+    return Claim(claim, gain["mAP"] >= _LEAST_GAIN,
+                 f"Night to day {gain['mAP']:+.1f} mAP ({gain['mAP_interval'][0]:+.1f} to "
+                 f"{gain['mAP_interval'][1]:+.1f}), {gain['R@1']:+.1f} R@1.")
 
 
 def _few_channels(study: Mapping[str, Any]) -> Claim:

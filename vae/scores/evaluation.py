@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ Describer = Callable[[np.ndarray, str], np.ndarray]
 
 DIRECTIONS = {"night_to_day": ("night", "day"), "day_to_night": ("day", "night")}  # queries, index
 CLAHE_SUFFIX = "+clahe"
+# What each method is to be better than: the same without what was learnt last.
+REFERENCES = {"adversarial": "untrained_stem", "adversarial_weighted": "adversarial"}
 _DIGITS = 4  # of percent
 
 
@@ -48,7 +50,9 @@ def evaluate(methods: Mapping[str, Describer], reported: Photographs, training: 
 
     `{"night_to_day": {METHOD: S}, "day_to_night": {METHOD: S}, "domain_probe": {METHOD: accuracy},
     "distance_ratio": {METHOD: ratio}, "silhouette": {METHOD: value}, "absent": {METHOD: reason},
-    "num_places", "num_day", "num_night", "chance": of Recall@1}` where S = `{"R@1", "R@5", "R@10", "mAP",
+    "gains": {METHOD: {"over": METHOD, "night_to_day": G, "day_to_night": G}}, "num_places", "num_day",
+    "num_night", "chance": of Recall@1}` where G = `{"R@1", "mAP", each with _interval}`, of differences
+    paired by query, for the methods of REFERENCES and their forms, and S = `{"R@1", "R@5", "R@10", "mAP",
     each with _interval, "triplet_accuracy", "triplet_loss"}`. Recall, mAP, triplet accuracy, chance and the
     probe, for which 50 is chance, are in percent; None where there is nothing to measure.
 
@@ -68,18 +72,21 @@ def evaluate(methods: Mapping[str, Describer], reported: Photographs, training: 
                          f"Received: {len(shared)} in both, such as {min(shared)}.")
     result: dict[str, Any] = {name: {} for name in (*DIRECTIONS, "domain_probe", "distance_ratio",
                                                     "silhouette")}
+    values: dict[tuple[str, str], metrics.QueryScores] = {}
     for name, describer in methods.items():
         logging.info("Evaluating %s.", name)
         descriptors = describe(describer, reported)
         for direction, (query, index) in DIRECTIONS.items():
             scores = metrics.search(*_part(descriptors, reported, query),
                                     *_part(descriptors, reported, index))
+            values[name, direction] = scores
             result[direction][name] = _summary(scores, seed)
         result["domain_probe"][name] = percent(metrics.domain_probe(
             describe(describer, training), training.is_night, descriptors, reported.is_night), _DIGITS)
         result["distance_ratio"][name] = _rounded(metrics.distance_ratio(
             *_part(descriptors, reported, "night"), *_part(descriptors, reported, "day")))
         result["silhouette"][name] = _rounded(metrics.silhouette(descriptors, reported.places))
+    result["gains"] = _gains(methods, values, seed)
     day = reported.places[reported.rows("day")]
     night = reported.places[reported.rows("night")]
     return {**result, "absent": dict(absent or {}), "num_places": len(set(reported.places)),
@@ -101,6 +108,23 @@ def _summary(scores: metrics.QueryScores, seed: int) -> dict[str, Any]:
     summary["triplet_accuracy"] = percent(mean_over_queries(scores.triplet_accuracy), _DIGITS)
     summary["triplet_loss"] = _rounded(mean_over_queries(scores.triplet_loss))
     return summary
+
+
+def _gains(names: Iterable[str], values: Mapping[tuple[str, str], metrics.QueryScores],
+           seed: int) -> dict[str, Any]:
+    gains = {}
+    for name in names:
+        plain, form = name.partition(CLAHE_SUFFIX)[:2]
+        other = REFERENCES.get(plain, "") + form
+        if (other, "night_to_day") not in values:
+            continue
+        gains[name] = {"over": other}
+        for direction in DIRECTIONS:
+            ours, theirs = values[name, direction], values[other, direction]
+            gains[name][direction] = {
+                **mean_and_interval("R@1", ours.recall[1] - theirs.recall[1], _DIGITS, seed),
+                **mean_and_interval("mAP", ours.average_precision - theirs.average_precision, _DIGITS, seed)}
+    return gains
 
 
 def _rounded(value: float) -> float | None:

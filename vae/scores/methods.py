@@ -9,7 +9,7 @@ import numpy as np
 from delg.photometric.translation import Translator
 from delg.settings.backbones import backbone_of
 from delg.vectors.unit import unit_vectors
-from vae.data.photographs import in_batches, resized
+from vae.data.photographs import Photographs, in_batches, resized
 from vae.latents.latents import LatentEncoder
 from vae.networks.config import DOMAINS
 from vae.networks.model import other_domain
@@ -53,6 +53,22 @@ def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str
     else:
         absent["adversarial_weighted"] = "no channel weights given"
     return methods, absent
+
+
+def untrained(config: MethodsConfig, training: Photographs) -> dict[str, Describer]:
+    """`untrained_stem`: the mended model as its training found it, if it began with a pretrained stem.
+
+    Args:
+        config: files of the methods.
+        training: photographs over which its latents are centred.
+
+    Raises:
+        FileNotFoundError, ValueError: see `LatentEncoder.untrained`.
+    """
+    if not config.adversarial_model:
+        return {}
+    encoder = LatentEncoder.untrained(config.adversarial_model, training)
+    return {"untrained_stem": LatentDescriber(encoder)} if encoder else {}
 
 
 def translated(methods: Mapping[str, Describer], translator: str) -> dict[str, Describer]:

@@ -18,6 +18,7 @@ from delg.search import retrieval
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
 from tests.fixtures import tiny_day_night, tiny_vae
+from vae.data.photographs import read_photographs
 from vae.latents import encoding, export
 from vae.latents.latents import LatentEncoder
 from vae.networks.config import ModelConfig
@@ -85,6 +86,24 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(read_export_config(_saved_model), config)
         with self.assertRaisesRegex(ValueError, "must be empty or an earlier export"):
             export.export_vae(_model_dir, _folder.name)
+
+
+class UntrainedTest(unittest.TestCase):
+    def test_is_the_stem_with_its_latents_centred_on_training_photographs(self):
+        config = ModelConfig(image_size=32, width=1 / 32, descriptor_grid=2, center_latent=True,
+                             stem="resnet18", stem_width=0.125)
+        with tempfile.TemporaryDirectory() as folder:
+            model_files.write_config(folder, {"model": vars(config), "train": {"stem_weights": "none"}})
+            photographs = read_photographs(f"{_folder.name}/train-*", 32)
+            encoder = LatentEncoder.untrained(folder, photographs)
+        for domain in ("day", "night"):
+            latents = encoder.encode(photographs.images[photographs.rows(domain)], domain)["latent"]
+            self.assertEqual(latents.shape[1:], (2, 2, 32))
+            self.assertGreater(np.abs(latents).max(), 1e-3)
+            np.testing.assert_allclose(latents.mean(axis=0), 0, atol=1e-4)
+
+    def test_there_is_none_of_a_model_from_nothing(self):
+        self.assertIsNone(LatentEncoder.untrained(_model_dir, None))
 
 
 class EncodeImagesTest(unittest.TestCase):

@@ -81,6 +81,14 @@ class JudgeClaimsTest(unittest.TestCase):
         del worse["night_to_day"]["imagenet"]
         self.assertIsNone(self.judged(worse)[0].held)
 
+    def test_training_must_gain_five_over_its_own_stem(self):
+        gain = {"mAP": 6.0, "mAP_interval": [2.0, 9.0], "R@1": 1.0}
+        for least, held in ((6.0, True), (4.9, False)):
+            found = self.judged(_result(gains={"adversarial": {"night_to_day": {**gain, "mAP": least}}}))[-1]
+            self.assertEqual(found.held, held)
+        self.assertIn("Night to day +4.9 mAP (+2.0 to +9.0)", found.evidence)
+        self.assertIsNone(self.judged()[-1].held)
+
     def test_channels_that_lose_more_than_5_percent_do_not_carry_the_loss(self):
         self.assertFalse(self.judged()[1].held)
         self.assertIn("0.300 with the heaviest 2 alone (8 %)", self.judged()[1].evidence)
@@ -102,7 +110,7 @@ class JudgeClaimsTest(unittest.TestCase):
         worse = {**better, "SSIM": 0.3}
         found = self.judged(_result(translation={
             "adversarial": {"night_to_day": better, "day_to_night": better},
-            "paper": {"night_to_day": better, "day_to_night": worse}, "none": {}}))[4:]
+            "paper": {"night_to_day": better, "day_to_night": worse}, "none": {}}))[4:-1]
         self.assertEqual([claim.held for claim in found], [True, False, None])
         self.assertIn("adversarial", found[0].claim)
 

@@ -66,6 +66,16 @@ class EvaluateTest(unittest.TestCase):
         np.testing.assert_array_equal(plain, self.reported.images[self.reported.is_night])
         self.assertGreater(equalised.std(), plain.std())
 
+    def test_gains_are_over_the_method_without_what_was_learnt(self):
+        result = evaluation.evaluate({"untrained_stem": _knows_domain, "adversarial": _knows_place,
+                                      "adversarial_weighted": _knows_place}, self.reported, self.training)
+        first, second = result["gains"]["adversarial"], result["gains"]["adversarial_weighted"]
+        self.assertEqual((first["over"], second["over"]), ("untrained_stem", "adversarial"))
+        before = result["night_to_day"]["untrained_stem"]
+        self.assertAlmostEqual(first["night_to_day"]["mAP"], 100 - before["mAP"], places=3)
+        self.assertEqual(second["day_to_night"]["mAP_interval"], [0, 0])
+        self.assertEqual(self.result["gains"], {})
+
     def test_the_table_has_every_method_and_what_is_absent(self):
         console = rich.console.Console(file=io.StringIO(), width=250)
         console.print(evaluation.table(self.result))
