@@ -19,7 +19,7 @@ from absl import logging
 from data_prep.records.manifest import Shard
 from data_prep.records.record_file import HEAD_BYTES, TAIL_BYTES, record_spans
 from data_prep.stage import files, storage
-from data_prep.stage.numpy_files import read_npy
+from data_prep.stage.numpy_files import load_npy
 
 _DETAILS_DIR = ".details"
 
@@ -56,11 +56,10 @@ def spans_of(path: str, shard: Shard) -> np.ndarray:
     """
     kept = details_path(path, shard, "lengths.npy")
     try:
-        with storage.open_binary(kept) as file:
-            lengths = read_npy(file.read())
+        lengths = load_npy(kept, "lengths of records (.npy)")
     except FileNotFoundError:
         return found_spans(path, shard)
-    except (OSError, ValueError, TypeError, SyntaxError):
+    except ValueError:
         lengths = None
     if lengths is not None and lengths.dtype == np.int64 and lengths.shape == (shard.num_examples,):
         num_bytes = storage.num_bytes(path)

@@ -9,6 +9,7 @@ import contextlib
 import io
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import numpy as np
 from data_prep.stage import storage
 
 _FAULTS = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
-           MemoryError, OverflowError, SyntaxError)
+           MemoryError, OverflowError, SyntaxError, tokenize.TokenError)
 BYTES_PER_BYTE = 1100  # most that deflate, of zip archives and of HDF5, makes of a byte (1032)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -64,6 +65,20 @@ def reading_npz(path: str, what: str) -> Iterator[NpzFile]:
     try:
         with storage.open_binary(path) as file, zipfile.ZipFile(file) as archive:
             yield NpzFile(archive, file.seek(0, os.SEEK_END))
+    except FileNotFoundError:
+        raise
+    except _FAULTS as error:
+        raise ValueError(f"{path} must be {what}. Received: {type(error).__name__}: {error}.") from error
+
+
+def load_npy(path: str, what: str) -> np.ndarray:
+    """The array of an .npy file, whole.
+
+    Args and errors are those of `reading_npz`.
+    """
+    try:
+        with storage.open_binary(path) as file:
+            return read_npy(file.read())
     except FileNotFoundError:
         raise
     except _FAULTS as error:

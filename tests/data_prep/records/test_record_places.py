@@ -58,6 +58,16 @@ class RecordPlacesTest(unittest.TestCase):
             self.assertEqual(found.tolist(), [[12, 3], [31, 0], [47, 5]])
             self.assertEqual(np.load(self.kept).tolist(), [3, 0, 5])
 
+    def test_no_changed_byte_moves_a_record(self):
+        with open(self.kept, "rb") as file:
+            content = file.read()
+        with mock.patch.object(record_places.logging, "warning"):
+            for place in range(len(content)):
+                with open(self.kept, "wb") as file:
+                    file.write(content[:place] + bytes([content[place] ^ 0x11]) + content[place + 1:])
+                self.assertEqual(record_places.spans_of(self.path, self.shard).tolist(),
+                                 [[12, 3], [31, 0], [47, 5]], place)
+
     def test_a_shard_cut_off_is_refused(self):
         os.truncate(self.path, 30)
         with self.assertLogs(level="WARNING"), self.assertRaisesRegex(
