@@ -14,11 +14,12 @@ _LEFT_OUT = ("layout_optimizer", "shape_optimization", "constant_folding", "arit
              "dependency_optimization", "loop_optimization", "function_optimization", "debug_stripper",
              "scoped_allocator_optimization", "implementation_selector", "common_subgraph_elimination",
              "pin_to_host_optimization")
+_REWRITES = {"bfloat16": "auto_mixed_precision_onednn_bfloat16", "float16": "auto_mixed_precision"}
 
 Function = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
-def rewritten(function, input_names: list[str], output_names: list[str], in_bfloat16: bool = False,
+def rewritten(function, input_names: list[str], output_names: list[str], compute_dtype: str = "float32",
               is_simple: bool = False) -> Function:
     """A graph function, rewritten when it is first called; dtypes outside stay.
 
@@ -26,7 +27,8 @@ def rewritten(function, input_names: list[str], output_names: list[str], in_bflo
         function: `ConcreteFunction`, such as a signature of a loaded SavedModel, which the caller holds.
         input_names: of its inputs, in their order.
         output_names: of its outputs, in their order.
-        in_bfloat16: whether it computes in bfloat16 what it computes in float32.
+        compute_dtype: what it computes in where that serves: float32; bfloat16, on processors; float16, on
+            GPUs.
         is_simple: whether little can be gained by rewriting it, so that its first call comes sooner.
 
     Returns:
@@ -34,8 +36,8 @@ def rewritten(function, input_names: list[str], output_names: list[str], in_bflo
     """
     config = config_pb2.ConfigProto()
     options = config.graph_options.rewrite_options
-    if in_bfloat16:
-        options.auto_mixed_precision_onednn_bfloat16 = RewriterConfig.ON
+    if compute_dtype != "float32":
+        setattr(options, _REWRITES[compute_dtype], RewriterConfig.ON)
     if is_simple:
         options.meta_optimizer_iterations = RewriterConfig.ONE
         options.memory_optimization = RewriterConfig.NO_MEM_OPT

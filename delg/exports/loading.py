@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from delg.exports import graph_calls, reduced_precision, saved_models
+from delg.exports import accelerators, graph_calls, reduced_precision, saved_models
 from delg.exports.export_config import read_export_config
 from delg.exports.graph_calls import Function
 
@@ -45,12 +45,12 @@ class ExportedModel:
 
     Args:
         saved_model: folder of the SavedModel.
-        compute_dtype: what convolutions compute in: float32; bfloat16; auto, which is bfloat16 where this
-            processor has it and the model's descriptors of a test image keep a mean cosine of 0.999 with
-            those of float32.
+        compute_dtype: what convolutions compute in: float32; bfloat16; float16; auto, which is the type of 16
+            bits that is fast here, if the model's descriptors of a test image keep a mean cosine of 0.999
+            with those of float32.
 
     Attributes:
-        compute_dtype: float32 or bfloat16.
+        compute_dtype: float32, bfloat16 or float16.
         has_local: whether it gives local features.
         has_global: whether it gives global descriptors.
         takes_scales: whether scales can be chosen.
@@ -61,14 +61,17 @@ class ExportedModel:
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
-        ValueError: if it cannot be loaded, or is of no such kind; if bfloat16 is asked of a processor
-            without.
+        ValueError: if it cannot be loaded, or is of no such kind; if 16 bits are asked of a machine that is
+            not fast with them.
     """
 
     def __init__(self, saved_model: str, compute_dtype: str = "float32"):
-        if compute_dtype == "bfloat16" and not reduced_precision.has_bfloat16():
-            raise ValueError("`precision` may be bfloat16 on a processor with avx512_bf16 or amx_bf16 only, "
-                             "and beside no GPU. Received: precision='bfloat16' on another.")
+        reduced = reduced_precision.reduced_type()
+        if compute_dtype not in ("auto", "float32", reduced):
+            raise ValueError("`precision` may be bfloat16 on a processor with avx512_bf16 or amx_bf16, "
+                             "beside no GPU; float16 on GPUs of compute capability 7 or more. Received: "
+                             f"precision={compute_dtype!r} on another machine.")
+        accelerators.grow_memory()
         saved_models.check_is_there(saved_model, "saved_model", "delg.export_model")
         self.fingerprint: str = saved_models.fingerprint_of(saved_model)
         self._module = saved_models.load(saved_model)  # held: its variables live as long as it does
@@ -99,11 +102,11 @@ class ExportedModel:
         threshold = getattr(self._module, "attention_threshold", None)
         self.attention_threshold = None if threshold is None else float(threshold.numpy())
         self.compute_dtype = "float32"
-        if compute_dtype == "bfloat16" or compute_dtype == "auto" and reduced_precision.has_bfloat16():
-            run = entry.rewritten(in_bfloat16=True, is_simple=is_simple)
-            if compute_dtype == "bfloat16" or self._are_alike(entry.run, run):
-                self._run, self.compute_dtype = run, "bfloat16"
-                self._run_batch = None if batch_entry is None else batch_entry.rewritten(in_bfloat16=True)
+        if reduced and compute_dtype != "float32":
+            run = entry.rewritten(compute_dtype=reduced, is_simple=is_simple)
+            if compute_dtype == reduced or self._are_alike(entry.run, run):
+                self._run, self.compute_dtype = run, reduced
+                self._run_batch = batch_entry and batch_entry.rewritten(compute_dtype=reduced)
         self.global_dim, self.local_dim = self._dimensions(entry.outputs)
 
     def _dimensions(self, said: Mapping[str, int | None]) -> tuple[int, int]:
@@ -189,7 +192,7 @@ class _Entry(NamedTuple):
     outputs: dict[str, int | None]  # last dimension, if known; in the order of the function's
     function: Any = None  # ConcreteFunction
 
-    def rewritten(self, **how: bool) -> Function:
+    def rewritten(self, **how: Any) -> Function:
         return graph_calls.rewritten(self.function, list(self.dtypes), list(self.outputs), **how)
 
 

@@ -1,7 +1,7 @@
-"""Reduced precision for exported models: bfloat16 where the processor has it and the model bears it.
+"""Reduced precision for exported models: bfloat16 or float16 where it is fast and the model bears it.
 
 TensorFlow's graph optimizer rewrites a loaded function (`graph_calls`): convolutions and matrix products, and
-what lies between them, read and write bfloat16 and sum in float32; weights stay as they are stored, pooling
+what lies between them, read and write 16 bits and sum in float32; weights stay as they are stored, pooling
 and norms in float32. So it serves models made elsewhere too, whose graphs nobody can build again.
 """
 
@@ -13,16 +13,25 @@ import numpy as np
 import tensorflow as tf
 
 _PROCESSOR_FLAGS = ("avx512_bf16", "amx_bf16")
+_TENSOR_CORES = (7, 0)  # least compute capability that TensorFlow's optimizer takes for float16
 _CPU_INFO = "/proc/cpuinfo"
-LEAST_COSINE = 0.999  # between descriptors in float32 and bfloat16, mean; chosen: no ranking notices it
+LEAST_COSINE = 0.999  # between descriptors in float32 and in 16 bits, mean; chosen: no ranking notices it
 _LEAST_SHARED = 0.5  # of the keypoints, in both; chosen: else cosines at the few that are say little
 _PLACE_DECIMALS = 2  # of pixels; the same keypoint has the same place but for rounding
 
 
+def reduced_type() -> str:
+    """The type of 16 bits that is fast here: float16 on GPUs with tensor cores, else bfloat16; or empty."""
+    devices = tf.config.list_physical_devices("GPU")
+    if not devices:
+        return "bfloat16" if has_bfloat16() else ""
+    details = map(tf.config.experimental.get_device_details, devices)
+    has_cores = all(found.get("compute_capability", (0, 0)) >= _TENSOR_CORES for found in details)
+    return "float16" if has_cores else ""
+
+
 def has_bfloat16(cpu_info: str = _CPU_INFO) -> bool:
     """Whether bfloat16 is fast here: processors with instructions for it, and no GPU.
-
-    Graphics processors have reduced numbers of their own (TensorFloat-32) that TensorFlow uses unasked.
 
     Args:
         cpu_info: file that lists the processor's abilities, as Linux has it; elsewhere the answer is no.

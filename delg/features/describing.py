@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from data_prep.images.image_headers import MAX_PIXELS
 from data_prep.stage.streams import mapped_in_order, same_sized
 from delg.exports.loading import ExportedModel
+from delg.features.batch_pixels import BatchPixels
 from delg.features.preparing import Photograph, PreparedImage, decode, pixels_of, prepare_image
 from delg.features.shards import ImageFeatures, LocalFeatures, no_local_features
 from delg.features.whitening import read_whitening
@@ -20,7 +22,6 @@ from delg.vectors.generalized_mean import generalized_mean
 from delg.vectors.unit import unit_vectors
 
 _MIN_SIDE = 32  # pixels; chosen: smaller images have fewer than two cells a side at scale 1
-_PIXELS_AT_ONCE = 2_000_000  # of a batch at its largest scale; chosen: large images gain nothing in one
 _SAME_SCALE = 1e-4  # relative; 0.7071 on a command line is 2**-0.5
 
 
@@ -56,12 +57,14 @@ class ImageDescriber:
         self._config = config
         self._scales = (*config.global_scales, *config.local_scales, 1.0)
         self._threshold = threshold or 0.0
+        self._batch_pixels = BatchPixels(config.batch_pixels)
         self.settings = {**dataclasses.asdict(config), "score_threshold": threshold,
                          "precision": self._model.compute_dtype,
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}
-        for name in ("max_bad_fraction", "whitening", "batch_size", "translator", "translation"):
+        for name in ("max_bad_fraction", "whitening", "batch_size", "batch_pixels", "translator",
+                     "translation"):
             del self.settings[name]
         self._normalization = None
         if config.photometric in PHOTOMETRICS:
@@ -124,12 +127,28 @@ class ImageDescriber:
 
     def images_at_once(self, prepared: PreparedImage) -> int:
         """How many images of this size go through the model together: fewer, the larger they are."""
+        return max(1, min(self._config.batch_size, int(self._batch_pixels.most / self._num_pixels(prepared))))
+
+    def _num_pixels(self, prepared: PreparedImage) -> float:
+        """Of an image at its largest scale."""
         height, width = prepared.image.shape[:2]
-        num_pixels = height * width * (max(self._scales) * prepared.limit) ** 2
-        return max(1, min(self._config.batch_size, int(_PIXELS_AT_ONCE / num_pixels)))
+        return height * width * (max(self._scales) * prepared.limit) ** 2
 
     def describe_prepared(self, images: Sequence[PreparedImage]) -> list[ImageFeatures]:
-        """What `describe` does with pixels, for images of one shape and limit together."""
+        """What `describe` does with pixels, for images of one shape and limit; in parts if memory is short.
+
+        Raises:
+            ValueError: if a single image does not fit into memory.
+        """
+        num_pixels = self._num_pixels(images[0])
+        try:
+            return self._batch_pixels.computed(self._describe_together, images, num_pixels)
+        except tf.errors.ResourceExhaustedError as error:
+            raise ValueError(
+                "An image must fit into memory at its largest scale; lower `max_image_size` or the scales. "
+                f"Received: one of {num_pixels / 1e6:.1f} megapixels there.") from error
+
+    def _describe_together(self, images: Sequence[PreparedImage]) -> list[ImageFeatures]:
         config, prepared = self._config, images[0]
         too_small = min(prepared.image.shape[:2]) * prepared.limit < _MIN_SIDE
         local_scales = () if too_small else config.local_scales

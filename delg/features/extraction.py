@@ -20,6 +20,7 @@ from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left
 from data_prep.stage import files, jobs
 from data_prep.stage.jobs import JobConfig
 from data_prep.stage.stored_settings import defaults_of
+from delg.exports import accelerators
 from delg.features import shards as feature_shards
 from delg.features.describing import ImageDescriber
 from delg.features.folder_features import DescribedFolder, describe_folder, find_image_files
@@ -131,6 +132,7 @@ def _extract_item(work: _ShardWork, sha256: dict[str, str], name: str) -> list[d
     with _loading:
         describer = _describers.get((work.saved_model, work.config))
         if describer is None:
+            accelerators.claim_one()
             describer = ImageDescriber(work.saved_model, work.config)
             _describers[work.saved_model, work.config] = describer
     if describer.settings != work.settings:

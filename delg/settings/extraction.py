@@ -8,7 +8,7 @@ from data_prep.stage.settings import check_fields, require, setting
 from data_prep.stage.table import OrNone
 from delg.settings.kinds import PHOTOMETRICS
 
-EXTRACT_PRECISIONS = ("auto", "float32", "bfloat16")
+EXTRACT_PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _FILES = {"translate": "translator"}  # normalisations that need a file, and the setting that names it
 LOCAL_DTYPES = ("float32", "float16", "int8", "binary")  # the finest first
 
@@ -47,9 +47,14 @@ class ExtractConfig:
         "", help="file of delg.fit_whitening that global descriptors are whitened by; empty: none")
     batch_size: int = setting(
         8, help="images of one size that are computed together; of large images fewer", range="(0, inf)")
+    batch_pixels: int = setting(
+        0, help="pixels of images that are computed together, at their largest scale; fewer once memory does "
+        "not hold them; 0: two million on a processor, 64 million, or what fits, on an accelerator",
+        range="[0, inf)")
     precision: str = setting(
-        "auto", help="what the model computes in; auto: bfloat16 where the processor has it and the model's "
-        "descriptors of a test image stay the same to a cosine of 0.999, else float32",
+        "auto", help="what the model computes in; auto: float16 on GPUs and bfloat16 on processors where "
+        "these are fast and the model's descriptors of a test image stay the same to a cosine of 0.999, "
+        "else float32",
         choices=EXTRACT_PRECISIONS)
     max_bad_fraction: float = setting(
         0.05, help="share of the images that may be bad; more of them stop the job", range="[0, 1]")

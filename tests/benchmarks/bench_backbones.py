@@ -27,14 +27,14 @@ _BACKBONES = flags.DEFINE_list("backbones", ["resnet50:512", "dinov2_vits14:518"
 _NUM_ROUNDS = flags.DEFINE_integer("num_rounds", 5, "Measurements of each.")
 
 
-def graph(name: str, side: int, in_bfloat16: bool) -> Callable[[], object]:
+def graph(name: str, side: int, compute_dtype: str) -> Callable[[], object]:
     """What is timed."""
     model = fold_batch_norm(build_backbone(name, weights="none"))
     outputs = sorted(model.output)
     function = tf.function(lambda images: [model(images, training=False)[output] for output in outputs])
     function = function.get_concrete_function(tf.TensorSpec([1, None, None, 3], tf.float32))
     image = tf.constant(np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)), tf.float32)
-    run = graph_calls.rewritten(function, ["images"], outputs, in_bfloat16)
+    run = graph_calls.rewritten(function, ["images"], outputs, compute_dtype)
     return lambda held=function: run({"images": image})  # the function must live as long as its calls
 
 
@@ -43,7 +43,7 @@ def main(_) -> None:
     for entry in _BACKBONES.value:
         name, side = entry.split(":")
         for precision in ("float32", "bfloat16"):
-            ways[f"{entry} {precision}"] = graph(name, int(side), precision == "bfloat16")
+            ways[f"{entry} {precision}"] = graph(name, int(side), precision)
             ways[f"{entry} {precision}"]()
     times = {way: [] for way in ways}
     for _round in range(_NUM_ROUNDS.value):

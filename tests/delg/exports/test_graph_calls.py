@@ -42,7 +42,7 @@ class RewrittenTest(unittest.TestCase):
     @unittest.skipUnless(reduced_precision.has_bfloat16(), "This processor has no bfloat16.")
     def test_bfloat16_acts_within_loops_and_branches_and_on_this_call_alone(self):
         for is_simple in (False, True):
-            found = self.found(in_bfloat16=True, is_simple=is_simple)
+            found = self.found(compute_dtype="bfloat16", is_simple=is_simple)
             error = np.abs(found - self.expected).max() / np.abs(self.expected).max()
             self.assertLess(error, 0.05)
             self.assertGreater(error, 2.0**-12)  # float32 alone would err by some 2**-22
@@ -60,7 +60,7 @@ class TokensTest(unittest.TestCase):
         image, names = tf.constant(reduced_precision.probe_image(112)[np.newaxis]), ["local", "class_token"]
         function = tf.function(lambda images: [model(images)[name] for name in names])
         function = function.get_concrete_function(image)
-        found = graph_calls.rewritten(function, ["images"], names, in_bfloat16=True)({"images": image})
+        found = graph_calls.rewritten(function, ["images"], names, "bfloat16")({"images": image})
         for name, expected in zip(names, function(image)):
             self.assertTrue(np.any(found[name] != expected))
             cosines = reduced_precision.cosines(np.float64(expected), np.float64(found[name]))

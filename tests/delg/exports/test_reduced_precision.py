@@ -107,8 +107,25 @@ class ComputeDtypeTest(unittest.TestCase):
         self.assertEqual(self.opened("float32").compute_dtype, "float32")
 
     def test_refuses_bfloat16_on_a_processor_without(self):
-        with self.assertRaisesRegex(ValueError, "avx512_bf16 or amx_bf16 .* Received: precision='bfloat16'"):
+        with self.assertRaisesRegex(ValueError, "avx512_bf16 or amx_bf16, .* Received: precision='bfloat16'"):
             self.opened("bfloat16", available=False)
+
+    def test_float16_on_gpus_of_which_all_are_fast_with_it(self):
+        for capabilities, expected in ((((7, 0), (8, 6)), "float16"), (((7, 5), (6, 1)), ""), ((None,), "")):
+            details = iter([{} if found is None else {"compute_capability": found} for found in capabilities])
+            with self.subTest(capabilities), \
+                    mock.patch.object(tf.config, "list_physical_devices", return_value=capabilities), \
+                    mock.patch.object(tf.config.experimental, "get_device_details",
+                                      lambda _, details=details: next(details)):
+                self.assertEqual(reduced_precision.reduced_type(), expected)
+
+    def test_auto_is_float16_where_it_is_fast_and_changes_little(self):
+        with mock.patch.object(reduced_precision, "reduced_type", return_value="float16"):
+            self.assertEqual(self.opened("auto").compute_dtype, "float16")
+            self.assertEqual(self.opened("auto", alike=False).compute_dtype, "float32")
+            self.assertEqual(self.opened("float16", alike=False).compute_dtype, "float16")
+            with self.assertRaisesRegex(ValueError, "Received: precision='bfloat16' on another machine"):
+                self.opened("bfloat16")
 
     def test_inputs_and_outputs_stay_at_their_names(self):
         image = np.zeros((16, 24, 3), np.uint8)

@@ -1,6 +1,7 @@
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -41,6 +42,32 @@ class ImageDescriberTest(unittest.TestCase):
         np.testing.assert_array_equal(features.local.scores, [200])
         np.testing.assert_array_equal(features.local.scales, [1])
         self.assertEqual(features.image_size, (80, 96))
+
+    def test_batches_that_do_not_fit_are_halved(self):
+        images = [np.random.default_rng(seed).integers(0, 255, (64, 96, 3), np.uint8) for seed in range(4)]
+        describer = self.describer(batch_pixels=10**9)
+        expected = describer.describe_all(images)
+        extract_all, given = describer._model.extract_all, []
+
+        def two_fit(some, *arguments):
+            given.append(len(some))
+            if len(some) > 2:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            return extract_all(some, *arguments)
+
+        with mock.patch.object(describer._model, "extract_all", two_fit), self.assertLogs(level="WARNING"):
+            found = [*describer.describe_all(images), *describer.describe_all(images)]
+        self.assertEqual(given, [4, 2, 2, 2, 2])
+        for one, other in zip(found, [*expected, *expected]):
+            np.testing.assert_array_equal(one.global_descriptor, other.global_descriptor)
+            np.testing.assert_array_equal(one.local.descriptors, other.local.descriptors)
+
+    def test_an_image_that_does_not_fit_says_what_to_lower(self):
+        describer = self.describer()
+        error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        with mock.patch.object(describer._model, "extract_all", side_effect=error), self.assertRaisesRegex(
+                ValueError, "lower `max_image_size` or the scales. Received: one of 0.0 megapixels"):
+            describer.describe(np.zeros((64, 96, 3), np.uint8))
 
     def test_scales_above_one_use_the_detail_of_a_large_image(self):
         # Limited to 48 pixels, a 4 x 4 block would be 2 x 2; at scale 2 it is whole again.
