@@ -44,35 +44,37 @@ def distort(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     seed = tf.cast(seed, tf.int64) ^ tf.constant([_SEED_MARK, 0], tf.int64)
     angle, shear_x, shear_y, hue, saturation, contrast, brightness, blur = tf.unstack(
         tf.random.stateless_uniform([8], seed, -1.0, 1.0))
+    choice = tf.cast((blur + 1) / 2 * len(_BLUR_DEVIATIONS), tf.int32)
+    choice = tf.minimum(choice, len(_BLUR_DEVIATIONS) - 1)
+    is_blurred = tf.gather(_BLUR_DEVIATIONS, choice) > 0
     pixels = _turned(tf.cast(image, tf.float32), angle * _MAX_ANGLE, shear_x * _MAX_SHEAR,
-                     shear_y * _MAX_SHEAR)
-    pixels = _blurred(pixels, blur)
+                     shear_y * _MAX_SHEAR, is_transposed=is_blurred)
+    branches = [functools.partial(_gaussian, pixels, deviation) for deviation in _BLUR_DEVIATIONS]
+    pixels = tf.ensure_shape(tf.switch_case(choice, branches), image.shape)
     return _coloured(pixels, hue * _MAX_HUE, _within(_SATURATION, saturation), _within(_CONTRAST, contrast),
                      _within(_BRIGHTNESS, brightness))
 
 
-def _turned(pixels: tf.Tensor, angle: tf.Tensor, shear_x: tf.Tensor, shear_y: tf.Tensor) -> tf.Tensor:
-    """Sheared, then turned, about the centre; reflected at the borders."""
+def _turned(pixels: tf.Tensor, angle: tf.Tensor, shear_x: tf.Tensor, shear_y: tf.Tensor,
+            is_transposed: tf.Tensor) -> tf.Tensor:
+    """Sheared, then turned, about the centre, and perhaps transposed; reflected at the borders."""
     size = pixels.shape[0]
     cosine, sine, centre = tf.cos(angle), tf.sin(angle), (size - 1) / 2
     xx, xy = cosine - sine * shear_y, cosine * shear_x - sine  # where a pixel of the result comes from
     yx, yy = sine + cosine * shear_y, sine * shear_x + cosine
-    transform = tf.stack([xx, xy, centre * (1 - xx - xy), yx, yy, centre * (1 - yx - yy), 0.0, 0.0])
+    offset_x, offset_y = centre * (1 - xx - xy), centre * (1 - yx - yy)
+    transform = tf.where(is_transposed, tf.stack([xy, xx, offset_x, yy, yx, offset_y, 0.0, 0.0]),
+                         tf.stack([xx, xy, offset_x, yx, yy, offset_y, 0.0, 0.0]))
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=pixels[tf.newaxis], transforms=transform[tf.newaxis], output_shape=[size, size],
         interpolation="BILINEAR", fill_mode="REFLECT", fill_value=0.0)[0]
 
 
-def _blurred(pixels: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-    """Blurred by one of `_BLUR_DEVIATIONS`, which `draw` in [-1, 1) chooses."""
-    count = len(_BLUR_DEVIATIONS)
-    choice = tf.cast((draw + 1) / 2 * count, tf.int32)
-    branches = [functools.partial(_gaussian, pixels, deviation) for deviation in _BLUR_DEVIATIONS]
-    return tf.ensure_shape(tf.switch_case(tf.minimum(choice, count - 1), branches), pixels.shape)
-
-
 def _gaussian(pixels: tf.Tensor, deviation: float) -> tf.Tensor:
-    """Filtered down the columns, transposed, and both once more; mirrored at the borders."""
+    """Filtered down the columns, transposed, and filtered once more; mirrored at the borders.
+
+    Without a deviation the pixels as they are.
+    """
     if not deviation:
         return pixels
     weights = np.exp(-np.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1) ** 2 / (2 * deviation**2))
@@ -81,11 +83,12 @@ def _gaussian(pixels: tf.Tensor, deviation: float) -> tf.Tensor:
     # A row of pixels as the channels of one: what is next to each other in memory is computed together.
     rows = tf.constant((weights / weights.sum())[:, None, None, None], tf.float32)
     rows = tf.tile(rows, [1, 1, 3 * size, 1])
-    for _ in range(2):
+    for is_first in (True, False):
         padded = tf.pad(pixels, [[radius, radius], [0, 0], [0, 0]], "REFLECT")
         padded = tf.reshape(padded, [1, size + 2 * radius, 1, 3 * size])
         filtered = tf.nn.depthwise_conv2d(padded, rows, [1, 1, 1, 1], "VALID")
-        pixels = tf.transpose(tf.reshape(filtered, [size, size, 3]), [1, 0, 2])
+        pixels = tf.reshape(filtered, [size, size, 3])
+        pixels = tf.transpose(pixels, [1, 0, 2]) if is_first else pixels
     return pixels
 
 
