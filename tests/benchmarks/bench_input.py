@@ -30,7 +30,7 @@ from data_prep.records import pipeline
 from data_prep.stage import byte_ranges, command_line
 from tests.benchmarks.generated_images import write_images
 
-_NUM_IMAGES = flags.DEFINE_integer("num_images", 3200, "JPEGs to generate.")
+_NUM_IMAGES = flags.DEFINE_integer("num_images", 1600, "JPEGs to generate.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 321, "Side of the images read, pixels.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per batch.")
 _NUM_ROUNDS = flags.DEFINE_integer("num_rounds", 3, "Measurements of each.")
@@ -104,6 +104,7 @@ def main(_: list[str]) -> None:
         for round_number in range(_NUM_ROUNDS.value):
             for name, make in readers.items():
                 found[name].append(rates(make(round_number), count, batch))
+                print(f"round {round_number}, {name}: {found[name][-1]}", flush=True)
         speeds = {name: tuple(map(statistics.median, zip(*rounds))) for name, rounds in found.items()}
         for name, (first, then) in speeds.items():
             print(f"{name:14s} {first:6.0f} images/s in the first {count} batches, {then:6.0f} in the next")
