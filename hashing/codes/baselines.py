@@ -31,6 +31,21 @@ def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
         Function from float32 [n, D] to bits, uint8 [n, K] of 0 and 1.
 
     Raises:
+        ValueError: see `fit_projection`.
+    """
+    matrix, offset = fit_projection(method, training, code_size, seed)
+    return lambda descriptors: codes.binarize(np.asarray(descriptors, np.float32) @ matrix + offset)
+
+
+def fit_projection(method: str, training: np.ndarray, code_size: int,
+                   seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The map whose signs `fit_codes` takes: x to x @ matrix + offset.
+
+    Returns:
+        matrix: float32, [D, K].
+        offset: float32, [K].
+
+    Raises:
         ValueError: if the method is unknown, or `code_size` above the number or the size of descriptors.
     """
     require_member("method", method, METHODS)
@@ -42,14 +57,9 @@ def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
     mean = training.mean(axis=0)
     pca = faiss.PCAMatrix(dimension, code_size)
     pca.train(training - mean)
-    components = pca.apply(training - mean)
-    rotation = METHODS[method](components, seed)
-
-    def encode(descriptors: np.ndarray) -> np.ndarray:
-        centred = np.ascontiguousarray(descriptors, np.float32) - mean
-        return codes.binarize(pca.apply(np.ascontiguousarray(centred)) @ rotation)
-
-    return encode
+    axes = faiss.vector_to_array(pca.A).reshape(-1, dimension)[:code_size].T
+    matrix = axes @ METHODS[method]((training - mean) @ axes, seed)
+    return matrix, -mean @ matrix
 
 
 def no_rotation(components: np.ndarray, _seed: int) -> np.ndarray:

@@ -72,7 +72,7 @@ def demo(output_dir: str, network: dict[str, Any], seed: int = 0) -> Experiment:
     # augmentation. Which of the two is better here has not been measured.
     return dataclasses.replace(base, trained={
         "paper2019": preset("paper2019", **scratch, **_NESTED, num_steps=800, warmup_steps=53),
-        "best": preset("best", **scratch, num_steps=240, warmup_steps=24, head_steps=0,
+        "best": preset("best", **scratch, num_steps=240, warmup_steps=24, head_steps=0, settle_steps=0,
                        backbone_learning_rate_factor=1.0, freeze_batch_norm=False)})
 
 
@@ -125,7 +125,8 @@ def smoke(experiment: Experiment) -> Experiment:
             "batch_size": 4, "augmentation": "none", "steps_per_epoch": 2}
     last_layers = {"images_per_class": 2, "num_steps": 0, "warmup_steps": 0, "schedule": "cosine",
                    "head_steps": 5, "top_steps": 2, "head_views": 1}
-    trained = {name: dataclasses.replace(config, **tiny, **last_layers)
+    trained = {name: dataclasses.replace(config, **tiny, **last_layers,
+                                         settle_steps=min(config.settle_steps, 2))
                for name, config in experiment.trained.items()}
     trained["paper2019"] = dataclasses.replace(experiment.trained["paper2019"], **tiny, num_steps=2,
                                                warmup_steps=1)

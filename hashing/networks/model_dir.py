@@ -1,7 +1,8 @@
 """A hashing model on disk: a directory with `config.json` and weight files.
 
 `config.json` holds {"model": ModelConfig, "train": TrainConfig, "num_classes", "best": {"epoch", "step",
-"validation_map"} or null}; weights are `last.weights.h5` and `best.weights.h5`, in the format of Keras.
+"validation_map"} or null} (step counts those in which codes settle too; then there is a best without
+validation, and no score); weights are `last.weights.h5` and `best.weights.h5`, in the format of Keras.
 """
 
 from __future__ import annotations

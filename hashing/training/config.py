@@ -125,6 +125,12 @@ class TrainConfig(BackboneFitConfig):
     top_learning_rate: float = setting(
         1e-3, help="highest learning rate of these steps, after a twentieth of them; falls along a cosine",
         range="(0, inf)")
+    settle_steps: int = setting(
+        0, help="steps of the code layer alone, after all others: it begins anew as ITQ of the trained "
+        "features, and class centres are all it learns by; 0: none", range="[0, inf)")
+    settle_learning_rate: float = setting(
+        5e-4, help="highest learning rate of these steps, which falls along a cosine: the higher, the "
+        "farther from ITQ", range="(0, inf)")
     head_views: int = setting(
         4, help="random views of each image that the last layers are trained on", range="(0, inf)")
     max_head_views: int = setting(
@@ -152,6 +158,9 @@ class TrainConfig(BackboneFitConfig):
                 "not have, and `backbone_learning_rate_factor` above 0.",
                 top_steps=self.top_steps, backbone=self.backbone,
                 backbone_learning_rate_factor=self.backbone_learning_rate_factor)
+        require(not self.settle_steps or self.center_weight > 0,
+                "`settle_steps` need `center_weight` above 0.", settle_steps=self.settle_steps,
+                center_weight=self.center_weight)
         check_warmup(self.schedule, self.warmup_steps, self.num_steps)
         require(self.images_per_class == 0 or self.batch_size % self.images_per_class == 0,
                 "`batch_size` must be a multiple of `images_per_class`.", batch_size=self.batch_size,
@@ -201,9 +210,9 @@ PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the de
     "best": {"code_batch_norm": True, "prefix_sizes": (16, 32, 48), "active_only": True, "mirrored": True,
              "center_weight": 0.5, "triplet_weight": 1.0, "margin_per_bit": 1.0, "quantization_weight": 0.1,
              "batch_size": 64, "images_per_class": 8, "augmentation": "strong", "head_steps": 400,
-             "num_steps": 6000, "learning_rate": 1e-3, "beta_2": 0.999, "schedule": "cosine",
-             "warmup_steps": 300, "weight_decay": 1e-2, "backbone_learning_rate_factor": 0.1,
-             "freeze_batch_norm": True},
+             "settle_steps": 400, "num_steps": 6000, "learning_rate": 1e-3, "beta_2": 0.999,
+             "schedule": "cosine", "warmup_steps": 300, "weight_decay": 1e-2,
+             "backbone_learning_rate_factor": 0.1, "freeze_batch_norm": True},
 }
 # The losses and steps of best on other networks, at the side of images that their weights or the published
 # tables are of. Transformers have no top to train apart; they learn at a hundredth of the rate of the code

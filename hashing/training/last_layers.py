@@ -1,8 +1,9 @@
 """Training of the last layers alone, on what the layers before them give, computed once.
 
 First the code layer on stored features; then it and the top of the backbone, all that lies behind its local
-map, on stored maps. A step on features takes a thousandth of a step through the whole network, a step on maps
-of mobilenet_v2 a sixth. On small sets such steps are all that is needed, on others a good start.
+map, on stored maps; last, after all other steps, the code layer anew, from ITQ of what the trained backbone
+gives. A step on features takes a thousandth of a step through the whole network, a step on maps of
+mobilenet_v2 a sixth. On small sets such steps are all that is needed, on others a good start.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from absl import logging
 
 from data_prep.records import pipeline
 from data_prep.records.class_batches import ClassBatches
+from hashing.codes import baselines
 from hashing.training.asymmetric import DatabaseCodes
 from hashing.training.batches import training_batches
 from hashing.training.config import TrainConfig
@@ -46,6 +48,57 @@ def train_last_layers(model: keras.Model, config: TrainConfig, num_classes: int)
         _fit(head, features, labels, config, num_classes, "head")
     if config.top_steps:
         _fit(_with_codes(model, top.input, top.output), stored, labels, config, num_classes, "top")
+    if config.settle_steps and not config.num_steps:
+        features = stored if top is None else _predict(top, stored, config.batch_size)
+        _settle(model, features, labels, config, num_classes)
+
+
+def settle_codes(model: keras.Model, config: TrainConfig, num_classes: int) -> None:
+    """Fits the code layer for `settle_steps` steps, from ITQ of the features of the trained network.
+
+    A layer that grew with the backbone tells trained classes apart and little else. One that begins as ITQ
+    keeps what the features know of other classes.
+
+    Args:
+        model: from `build_hashing`; changed in place.
+        config: settings of the whole training.
+        num_classes: C.
+
+    Raises:
+        ValueError: weights did not stay finite.
+    """
+    features, labels = stored_outputs(keras.Model(model.input, model.output["features"]), config)
+    _settle(model, features, labels, config, num_classes)
+
+
+def _settle(model: keras.Model, features: np.ndarray, labels: np.ndarray, config: TrainConfig,
+            num_classes: int) -> None:
+    start_as_itq(model, features, config.seed)
+    head = _with_codes(model, keras.Input(features.shape[1:], name="features"))
+    # Pairs would undo ITQ.
+    alone = dataclasses.replace(config, mining="none", classification_weight=0.0, asymmetric_weight=0.0)
+    _fit(head, features, labels, alone, num_classes, "settle")
+
+
+def start_as_itq(model: keras.Model, features: np.ndarray, seed: int) -> None:
+    """Sets the code layer to ITQ of features, each bit at unit variance.
+
+    Args:
+        model: from `build_hashing`; of its K bits those beyond the number or the size of features stay.
+        features: float, [N, D].
+        seed: of ITQ's first rotation.
+    """
+    features = features.astype(np.float32)
+    kernel, bias = model.get_layer("code_layer").get_weights()
+    size = min(len(features), *kernel.shape)
+    matrix, offset = baselines.fit_projection("itq", features, size, seed)
+    deviation = np.maximum((features @ matrix).std(axis=0), 1e-6)
+    kernel[:, :size], bias[:size] = matrix / deviation, offset / deviation
+    model.get_layer("code_layer").set_weights([kernel, bias])
+    for layer in model.layers:
+        if layer.name == "code_norm":
+            ones, zeros = np.ones_like(bias), np.zeros_like(bias)
+            layer.set_weights([ones, zeros, zeros, ones])  # scale, offset, mean and variance
 
 
 def stored_outputs(part: keras.Model, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +155,7 @@ def _with_codes(model: keras.Model, inputs, features=None) -> keras.Model:
 
 def _fit(part: keras.Model, inputs: np.ndarray, labels: np.ndarray, config: TrainConfig, num_classes: int,
          phase: str) -> None:
-    """Fits a part of the network for the steps and the rate of a phase, which is head or top."""
+    """Fits a part of the network for the steps and the rate of a phase, which is head, top or settle."""
     steps, rate = getattr(config, f"{phase}_steps"), getattr(config, f"{phase}_learning_rate")
     # A layer that starts at random needs no warm-up, and no share: it is not of the backbone.
     warmup, factor = (steps // 20, config.backbone_learning_rate_factor) if phase == "top" else (0, 1.0)

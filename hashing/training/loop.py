@@ -115,6 +115,26 @@ def _fit(run: Run) -> None:
     run.fit(lambda *share: with_targets(training_batches(config, *share), config), lambda: judges)
     if run.stored["best"] is None:
         run.save("best")
+    if config.settle_steps and config.num_steps:
+        _settle(run, judges)
+
+
+def _settle(run: Run, judges: list[BestWeights]) -> None:
+    """Settles the codes of the best weights, unless that is done; they are then the best and the last."""
+    config, best = run.config, run.stored["best"] or {"step": 0}
+    step = config.num_steps + config.settle_steps
+    if best["step"] == step:
+        return
+    run.load("best")
+    last_layers.settle_codes(run.model, config, run.stored["num_classes"])
+    run.save("last")
+    run.save("best")
+    run.stored["best"] = None
+    for judge in judges:
+        judge.keep(epoch=-1, step=step, logs={})
+    if not judges:
+        run.stored["best"] = {"epoch": -1, "step": step}
+        run.write_config()
 
 
 def _retrieval(run: Run) -> BestWeights:

@@ -32,6 +32,8 @@ class ConfigTest(unittest.TestCase):
                  {"top_steps": 5, "backbone": "dinov2_vits14"}),
                 ("`backbone_learning_rate_factor` above 0. Received: top_steps=5",
                  {"top_steps": 5, "backbone_learning_rate_factor": 0.0}),
+                ("`settle_steps` need `center_weight` above 0. Received: settle_steps=5, center_weight=0",
+                 {"settle_steps": 5}),
                 ("`margin_per_bit` must be positive. Received: margin_per_bit=0", {"margin_per_bit": 0}),
                 ("`head_views` must be positive. Received: head_views=0", {"head_views": 0}),
                 ("multiple of `images_per_class`. Received: batch_size=10, images_per_class=4",

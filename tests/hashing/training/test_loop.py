@@ -11,6 +11,7 @@ import numpy as np
 from data_prep.stage.stored_settings import from_stored
 from delg.fitting import strategies
 from delg.networks import model_files
+from hashing.codes import baselines
 from hashing.networks import model_dir
 from hashing.networks.model import build_hashing
 from hashing.training import last_layers, loop
@@ -158,6 +159,45 @@ class TrainTest(unittest.TestCase):
         self.assertLessEqual(convolutions, moved)
         self.assertEqual([name for name in moved if not name.startswith("layer4")], [])
         self.assertEqual([name for name in moved if "moving" in name], [])  # BatchNorm is frozen
+
+    def test_codes_settle_from_itq_and_the_backbone_stays(self):
+        config = dataclasses.replace(_base, model_dir=f"{_folder.name}/settled", settle_steps=9, head_views=2,
+                                     head_learning_rate=0.05)
+        result = loop.train(config)
+        self.assertEqual(result["best"]["step"], config.num_steps + 9)
+        before, after = (model_dir.load_hashing(folder)[0] for folder in (_base.model_dir, config.model_dir))
+        for was, now in zip(before.get_layer("backbone").get_weights(),
+                            after.get_layer("backbone").get_weights()):
+            np.testing.assert_array_equal(was, now)
+        self.assertFalse(np.allclose(before.get_layer("code_layer").get_weights()[0],
+                                     after.get_layer("code_layer").get_weights()[0]))
+        with mock.patch.object(last_layers, "stored_outputs", side_effect=AssertionError):
+            self.assertEqual(loop.train(config), result)  # finished: left alone
+
+    def test_codes_settle_without_validation_and_without_steps_of_the_whole(self):
+        for name, steps, step in (("whole", 3, 5), ("last_layers", 0, None)):
+            config = dataclasses.replace(
+                _base, model_dir=f"{_folder.name}/settled_{name}", validation_pattern="", num_steps=steps,
+                warmup_steps=0, head_steps=2, top_steps=2, settle_steps=2, head_views=1)
+            with mock.patch.object(last_layers, "start_as_itq") as start:
+                result = loop.train(config)
+            start.assert_called_once()
+            self.assertEqual(result["best"], step and {"epoch": -1, "step": step})
+            with mock.patch.object(last_layers, "stored_outputs", side_effect=AssertionError):
+                loop.train(config)
+
+    def test_a_code_layer_that_starts_as_itq_gives_its_codes(self):
+        model = build_hashing(dataclasses.replace(_base, code_size=24).model_config())
+        features = np.random.default_rng(0).normal(size=(90, 16)).astype(np.float32)
+        layer, norm = model.get_layer("code_layer"), model.get_layer("code_norm")
+        norm.set_weights([np.full(24, value, np.float32) for value in (2, 3, 4, 5)])
+        own = layer.get_weights()[0]
+        last_layers.start_as_itq(model, features, seed=2)
+        values = norm(layer(features)).numpy()
+        bits = baselines.fit_codes("itq", features, 16, seed=2)(features)
+        np.testing.assert_array_equal(values[:, :16] >= 0, bits)
+        np.testing.assert_allclose(values[:, :16].std(axis=0), 1, rtol=1e-2)
+        np.testing.assert_array_equal(layer.get_weights()[0][:, 16:], own[:, 16:])  # more bits than features
 
     def test_views_of_all_images_together_are_limited(self):
         config = dataclasses.replace(_base, head_steps=1, head_views=3, max_head_views=12)
