@@ -58,10 +58,12 @@ def _codes(folder: str) -> list[Pair]:
 def _index(folder: str) -> list[Pair]:
     from delg.index import building
     from delg.settings.index import IndexConfig
-    from delg.settings.kinds import INDEX_KINDS
+    from delg.settings.kinds import GLOBAL_DESCRIPTORS, INDEX_KINDS
     features = f"{_old(folder)}/index-00000-of-00001.h5"
     pairs = []
-    for name in INDEX_KINDS:
+    for name, kind in INDEX_KINDS.items():
+        if kind.ranked_by == GLOBAL_DESCRIPTORS and "descriptors" not in kind.stems:
+            continue  # a server holds them, which children made by a fork cannot ask
         index_dir = os.path.join(folder, name)
         building.build_index(features, index_dir, IndexConfig(name, num_codewords=4))
         pairs += [(path, lambda index_dir=index_dir: building.load_index(index_dir, check_descriptors=True))
