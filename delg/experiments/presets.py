@@ -33,8 +33,9 @@ def demo(output_dir: str, seed: int = 0) -> Experiment:
             seed=seed),
         # Small images: the network sees them enlarged, and the threshold would leave too few keypoints.
         extract=ExtractConfig(max_image_size=256, local_scales=(1.0, 2**0.5, 2.0, 2**1.5),
-                              max_num_features=700, score_threshold=0.0),
-        search=SearchConfig(num_rerank=200, expand_query=True, inlier_weight=1.0, seed=seed))
+                              max_num_features=1500, score_threshold=0.0),
+        search=SearchConfig(num_rerank=200, guided_neighbors=5, expand_query=True, inlier_weight=1.0,
+                            seed=seed))
 
 
 def smoke(output_dir: str, seed: int = 0) -> Experiment:
