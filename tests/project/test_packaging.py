@@ -68,7 +68,8 @@ class WheelTest(FilesTest):
         self.assertIn("--seed", self.python("-m", "data_prep.make_world", "--help"))
         page = self.python("-c", "from delg.pictures import page; print(page.render('hashing.scores', "
                                  "'report.html.j2', title='Ten codes', summary='', charts=[], groups=[], "
-                                 "parts={}, drawn=[], downloads=[], settings=[], text=str))")
+                                 "parts={}, drawn=[], downloads=[], settings=[], warnings=[], "
+                                 "text=str))")
         self.assertIn("<h1>Ten codes</h1>", page)
         self.assertIn("VerdictModel", self.python("-c", "from delg.geometry import verdict; "
                                                   "print(verdict.verdict_for(True))"))

@@ -16,8 +16,8 @@ PUBLIC = {
              "build_index", "update_index", "load_index", "TrainRerankerConfig", "train_reranker",
              "SearchConfig", "search_images", "read_ranking", "find_images",
              "verify_pair", "evaluate", "VoteConfig", "read_landmarks", "recognize"],
-    "vae": ["TrainConfig", "preset", "train", "LatentEncoder", "export", "encode_images", "read_photographs",
-            "MethodsConfig", "build_methods", "evaluate"],
+    "vae": ["TrainConfig", "preset", "train", "LatentEncoder", "export", "encode_images", "translate_folder",
+            "translate_shards", "read_photographs", "MethodsConfig", "build_methods", "evaluate"],
     "hashing": ["TrainConfig", "preset", "train", "Encoder", "export", "encode_images", "read_codes",
                 "CodeIndexConfig", "CodeIndex", "evaluate"],
 }

@@ -56,7 +56,7 @@ class RepairTest(unittest.TestCase):
     def contents(self) -> dict:
         found = {}
         for name in os.listdir(self.folder):
-            if name != ".build":
+            if name not in (".build", ".details"):
                 with open(self.path(name), "rb") as file:
                     found[name] = hashlib.sha256(file.read()).hexdigest()
         return found

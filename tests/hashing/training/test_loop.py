@@ -141,7 +141,8 @@ class TrainTest(unittest.TestCase):
             with self.subTest(name), small():
                 config = preset(name, train_pattern=_base.train_pattern, model_dir=f"{_folder.name}/{name}",
                                 backbone_weights="none", image_size=32, batch_size=8, images_per_class=2,
-                                head_steps=2, head_views=1, num_steps=2, warmup_steps=0, steps_per_epoch=2)
+                                head_steps=2, head_views=1, num_steps=2, warmup_steps=0, steps_per_epoch=2,
+                                settle_steps=0)
                 self.assertEqual(loop.train(config)["best"], None)
                 self.assertEqual(len(model_dirs.read_history(config.model_dir)), 1)
 
