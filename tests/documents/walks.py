@@ -44,8 +44,8 @@ ADDED = {
     "delg.find_images": "--max_image_size=64 --max_num_features=40",
     "delg.group_images": "--max_image_size=64 --max_num_features=40",
     "delg.search_images": "--num_workers=1",
-    "hashing.train": "--backbone_weights=none --width=0.125 --image_size=32 --batch_size=4 "
-                     "--images_per_class=2 --head_steps=0 --warmup_steps=0 --num_steps=1 "
+    "hashing.train": "--backbone=resnet18 --backbone_weights=none --width=0.125 --image_size=32 "
+                     "--batch_size=4 --images_per_class=2 --head_steps=0 --warmup_steps=0 --num_steps=1 "
                      "--steps_per_epoch=1 --code_size=16",
     "vae.train": "--width=0.03125 --image_size=16 --descriptor_grid=2 --normalization=none "
                  "--up_normalization=batch --batch_size=2 --num_steps=1 --steps_per_epoch=1 --num_pictures=1",
