@@ -3,6 +3,7 @@
 import math
 import unittest
 
+import cv2
 import numpy as np
 import tensorflow as tf
 from scipy import ndimage
@@ -55,6 +56,15 @@ class DistortTest(unittest.TestCase):
     def test_same_seed_same_pixels(self):
         np.testing.assert_array_equal(distorted(self.image, 3), self.results[3])
         self.assertEqual(len({result.tobytes() for result in self.results}), 40)
+
+    def test_threads_of_opencv_do_not_matter(self):
+        large = self.image.repeat(8, 0).repeat(8, 1)
+        self.addCleanup(cv2.setNumThreads, cv2.getNumThreads())
+        results = []
+        for count in (1, 3):
+            cv2.setNumThreads(count)
+            results.append([distorted(large, number) for number in range(6)])
+        np.testing.assert_array_equal(*results)
 
     def test_no_black_corners(self):
         grey = np.full((SIZE, SIZE, 3), 128, np.uint8)
