@@ -26,10 +26,11 @@ from data_prep.records.manifest import Split, manifest_beside
 from data_prep.records.record_labels import share_of_equal_neighbours
 from data_prep.records.record_order import FILES_AT_ONCE, RecordOrder, Stretch
 from data_prep.records.record_reading import RecordReader, read_details
+from data_prep.stage import jobs
 
 _READ_AT_ONCE = 32  # records; chosen
 _READS_AHEAD = 8  # times as many; enough to hide the delay of a disk on the network; chosen
-_CROPPED_AT_ONCE = 8  # images, at most; chosen
+_CROPPED_AT_ONCE = 4  # images, at most; of more the graph takes longer to get ready; chosen
 _READ_BYTES = 1 << 20  # buffer of a shard that is read from start to end
 
 
@@ -252,6 +253,8 @@ def _batched(examples: tf.data.Dataset, batch_size: int, training: bool) -> tf.d
     dataset = examples.batch(batch_size, drop_remainder=training)
     options = tf.data.Options()
     options.deterministic = True
+    # Calls that read wait for the disk or for Python's lock; the processors go on decoding in other threads.
+    options.threading.private_threadpool_size = jobs.num_processors() + _READS_AHEAD
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 

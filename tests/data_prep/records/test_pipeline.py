@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+import threading
 import unittest
 from collections import Counter
 from unittest import mock
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.images import image_headers
-from data_prep.records import manifest, pipeline, shards
+from data_prep.records import manifest, pipeline, record_reading, shards
 from data_prep.records.example import encode_example
 from tests.fixtures import photographs
 
@@ -77,6 +78,17 @@ class PipelineTest(unittest.TestCase):
         at_once = self.batches(6)
         with mock.patch.object(pipeline, "_CROPPED_AT_ONCE", 1):
             self.assert_same(self.batches(6), at_once)
+
+    def test_reads_wait_side_by_side(self):  # or processors that could decode would wait with them
+        side_by_side = threading.Barrier(pipeline._READS_AHEAD)
+        read = record_reading.RecordReader.read
+
+        def waiting(reader, numbers):
+            side_by_side.wait(timeout=30)
+            return read(reader, numbers)
+
+        with mock.patch.object(record_reading.RecordReader, "read", waiting):
+            self.assertEqual(len(self.batches(1)), 1)
 
     def test_another_seed_gives_other_batches(self):
         one, other = self.batches(3), self.batches(3, seed=1)
