@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 _POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:{images}; "
            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+_PART_BYTES = 8192  # that have to come of a body, or its end, in each
+_PART_SECONDS = 8.0  # of these; chosen, 1 KiB a second
 _HEADERS = {
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
@@ -35,7 +37,7 @@ class Limits:
     Args:
         app: what answers all else.
         max_bytes: of a body.
-        max_seconds: that a body may take to come.
+        max_seconds: that a body may take to come; one that all but stops is refused after 8.
         hosts: names that `Host` may have, in lower case; none: any.
         images: another origin that the page may take pictures from, such as map tiles; empty: none.
     """
@@ -80,27 +82,45 @@ class Limits:
         return 413, f"An upload must have at most {self._max_bytes >> 20} MiB."
 
     def _bounded(self, receive: Receive) -> Receive:
-        received, is_whole = 0, False
-        deadline: float | None = None
+        body = _Body(self._max_seconds)
 
         async def bounded() -> Message:
-            nonlocal received, is_whole, deadline
-            if is_whole:  # what comes is that the client has left
+            if body.is_whole:  # what comes is that the client has left
                 return await receive()
-            now = asyncio.get_running_loop().time()
-            deadline = deadline or now + self._max_seconds
-            try:
-                message: Any = await asyncio.wait_for(receive(), deadline - now)
-            except asyncio.TimeoutError:
-                raise HTTPException(
-                    408, f"An upload must come within {self._max_seconds:g} seconds.") from None
-            received += len(message.get("body", b""))
-            is_whole = not message.get("more_body", False)
-            if received > self._max_bytes:
+            message = await body.received_in_time(receive)
+            if body.num_bytes > self._max_bytes:
                 raise HTTPException(*self._too_large)
             return message
 
         return bounded
+
+
+class _Body:
+    """What has come of a body, and until when more has to come."""
+
+    def __init__(self, max_seconds: float):
+        self.num_bytes, self.is_whole = 0, False
+        self._max_seconds = max_seconds
+        self._end: float | None = None  # of the body
+        self._part_end, self._part_bytes = 0.0, 0
+
+    async def received_in_time(self, receive: Receive) -> Message:
+        """What `receive` gives; HTTPException 408 where it is too late."""
+        now = asyncio.get_running_loop().time
+        if self._end is None:
+            self._end, self._part_end = now() + self._max_seconds, now() + _PART_SECONDS
+        try:
+            message: Any = await asyncio.wait_for(receive(), min(self._end, self._part_end) - now())
+        except asyncio.TimeoutError:
+            raise HTTPException(408, f"An upload must come within {self._max_seconds:g} seconds, and "
+                                     f"{_PART_BYTES >> 10} KiB of it in each {_PART_SECONDS:g}.") from None
+        self.is_whole = not message.get("more_body", False)
+        num_bytes = len(message.get("body", b""))
+        self.num_bytes += num_bytes
+        self._part_bytes += num_bytes
+        if self._part_bytes >= _PART_BYTES:
+            self._part_end, self._part_bytes = now() + _PART_SECONDS, 0
+        return message
 
 
 def _name_of(host: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from data_prep.images import image_headers, intake
+from data_prep.images import intake
 from data_prep.stage import files
 from delg.features.folder_features import find_image_files
 from delg.features.preparing import BadImageError, refusing_bad_images
@@ -22,6 +22,7 @@ from delg.photos import collection as collections
 from delg.photos.collection import Collection
 from delg.places import known
 from delg.search import inputs
+from delg.serving import large_images
 from delg.serving.searched import Searched, calibrated
 from delg.settings.photos import FindConfig, photo_extraction, photo_search
 from delg.settings.places import GPS_ALONE, PlacesConfig
@@ -173,9 +174,9 @@ class FolderOfPhotographs:
 
     def add(self, encoded: bytes, max_pixels: int) -> str:
         """As `Photographs.add`; a file that is there already keeps its id."""
-        with refusing_bad_images():
-            suffix = image_headers.check_image(encoded, max_pixels).format.lower()
+        with large_images.decoding(encoded, max_pixels) as header, refusing_bad_images():
             intake.take_image(encoded, max_pixels, decode_check=True)
+        suffix = header.format.lower()
         sha256 = hashlib.sha256(encoded).hexdigest()
         if same := self.searched.same_files(sha256):
             return min(same)

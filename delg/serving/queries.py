@@ -12,6 +12,7 @@ from data_prep.images.intake import TakenImage
 from delg.features.preparing import BadImageError, PreparedImage, refusing_bad_images
 from delg.features.shards import ImageFeatures
 from delg.scores.found import Place
+from delg.serving import large_images
 from delg.serving.batches import BatchedDescriber
 from delg.serving.searched import Searched
 
@@ -76,8 +77,10 @@ def of_upload(encoded: bytes, box: Box | None, searched: Searched, describer: Ba
     """
     with refusing_bad_images():
         intake.check_file_size(len(encoded))
-        taken = intake.take_image(encoded, max_pixels)
-    prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
+    with large_images.decoding(encoded, max_pixels):
+        with refusing_bad_images():
+            taken = intake.take_image(encoded, max_pixels)
+        prepared = describer.describer.prepare(taken.encoded, _as_array(box), max_pixels)
     left_out = searched.same_files(hashlib.sha256(encoded).hexdigest())
     places = map(searched.place_of, sorted(left_out))
     place = next(filter(None, places), None) or searched.places.of_encoded("", encoded)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 
 from delg.serving import photographs, routes
+from delg.serving.heads import HeadsInTime
 from delg.serving.service import Service
 from delg.settings.places import PlacesConfig
 from delg.settings.serving import ServeConfig
@@ -30,8 +31,8 @@ def serve(config: ServeConfig, places: PlacesConfig, ready: Callable[[str, int],
         service = Service(found, config)
         app = routes.build_app(service, config, places)
         server = uvicorn.Server(uvicorn.Config(
-            app, log_level="warning", access_log=False, ws="none", server_header=False, proxy_headers=False,
-            timeout_graceful_shutdown=_SECONDS_TO_FINISH))
+            app, http=HeadsInTime, log_level="warning", access_log=False, ws="none", server_header=False,
+            proxy_headers=False, timeout_graceful_shutdown=_SECONDS_TO_FINISH))
         host, port = listener.getsockname()[:2]
         ready(f"http://{routes.in_address(host)}:{port}", len(found.searched.index))
         server.run(sockets=[listener])

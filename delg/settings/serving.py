@@ -38,7 +38,7 @@ class ServeConfig:
     max_upload_mb: int = setting(
         32, help="files that are sent to the server may have at most so much", unit="MiB", range="[1, 1024]")
     max_megapixels: int = setting(
-        100, help="images of more are refused before they are decoded", unit="million pixels",
+        64, help="images of more are refused before they are decoded", unit="million pixels",
         range="[1, 1000]")
     max_searches: int = setting(
         32, help="searches under way at once; more are asked to come again", range="[1, 1024]")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from delg.settings.untrained import UntrainedConfig
 from delg.untrained.network import build_untrained
 from delg.vectors.unit import unit_vectors
 from tests.benchmarks.generated_images import write_images
+from tests.benchmarks.memory import resident_megabytes
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 10_000, "Images of the index.")
 _NUM_LOCAL = flags.DEFINE_integer("num_local", 100, "Local features of each.")
@@ -139,13 +139,13 @@ def _many_clients(address: str, photographs: list[bytes], in_batches: float, pid
     for thread in threads:
         thread.start()
     time.sleep(_SECONDS.value / 4)  # in which buffers of the model come to their size
-    before = _memory(pid)
+    before = resident_megabytes(pid)
     for thread in threads:
         thread.join()
     rate = sum(counts) / _SECONDS.value
     print(f"{_NUM_CLIENTS} clients: {rate:.2f} searches/s, {rate / in_batches:.2f} of the model's "
           f"{in_batches:.2f} photographs/s in its own batches; {len(errors)} errors; memory {before} -> "
-          f"{_memory(pid)} MB")
+          f"{resident_megabytes(pid)} MB")
 
 
 def _post(address: str, photograph: bytes) -> dict:
@@ -156,12 +156,6 @@ def _post(address: str, photograph: bytes) -> dict:
 
 def _look(address: str, found: dict) -> dict:
     return requests.get(f"{address}/searches/{found['search']}", timeout=60).json()
-
-
-def _memory(pid: int) -> int:
-    """MB of memory that a process holds."""
-    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-        return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) // 1024
 
 
 def _timed(function, argument) -> float:

@@ -56,6 +56,12 @@ def measured(function: Callable, *arguments: Any) -> Taken:
     return Taken(result, seconds, *most)
 
 
+def resident_megabytes(pid: int) -> int:
+    """MB of memory that a process holds now."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) // 1024
+
+
 def _call(sending: Any, function: Callable, arguments: tuple) -> None:
     start = time.perf_counter()
     result = function(*arguments)

@@ -2,9 +2,11 @@
 
 import asyncio
 import unittest
+from unittest import mock
 
 from starlette.exceptions import HTTPException
 
+from delg.serving import limits
 from delg.serving.limits import Limits
 
 
@@ -26,8 +28,8 @@ class LimitsTest(unittest.TestCase):
 
         scope = {"type": "http", "method": method, "path": "/", "headers": [
             (name.encode(), value.encode()) for name, value in headers.items()]}
-        limits = Limits(application, 1000, max_seconds, frozenset({"localhost", "[::1]"}))
-        asyncio.run(limits(scope, receive or nothing, send))
+        bounded = Limits(application, 1000, max_seconds, frozenset({"localhost", "[::1]"}))
+        asyncio.run(bounded(scope, receive or nothing, send))
         return sent[0]["status"], dict(sent[0]["headers"])
 
     def test_names_of_this_machine_alone_are_answered(self):
@@ -62,6 +64,21 @@ class LimitsTest(unittest.TestCase):
             with self.subTest(status), self.assertRaises(HTTPException) as caught:
                 self.answer({"host": "localhost"}, receive, max_seconds=0.02)
             self.assertEqual(caught.exception.status_code, status)
+
+    def test_a_body_that_all_but_stops_ends_and_one_that_goes_on_does_not(self):
+        def parts(num_bytes, count):
+            left = iter(range(count - 1, -1, -1))
+
+            async def part():
+                await asyncio.sleep(0.02)
+                return {"type": "http.request", "body": bytes(num_bytes), "more_body": next(left) > 0}
+
+            return part
+
+        with mock.patch.multiple(limits, _PART_SECONDS=0.1, _PART_BYTES=100):
+            self.assertEqual(self.answer({"host": "localhost"}, parts(100, 10))[0], 200)
+            with self.assertRaisesRegex(HTTPException, "within 60 seconds, and 0 KiB of it in each 0.1"):
+                self.answer({"host": "localhost"}, parts(1, 1000))
 
 
 if __name__ == "__main__":

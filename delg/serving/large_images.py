@@ -1,0 +1,26 @@
+"""Large images one after the other: each takes three bytes of memory a pixel while it is decoded."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from data_prep.images import image_headers
+from delg.features.preparing import refusing_bad_images
+
+_LARGE_PIXELS = 12_000_000  # a photograph of most telephones is no larger; chosen, 36 MB decoded
+_one = threading.Lock()
+
+
+@contextlib.contextmanager
+def decoding(encoded: bytes, max_pixels: int) -> Iterator[image_headers.ImageHeader]:
+    """The header of an image file, which may be decoded in the block: a large one while no other is.
+
+    Raises:
+        BadImageError: if its header says that it cannot be used, or of more pixels than allowed.
+    """
+    with refusing_bad_images():
+        header = image_headers.check_image(encoded, max_pixels)
+    with _one if header.height * header.width > _LARGE_PIXELS else contextlib.nullcontext():
+        yield header
