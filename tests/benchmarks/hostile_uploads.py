@@ -204,16 +204,16 @@ _FILES: list[tuple[str, Callable[[bytes, random.Random], bytes]]] = [
     ("polyglot of JPEG and archive", lambda image, _: image + b"PK\3\4" + bytes(999)),
     ("half a JPEG", lambda image, _: image[:len(image) // 2]),
     ("JPEG that says 60,000 x 60,000", lambda *_: _says(60_000)),
-    ("JPEG that says 9,900 x 9,900", lambda *_: _says(9_900)),
+    ("JPEG that says 7,900 x 7,900", lambda *_: _says(7_900)),
     ("PNG of 20,000 x 20,000 in few bytes", lambda *_: _flat_png(20_000, 20_000)),
-    ("PNG of 9,900 x 9,900, damaged at its end", lambda *_: _flat_png(9_900, 9_900, damaged=True)),
-    ("PNG of 9,900 x 9,900, plain", lambda *_: _flat_png(9_900, 9_900)),
+    ("PNG of 7,900 x 7,900, damaged at its end", lambda *_: _flat_png(7_900, 7_900, damaged=True)),
+    ("PNG of 7,900 x 7,900, plain", lambda *_: _flat_png(7_900, 7_900)),
     ("half a PNG", lambda *_: photographs.encode(photographs.pixels(480, 640), "PNG")[:5_000]),
-    ("TIFF whose strip lies elsewhere", _cut_tiff),
-    ("BMP that says 9,900 x 9,900", lambda *_: _bitmap(9_900)),
+    ("damaged TIFF", _cut_tiff),
+    ("BMP that says 7,900 x 7,900", lambda *_: _bitmap(7_900)),
     ("31 MiB of nothing", lambda *_: _LARGE),
     ("33 MiB", lambda *_: _TOO_LARGE),
-    ("damaged copy", mutated),
+    ("damaged photograph", mutated),
 ]
 
 _SENDERS: list[tuple[str, Callable[[int, str, bytes], int]]] = [
