@@ -18,6 +18,9 @@ MAX_PIXELS = 64_000_000  # chosen: 192 MB decoded, above all but the largest sen
 JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = b"\xff\xda"
+# Of a byte of JPEG data. Each 8 x 8 of the finest component has a code of one bit or more for its mean and,
+# but in progressive files, another that ends it. Source: ITU T.81, sections F.1.2 and G.1.2.
+_MOST_PIXELS, _MOST_PROGRESSIVE_PIXELS = 256, 512
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables, not frame headers
 _DECODABLE_FRAMES = {0xC0, 0xC1, 0xC2}  # the others, lossless and arithmetic, no common decoder reads
 _PROGRESSIVE = 0xC2
@@ -78,6 +81,11 @@ def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
                          f"{max_pixels}")
     if num_bytes > len(encoded) or not num_bytes and not _has_end(encoded, header.format, data_start):
         raise ValueError(f"truncated {header.format}: no end marker in {len(encoded)} bytes")
+    if header.format == "JPEG":
+        least = header.height * header.width // (_MOST_PROGRESSIVE_PIXELS if is_progressive else _MOST_PIXELS)
+        if len(encoded) - data_start < least:
+            raise ValueError(f"truncated JPEG: {len(encoded)} bytes cannot hold the pixels of "
+                             f"{header.width} x {header.height}")
     if is_progressive:
         num_scans = 1 + encoded.count(_JPEG_SCAN, data_start)
         if num_scans > _MAX_SCANS:

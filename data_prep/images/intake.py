@@ -148,7 +148,7 @@ def reads_heic() -> bool:
 
 def _by_tensorflow(encoded: bytes) -> np.ndarray | None:
     try:  # the decoder of training reads PNG files too, and of a GIF file the first frame
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
+        return np.asarray(tf.io.decode_image(encoded, channels=3, expand_animations=False))  # no copy
     except tf.errors.OpError:
         return None
 

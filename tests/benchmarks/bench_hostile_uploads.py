@@ -5,8 +5,8 @@
 A folder of photographs is served by delg.serve in a process of its own, with its default limits; eight
 clients search for good photographs until memory has come to rest, and then send every kind of bad upload in
 turn to the search and to the collection. Printed by kind: the statuses, and the slowest answer; then the
-memory of the server before, at most and after, and a good search at the end. Damaged copies and polyglots
-alone may be taken: where their pixels still decode, they are photographs.
+memory of the server before, at most and after, and a good search at the end. Damaged copies,
+polyglots and plain pictures alone may be taken: where their pixels decode, they are photographs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.benchmarks.memory import resident_megabytes
 _NUM_UPLOADS = flags.DEFINE_integer("num_uploads", 2000, "Hostile uploads.")
 _WARM_SECONDS = flags.DEFINE_integer("warm_seconds", 30, "Time that good photographs are searched before.")
 _NUM_CLIENTS = 8
-_MAY_BE_GOOD = ("damaged", "polyglot")
+_MAY_BE_GOOD = ("damaged", "polyglot", "plain")
 
 
 def main(_) -> None:

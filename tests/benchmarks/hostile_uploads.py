@@ -207,7 +207,7 @@ _FILES: list[tuple[str, Callable[[bytes, random.Random], bytes]]] = [
     ("JPEG that says 7,900 x 7,900", lambda *_: _says(7_900)),
     ("PNG of 20,000 x 20,000 in few bytes", lambda *_: _flat_png(20_000, 20_000)),
     ("PNG of 7,900 x 7,900, damaged at its end", lambda *_: _flat_png(7_900, 7_900, damaged=True)),
-    ("PNG of 7,900 x 7,900, plain", lambda *_: _flat_png(7_900, 7_900)),
+    ("plain PNG of 7,900 x 7,900", lambda *_: _flat_png(7_900, 7_900)),
     ("half a PNG", lambda *_: photographs.encode(photographs.pixels(480, 640), "PNG")[:5_000]),
     ("damaged TIFF", _cut_tiff),
     ("BMP that says 7,900 x 7,900", lambda *_: _bitmap(7_900)),

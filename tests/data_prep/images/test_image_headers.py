@@ -4,6 +4,8 @@ import struct
 import unittest
 import zlib
 
+import numpy as np
+
 from data_prep.images import image_headers
 from tests.fixtures import photographs
 
@@ -77,6 +79,19 @@ class CheckImageTest(unittest.TestCase):
         self.assertEqual(image_headers.check_image(heic).height, 48)
         self.assert_refused(heic[:-1], "^truncated HEIC: no end marker")
 
+    def test_refuses_fewer_bytes_of_jpeg_than_its_pixels_need(self):
+        self.assert_refused(photographs.with_size(photographs.jpeg(), 4000, 3000),
+                            r"^truncated JPEG: \d+ bytes cannot hold the pixels of 3000 x 4000$")
+
+    def test_takes_plain_jpeg_files_which_have_the_fewest_bytes(self):
+        plain = np.full((2000, 3000, 3), 128, np.uint8)
+        for mode in ("L", "RGB", "CMYK"):
+            for progressive in (False, True):
+                with self.subTest(mode=mode, progressive=progressive):
+                    encoded = photographs.encode(plain, "JPEG", mode, quality=1, optimize=True,
+                                                 progressive=progressive, subsampling=2)
+                    self.assertEqual(image_headers.check_image(encoded).height, 2000)
+
     def test_the_end_of_a_thumbnail_is_not_the_end(self):
         thumbnail = photographs.jpeg(seed=1)
         encoded = photographs.jpeg(exif=b"Exif\0\0" + thumbnail)
@@ -124,7 +139,8 @@ class CheckImageTest(unittest.TestCase):
     def test_refuses_many_scans_of_many_pixels(self):
         encoded = photographs.jpeg(progressive=True)
         size = encoded.index(b"\xff\xc2") + 5
-        encoded = encoded[:size] + struct.pack(">HH", 8000, 8000) + encoded[size + 4:]
+        encoded = encoded[:size] + struct.pack(">HH", 8000, 8000) + encoded[size + 4:-2] + bytes(
+            8000 * 8000 // 512) + encoded[-2:]
         image_headers.check_image(encoded)  # the ten scans of common encoders
         self.assert_refused(encoded[:-2] + b"\xff\xda\x00\x02" * 40 + encoded[-2:],
                             "^JPEG of 50 scans of 8000 x 8000 pixels, more than 2000000000 together$")
