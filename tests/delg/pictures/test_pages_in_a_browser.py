@@ -11,6 +11,7 @@ import numpy as np
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from delg.photos import groups_page
 from delg.photos.groups import Group
@@ -111,6 +112,7 @@ class PagesTest(unittest.TestCase):
         self.browser.execute_script("arguments[0].focus()", spots[0])
         ActionChains(self.browser).send_keys(Keys.ENTER).perform()
         link = self.browser.switch_to.active_element
+        WebDriverWait(self.browser, 10).until(lambda _: link.text)  # it fades in
         self.assertEqual((link.text, link.get_attribute("href").partition("#")[2]), ("one.jpg", "query-1"))
         self.assertEqual(browser.violations(self.browser), [])
         ActionChains(self.browser).send_keys(Keys.ESCAPE).perform()
