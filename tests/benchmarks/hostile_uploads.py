@@ -17,6 +17,7 @@ from tests.fixtures import photographs
 from tests.fuzz.mutations import mutated
 
 LEFT = 0  # status of a client that does not wait for its answer
+_TIMEOUT = 120  # seconds
 _PATHS = ("/v1/search", "/v1/searches", "/v1/images", "/v1/search?verify=false")
 _BOUNDARY = b"0123456789abcdef"
 _HEAD = b'--%b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n' % _BOUNDARY
@@ -85,7 +86,7 @@ def post(port: int, path: str, image: bytes) -> int:
 def _sent(port: int, path: str, parts: list[bytes], length: int | None = None, pause: float = 0.0,
           content_type: bytes = b"multipart/form-data; boundary=" + _BOUNDARY) -> int:
     """Status of the answer to a body in parts; what is not sent is waited for by the server."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
     connection.putrequest("POST", path)
     connection.putheader("Content-Type", content_type)
     connection.putheader("Content-Length", str(sum(map(len, parts)) if length is None else length))
@@ -108,7 +109,7 @@ def _has_answered(connection: socket.socket) -> bool:
     except BlockingIOError:
         return False
     finally:
-        connection.settimeout(60)
+        connection.settimeout(_TIMEOUT)
 
 
 def _status(connection: http.client.HTTPConnection) -> int:
@@ -129,7 +130,7 @@ def _stopped(port: int, path: str, image: bytes) -> int:
 
 
 def _leaving(port: int, path: str, image: bytes) -> int:
-    with socket.create_connection(("127.0.0.1", port), 60) as connection:
+    with socket.create_connection(("127.0.0.1", port), _TIMEOUT) as connection:
         connection.sendall(
             b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=%b\r\n"
             b"Content-Length: %d\r\n\r\n" % (path.encode(), _BOUNDARY, len(image)))
@@ -138,7 +139,7 @@ def _leaving(port: int, path: str, image: bytes) -> int:
 
 
 def _slow_head(port: int, path: str, _: bytes) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
     connection.connect()
     for byte in b"POST %b HTTP/1.1\r\nHost: localhost\r\nX-A: " % path.encode() + b"a" * 100:
         try:
@@ -155,7 +156,7 @@ def _slow_head(port: int, path: str, _: bytes) -> int:
 
 
 def _endless(port: int, path: str, _: bytes) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.request("POST", path, (bytes(1 << 16) for _ in range(2000)), {
             "Content-Type": b"multipart/form-data; boundary=" + _BOUNDARY}, encode_chunked=True)
@@ -185,7 +186,7 @@ def _large_by_its_word(port: int, path: str, _: bytes) -> int:
 
 
 def _no_http(port: int, _: str, image: bytes) -> int:
-    with socket.create_connection(("127.0.0.1", port), 60) as connection:
+    with socket.create_connection(("127.0.0.1", port), _TIMEOUT) as connection:
         connection.sendall(image[:5000] + b"\r\n\r\n")
         response = http.client.HTTPResponse(connection)
         response.begin()
