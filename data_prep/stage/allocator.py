@@ -23,3 +23,15 @@ def keep_freed_memory() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and sum(mallopt(option, value) for option, value in _KEEP) == len(_KEEP)
+
+
+def give_back_freed_memory() -> bool:
+    """Gives the system all memory that is free now, kept or not.
+
+    Returns:
+        Whether the C library knows how; others than glibc do not.
+    """
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
+    return malloc_trim is not None

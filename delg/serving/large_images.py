@@ -1,4 +1,8 @@
-"""Large images one after the other: each takes three bytes of memory a pixel while it is decoded."""
+"""Large images one after the other: each takes three bytes of memory a pixel while it is decoded.
+
+What one took is given back to the system, though the process keeps freed memory else (docs/decisions/0093):
+few come, and the memory of a server would stay as large as its largest upload.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import threading
 from collections.abc import Iterator
 
 from data_prep.images import image_headers
+from data_prep.stage import allocator
 from delg.features.preparing import refusing_bad_images
 
 _LARGE_PIXELS = 12_000_000  # a photograph of most telephones is no larger; chosen, 36 MB decoded
@@ -22,5 +27,11 @@ def decoding(encoded: bytes, max_pixels: int) -> Iterator[image_headers.ImageHea
     """
     with refusing_bad_images():
         header = image_headers.check_image(encoded, max_pixels)
-    with _one if header.height * header.width > _LARGE_PIXELS else contextlib.nullcontext():
+    if header.height * header.width <= _LARGE_PIXELS:
         yield header
+        return
+    with _one:
+        try:
+            yield header
+        finally:
+            allocator.give_back_freed_memory()
