@@ -7,6 +7,7 @@ few come, and the memory of a server would stay as large as its largest upload.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator
 
@@ -27,11 +28,18 @@ def decoding(encoded: bytes, max_pixels: int) -> Iterator[image_headers.ImageHea
     """
     with refusing_bad_images():
         header = image_headers.check_image(encoded, max_pixels)
-    if header.height * header.width <= _LARGE_PIXELS:
+    with alone(header.height * header.width):
         yield header
+
+
+@contextlib.contextmanager
+def alone(num_pixels: float = math.inf) -> Iterator[None]:
+    """A block in which an image of so many pixels is decoded; by default there may be large ones."""
+    if num_pixels <= _LARGE_PIXELS:
+        yield
         return
     with _one:
         try:
-            yield header
+            yield
         finally:
             allocator.give_back_freed_memory()

@@ -218,8 +218,9 @@ class FolderOfPhotographs:
         with self._lock:
             self._refresh, leaving, self._leaving = None, self._leaving, set()
         self._leave_out(leaving)
-        self._collection = collections.refreshed(self._collection)
-        self.searched = self._searched_now()
+        with large_images.alone():
+            self._collection = collections.refreshed(self._collection)
+            self.searched = self._searched_now()
 
     def _leave_out(self, leaving: set[str]) -> None:
         """Removes what was added by the server and has others left out; one image stays, the first."""

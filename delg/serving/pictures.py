@@ -8,6 +8,7 @@ import os
 from data_prep.images import intake
 from data_prep.images.intake import TakenImage
 from delg.pictures import drawing
+from delg.serving import large_images
 
 MAX_SIZE = 2048  # pixels, longer side; chosen
 _SMALL, _CACHED = 512, 1024  # pixels of what is kept, some 50 KB each, and how many; chosen
@@ -35,5 +36,6 @@ def _encoded(path: str, size: int) -> bytes:
 
 def picture_of_upload(taken: TakenImage, size: int) -> bytes:
     """An image that was taken in as JPEG, its longer side at most `size` pixels."""
-    pixels = intake.decode_pixels(taken.encoded, taken.format)
-    return drawing.encode_jpeg(drawing.fit(pixels, size, size)[0], quality=85)
+    with large_images.alone(taken.height * taken.width):
+        pixels = drawing.fit(intake.decode_pixels(taken.encoded, taken.format), size, size)[0]
+    return drawing.encode_jpeg(pixels, quality=85)
