@@ -105,6 +105,15 @@ def ranking() -> None:
         scripts.run(f"delg.{module}", **flags)
 
 
+def features_to_index() -> None:
+    """`features` of queries and index images, `more` of others, and gone.txt, with an image of the index."""
+    os.mkdir("features")
+    planar_world.write_world(pathlib.Path("features"))
+    features_of_others()
+    with FeatureReader("features/index-*.h5") as reader:
+        write({"gone.txt": f"{reader.ids[-1]}\n"})
+
+
 def truth_of_features() -> None:
     """gnd.json for `features`: every photograph finds the others of its landmark."""
     with FeatureReader("features") as reader:

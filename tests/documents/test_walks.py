@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib.util
 import json
 import os
 import pathlib
@@ -36,6 +37,7 @@ class _Page(NamedTuple):
     replaced: Mapping[str, str] = {}
     meanwhile: Mapping[str, Callable[[], None]] = {}
     then: str = ""  # the page that goes on with what this one made
+    package: str = ""  # without which its commands cannot run
 
 
 _NEEDS = {
@@ -49,6 +51,8 @@ _NEEDS = {
     "gldv2": _Page(given.overlap, {"--validation_fraction=0.02": "--validation_fraction=0.2"},
                    then="roxford"),
     "exchange": _Page(given.ranking),
+    "large_indexes": _Page(given.features_to_index, {"/data/found.db": "found.db"},
+                           package="milvus_lite"),
     "codes": _Page(given.photographs, {"photo.jpg": "A.jpg"}),
     "day_night": _Page(given.day_night),
     "serving": _Page(given.photographs_served, {"127.0.0.1:8000": given.SERVED_AT}),
@@ -100,7 +104,10 @@ def _test_of(page: str) -> type[unittest.TestCase]:
     steps = list(_steps(page))
     tests = {f"test_{number:02}_{name}": lambda self, number=number: self.take_up_to(number)
              for number, (name, _) in enumerate(steps)}
-    return type(f"{page.title().replace('_', '')}Test", (_PageTest,), {"steps": steps, **tests})
+    made = type(f"{page.title().replace('_', '')}Test", (_PageTest,), {"steps": steps, **tests})
+    package = _NEEDS.get(page, _Page()).package
+    is_here = not package or importlib.util.find_spec(package)
+    return made if is_here else unittest.skip(f"{package} is not installed")(made)
 
 
 for _page in sorted(_PAGES.keys() - {page.then for page in _NEEDS.values()}):

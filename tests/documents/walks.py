@@ -23,6 +23,7 @@ NOT_RUN = {
     r"apache_beam\.runners\.worker": "needs a cluster",
     r"--runner=(Flink|Dataflow)Runner": "needs a cluster",
     r"--strategy=multi_worker": "needs several machines; tests/delg/fitting runs several processes",
+    r"--uri=http://": "needs a server of Milvus",
     r"delg\.serve ": "serves until it is ended; what asks it is given one that serves",
 }
 

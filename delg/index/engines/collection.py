@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import logging.config
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -230,9 +231,23 @@ def _parts(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
 def _package() -> pymilvus:
     """pymilvus, which an optional extra installs."""
     try:
-        import pymilvus
+        with _logging_left_alone():
+            import pymilvus
     except ImportError as error:
         raise ValueError(f"{NO_PACKAGE}. Received: {error}.") from error
     for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite"):  # their errors come as exceptions
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return pymilvus
+
+
+@contextlib.contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """For the import of pymilvus: it configures logging anew, which closes the handlers of all others, and
+    with them, once absl logs, whatever stream stood for stderr.
+    """
+    configure = logging.config.dictConfig
+    logging.config.dictConfig = lambda _: None
+    try:
+        yield
+    finally:
+        logging.config.dictConfig = configure

@@ -296,6 +296,16 @@ class WithoutAnEngineTest(FilesTest):
                                  IndexConfig(index_type="milvus", descriptor_dtype="float16"))
 
     @unittest.skipUnless(HERE, NEEDED)
+    def test_the_package_closes_no_log(self):  # pymilvus configures logging anew
+        code = ("import io, logging\n"
+                "from delg.index.engines import collection\n"
+                "class Handler(logging.StreamHandler):\n"
+                "    def close(self):\n        self.stream.close()\n"
+                "handler = Handler(io.StringIO())\ncollection._package()\nprint(handler.stream.closed)")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout, "False\n")
+
+    @unittest.skipUnless(HERE, NEEDED)
     def test_what_does_not_answer_is_one_sentence(self):
         address, uri = Address.in_folder("", "delg", self.path("")), self.path("milvus.db")
         self.addCleanup(release, uri)
