@@ -6,8 +6,8 @@
 Images are those of `made_features`: 2048 dimensions and 64 local features. Every index is built of feature
 shards and searched in processes of their own: 100 queries at once, then some one by one, the first 100
 results of each. `exact` is FAISS's flat scan; ratios are to it. Recall is of its first 100. asmk and
-binary_asmk rank by local features, so that nothing is theirs to miss. Milvus is the embedded one. A minute a
-type for 100,000 images, asmk ten; 3 GB of disk and 1 GB a type.
+binary_asmk rank by local features, so that nothing is theirs to miss. Milvus is the embedded one. Prints a
+row of a Markdown table for each type as soon as it is done. 3 GB of disk and 1 GB a type for 100,000 images.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import tempfile
 import time
 
 import numpy as np
-import rich.console
-import rich.table
 from absl import app, flags
 
 from delg.features.reader import FeatureReader
@@ -34,6 +32,7 @@ _NUM_QUERIES = flags.DEFINE_integer("num_queries", 100, "Queries.", lower_bound=
 _NUM_FEATURES = flags.DEFINE_integer("num_features", 64, "Local features of an image.", lower_bound=1)
 _INDEX_TYPES = flags.DEFINE_list("index_types", list(INDEX_KINDS), f"Some of {', '.join(INDEX_KINDS)}.")
 _MILVUS_INDEX = flags.DEFINE_string("milvus_index", IndexConfig.milvus_index, "Of the index inside Milvus.")
+_NUM_CODEWORDS = flags.DEFINE_integer("num_codewords", IndexConfig.num_codewords, "Of asmk and binary_asmk.")
 _NUM_ROUNDS = flags.DEFINE_integer("num_rounds", 3, "Timed rounds.", lower_bound=1)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder for the files, which stay. None: a temporary one.")
 _KEPT = 100
@@ -75,15 +74,16 @@ def main(_) -> None:
     try:
         measured(made_features.write_features, folder, _NUM_IMAGES.value, _NUM_QUERIES.value,
                  _NUM_FEATURES.value)
-        table = rich.table.Table(
-            "index", "build, s", "build, GB own + mapped", "disk, GB", "search, GB own + mapped", "queries/s",
-            "/ exact", "ms alone", f"recall@{_KEPT}",
-            title=f"{_NUM_QUERIES.value} queries, {_NUM_IMAGES.value} images, first {_KEPT}")
+        print(f"{_NUM_QUERIES.value} queries, {_NUM_IMAGES.value} images, first {_KEPT}\n")
+        columns = ("index", "build, s", "build, GB own + mapped", "disk, GB", "search, GB own + mapped",
+                   "queries/s", "/ exact", "ms alone", f"recall@{_KEPT}")
+        print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
         truth = exact = None
         for index_type in dict.fromkeys(["exact", *_INDEX_TYPES.value]):
             shutil.rmtree(os.path.join(folder, index_type), ignore_errors=True)
-            built = measured(_build, folder, IndexConfig(index_type=index_type,
-                                                         milvus_index=_MILVUS_INDEX.value))
+            config = IndexConfig(index_type=index_type, milvus_index=_MILVUS_INDEX.value,
+                                 num_codewords=_NUM_CODEWORDS.value)
+            built = measured(_build, folder, config)
             found = measured(_search, folder, index_type, _NUM_ROUNDS.value)
             rows, at_once, alone = found.result
             rate = _NUM_QUERIES.value / at_once
@@ -91,12 +91,11 @@ def main(_) -> None:
                 truth, exact = rows, rate
             recall = np.mean([np.isin(some, true).mean() for some, true in zip(rows, truth)])
             misses = f"{recall:.4f}" if INDEX_KINDS[index_type].ranked_by != LOCAL_FEATURES else ""
-            table.add_row(index_type, f"{built.seconds:.0f}", f"{built.own:.2f} + {built.mapped:.2f}",
-                          f"{_gigabytes(os.path.join(folder, index_type)):.2f}",
-                          f"{found.own:.2f} + {found.mapped:.2f}", f"{rate:.0f}", f"{rate / exact:.2f}",
-                          f"{1000 * alone:.0f}", misses)
-            rich.console.Console(stderr=True).print(f"{index_type}: done")
-        rich.console.Console(width=140).print(table)
+            cells = (index_type, f"{built.seconds:.0f}", f"{built.own:.2f} + {built.mapped:.2f}",
+                     f"{_gigabytes(os.path.join(folder, index_type)):.2f}",
+                     f"{found.own:.2f} + {found.mapped:.2f}", f"{rate:.0f}", f"{rate / exact:.2f}",
+                     f"{1000 * alone:.0f}", misses)
+            print(f"| {' | '.join(cells)} |", flush=True)
     finally:
         if not _WORK_DIR.value:
             shutil.rmtree(folder)
