@@ -37,9 +37,13 @@ def fit_codes(method: str, training: np.ndarray, code_size: int, seed: int = 0):
     return lambda descriptors: codes.binarize(np.asarray(descriptors, np.float32) @ matrix + offset)
 
 
-def fit_projection(method: str, training: np.ndarray, code_size: int,
-                   seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def fit_projection(method: str, training: np.ndarray, code_size: int, seed: int = 0,
+                   whitening: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """The map whose signs `fit_codes` takes: x to x @ matrix + offset.
+
+    Args:
+        method, training, code_size, seed: see `fit_codes`.
+        whitening: power of a component's standard deviation that it is divided by, in [0, 1].
 
     Returns:
         matrix: float32, [D, K].
@@ -58,6 +62,9 @@ def fit_projection(method: str, training: np.ndarray, code_size: int,
     pca = faiss.PCAMatrix(dimension, code_size)
     pca.train(training - mean)
     axes = faiss.vector_to_array(pca.A).reshape(-1, dimension)[:code_size].T
+    if whitening:
+        deviations = ((training - mean) @ axes).std(axis=0)
+        axes = axes / np.maximum(deviations, 1e-6 * deviations.max()) ** whitening
     matrix = axes @ METHODS[method]((training - mean) @ axes, seed)
     return matrix, -mean @ matrix
 

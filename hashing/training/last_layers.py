@@ -9,6 +9,7 @@ mobilenet_v2 a sixth. On small sets such steps are all that is needed, on others
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -24,6 +25,7 @@ from hashing.training.config import TrainConfig
 from hashing.training.objective import compile_hashing, with_targets
 
 _MAX_BYTES = 2 * 10**9  # of stored values; chosen
+_SETTLE_WHITENING = 0.5  # of principal components, before ITQ; docs/decisions/0087
 
 
 def train_last_layers(model: keras.Model, config: TrainConfig, num_classes: int) -> None:
@@ -47,7 +49,10 @@ def train_last_layers(model: keras.Model, config: TrainConfig, num_classes: int)
         head = _with_codes(model, keras.Input(features.shape[1:], name="features"))
         _fit(head, features, labels, config, num_classes, "head")
     if config.top_steps:
+        pretrained = top.get_weights()
         _fit(_with_codes(model, top.input, top.output), stored, labels, config, num_classes, "top")
+        top.set_weights([before + config.top_share * (after - before)
+                         for before, after in zip(pretrained, top.get_weights())])
     if config.settle_steps and not config.num_steps:
         features = stored if top is None else _predict(top, stored, config.batch_size)
         _settle(model, features, labels, config, num_classes)
@@ -73,27 +78,37 @@ def settle_codes(model: keras.Model, config: TrainConfig, num_classes: int) -> N
 
 def _settle(model: keras.Model, features: np.ndarray, labels: np.ndarray, config: TrainConfig,
             num_classes: int) -> None:
-    start_as_itq(model, features, config.seed)
+    start_as_itq(model, features, config.model_config().lengths, config.seed)
     head = _with_codes(model, keras.Input(features.shape[1:], name="features"))
-    # Pairs would undo ITQ.
-    alone = dataclasses.replace(config, mining="none", classification_weight=0.0, asymmetric_weight=0.0)
+    # Pairs would undo ITQ, and what asks for each bit would draw unseen classes to the codes of seen ones.
+    alone = dataclasses.replace(config, mining="none", center_loss="cosine", classification_weight=0.0,
+                                asymmetric_weight=0.0)
     _fit(head, features, labels, alone, num_classes, "settle")
 
 
-def start_as_itq(model: keras.Model, features: np.ndarray, seed: int) -> None:
+def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, ...], seed: int) -> None:
     """Sets the code layer to ITQ of features, each bit at unit variance.
 
+    The bits that a length adds to the one before are of an ITQ of as many principal components as that
+    length has bits, so that short codes keep to the first ones. Components are whitened by half, or the
+    trained classes would fill all bits with what tells them apart.
+
     Args:
-        model: from `build_hashing`; of its K bits those beyond the number or the size of features stay.
+        model: from `build_hashing`; of its K bits those stay that a length adds beyond the number or the
+            size of features.
         features: float, [N, D].
-        seed: of ITQ's first rotation.
+        lengths: ascending, the last is K.
+        seed: of the first rotations of ITQ.
     """
     features = features.astype(np.float32)
     kernel, bias = model.get_layer("code_layer").get_weights()
-    size = min(len(features), *kernel.shape)
-    matrix, offset = baselines.fit_projection("itq", features, size, seed)
-    deviation = np.maximum((features @ matrix).std(axis=0), 1e-6)
-    kernel[:, :size], bias[:size] = matrix / deviation, offset / deviation
+    for start, end in itertools.pairwise((0, *lengths)):
+        size = min(end, *features.shape)
+        matrix, offset = baselines.fit_projection("itq", features, size, seed + start, _SETTLE_WHITENING)
+        matrix, offset = matrix[:, :end - start], offset[:end - start]
+        deviation = np.maximum((features @ matrix).std(axis=0), 1e-6)
+        bits = slice(start, start + len(offset))
+        kernel[:, bits], bias[bits] = matrix / deviation, offset / deviation
     model.get_layer("code_layer").set_weights([kernel, bias])
     for layer in model.layers:
         if layer.name == "code_norm":
@@ -160,7 +175,7 @@ def _fit(part: keras.Model, inputs: np.ndarray, labels: np.ndarray, config: Trai
     # A layer that starts at random needs no warm-up, and no share: it is not of the backbone.
     warmup, factor = (steps // 20, config.backbone_learning_rate_factor) if phase == "top" else (0, 1.0)
     config = dataclasses.replace(config, num_steps=steps, learning_rate=rate, schedule="cosine",
-                                 warmup_steps=warmup, backbone_learning_rate_factor=factor)
+                                 warmup_steps=warmup, backbone_learning_rate_factor=factor, top_share=1.0)
     rows = _rows(labels, config)
     batches = with_targets(_batches(inputs, labels, rows), config)
     database = None

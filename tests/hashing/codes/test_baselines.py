@@ -32,6 +32,17 @@ class BaselinesTest(unittest.TestCase):
         self.assertEqual(cut_apart["itq"], 64)  # one code for each corner
         self.assertGreater(cut_apart["pca_sign"], 64)
 
+    def test_whitened_components_have_the_deviation_that_is_left(self):
+        data = _descriptors()
+        deviations = []
+        for whitening in (0.0, 0.5, 1.0):
+            matrix, offset = baselines.fit_projection("pca_sign", data, 4, whitening=whitening)
+            values = data @ matrix + offset
+            np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-3)
+            deviations.append(values.std(axis=0))
+        np.testing.assert_allclose(deviations[1], deviations[0] ** 0.5, rtol=1e-2)
+        np.testing.assert_allclose(deviations[2], 1, rtol=1e-2)
+
     def test_same_seed_same_codes(self):
         data = _descriptors()
         first, second = (baselines.fit_codes("itq", data, 8, seed=3)(data) for _ in range(2))

@@ -161,6 +161,20 @@ class TrainTest(unittest.TestCase):
         self.assertEqual([name for name in moved if not name.startswith("layer4")], [])
         self.assertEqual([name for name in moved if "moving" in name], [])  # BatchNorm is frozen
 
+    def test_the_top_keeps_a_share_of_what_its_steps_change(self):
+        tops = []
+        for share in (1.0, 0.25):
+            config = dataclasses.replace(
+                _base, model_dir=f"{_folder.name}/share_{share}", num_steps=0, warmup_steps=0, head_steps=2,
+                top_steps=3, settle_steps=1, head_views=1, freeze_batch_norm=True, top_share=share)
+            loop.train(config)
+            tops.append(model_dir.load_hashing(config.model_dir)[0].get_layer("backbone").get_weights())
+        keras.utils.set_random_seed(_base.seed)
+        pretrained = build_hashing(_base.model_config()).get_layer("backbone").get_weights()
+        self.assertFalse(all(map(np.array_equal, pretrained, tops[0])))
+        for before, whole, part in zip(pretrained, *tops):
+            np.testing.assert_allclose(part, before + 0.25 * (whole - before), atol=1e-6)
+
     def test_codes_settle_from_itq_and_the_backbone_stays(self):
         config = dataclasses.replace(_base, model_dir=f"{_folder.name}/settled", settle_steps=9, head_views=2,
                                      head_learning_rate=0.05)
@@ -193,12 +207,23 @@ class TrainTest(unittest.TestCase):
         layer, norm = model.get_layer("code_layer"), model.get_layer("code_norm")
         norm.set_weights([np.full(24, value, np.float32) for value in (2, 3, 4, 5)])
         own = layer.get_weights()[0]
-        last_layers.start_as_itq(model, features, seed=2)
+        last_layers.start_as_itq(model, features, (24,), seed=2)
         values = norm(layer(features)).numpy()
-        bits = baselines.fit_codes("itq", features, 16, seed=2)(features)
-        np.testing.assert_array_equal(values[:, :16] >= 0, bits)
+        matrix, offset = baselines.fit_projection("itq", features, 16, seed=2, whitening=0.5)
+        np.testing.assert_array_equal(values[:, :16] >= 0, features @ matrix + offset >= 0)
         np.testing.assert_allclose(values[:, :16].std(axis=0), 1, rtol=1e-2)
         np.testing.assert_array_equal(layer.get_weights()[0][:, 16:], own[:, 16:])  # more bits than features
+
+    def test_short_codes_start_as_itq_of_the_first_components(self):
+        model = build_hashing(dataclasses.replace(_base, code_size=12).model_config())
+        features = np.random.default_rng(0).normal(size=(90, 16)) * np.geomspace(9, 0.1, 16)
+        last_layers.start_as_itq(model, features, (8, 12), seed=2)
+        kernel = model.get_layer("code_layer").get_weights()[0]
+        axes = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2].T  # [D, components]
+        for bits, components in ((slice(8), 8), (slice(8, 12), 12)):
+            left = kernel[:, bits] - axes[:, :components] @ (axes[:, :components].T @ kernel[:, bits])
+            np.testing.assert_allclose(left, 0, atol=1e-3 * np.abs(kernel[:, bits]).max())
+        self.assertGreater(np.abs(axes[:, 8:12].T @ kernel[:, 8:]).max(), 0.01)
 
     def test_views_of_all_images_together_are_limited(self):
         config = dataclasses.replace(_base, head_steps=1, head_views=3, max_head_views=12)
