@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from typing import Any
@@ -175,7 +176,8 @@ def _evaluate(experiment: Experiment) -> dict[str, Any]:
     methods.update(untrained(config, trained))
     result = evaluation.evaluate(evaluation.with_clahe(methods), reported, trained, absent, experiment.seed)
     encoders = {preset: LatentEncoder(experiment.path(preset)) for preset in PRESETS}
-    result["translation"] = {preset: judge_translation(encoder, reported, experiment.seed)
+    describe = functools.partial(methods["imagenet"], domain="") if "imagenet" in methods else None
+    result["translation"] = {preset: judge_translation(encoder, reported, experiment.seed, describe)
                              for preset, encoder in encoders.items()}
     weights = read_channel_weights(os.path.join(experiment.weights_dir("paper", 1), WEIGHTS_FILE))
     result["channels"] = study_channels(encoders["paper"], reported, list(weights.values())[-1],

@@ -107,8 +107,10 @@ def _translation(result: Mapping[str, Any], name: str) -> Claim:
     for direction in DIRECTIONS:
         found = scores[direction]
         held &= found["L1"] < found["L1_untranslated"] and found["SSIM"] > found["SSIM_untranslated"]
+        features = (f", features {found['features']:.3f} against {found['features_untranslated']:.3f}"
+                    if "features" in found else "")
         parts.append(f"{direction.replace('_', ' ')}: L1 {found['L1']:.1f} against "
                      f"{found['L1_untranslated']:.1f}, SSIM {found['SSIM']:.3f} against "
                      f"{found['SSIM_untranslated']:.3f}, colour {found['colour']:.1f} against "
-                     f"{found['colour_untranslated']:.1f}")
+                     f"{found['colour_untranslated']:.1f}{features}")
     return Claim(claim, bool(held), "; ".join(parts) + f"; {found['num_pairs']} pairs.")

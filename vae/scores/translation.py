@@ -1,7 +1,8 @@
-"""Quality of translated images: L1, SSIM and colour against the true view, on known pairs."""
+"""Quality of translated images: how far they are from the true view, on known pairs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -12,7 +13,8 @@ from delg.scores.metrics import bootstrap_interval
 from vae.data.photographs import Photographs, in_batches, resized
 from vae.latents.latents import LatentEncoder
 
-MEASURES = ("L1", "SSIM", "colour")
+MEASURES = ("L1", "SSIM", "colour")  # of pixels
+FEATURES = "features"  # the distance of descriptors, where images are described
 
 
 def translate_all(encoder: LatentEncoder, images: np.ndarray, domain: str) -> np.ndarray:
@@ -35,12 +37,20 @@ def compare(image: np.ndarray, truth: np.ndarray) -> list[float]:
             float(np.linalg.norm(lab[..., 1:] - true_lab[..., 1:], axis=-1).mean())]
 
 
-def judge_translation(encoder: LatentEncoder, photographs: Photographs, seed: int = 0) -> dict[str, Any]:
+def judge_translation(encoder: LatentEncoder, photographs: Photographs, seed: int = 0,
+                      describe: Callable[[np.ndarray], np.ndarray] | None = None) -> dict[str, Any]:
     """How much nearer to the true view of the other domain translation brings an image.
 
-    `{"day_to_night": {"L1": ..., "L1_untranslated": ..., "L1_gain_interval": [low, high], the same of SSIM
-    and colour, "num_pairs"}, "night_to_day": ...}`; gains are positive where translation helps, intervals are
-    95 % bootstrap intervals. Empty without known pairs.
+    `{"day_to_night": {"L1": ..., "L1_untranslated": ..., "L1_gain_interval": [low, high], the same of SSIM,
+    colour and features, "num_pairs"}, "night_to_day": ...}`; gains are positive where translation helps,
+    intervals are 95 % bootstrap intervals. Empty without known pairs.
+
+    Args:
+        encoder: the VAE.
+        photographs: with known pairs.
+        seed: of the intervals.
+        describe: from images uint8 [N, S, S, 3] to descriptors float32 [N, D] of unit norm, as of a backbone,
+            whose Euclidean distance is the measure `features`; None: without.
     """
     pairs = photographs.paired_rows()
     result: dict[str, Any] = {}
@@ -53,11 +63,15 @@ def judge_translation(encoder: LatentEncoder, photographs: Photographs, seed: in
         translated = translate_all(encoder, sources, domain)
         after = np.array([compare(*both) for both in zip(translated, truths)])
         before = np.array([compare(*both) for both in zip(sources, truths)])
+        if describe is not None:
+            aim = describe(truths)
+            after, before = (np.column_stack([values, np.linalg.norm(describe(images) - aim, axis=1)])
+                             for values, images in ((after, translated), (before, sources)))
         scores: dict[str, Any] = {"num_pairs": len(pairs)}
-        for column, name in enumerate(MEASURES):
-            gains = (after - before)[:, column] * (1 if name == "SSIM" else -1)
-            scores[name] = round(float(after[:, column].mean()), 4)
-            scores[f"{name}_untranslated"] = round(float(before[:, column].mean()), 4)
+        for name, ours, theirs in zip((*MEASURES, FEATURES), after.T, before.T):
+            gains = (ours - theirs) * (1 if name == "SSIM" else -1)
+            scores[name] = round(float(ours.mean()), 4)
+            scores[f"{name}_untranslated"] = round(float(theirs.mean()), 4)
             scores[f"{name}_gain_interval"] = [round(bound, 4)
                                                for bound in bootstrap_interval(gains, seed=seed)]
         result[direction] = scores

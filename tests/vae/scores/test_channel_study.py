@@ -113,6 +113,14 @@ class JudgeClaimsTest(unittest.TestCase):
             "paper": {"night_to_day": better, "day_to_night": worse}, "none": {}}))[4:-1]
         self.assertEqual([claim.held for claim in found], [True, False, None])
         self.assertIn("adversarial", found[0].claim)
+        self.assertNotIn("features", found[0].evidence)
+
+    def test_translation_says_the_distance_of_features_where_it_was_measured(self):
+        scores = {"L1": 10.0, "L1_untranslated": 20.0, "SSIM": 0.5, "SSIM_untranslated": 0.4, "colour": 1.0,
+                  "colour_untranslated": 2.0, "features": 0.25, "features_untranslated": 0.5, "num_pairs": 3}
+        found = self.judged(_result(translation={"adversarial": dict.fromkeys(
+            ("night_to_day", "day_to_night"), scores)}))[4]
+        self.assertIn("features 0.250 against 0.500", found.evidence)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,21 @@ class JudgeTranslationTest(unittest.TestCase):
             self.assertGreater(scores["L1_gain_interval"][0], 0)
             self.assertGreater(scores["SSIM_gain_interval"][0], 0)
 
+    def test_features_of_the_true_translation_are_nearer(self):
+        def brightness(images):  # on the unit circle
+            angles = images.mean(axis=(1, 2, 3)) / 255.0
+            return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+        photographs = _photographs(["x", "y", "x", "y"])
+        scores = translation.judge_translation(
+            FakeEncoder(), photographs, describe=brightness)["day_to_night"]
+        day, night = (photographs.images[rows].mean(axis=(1, 2, 3)) / 255.0
+                      for rows in photographs.paired_rows().T)
+        self.assertAlmostEqual(scores["features_untranslated"],
+                               (2.0 * np.sin((day - night) / 2.0)).mean(), delta=1e-3)
+        self.assertLess(scores["features"], 0.02)
+        self.assertGreater(scores["features_gain_interval"][0], 0)
+
     def test_without_pairs_there_is_nothing_to_judge(self):
         self.assertEqual(translation.judge_translation(FakeEncoder(), _photographs([""] * 4)), {})
 
