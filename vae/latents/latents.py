@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -10,11 +11,14 @@ import tensorflow as tf
 
 from delg.networks import model_files
 from delg.settings.kinds import BACKBONES
-from vae.data.photographs import Photographs, in_batches, resized
+from vae.data.photographs import Photographs, resized
+from vae.latents.domain_statistics import DomainStatistics
 from vae.networks.config import DOMAINS, ModelConfig
 from vae.networks.layers import LatentPooling
 from vae.networks.model import SHARED_LAYERS, build_vae, compared_latent, decode, encode, other_domain
 from vae.networks.model_dir import load_vae
+
+_BATCH_SIZE = 32
 
 
 class LatentEncoder:
@@ -42,12 +46,13 @@ class LatentEncoder:
         self._serve(model, model_files.model_config(stored, config_class=ModelConfig))
 
     @classmethod
-    def untrained(cls, model_dir: str, training: Photographs) -> LatentEncoder | None:
+    def untrained(cls, model_dir: str, training: Photographs, whitened: bool = False) -> LatentEncoder | None:
         """The same model as its training found it: the pretrained stem alone, or None of a model without one.
 
         Args:
             model_dir: written by `training.train`.
             training: photographs over which latents are centred, where the model does so.
+            whitened: whether they are whitened over them too, where the model does so.
 
         Raises:
             FileNotFoundError: a file of the model, or of the stem's weights, is missing.
@@ -56,15 +61,15 @@ class LatentEncoder:
         config = model_files.model_config(stored, config_class=ModelConfig)
         if config.stem not in BACKBONES:
             return None
+        config = dataclasses.replace(config, whiten_latent=config.whiten_latent and whitened)
         model = build_vae(config, stem_weights=stored["train"]["stem_weights"])
         encoder = cls.__new__(cls)
         encoder._serve(model, config)
         if config.center_latent:
             images = resized(training.images, config.image_size)
-            for domain in DOMAINS:
-                latents = in_batches(lambda batch: encoder.encode(batch, domain)["latent"],  # noqa: B023
-                                     images[training.rows(domain)])
-                model.get_layer(f"{domain}_centring").moving_mean.assign(latents.mean(axis=0))
+            DomainStatistics(model, config.descriptor_grid).measure(
+                {domain: images[rows] for domain, rows in batch.items()}
+                for batch in _both_domains(training))
         return encoder
 
     def _serve(self, model: keras.Model, config: ModelConfig) -> None:
@@ -113,6 +118,13 @@ class LatentEncoder:
                              f"Received: {shape[1]} x {shape[2]}.")
         outputs = self._functions[f"{name}_{domain}"](tf.constant(images))
         return tf.nest.map_structure(lambda output: output.numpy(), outputs)
+
+
+def _both_domains(photographs: Photographs) -> Iterator[dict[str, np.ndarray]]:
+    """Rows by domain, a few at a time, until those of both have come."""
+    rows = {domain: photographs.rows(domain) for domain in DOMAINS}
+    for start in range(0, max(map(len, rows.values())), _BATCH_SIZE):
+        yield {domain: each[start:start + _BATCH_SIZE] for domain, each in rows.items()}
 
 
 def image_functions(model: keras.Model, descriptor_grid: int) -> dict[str, Callable]:

@@ -19,6 +19,10 @@ UP_NORMALIZATIONS = Table("normalization", {
     "layer": "vae.networks.layers:layer_normalization",
 })
 
+INPUT_NORMALIZATIONS = Table("input_normalization", {  # layers
+    "local": "vae.networks.layers:LocalContrast",
+})
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
@@ -32,10 +36,16 @@ class ModelConfig:
     up_normalization: str = setting(
         "batch", help="normalisation of the upsampling stages; batch: as in the original",
         choices=UP_NORMALIZATIONS)
+    input_normalization: str = setting(
+        "none", help="what encoders without a stem see; local: contrast around each pixel; none: the image, "
+        "as in the original", choices=OrNone(INPUT_NORMALIZATIONS))
     learn_variance: bool = setting(
         False, help="learn the variance of the posterior; else it is one, as in the original")
     center_latent: bool = setting(
         False, help="compare latents less the mean latent of their domain, by position")
+    whiten_latent: bool = setting(
+        False, help="compare latents whose channels are decorrelated, over training images of both domains; "
+        "needs `center_latent`")
     descriptor_grid: int = setting(
         1, help="parts along each side of the image, over which the descriptor pools the latent",
         range="[1, inf)")
@@ -56,6 +66,8 @@ class ModelConfig:
                 f"`image_size` must be a multiple of {self.stride}, at least {2 * self.stride}.",
                 image_size=self.image_size, stem=self.stem)
         require(self.width >= 1 / 64, "`width` must be at least 1/64.", width=self.width)
+        require(self.center_latent or not self.whiten_latent, "`whiten_latent` needs `center_latent`.",
+                whiten_latent=self.whiten_latent, center_latent=self.center_latent)
         if self.stem in BACKBONES or self.stem_width != 1:
             check_stem(self.stem, self.stem_width)
         require(self.stem not in BACKBONES or self.normalization not in NORMALIZATIONS

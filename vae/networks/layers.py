@@ -120,6 +120,70 @@ class LatentCentring(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vae")
+class LatentWhitening(keras.layers.Layer):
+    """Multiplies the channels of each cell by a matrix that is measured, not learnt; see `domain_statistics`.
+
+    At the start it is the identity.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, h, w, C], float32.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.matrix = self.add_weight(name="matrix", shape=(channels, channels),
+                                      initializer=keras.initializers.Identity(), trainable=False)
+        self.built = True
+
+    def call(self, latent):
+        return tf.einsum("bhwc,cd->bhwd", tf.cast(latent, tf.float32), self.matrix)
+
+
+@keras.saving.register_keras_serializable(package="vae")
+class LocalContrast(keras.layers.Layer):
+    """Each pixel's logarithm less its mean around, over its deviation around, channel by channel.
+
+    Whatever multiplies light smoothly, as night or a lamp does, leaves it nearly as it was.
+    Source: local contrast normalisation, Jarrett et al., "What is the best multi-stage architecture for
+    object recognition?", ICCV 2009, section 2.3; of logarithms, of squares that weigh alike, and the numbers
+    are chosen.
+
+    Args:
+        size: side of what counts as around, pixels, odd.
+        floor: least variance that is divided by.
+
+    Input shape:
+        [B, H, W, C], in [0, 1].
+
+    Output shape:
+        [B, H, W, C], float32.
+    """
+
+    def __init__(self, size=9, floor=0.01, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.size = size
+        self.floor = floor
+
+    def call(self, images):
+        logarithms = tf.math.log1p(255.0 * tf.cast(images, tf.float32))
+        centred = logarithms - self._around(logarithms)
+        return centred * tf.math.rsqrt(self._around(tf.square(centred)) + self.floor)
+
+    def _around(self, values):
+        """Means over a square around each pixel, of what of it lies in the image."""
+        return tf.nn.avg_pool2d(values, self.size, strides=1, padding="SAME")
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "floor": self.floor}
+
+
+@keras.saving.register_keras_serializable(package="vae")
 class LatentPooling(keras.layers.Layer):
     """The descriptor of an image: means of its latent over a grid of equal parts, side by side, of unit norm.
 
@@ -140,11 +204,14 @@ class LatentPooling(keras.layers.Layer):
         self.grid = grid
 
     def call(self, latent):
+        flat = tf.reshape(self.parts(latent), [tf.shape(latent)[0], self.grid * self.grid * latent.shape[-1]])
+        return tf.math.l2_normalize(flat, axis=-1, epsilon=1e-12)
+
+    def parts(self, latent):
+        """The means, float32 [B, grid, grid, C], of a latent [B, h, w, C]."""
         maps = tf.cast(latent, tf.float32)
         shape = tf.shape(maps)
-        parts = tf.einsum("ih,bhwc,jw->bijc", self._shares(shape[1]), maps, self._shares(shape[2]))
-        flat = tf.reshape(parts, [shape[0], self.grid * self.grid * maps.shape[-1]])
-        return tf.math.l2_normalize(flat, axis=-1, epsilon=1e-12)
+        return tf.einsum("ih,bhwc,jw->bijc", self._shares(shape[1]), maps, self._shares(shape[2]))
 
     def _shares(self, length):
         """How much each of `length` cells counts in the mean of each part, float32 [grid, length]."""

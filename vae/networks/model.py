@@ -12,8 +12,14 @@ import keras
 import tensorflow as tf
 
 from delg.settings.kinds import BACKBONES
-from vae.networks.config import DOMAINS, NORMALIZATIONS, UP_NORMALIZATIONS, ModelConfig
-from vae.networks.layers import LatentCentring
+from vae.networks.config import (
+    DOMAINS,
+    INPUT_NORMALIZATIONS,
+    NORMALIZATIONS,
+    UP_NORMALIZATIONS,
+    ModelConfig,
+)
+from vae.networks.layers import LatentCentring, LatentWhitening
 from vae.networks.stems import build_stem
 
 _CHANNELS = (64, 128, 256)  # specs of the original, section 1.1: of UNIT's generator
@@ -64,13 +70,15 @@ def build_vae(config: ModelConfig, synchronized: bool = False, stem_weights: str
                                                           synchronized)
     images = {domain: keras.Input((None, None, 3), name=domain) for domain in DOMAINS}
     outputs = {}
+    whitening = LatentWhitening(name="latent_whitening")
     for domain in DOMAINS:
         scaled = keras.layers.Rescaling(1 / 255, name=f"{domain}_rescaling")(images[domain])
         latent = parts["upper_encoder"](parts[f"{domain}_lower_encoder"](scaled))["latent"]
         shared = parts["lower_decoder"](latent)
         other = other_domain(domain)
         centring = LatentCentring(config.image_size // config.stride, name=f"{domain}_centring")
-        outputs[f"{domain}_latent"] = centring(latent) if config.center_latent else latent
+        compared = centring(latent) if config.center_latent else latent
+        outputs[f"{domain}_latent"] = whitening(compared) if config.whiten_latent else compared
         outputs[f"{domain}_reconstruction"] = parts[f"{domain}_upper_decoder"](shared)
         outputs[f"{domain}_to_{other}"] = parts[f"{other}_upper_decoder"](shared)
     return keras.Model(images, outputs, name="vae")
@@ -93,7 +101,8 @@ def encode(model: keras.Model, images: tf.Tensor, domain: str, training: bool) -
 
 
 def compared_latent(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:
-    """What images are compared by: the posterior mean, with `center_latent` less its mean over the domain.
+    """What images are compared by: the posterior mean, with `center_latent` less its mean over the domain,
+    with `whiten_latent` then decorrelated.
 
     Args:
         model: from `build_vae`.
@@ -101,9 +110,16 @@ def compared_latent(model: keras.Model, latent: tf.Tensor, domain: str, training
         domain: of the images.
         training: of the centring.
     """
-    if f"{domain}_centring" not in {layer.name for layer in model.layers}:
-        return latent
-    return model.get_layer(f"{domain}_centring")(latent, training=training)
+    names = {layer.name for layer in model.layers}
+    if f"{domain}_centring" in names:
+        latent = model.get_layer(f"{domain}_centring")(latent, training=training)
+    return whitened_latent(model, latent)
+
+
+def whitened_latent(model: keras.Model, latent: tf.Tensor) -> tf.Tensor:
+    """A centred latent [B, h, w, C] of a model of `build_vae`, with `whiten_latent` decorrelated."""
+    names = {layer.name for layer in model.layers}
+    return model.get_layer("latent_whitening")(latent) if "latent_whitening" in names else latent
 
 
 def decode(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:
@@ -163,6 +179,8 @@ def _lower_encoder(name: str, stem: keras.Model | None, channels: int, config: M
         # Statistics of a few photographs are worse than those it was pretrained with.
         maps = _normalised(stem(maps, training=False), config, "stem")
     else:
+        if config.input_normalization in INPUT_NORMALIZATIONS:
+            maps = INPUT_NORMALIZATIONS[config.input_normalization](name="input_norm")(maps)
         for number, (count, size, stride) in enumerate(zip(_CHANNELS, (7, 4, 4), (1, 2, 2)), start=1):
             maps = _convolution(maps, _scaled(count, config), size, f"conv{number}", stride)
             maps = keras.layers.ReLU(name=f"conv{number}_relu")(_normalised(maps, config, f"conv{number}"))

@@ -29,7 +29,8 @@ from vae.weighting.weight_files import read_channel_weights
 _NUM_CHANNELS = 3  # the heaviest, where none are named
 _SHOWN_METHODS = ("adversarial_weighted", "raw_pixels")
 _NAMES = {"raw_pixels": "Raw pixels", "imagenet": "ImageNet features", "delg": "DELG global head",
-          "untrained_stem": "Pretrained stem, untrained", "paper": "VAE, paper preset",
+          "untrained_stem": "Pretrained stem, untrained",
+          "whitened_stem": "Pretrained stem, untrained, whitened", "paper": "VAE, paper preset",
           "adversarial": "VAE, mended", "adversarial_weighted": "VAE, mended, channels weighted"}
 
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from delg.networks import model_files
 from delg.photometric.translation import Translator
 from delg.settings.backbones import backbone_of
 from delg.vectors.unit import unit_vectors
 from vae.data.photographs import Photographs, in_batches, resized
 from vae.latents.latents import LatentEncoder
-from vae.networks.config import DOMAINS
+from vae.networks.config import DOMAINS, ModelConfig
 from vae.networks.model import other_domain
 from vae.scores import baselines
 from vae.scores.config import MethodsConfig
@@ -56,7 +57,8 @@ def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str
 
 
 def untrained(config: MethodsConfig, training: Photographs) -> dict[str, Describer]:
-    """`untrained_stem`: the mended model as its training found it, if it began with a pretrained stem.
+    """The mended model as its training found it, if it began with a pretrained stem: `untrained_stem`, and
+    where the model whitens its latents `whitened_stem`, the same with its latents whitened.
 
     Args:
         config: files of the methods.
@@ -67,8 +69,11 @@ def untrained(config: MethodsConfig, training: Photographs) -> dict[str, Describ
     """
     if not config.adversarial_model:
         return {}
-    encoder = LatentEncoder.untrained(config.adversarial_model, training)
-    return {"untrained_stem": LatentDescriber(encoder)} if encoder else {}
+    found = {"untrained_stem": LatentEncoder.untrained(config.adversarial_model, training)}
+    if model_files.model_config(
+            model_files.read_config(config.adversarial_model), config_class=ModelConfig).whiten_latent:
+        found["whitened_stem"] = LatentEncoder.untrained(config.adversarial_model, training, whitened=True)
+    return {name: LatentDescriber(encoder) for name, encoder in found.items() if encoder}
 
 
 def translated(methods: Mapping[str, Describer], translator: str) -> dict[str, Describer]:

@@ -30,8 +30,10 @@ class TrainConfig(FitConfig):
     width: float = like(ModelConfig, "width")
     normalization: str = like(ModelConfig, "normalization")
     up_normalization: str = like(ModelConfig, "up_normalization")
+    input_normalization: str = like(ModelConfig, "input_normalization")
     learn_variance: bool = like(ModelConfig, "learn_variance")
     center_latent: bool = like(ModelConfig, "center_latent")
+    whiten_latent: bool = like(ModelConfig, "whiten_latent")
     descriptor_grid: int = like(ModelConfig, "descriptor_grid")
     stem: str = like(ModelConfig, "stem")
     stem_width: float = like(ModelConfig, "stem_width")
@@ -39,6 +41,8 @@ class TrainConfig(FitConfig):
         "imagenet", help="what the stem starts from: imagenet, package, none, or the path of a weight file")
     stem_learning_rate_factor: float = setting(
         0.0, help="share of the learning rate that the stem takes; 0: its weights stay", range="[0, inf)")
+    equal_start: bool = setting(
+        False, help="the encoders of both domains start with equal weights; else, as in the original, apart")
     # Weights of the losses.
     reconstruction_weight: float = setting(
         10.0, help="weight of the mean absolute difference of an image and its reconstruction",
@@ -109,7 +113,8 @@ class TrainConfig(FitConfig):
 
 
 _ADVERSARIAL = {"image_size": 64, "width": 0.125, "normalization": "instance", "up_normalization": "layer",
-                "center_latent": True, "descriptor_grid": 8,
+                "input_normalization": "local", "center_latent": True, "whiten_latent": True,
+                "descriptor_grid": 8, "equal_start": True,
                 "image_adversarial_weight": 1.0, "latent_adversarial_weight": 1.0,
                 "translation_contrast_weight": 1.0, "batch_size": 16, "augmentation": "crop",
                 "num_steps": 500, "steps_per_epoch": 100, "learning_rate": 1e-3, "beta_1": 0.5,

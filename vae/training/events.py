@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from vae.latents.domain_statistics import DomainStatistics
 from vae.networks.config import DOMAINS
-from vae.networks.model import encode
 
 
 def plateau_rate(losses: Sequence[float], learning_rate: float, patience: int, factor: float) -> float:
@@ -67,36 +67,25 @@ class Plateau(keras.callbacks.Callback):
 
 
 class CentreLatents(keras.callbacks.Callback):
-    """At the end of each epoch: the mean latent of either domain over whole training images.
+    """At the end of each epoch: the mean latent of either domain over whole training images, and with
+    `whiten_latent` the covariance of channels.
 
     The moving means of training are of crops and lag behind the weights.
 
     Args:
         vae: with `center_latent`.
+        descriptor_grid: of its descriptors.
         batches: of `day_night_images`.
     """
 
-    def __init__(self, vae: keras.Model, batches: tf.data.Dataset):
+    def __init__(self, vae: keras.Model, descriptor_grid: int, batches: tf.data.Dataset):
         super().__init__()
         self._supports_tf_logs = True
-        self.vae = vae
+        self.statistics = DomainStatistics(vae, descriptor_grid)
         self.batches = batches
-        self.means = tf.function(self._means)
 
     def on_epoch_end(self, epoch, logs=None):
-        sums, count = dict.fromkeys(DOMAINS, 0.0), 0
-        for batch in self.batches:
-            means = self.means({domain: batch[domain] for domain in DOMAINS})
-            size = batch[DOMAINS[0]].shape[0]
-            sums = {domain: sums[domain] + size * means[domain].numpy() for domain in DOMAINS}
-            count += size
-        for domain in DOMAINS:
-            self.vae.get_layer(f"{domain}_centring").moving_mean.assign(sums[domain] / count)
-
-    def _means(self, images):
-        return {domain: tf.reduce_mean(tf.cast(encode(
-            self.vae, tf.cast(images[domain], tf.float32) / 255.0, domain, training=False)["latent"],
-            tf.float32), axis=0) for domain in DOMAINS}
+        self.statistics.measure(self.batches)
 
 
 class PictureSummaries(keras.callbacks.Callback):

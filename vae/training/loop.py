@@ -64,6 +64,9 @@ def _begin(run: Run) -> None:
     config = run.config
     # The checkpoint holds the stem too.
     vae = build_vae(config.model_config(), run.synchronized, "none" if run.is_begun else config.stem_weights)
+    if config.equal_start and not run.is_begun:
+        first, second = (vae.get_layer(f"{domain}_lower_encoder") for domain in DOMAINS)
+        second.set_weights(first.get_weights())
     stem = stem_of(vae)
     if stem is not None:
         stem.trainable = config.stem_learning_rate_factor > 0
@@ -96,8 +99,9 @@ def _fit(run: Run) -> None:
             yield Plateau(config.model_dir, config.learning_rate, config.plateau_epochs,
                           config.plateau_factor)
         if config.center_latent:
-            yield CentreLatents(vae, whole_images(config.train_pattern, config.batch_size).take(
-                -(-_CENTRING_IMAGES // config.batch_size)))
+            images = whole_images(config.train_pattern, config.batch_size)
+            yield CentreLatents(vae, config.descriptor_grid,
+                                images.take(-(-_CENTRING_IMAGES // config.batch_size)))
         yield BestWeights(run, "val_loss", lambda logs: logs.get("val_loss"), operator.lt)
 
     def pictures() -> Iterator[keras.callbacks.Callback]:

@@ -4,6 +4,7 @@ import tempfile
 import unittest
 
 import cv2
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -90,17 +91,28 @@ class ExportTest(unittest.TestCase):
 
 class UntrainedTest(unittest.TestCase):
     def test_is_the_stem_with_its_latents_centred_on_training_photographs(self):
-        config = ModelConfig(image_size=32, width=1 / 32, descriptor_grid=2, center_latent=True,
-                             stem="resnet18", stem_width=0.125)
-        with tempfile.TemporaryDirectory() as folder:
-            model_files.write_config(folder, {"model": vars(config), "train": {"stem_weights": "none"}})
-            photographs = read_photographs(f"{_folder.name}/train-*", 32)
-            encoder = LatentEncoder.untrained(folder, photographs)
+        encoder, photographs = self._untrained()
         for domain in ("day", "night"):
             latents = encoder.encode(photographs.images[photographs.rows(domain)], domain)["latent"]
             self.assertEqual(latents.shape[1:], (2, 2, 32))
             self.assertGreater(np.abs(latents).max(), 1e-3)
             np.testing.assert_allclose(latents.mean(axis=0), 0, atol=1e-4)
+
+    def test_is_whitened_where_asked_and_the_model_is(self):
+        plain, photographs = self._untrained(whiten_latent=True)
+        encoder, _ = self._untrained(whitened=True, whiten_latent=True)
+        images = photographs.images[photographs.rows("night")]
+        latents, white = (each.encode(images, "night")["latent"] for each in (plain, encoder))
+        self.assertGreater(np.abs(white - latents).max(), 0.1 * np.abs(latents).max())
+
+    def _untrained(self, whitened=False, **changes):
+        config = ModelConfig(image_size=32, width=1 / 32, descriptor_grid=2, center_latent=True,
+                             stem="resnet18", stem_width=0.125, **changes)
+        with tempfile.TemporaryDirectory() as folder:
+            model_files.write_config(folder, {"model": vars(config), "train": {"stem_weights": "none"}})
+            photographs = read_photographs(f"{_folder.name}/train-*", 32)
+            keras.utils.set_random_seed(0)  # of the stem
+            return LatentEncoder.untrained(folder, photographs, whitened), photographs
 
     def test_there_is_none_of_a_model_from_nothing(self):
         self.assertIsNone(LatentEncoder.untrained(_model_dir, None))

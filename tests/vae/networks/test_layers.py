@@ -8,6 +8,8 @@ from vae.networks.layers import (
     GradientReversal,
     LatentCentring,
     LatentPooling,
+    LatentWhitening,
+    LocalContrast,
     instance_normalization,
     layer_normalization,
 )
@@ -36,6 +38,32 @@ class LatentCentringTest(unittest.TestCase):
         layer.moving_mean.assign(np.float32([[1, 1], [3, 3]])[..., np.newaxis])
         found = layer(np.zeros((1, 4, 2, 1), np.float32), training=False)[0, :, 0, 0]
         np.testing.assert_allclose(found, [-1, -1.5, -2.5, -3])  # bilinear between the centres of cells
+
+
+class LatentWhiteningTest(unittest.TestCase):
+    def test_channels_are_multiplied_by_a_matrix_the_identity_at_first(self):
+        layer, latent = LatentWhitening(), np.float32([2.0, 3.0]).reshape(1, 1, 1, 2)
+        np.testing.assert_array_equal(layer(latent), latent)
+        layer.matrix.assign([[1.0, 10.0], [0.0, 100.0]])
+        np.testing.assert_array_equal(np.ravel(layer(latent)), [2, 320])
+        self.assertEqual(layer.trainable_weights, [])
+
+
+class LocalContrastTest(unittest.TestCase):
+    def test_by_hand(self):  # logarithms 0, 1, 0 of a row: the edges' neighbourhoods have two pixels
+        images = (np.exp([0.0, 1.0, 0.0]) - 1.0).reshape(1, 1, 3, 1).astype(np.float32) / 255.0
+        centred = np.array([-1 / 2, 2 / 3, -1 / 2])
+        variances = np.array([centred[:2] @ centred[:2] / 2, centred @ centred / 3,
+                              centred[1:] @ centred[1:] / 2])
+        found = LocalContrast(3, floor=0.25)(images)
+        np.testing.assert_allclose(np.ravel(found), centred / np.sqrt(variances + 0.25), rtol=1e-5)
+
+    def test_uneven_light_matters_less_than_what_it_falls_on(self):
+        rng = np.random.default_rng(0)
+        first, second = rng.uniform(0.2, 0.9, (2, 32, 32, 3)).astype(np.float32)
+        light = np.linspace(0.3, 1.0, 32, dtype=np.float32)[:, np.newaxis, np.newaxis]
+        seen = LocalContrast()(np.stack([first, first * light, second])).numpy()
+        self.assertLess(5 * np.abs(seen[0] - seen[1]).mean(), np.abs(seen[0] - seen[2]).mean())
 
 
 class LatentPoolingTest(unittest.TestCase):
@@ -72,7 +100,8 @@ class NormalizationTest(unittest.TestCase):
 
 class ConfigTest(unittest.TestCase):
     def test_layers_survive_their_config(self):
-        for layer in (GradientReversal(2.0), LatentCentring(3, 0.5), LatentPooling(4)):
+        for layer in (GradientReversal(2.0), LatentCentring(3, 0.5), LatentPooling(4), LatentWhitening(),
+                      LocalContrast(5, 0.1)):
             copy = type(layer).from_config(layer.get_config())
             self.assertEqual(copy.get_config(), layer.get_config())
 

@@ -35,6 +35,7 @@ class ConfigTest(unittest.TestCase):
         self._refuses("`width` must be at least 1/64. Received: width=0.01", width=0.01)
         self._refuses("`descriptor_grid` must be at least 1", descriptor_grid=0)
         self._refuses("`normalization` must be one of instance, none", normalization="batch")
+        self._refuses("`input_normalization` must be one of local, none", input_normalization="instance")
         self._refuses("`up_normalization` must be one of batch, instance, layer", up_normalization="none")
         self._refuses("`pairing` must be one of frame, place, none", pairing="day")
         self._refuses("`mixed_precision` must be one of float32, bfloat16", mixed_precision="float16")
@@ -50,6 +51,10 @@ class ConfigTest(unittest.TestCase):
     def test_pair_contrast_needs_pairs(self):
         self._refuses("`pair_contrast_weight` needs `pairing` frame or place. Received: pairing='none'",
                       pair_contrast_weight=1.0)
+
+    def test_whitening_needs_centring(self):
+        self._refuses("`whiten_latent` needs `center_latent`. Received: whiten_latent=True, center_latent=F",
+                      whiten_latent=True)
 
     def test_the_model_part(self):
         config = TrainConfig("shards", "model", image_size=64, width=0.5, center_latent=True)

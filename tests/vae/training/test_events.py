@@ -51,7 +51,7 @@ class CentreLatentsTest(unittest.TestCase):
         vae = build_vae(ModelConfig(image_size=8, width=1 / 32, center_latent=True))
         images = {domain: np.random.default_rng(0).integers(0, 255, (6, 8, 8, 3), dtype=np.uint8)
                   for domain in DOMAINS}
-        event = CentreLatents(vae, tf.data.Dataset.from_tensor_slices(images).batch(4))
+        event = CentreLatents(vae, 1, tf.data.Dataset.from_tensor_slices(images).batch(4))
         event.on_epoch_end(0)
         latent = encode(vae, images["night"] / np.float32(255), "night", training=False)["latent"].numpy()
         np.testing.assert_allclose(vae.get_layer("night_centring").moving_mean, latent.mean(0), atol=1e-5)

@@ -68,6 +68,19 @@ class TrainTest(unittest.TestCase):
         for name, value in model_dirs.read_weights(_base.model_dir).items():
             np.testing.assert_array_equal(value, before[name])
 
+    def test_encoders_start_equal_where_asked_to(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for equal_start in (True, False):
+                config = dataclasses.replace(
+                    _base, model_dir=f"{folder}/{equal_start}", equal_start=equal_start, num_steps=1,
+                    validation_pattern="", learning_rate=1e-9)
+                loop.train(config)
+                vae, _ = load_vae(config.model_dir)
+                day, night = (vae.get_layer(f"{domain}_lower_encoder").get_weights()
+                              for domain in ("day", "night"))
+                apart = max(np.abs(first - second).max() for first, second in zip(day, night))
+                self.assertEqual(apart < 1e-6, equal_start)
+
     def test_refuses_to_resume_with_other_settings(self):
         with self.assertRaisesRegex(ValueError, "whole, learning_rate=0.001 then, 0.5 now"):
             loop.train(dataclasses.replace(_base, learning_rate=0.5))
