@@ -121,6 +121,7 @@ class SettingsTest(unittest.TestCase):
     def test_photographs_are_paired_by_place(self):
         settings = presets.photographs("out", "photographs", MethodsConfig())
         self.assertEqual((settings.adversarial.pairing, settings.world), ("place", None))
+        self.assertFalse(settings.adversarial.whiten_latent)
 
     def test_photographs_start_from_imagenet_where_its_weights_are_given(self):
         methods_config = MethodsConfig(imagenet_weights="file")
@@ -143,6 +144,7 @@ class SettingsTest(unittest.TestCase):
         self.assertEqual((alone.stem, alone.pairing), ("none", "frame"))
         self.assertEqual((weighted.stem, weighted.stem_weights), ("mobilenet_v2", "m.h5"))
         self.assertEqual((weighted.pairing, weighted.pair_contrast_weight), ("none", 0.0))
+        self.assertTrue(alone.whiten_latent and weighted.whiten_latent)
 
     def test_the_smoke_world_is_tiny(self):
         settings = presets.smoke("out", MethodsConfig())
