@@ -23,12 +23,12 @@ def demo(output_dir: str, seed: int = 0) -> Experiment:
     return Experiment(
         output_dir=output_dir,
         title="DELG on a procedural landmark world",
-        world=WorldConfig(os.path.join(output_dir, "world"), seed=seed, num_landmarks=100,
+        world=WorldConfig(os.path.join(output_dir, "world"), seed=seed, num_landmarks=200,
                           views_per_landmark=20, num_eval_landmarks=24, num_distractors=300),
         model=TrainConfig(
             train_pattern="", model_dir="", backbone="resnet18", width=0.25, backbone_weights="none",
             embedding_dim=128, autoencoder_dim=64, attention_dim=128, attention_pool_scale=16.0,
-            margin=0.15, scale=24.0, image_size=144, min_crop_area=0.4, batch_size=32, num_steps=1600,
+            margin=0.15, scale=24.0, image_size=144, min_crop_area=0.4, batch_size=32, num_steps=2800,
             optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup_steps=100, steps_per_epoch=400,
             seed=seed),
         # Small images: the network sees them enlarged, and the threshold would leave too few keypoints.
