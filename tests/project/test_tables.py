@@ -31,6 +31,7 @@ _EXCEPTIONS = {  # why a name means something else: module and what is compared
     "binary: a type that descriptors are stored in": [("delg/features/local_codes.py", "local_dtype")],
     "linear, cosine: forms of one Keras class, which saved models name": [
         ("delg/fitting/schedules.py", "form"), ("delg/fitting/schedules.py", "self.form")],
+    "local: a runner of jobs, or none": [("delg/extract_features.py", "_RUNNER.value")],
     "tpu: its replicas cannot hold parts of a variable": [("delg/settings/training.py", "self.strategy")],
     "paper: a model of the experiment": [("vae/scores/claims.py", "scores")],
 }

@@ -80,11 +80,13 @@ class PipelineTest(unittest.TestCase):
             self.assert_same(self.batches(6), at_once)
 
     def test_reads_wait_side_by_side(self):  # or processors that could decode would wait with them
-        side_by_side = threading.Barrier(pipeline._READS_AHEAD)
+        begun, enough = itertools.count(1), threading.Event()
         read = record_reading.RecordReader.read
 
         def waiting(reader, numbers):
-            side_by_side.wait(timeout=30)
+            if next(begun) == pipeline._READS_AHEAD:
+                enough.set()
+            self.assertTrue(enough.wait(timeout=30))
             return read(reader, numbers)
 
         with mock.patch.object(record_reading.RecordReader, "read", waiting):
