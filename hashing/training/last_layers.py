@@ -9,7 +9,6 @@ mobilenet_v2 a sixth. On small sets such steps are all that is needed, on others
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import keras
 import numpy as np
@@ -102,7 +101,7 @@ def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, .
     """
     features = features.astype(np.float32)
     kernel, bias = model.get_layer("code_layer").get_weights()
-    for start, end in itertools.pairwise((0, *lengths)):
+    for start, end in zip((0, *lengths), lengths):
         size = min(end, *features.shape)
         matrix, offset = baselines.fit_projection("itq", features, size, seed + start, _SETTLE_WHITENING)
         matrix, offset = matrix[:, :end - start], offset[:end - start]
