@@ -47,7 +47,7 @@ class DomainStatistics:
     def __init__(self, vae: keras.Model, descriptor_grid: int):
         self._vae = vae
         self._pooling = LatentPooling(descriptor_grid)
-        self._sums = tf.function(self._sums_of, reduce_retracing=True)
+        self._latents = tf.function(self._latents_of, reduce_retracing=True)
 
     def measure(self, batches: Iterable[Mapping[str, tf.Tensor]]) -> None:
         """Sets them to those of images.
@@ -55,18 +55,22 @@ class DomainStatistics:
         Args:
             batches: domain to uint8 [B, S, S, 3]; S is the size that the VAE is trained at.
         """
-        means, products = dict.fromkeys(DOMAINS, 0.0), dict.fromkeys(DOMAINS, 0.0)
-        counts = dict.fromkeys(DOMAINS, 0)
+        near: dict[str, tf.Tensor] = {}  # a mean nearly: what is summed is small, and no digits are lost
+        sums, products, counts = (dict.fromkeys(DOMAINS, 0.0) for _ in range(3))
         for batch in batches:
             for domain in DOMAINS:
-                found, product = self._sums(batch[domain], domain)
-                means[domain] = means[domain] + found.numpy()
-                products[domain] = products[domain] + product.numpy().astype(np.float64)
+                latents = self._latents(batch[domain], domain)
+                near.setdefault(domain, tf.reduce_mean(latents, axis=0))
+                latents -= near[domain]
+                parts = self._pooling.parts(latents)
+                sums[domain] = sums[domain] + tf.reduce_sum(latents, axis=0).numpy()
+                products[domain] = products[domain] + tf.einsum("bijc,bijd->cd", parts, parts).numpy().astype(
+                    np.float64)
                 counts[domain] += batch[domain].shape[0]
         covariance = 0.0
         for domain in DOMAINS:
-            mean = means[domain] / counts[domain]
-            self._vae.get_layer(f"{domain}_centring").moving_mean.assign(mean)
+            mean = sums[domain] / counts[domain]
+            self._vae.get_layer(f"{domain}_centring").moving_mean.assign(near[domain] + mean)
             parts = self._pooling.parts(mean[np.newaxis]).numpy().astype(np.float64)
             parts = parts.reshape(-1, parts.shape[-1])
             covariance = covariance + (products[domain] / counts[domain] - parts.T @ parts) / len(parts)
@@ -74,8 +78,6 @@ class DomainStatistics:
             self._vae.get_layer("latent_whitening").matrix.assign(
                 whitening_matrix(covariance / len(DOMAINS)))
 
-    def _sums_of(self, images, domain):
-        latent = tf.cast(encode(self._vae, tf.cast(images, tf.float32) / 255.0, domain,
-                                training=False)["latent"], tf.float32)
-        parts = self._pooling.parts(latent)
-        return tf.reduce_sum(latent, axis=0), tf.einsum("bijc,bijd->cd", parts, parts)
+    def _latents_of(self, images, domain):
+        images = tf.cast(images, tf.float32) / 255.0
+        return tf.cast(encode(self._vae, images, domain, training=False)["latent"], tf.float32)
