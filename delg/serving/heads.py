@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = 8.0  # from the first byte of a connection or of the request after; chosen
-_MESSAGE = json.dumps({"error": {
-    "status": 408, "message": f"The head of a request must come within {HEAD_SECONDS:g} seconds."}}).encode()
+from delg.serving.limits import error_answer
+
+HEAD_SECONDS = 8.0  # from the connection, or from the first byte of the next head; chosen
+_MESSAGE = error_answer(408, f"The head of a request must come within {HEAD_SECONDS:g} seconds.").body
 _ANSWER = (b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
            b"Content-Length: %d\r\n\r\n%b" % (len(_MESSAGE), _MESSAGE))
 
