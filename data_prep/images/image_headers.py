@@ -65,6 +65,15 @@ class _Structure(NamedTuple):
     decoded_pixels: int = 0  # where decoding takes more than height * width
 
 
+def check_size(encoded: bytes, max_pixels: int) -> ImageHeader:
+    """The header of an image file that is of bearable size; nothing behind the header is looked at.
+
+    Raises:
+        ValueError: with the reason, if it is none, or says that there are more pixels.
+    """
+    return _of_bearable_size(encoded, max_pixels).header
+
+
 def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """The header of an image file that may be decoded: of bearable size, and not truncated.
 
@@ -73,12 +82,7 @@ def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     Raises:
         ValueError: with the reason, if the file must not or cannot be decoded.
     """
-    header, data_start, is_progressive, num_bytes, decoded_pixels = _read(encoded)
-    if header.height * header.width > max_pixels:
-        raise ValueError(f"{header.width} x {header.height} pixels, more than the limit of {max_pixels}")
-    if decoded_pixels > max_pixels:
-        raise ValueError(f"{header.format} whose tiles have {decoded_pixels} pixels, more than the limit of "
-                         f"{max_pixels}")
+    header, data_start, is_progressive, num_bytes, _ = _of_bearable_size(encoded, max_pixels)
     if num_bytes > len(encoded) or not num_bytes and not _has_end(encoded, header.format, data_start):
         raise ValueError(f"truncated {header.format}: no end marker in {len(encoded)} bytes")
     if header.format == "JPEG":
@@ -96,6 +100,17 @@ def check_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     if header.format == "PNG":
         _check_png_work(encoded, header)
     return header
+
+
+def _of_bearable_size(encoded: bytes, max_pixels: int) -> _Structure:
+    found = _read(encoded)
+    header = found.header
+    if header.height * header.width > max_pixels:
+        raise ValueError(f"{header.width} x {header.height} pixels, more than the limit of {max_pixels}")
+    if found.decoded_pixels > max_pixels:
+        raise ValueError(f"{header.format} whose tiles have {found.decoded_pixels} pixels, more than the "
+                         f"limit of {max_pixels}")
+    return found
 
 
 def _check_png_work(encoded: bytes, header: ImageHeader) -> None:

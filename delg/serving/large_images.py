@@ -27,7 +27,7 @@ def decoding(encoded: bytes, max_pixels: int) -> Iterator[image_headers.ImageHea
         BadImageError: if its header says that it cannot be used, or of more pixels than allowed.
     """
     with refusing_bad_images():
-        header = image_headers.check_image(encoded, max_pixels)
+        header = image_headers.check_size(encoded, max_pixels)  # what decodes it checks the rest
     with alone(header.height * header.width):
         yield header
 
