@@ -12,8 +12,8 @@ polyglots and plain pictures alone may be taken: where their pixels decode, they
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +28,7 @@ from delg.exports import saving
 from delg.settings.untrained import UntrainedConfig
 from delg.untrained.network import build_untrained
 from tests.benchmarks import hostile_uploads
-from tests.benchmarks.generated_images import write_images
+from tests.benchmarks.generated_images import read_images, write_images
 from tests.benchmarks.hostile_uploads import LEFT
 from tests.benchmarks.memory import resident_megabytes
 
@@ -58,15 +58,10 @@ def main(_) -> None:
 def _make(folder: str) -> list[bytes]:
     """Writes photographs and a model; the photographs."""
     network = UntrainedConfig()
-    saving.export_built(build_untrained(network, "none"), network.__dict__, 0.0, f"{folder}/saved_model",
+    saving.export_built(build_untrained(network, "none"), dataclasses.asdict(network), 0.0, f"{folder}/saved_model",
                         UntrainedConfig)
     write_images(f"{folder}/photos", 16)
-    found = []
-    for parent, _, names in os.walk(f"{folder}/photos"):
-        for name in sorted(names):
-            with open(os.path.join(parent, name), "rb") as file:
-                found.append(file.read())
-    return found
+    return read_images(f"{folder}/photos")
 
 
 def _attack(port: int, pid: int, good: list[bytes]) -> None:

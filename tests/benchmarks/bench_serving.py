@@ -34,7 +34,7 @@ from delg.settings.photos import photo_extraction
 from delg.settings.untrained import UntrainedConfig
 from delg.untrained.network import build_untrained
 from delg.vectors.unit import unit_vectors
-from tests.benchmarks.generated_images import write_images
+from tests.benchmarks.generated_images import read_images, write_images
 from tests.benchmarks.memory import resident_megabytes
 
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 10_000, "Images of the index.")
@@ -71,12 +71,7 @@ def _make(folder: str) -> tuple[list[bytes], ImageDescriber]:
                         UntrainedConfig)
     describer = ImageDescriber(saved_model, dataclasses.replace(photo_extraction(), precision="float32"))
     write_images(os.path.join(folder, "photos"), 8)
-    paths = sorted(os.path.join(parent, name) for parent, _, names in os.walk(os.path.join(folder, "photos"))
-                   for name in names)
-    photographs = []
-    for path in paths:
-        with open(path, "rb") as file:
-            photographs.append(file.read())
+    photographs = read_images(os.path.join(folder, "photos"))
     known = describer.describe(photographs[1])
     os.mkdir(os.path.join(folder, "features"))
     generator = np.random.default_rng(0)

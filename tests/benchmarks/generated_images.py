@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
 import cv2
 import numpy as np
@@ -26,3 +27,8 @@ def write_images(directory: str, count: int) -> None:
         os.makedirs(folder, exist_ok=True)
         cv2.imwrite(os.path.join(folder, f"{number}.jpg"), np.clip(image, 0, 255).astype(np.uint8),
                     [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def read_images(directory: str) -> list[bytes]:
+    """The files that `write_images` wrote there, by name."""
+    return [path.read_bytes() for path in sorted(pathlib.Path(directory).glob("*/*"))]

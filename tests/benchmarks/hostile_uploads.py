@@ -105,7 +105,8 @@ def _sent(port: int, path: str, parts: list[bytes], length: int | None = None, p
 def _has_answered(connection: socket.socket) -> bool:
     connection.setblocking(False)
     try:
-        return bool(connection.recv(1, socket.MSG_PEEK)) or True
+        connection.recv(1, socket.MSG_PEEK)
+        return True
     except BlockingIOError:
         return False
     finally:
