@@ -50,8 +50,9 @@ def train_last_layers(model: keras.Model, config: TrainConfig, num_classes: int)
     if config.top_steps:
         pretrained = top.get_weights()
         _fit(_with_codes(model, top.input, top.output), stored, labels, config, num_classes, "top")
-        top.set_weights([before + config.top_share * (after - before)
-                         for before, after in zip(pretrained, top.get_weights())])
+        if config.top_share < 1:  # else as the steps left it, to the last digit
+            top.set_weights([before + config.top_share * (after - before)
+                             for before, after in zip(pretrained, top.get_weights())])
     if config.settle_steps and not config.num_steps:
         features = stored if top is None else _predict(top, stored, config.batch_size)
         _settle(model, features, labels, config, num_classes)
