@@ -58,8 +58,8 @@ def main(_) -> None:
 def _make(folder: str) -> list[bytes]:
     """Writes photographs and a model; the photographs."""
     network = UntrainedConfig()
-    saving.export_built(build_untrained(network, "none"), dataclasses.asdict(network), 0.0, f"{folder}/saved_model",
-                        UntrainedConfig)
+    saving.export_built(build_untrained(network, "none"), dataclasses.asdict(network), 0.0,
+                        f"{folder}/saved_model", UntrainedConfig)
     write_images(f"{folder}/photos", 16)
     return read_images(f"{folder}/photos")
 
