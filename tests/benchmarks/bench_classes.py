@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from data_prep.stage import command_line
+from data_prep.stage import allocator, command_line
 from delg.networks.delg import build_delg
 from delg.settings.training import TrainConfig
 from delg.training.objective import compile_delg, with_targets
@@ -70,7 +70,8 @@ def main(_: list[str]) -> None:
     for classifier, number in (pair.split(":") for pair in _PAIRS.value):
         arguments = (classifier, int(number),
                      *(flag.value for flag in (_RATE, _IMAGE_SIZE, _BATCH_SIZE, _PARTS, _STEPS)))
-        with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with concurrent.futures.ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), allocator.keep_freed_memory) as pool:
             seconds, peak, num_bytes = pool.submit(measure, *arguments).result()
         if int(number) == _FEW:
             few[classifier] = seconds, peak, num_bytes

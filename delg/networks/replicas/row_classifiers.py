@@ -122,8 +122,7 @@ class CosineClassifier(_RowClassifier):
     def _scores(self, vectors, rows):
         rows = tf.reshape(rows, [-1, vectors.shape[-1]])
         # Products are divided, not rows: with their gradient, some passes less over as many numbers as rows.
-        norms = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(rows), axis=1), 1e-12))
-        cosines = tf.matmul(tf.math.l2_normalize(vectors, axis=-1), rows, transpose_b=True) / norms
+        cosines = _products(tf.math.l2_normalize(vectors, axis=-1), rows) / _norms(rows)
         if self.num_subcenters == 1:
             return cosines
         count = tf.shape(rows)[0] // self.num_subcenters
@@ -158,7 +157,7 @@ class Dense(_RowClassifier):
         self.bias = self._add_parted("bias", (), lambda first, end: np.zeros(end - first, np.float32))
 
     def _scores(self, vectors, rows, bias):
-        return tf.matmul(vectors, rows[:, 0], transpose_b=True) + bias
+        return _products(vectors, tf.reshape(rows, [-1, vectors.shape[-1]])) + bias
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -170,3 +169,15 @@ class Dense(_RowClassifier):
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
+
+
+def _products(vectors, rows):
+    """Of vectors [B, D] and rows [S, D], [B, S]. The many rows stand first, which takes half the time."""
+    return tf.transpose(tf.matmul(rows, vectors, transpose_b=True))
+
+
+@tf.custom_gradient
+def _norms(rows):
+    """Of rows [S, D], [S], at least 1e-6. Its gradient is one pass over the rows; TensorFlow's are four."""
+    norms = tf.maximum(tf.math.reduce_euclidean_norm(rows, axis=1), 1e-6)
+    return norms, lambda upstream: rows * (upstream / norms)[:, None]

@@ -87,7 +87,8 @@ class BuildOptimizerTest(unittest.TestCase):
         # As a variable of these rows alone would; the other rows, their moments and decay stay.
         for name in ("sgd", "adam"):
             gradients = [np.float32([[1, 2], [3, 4]]), np.float32([[-1, 1], [0, 2]])]
-            optimizer, expected = (build_optimizer(name, 0.1, weight_decay=0.5, clip_norm=2.0)
+            optimizer, expected = (build_optimizer(name, 0.1, weight_decay=0.5, clip_norm=2.0,
+                                                   slow_names=["w:0", "alone:0"], slow_factor=0.5)
                                    for _ in range(2))
             variable = tf.Variable(tf.ones((4, 2)), name="w")
             alone = tf.Variable(tf.ones((2, 2)), name="alone")
