@@ -96,7 +96,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
                 model_dir=experiment.path(preset)))
     with stage("Weighting channels"):
         for num_layers in experiment.layer_counts:
-            _weigh(experiment, "paper", num_layers, "paper")
+            _weigh(experiment, "paper", num_layers, "paper", shrinkage=0.0)  # the original has none
         _weigh(experiment, "adversarial", 1, "pooled", margin=experiment.pooled_margin)
     with stage("Evaluating"):
         result = _finished(experiment)

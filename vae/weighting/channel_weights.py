@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vae.weighting.config import DISTANCES
@@ -76,6 +77,23 @@ class TripletDistances(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "distance": self.distance, "unit": self.unit}
+
+
+def shrunk(weights: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Weights drawn towards 1, their mean square again 1.
+
+    Those learnt from few places follow these places too far; half the way is better on others. Ours: see
+    docs/decisions/0096-vae-relit-contrast.md.
+
+    Args:
+        weights: float [C], not negative.
+        shrinkage: share of the way, in [0, 1).
+
+    Returns:
+        float32 [C].
+    """
+    drawn = shrinkage + (1.0 - shrinkage) * np.asarray(weights, np.float64)
+    return (drawn / np.sqrt(np.mean(drawn**2))).astype(np.float32)
 
 
 def build_weighting(layers: Mapping[str, tuple[int, int]], distance: str,

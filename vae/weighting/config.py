@@ -34,6 +34,9 @@ class WeightTrainConfig:
     margin: float = setting(
         0.3, help="margin of the triplet loss, times the mean distance of different places before weighting",
         range="[0, inf)")
+    shrinkage: float = setting(
+        0.5, help="share by which learnt weights are drawn back to 1: few places teach too much",
+        range="[0, 1)")
     num_hard: int = setting(
         20, help="nearest images of other places from which half of the negatives come", range="(0, inf)")
     batch_size: int = like(FitConfig, "batch_size", 64, help="triplets per step")

@@ -61,7 +61,9 @@ def train_channel_weights(config: WeightTrainConfig,
         model_files.write_config(config.model_dir, {"model": {"layers": list(layers)}, "train": settings})
         triplets = _Triplets(config, encoder, layers, config.train_pattern, config.seed)
         model = _fit(config, triplets, encoder)
-        weights = {name: model.get_layer(f"weights_{name}").weights_of_channels().numpy() for name in layers}
+        weights = {name: channel_weights.shrunk(
+            model.get_layer(f"weights_{name}").weights_of_channels().numpy(), config.shrinkage)
+            for name in layers}
         write_channel_weights(os.path.join(config.model_dir, WEIGHTS_FILE), weights, settings)
     return weights
 

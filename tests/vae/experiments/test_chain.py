@@ -72,6 +72,11 @@ class RunTest(unittest.TestCase):
                   for split in ("train", "test")]
         self.assertFalse(places[0] & places[1])
 
+    def test_weights_of_the_original_are_not_shrunk(self):
+        found = {name: json.loads(self.read("out", "weights", name, "config.json"))["train"]["shrinkage"]
+                 for name in ("paper_1", "paper_2", "adversarial_1")}
+        self.assertEqual(found, {"paper_1": 0.0, "paper_2": 0.0, "adversarial_1": 0.5})
+
     def test_finished_stages_are_kept(self):
         weights = os.path.join(self.settings.weights_dir("adversarial", 1), "channel_weights.json")
         before = os.stat(weights).st_mtime_ns

@@ -34,11 +34,19 @@ class TrainChannelWeightsTest(FilesTest):
 
     def test_the_channel_that_tells_the_domain_loses_its_weight(self):
         for distance in ("pooled", "paper"):
-            config = self.config(distance, distance=distance, num_steps=40, steps_per_epoch=40)
+            config = self.config(distance, distance=distance, num_steps=40, steps_per_epoch=40,
+                                 shrinkage=0.0)
             weights = self.train_weights(config)["latent"]
             self.assertEqual(int(weights.argmin()), 3, distance)
             self.assertLess(weights[3], 0.5, distance)
             self.assertAlmostEqual(float((weights**2).mean()), 1, places=4)
+
+    def test_writes_weights_that_are_drawn_back_to_one(self):
+        plain = self.train_weights(self.config("plain", shrinkage=0.0))["latent"]
+        drawn = self.train_weights(self.config("drawn", shrinkage=0.75))["latent"]
+        expected = 0.75 + 0.25 * plain
+        np.testing.assert_allclose(drawn, expected / np.sqrt((expected**2).mean()), rtol=1e-5)
+        self.assertGreater(plain.std(), 2 * drawn.std())
 
     def test_writes_weights_of_each_layer_and_a_history(self):
         weights = self.train_weights(self.config(num_layers=2, validation_pattern=self.test))
@@ -79,6 +87,8 @@ class TrainChannelWeightsTest(FilesTest):
             self.config(distance="cosine")
         with self.assertRaisesRegex(ValueError, "`num_hard` must be positive. Received: num_hard=0"):
             self.config(num_hard=0)
+        with self.assertRaisesRegex(ValueError, "`shrinkage` must be in .0, 1.. Received: shrinkage=1"):
+            self.config(shrinkage=1.0)
         with self.assertRaisesRegex(ValueError, "`margin` must not be negative. Received: margin=-1"):
             dataclasses.replace(self.config(), margin=-1)
 
