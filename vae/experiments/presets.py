@@ -17,11 +17,12 @@ from vae.weighting.config import WeightTrainConfig
 # Chosen on the webcams that are not reported, from images of 128 to 224 pixels, layers, grids and ways of
 # centring. Views of a place are aligned there, which is why every cell of the map counts apart.
 _STEM = {"image_size": 224, "descriptor_grid": 14, "center_latent": False, "batch_size": 6, "num_steps": 40,
-         "steps_per_epoch": 20}
+         "steps_per_epoch": 20, "relit_contrast_weight": 0.0}
 # Chosen on a world of seed 1, where a second of training is dear: thirty steps make the latent of the stem
-# invariant. Views of a place differ in the world, hence the coarser grid.
+# invariant. Views of a place differ in the world, hence the coarser grid. Relit images find each other by a
+# pretrained stem before any training.
 _WORLD_STEM = {"image_size": 160, "descriptor_grid": 5, "batch_size": 8, "num_steps": 30,
-               "steps_per_epoch": 10}
+               "steps_per_epoch": 10, "relit_contrast_weight": 0.0}
 _UNSET = {"train_pattern": "", "model_dir": ""}  # set by the experiment
 
 

@@ -63,9 +63,12 @@ class TrainConfig(FitConfig):
     translation_contrast_weight: float = setting(
         0.0, help="weight of the InfoNCE loss of an image and its relit translation; 0: none",
         range="[0, inf)")
+    relit_contrast_weight: float = setting(
+        0.0, help="weight of the InfoNCE loss of two relit versions of an image, each seen by the encoder of "
+        "another domain; 0: none", range="[0, inf)")
     pair_contrast_weight: float = setting(
         0.0, help="weight of the InfoNCE loss of pairs, which needs a pairing; 0: none", range="[0, inf)")
-    temperature: float = setting(0.1, help="temperature of both InfoNCE losses", range="(0, inf)")
+    temperature: float = setting(0.1, help="temperature of the InfoNCE losses", range="(0, inf)")
     # Data.
     pairing: str = setting(
         "none", help="what the day and night images of a batch share; frame: the view; place: the label; "
@@ -112,13 +115,14 @@ class TrainConfig(FitConfig):
                               for field in dataclasses.fields(ModelConfig)})
 
 
+# Small and short, for processors; chosen on procedural worlds.
 _ADVERSARIAL = {"image_size": 64, "width": 0.125, "normalization": "instance", "up_normalization": "layer",
                 "input_normalization": "local", "center_latent": True, "whiten_latent": True,
                 "descriptor_grid": 8, "equal_start": True,
                 "image_adversarial_weight": 1.0, "latent_adversarial_weight": 1.0,
-                "translation_contrast_weight": 1.0, "batch_size": 16, "augmentation": "crop",
-                "num_steps": 500, "steps_per_epoch": 100, "learning_rate": 1e-3, "beta_1": 0.5,
-                "schedule": "cosine"}  # small and short, for processors; chosen on a procedural world
+                "translation_contrast_weight": 1.0, "relit_contrast_weight": 10.0, "batch_size": 16,
+                "augmentation": "crop", "num_steps": 500, "steps_per_epoch": 100, "learning_rate": 1e-3,
+                "beta_1": 0.5, "schedule": "cosine"}
 PRESETS: dict[str, dict[str, Any]] = {  # fields whose values differ from the defaults
     "paper": {},
     "adversarial": _ADVERSARIAL,

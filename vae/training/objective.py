@@ -16,8 +16,9 @@ from vae.training.relighting import relight
 _VALIDATION_STEP = -1  # in place of a training step, for the noise of validation
 _SAME = tuple((domain, domain) for domain in DOMAINS)
 _ACROSS = tuple((domain, other_domain(domain)) for domain in DOMAINS)
-_PURPOSES = 8  # of random numbers: four draws from posteriors, two relightings
+_PURPOSES = 8  # of random numbers: four draws from posteriors, two relightings of translations, two of images
 _RELIGHTING = 4
+_RELIGHTING_OF_IMAGES = 6
 _MAX_REPLICAS = 1 << 16  # more than there are; keeps the noise of replicas and seeds apart
 
 
@@ -62,6 +63,7 @@ class DayNightObjective(keras.Model):
                    "cycle": config.cycle_weight, "cycle_kl": config.cycle_kl_weight,
                    "deception": config.image_adversarial_weight, "domain": config.latent_adversarial_weight,
                    "translation_contrast": config.translation_contrast_weight,
+                   "relit_contrast": config.relit_contrast_weight,
                    "pair_contrast": config.pair_contrast_weight}
         return {name: weight for name, weight in weights.items() if weight}
 
@@ -135,6 +137,8 @@ class DayNightObjective(keras.Model):
             relit = self._encode({domain: relight(tf.stop_gradient(translations[domain]),
                                                   self._seed(step, _RELIGHTING + number))
                                   for number, domain in enumerate(DOMAINS)}, training)
+        if self.config.relit_contrast_weight:
+            terms["relit_contrast"] = self._relit_contrast(images, step, training)
         terms.update(self._contrasts(batch, posteriors, relit, training))
         return {name: value for name, value in terms.items()
                 if name in self.term_weights() or name == "discriminator"}
@@ -198,6 +202,23 @@ class DayNightObjective(keras.Model):
         if training and self.config.center_latent:  # the moving mean is of true images only
             return self.pooling(whitened_latent(self.vae, latent - tf.reduce_mean(latent, axis=0)))
         return self.pooling(compared_latent(self.vae, latent, domain, training=False))
+
+    def _relit_contrast(self, images: dict, step: tf.Tensor, training: bool) -> tf.Tensor:
+        """How badly two relit versions of an image find each other, the first seen by the encoder of day, the
+        second by that of night, among images of both domains.
+
+        Each half of a batch is centred on itself: what makes it day or night must not tell images apart.
+        """
+        both = tf.concat([images[domain] for domain in DOMAINS], axis=0)
+        posteriors = self._encode({domain: relight(both, self._seed(step, _RELIGHTING_OF_IMAGES + number))
+                                   for number, domain in enumerate(DOMAINS)}, training)
+        described = []
+        for domain in DOMAINS:
+            halves = tf.split(posteriors[domain][0], len(DOMAINS))
+            if self.config.center_latent:
+                halves = [half - tf.reduce_mean(half, axis=0) for half in halves]
+            described.append(self.pooling(whitened_latent(self.vae, tf.concat(halves, axis=0))))
+        return losses.info_nce(*described, self.config.temperature)
 
     def _contrasts(self, batch: dict, posteriors: dict, relit: dict | None,
                    training: bool) -> dict[str, tf.Tensor]:

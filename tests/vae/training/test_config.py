@@ -12,7 +12,8 @@ class PresetTest(unittest.TestCase):
                           config.cycle_kl_weight), (10, 0.01, 10, 0.01))
         self.assertEqual((config.learning_rate, config.beta_1, config.batch_size), (1e-4, 0.9, 32))
         self.assertEqual(config.image_adversarial_weight + config.latent_adversarial_weight
-                         + config.translation_contrast_weight + config.pair_contrast_weight, 0)
+                         + config.translation_contrast_weight + config.relit_contrast_weight
+                         + config.pair_contrast_weight, 0)
 
     def test_every_preset_makes_a_config_that_can_be_changed(self):
         for name in PRESETS:

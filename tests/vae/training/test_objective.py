@@ -9,6 +9,7 @@ from vae.networks.model import build_vae
 from vae.training import losses
 from vae.training.config import preset
 from vae.training.objective import DayNightObjective
+from vae.training.relighting import relight
 
 
 def _batch(seed=0, size=8, count=2):
@@ -97,8 +98,28 @@ class AdversarialObjectiveTest(unittest.TestCase):
     def test_terms(self):
         terms = self.objective.terms(self.batch, tf.constant(0, tf.int64), training=True)
         self.assertEqual(set(terms), {"reconstruction", "kl", "cycle", "cycle_kl", "deception", "domain",
-                                      "translation_contrast", "pair_contrast", "discriminator"})
+                                      "translation_contrast", "relit_contrast", "pair_contrast",
+                                      "discriminator"})
         self.assertTrue(all(np.isfinite(float(value)) for value in terms.values()))
+
+    def test_relit_contrast_is_of_two_versions_seen_by_either_encoder(self):
+        objective, batch = _objective("paired", descriptor_grid=2), _batch(count=3)  # a part is a cell
+        vae = objective.vae
+        matrix = np.random.default_rng(2).normal(size=vae.get_layer("latent_whitening").matrix.shape)
+        vae.get_layer("latent_whitening").matrix.assign(matrix)
+        both = np.concatenate([batch[domain] for domain in DOMAINS]).astype(np.float32) / 255
+        described = []
+        for domain, number in (("day", 6), ("night", 7)):
+            relit = relight(both, tf.constant([number, 5], tf.int64))
+            lower = vae.get_layer(f"{domain}_lower_encoder")(relit)
+            latent = vae.get_layer("upper_encoder")(lower)["latent"].numpy()
+            for half in (latent[:3], latent[3:]):
+                half -= half.mean(axis=0)
+            rows = (latent @ matrix).reshape(len(latent), -1)
+            described.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        expected = losses.info_nce(*described, 0.1)
+        terms = objective.terms(batch, tf.constant(5, tf.int64), training=False)
+        self.assertAlmostEqual(float(terms["relit_contrast"]), float(expected), places=4)
 
     def test_each_side_is_moved_by_its_own_loss(self):
         objective = self.objective
