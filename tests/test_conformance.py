@@ -100,7 +100,7 @@ _RERANKERS = {tokens: RerankerConfig(8, tokens, num_features=6, num_matches=5, w
 _HASHING = HashingConfig(backbone="resnet18", width=0.125, image_size=32, code_size=16, code_batch_norm=True)
 _ON_TRANSFORMER = HashingConfig(backbone="vit_b16", image_size=32, code_size=16)
 _VAE = VaeConfig(image_size=16, width=1 / 32, input_normalization="local", learn_variance=True,
-                 center_latent=True, whiten_latent=True)
+                 center_latent=True, whiten_latent=True, weigh_parts=True)
 _VAE_LAYERS = ("shared_1_conv1", "shared_1_relu", "shared_1_conv2", "shared_1_out", "shared_2_conv1",
                "shared_2_relu", "shared_2_conv2", "latent", "log_variance")
 _LATENT, _PICTURE = (_BATCH, 4, 4, 8), (_BATCH, 16, 16, 3)

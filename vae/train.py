@@ -6,8 +6,8 @@
 On photographs the encoder had better start from a backbone:
 
     python -m vae.train --preset=paired --pairing=place --image_size=224 --descriptor_grid=14 \
-        --center_latent=false --whiten_latent=false --stem=mobilenet_v2 --stem_weights=FILE \
-        --train_pattern=... --model_dir=MODEL
+        --center_latent=false --whiten_latent=false --weigh_parts=false --relit_contrast_weight=0 \
+        --stem=mobilenet_v2 --stem_weights=FILE --train_pattern=... --model_dir=MODEL
 
 Writes MODEL/config.json, last.weights.h5, best.weights.h5, history.csv and events/ for TensorBoard, with
 pictures. The same command goes on after an interruption. A flag that is given replaces the preset's value;

@@ -52,7 +52,7 @@ class LatentEncoder:
         Args:
             model_dir: written by `training.train`.
             training: photographs over which latents are centred, where the model does so.
-            whitened: whether they are whitened over them too, where the model does so.
+            whitened: whether they are whitened over them, and their parts weighed, where the model does so.
 
         Raises:
             FileNotFoundError: a file of the model, or of the stem's weights, is missing.
@@ -61,7 +61,8 @@ class LatentEncoder:
         config = model_files.model_config(stored, config_class=ModelConfig)
         if config.stem not in BACKBONES:
             return None
-        config = dataclasses.replace(config, whiten_latent=config.whiten_latent and whitened)
+        if not whitened:
+            config = dataclasses.replace(config, whiten_latent=False, weigh_parts=False)
         model = build_vae(config, stem_weights=stored["train"]["stem_weights"])
         encoder = cls.__new__(cls)
         encoder._serve(model, config)

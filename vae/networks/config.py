@@ -46,6 +46,9 @@ class ModelConfig:
     whiten_latent: bool = setting(
         False, help="compare latents whose channels are decorrelated, over training images of both domains; "
         "needs `center_latent`")
+    weigh_parts: bool = setting(
+        False, help="compare latents whose parts weigh by how well they agree in training images that find "
+        "each other across the domains; needs `center_latent`")
     descriptor_grid: int = setting(
         1, help="parts along each side of the image, over which the descriptor pools the latent",
         range="[1, inf)")
@@ -66,8 +69,9 @@ class ModelConfig:
                 f"`image_size` must be a multiple of {self.stride}, at least {2 * self.stride}.",
                 image_size=self.image_size, stem=self.stem)
         require(self.width >= 1 / 64, "`width` must be at least 1/64.", width=self.width)
-        require(self.center_latent or not self.whiten_latent, "`whiten_latent` needs `center_latent`.",
-                whiten_latent=self.whiten_latent, center_latent=self.center_latent)
+        for name in ("whiten_latent", "weigh_parts"):
+            require(self.center_latent or not getattr(self, name), f"`{name}` needs `center_latent`.",
+                    **{name: getattr(self, name)}, center_latent=self.center_latent)
         if self.stem in BACKBONES or self.stem_width != 1:
             check_stem(self.stem, self.stem_width)
         require(self.stem not in BACKBONES or self.normalization not in NORMALIZATIONS

@@ -146,6 +146,41 @@ class LatentWhitening(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vae")
+class PartWeighting(keras.layers.Layer):
+    """Multiplies the cells of each part of the image by a weight that is measured, not learnt; see
+    `domain_statistics`.
+
+    At the start all weights are 1. A cell belongs to the part that its middle lies in.
+
+    Args:
+        grid: parts along each side.
+
+    Input shape:
+        [B, h, w, C].
+
+    Output shape:
+        [B, h, w, C], float32.
+    """
+
+    def __init__(self, grid, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.grid = grid
+
+    def build(self, input_shape):
+        self.part_weights = self.add_weight(name="part_weights", shape=(self.grid, self.grid),
+                                            initializer="ones", trainable=False)
+        self.built = True
+
+    def call(self, latent):
+        cells = tf.image.resize(tf.convert_to_tensor(self.part_weights)[..., tf.newaxis],
+                                tf.shape(latent)[1:3], "nearest")
+        return tf.cast(latent, tf.float32) * cells
+
+    def get_config(self):
+        return {**super().get_config(), "grid": self.grid}
+
+
+@keras.saving.register_keras_serializable(package="vae")
 class LocalContrast(keras.layers.Layer):
     """Each pixel's logarithm less its mean around, over its deviation around, channel by channel.
 

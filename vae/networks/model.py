@@ -19,7 +19,7 @@ from vae.networks.config import (
     UP_NORMALIZATIONS,
     ModelConfig,
 )
-from vae.networks.layers import LatentCentring, LatentWhitening
+from vae.networks.layers import LatentCentring, LatentWhitening, PartWeighting
 from vae.networks.stems import build_stem
 
 _CHANNELS = (64, 128, 256)  # specs of the original, section 1.1: of UNIT's generator
@@ -27,6 +27,8 @@ _SHARED_BLOCKS = ("shared_1", "shared_2")
 # Layers of the shared encoder that `encode` gives, in order; the last is the posterior mean.
 SHARED_LAYERS = ("shared_1_conv1", "shared_1_relu", "shared_1_conv2", "shared_1_out", "shared_2_conv1",
                  "shared_2_relu", "shared_2_conv2", "latent")
+
+MEASURED_LAYERS = ("latent_whitening", "part_weighting")  # after the centring, in this order
 
 
 def other_domain(domain: str) -> str:
@@ -70,7 +72,9 @@ def build_vae(config: ModelConfig, synchronized: bool = False, stem_weights: str
                                                           synchronized)
     images = {domain: keras.Input((None, None, 3), name=domain) for domain in DOMAINS}
     outputs = {}
-    whitening = LatentWhitening(name="latent_whitening")
+    measured = [layer for layer, is_wanted in (
+        (LatentWhitening(name="latent_whitening"), config.whiten_latent),
+        (PartWeighting(config.descriptor_grid, name="part_weighting"), config.weigh_parts)) if is_wanted]
     for domain in DOMAINS:
         scaled = keras.layers.Rescaling(1 / 255, name=f"{domain}_rescaling")(images[domain])
         latent = parts["upper_encoder"](parts[f"{domain}_lower_encoder"](scaled))["latent"]
@@ -78,7 +82,9 @@ def build_vae(config: ModelConfig, synchronized: bool = False, stem_weights: str
         other = other_domain(domain)
         centring = LatentCentring(config.image_size // config.stride, name=f"{domain}_centring")
         compared = centring(latent) if config.center_latent else latent
-        outputs[f"{domain}_latent"] = whitening(compared) if config.whiten_latent else compared
+        for layer in measured:
+            compared = layer(compared)
+        outputs[f"{domain}_latent"] = compared
         outputs[f"{domain}_reconstruction"] = parts[f"{domain}_upper_decoder"](shared)
         outputs[f"{domain}_to_{other}"] = parts[f"{other}_upper_decoder"](shared)
     return keras.Model(images, outputs, name="vae")
@@ -102,7 +108,7 @@ def encode(model: keras.Model, images: tf.Tensor, domain: str, training: bool) -
 
 def compared_latent(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:
     """What images are compared by: the posterior mean, with `center_latent` less its mean over the domain,
-    with `whiten_latent` then decorrelated.
+    then as `weighed_latent` says.
 
     Args:
         model: from `build_vae`.
@@ -113,13 +119,16 @@ def compared_latent(model: keras.Model, latent: tf.Tensor, domain: str, training
     names = {layer.name for layer in model.layers}
     if f"{domain}_centring" in names:
         latent = model.get_layer(f"{domain}_centring")(latent, training=training)
-    return whitened_latent(model, latent)
+    return weighed_latent(model, latent)
 
 
-def whitened_latent(model: keras.Model, latent: tf.Tensor) -> tf.Tensor:
-    """A centred latent [B, h, w, C] of a model of `build_vae`, with `whiten_latent` decorrelated."""
+def weighed_latent(model: keras.Model, latent: tf.Tensor) -> tf.Tensor:
+    """A centred latent [B, h, w, C] of a model of `build_vae`, with `whiten_latent` decorrelated, with
+    `weigh_parts` its parts weighed."""
     names = {layer.name for layer in model.layers}
-    return model.get_layer("latent_whitening")(latent) if "latent_whitening" in names else latent
+    for name in MEASURED_LAYERS:
+        latent = model.get_layer(name)(latent) if name in names else latent
+    return latent
 
 
 def decode(model: keras.Model, latent: tf.Tensor, domain: str, training: bool) -> tf.Tensor:

@@ -58,7 +58,8 @@ def build_methods(config: MethodsConfig) -> tuple[dict[str, Describer], dict[str
 
 def untrained(config: MethodsConfig, training: Photographs) -> dict[str, Describer]:
     """The mended model as its training found it, if it began with a pretrained stem: `untrained_stem`, and
-    where the model whitens its latents `whitened_stem`, the same with its latents whitened.
+    where the model whitens its latents `whitened_stem`, the same with its latents whitened, and weighed by
+    part where the model does so.
 
     Args:
         config: files of the methods.

@@ -34,6 +34,7 @@ class TrainConfig(FitConfig):
     learn_variance: bool = like(ModelConfig, "learn_variance")
     center_latent: bool = like(ModelConfig, "center_latent")
     whiten_latent: bool = like(ModelConfig, "whiten_latent")
+    weigh_parts: bool = like(ModelConfig, "weigh_parts")
     descriptor_grid: int = like(ModelConfig, "descriptor_grid")
     stem: str = like(ModelConfig, "stem")
     stem_width: float = like(ModelConfig, "stem_width")
@@ -118,7 +119,7 @@ class TrainConfig(FitConfig):
 # Small and short, for processors; chosen on procedural worlds.
 _ADVERSARIAL = {"image_size": 64, "width": 0.125, "normalization": "instance", "up_normalization": "layer",
                 "input_normalization": "local", "center_latent": True, "whiten_latent": True,
-                "descriptor_grid": 8, "equal_start": True,
+                "weigh_parts": True, "descriptor_grid": 8, "equal_start": True,
                 "image_adversarial_weight": 1.0, "latent_adversarial_weight": 1.0,
                 "translation_contrast_weight": 1.0, "relit_contrast_weight": 10.0, "batch_size": 16,
                 "augmentation": "crop", "num_steps": 500, "steps_per_epoch": 100, "learning_rate": 1e-3,

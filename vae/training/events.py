@@ -68,7 +68,7 @@ class Plateau(keras.callbacks.Callback):
 
 class CentreLatents(keras.callbacks.Callback):
     """At the end of each epoch: the mean latent of either domain over whole training images, and with
-    `whiten_latent` the covariance of channels.
+    `whiten_latent` the covariance of channels, with `weigh_parts` how far parts agree across the domains.
 
     The moving means of training are of crops and lag behind the weights.
 

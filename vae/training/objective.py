@@ -8,7 +8,7 @@ import tensorflow as tf
 from vae.networks.config import DOMAINS
 from vae.networks.discriminators import NUM_SCALES, build_domain_classifier, build_image_discriminator
 from vae.networks.layers import LatentPooling
-from vae.networks.model import compared_latent, other_domain, whitened_latent
+from vae.networks.model import compared_latent, other_domain, weighed_latent
 from vae.training import losses
 from vae.training.config import TrainConfig
 from vae.training.relighting import relight
@@ -200,7 +200,7 @@ class DayNightObjective(keras.Model):
         domain = other_domain(source)
         latent = relit[domain][0]
         if training and self.config.center_latent:  # the moving mean is of true images only
-            return self.pooling(whitened_latent(self.vae, latent - tf.reduce_mean(latent, axis=0)))
+            return self.pooling(weighed_latent(self.vae, latent - tf.reduce_mean(latent, axis=0)))
         return self.pooling(compared_latent(self.vae, latent, domain, training=False))
 
     def _relit_contrast(self, images: dict, step: tf.Tensor, training: bool) -> tf.Tensor:
@@ -217,7 +217,7 @@ class DayNightObjective(keras.Model):
             halves = tf.split(posteriors[domain][0], len(DOMAINS))
             if self.config.center_latent:
                 halves = [half - tf.reduce_mean(half, axis=0) for half in halves]
-            described.append(self.pooling(whitened_latent(self.vae, tf.concat(halves, axis=0))))
+            described.append(self.pooling(weighed_latent(self.vae, tf.concat(halves, axis=0))))
         return losses.info_nce(*described, self.config.temperature)
 
     def _contrasts(self, batch: dict, posteriors: dict, relit: dict | None,

@@ -126,7 +126,7 @@ class SettingsTest(unittest.TestCase):
     def test_photographs_are_paired_by_place(self):
         settings = presets.photographs("out", "photographs", MethodsConfig())
         self.assertEqual((settings.adversarial.pairing, settings.world), ("place", None))
-        self.assertFalse(settings.adversarial.whiten_latent)
+        self.assertFalse(settings.adversarial.whiten_latent or settings.adversarial.weigh_parts)
 
     def test_photographs_start_from_imagenet_where_its_weights_are_given(self):
         methods_config = MethodsConfig(imagenet_weights="file")

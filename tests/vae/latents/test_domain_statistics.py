@@ -2,7 +2,7 @@ import unittest
 
 import numpy as np
 
-from vae.latents.domain_statistics import DomainStatistics, whitening_matrix
+from vae.latents.domain_statistics import DomainStatistics, part_weights, whitening_matrix
 from vae.networks.config import DOMAINS, ModelConfig
 from vae.networks.layers import LatentPooling
 from vae.networks.model import build_vae, encode
@@ -19,6 +19,25 @@ class WhiteningMatrixTest(unittest.TestCase):
         white = matrix @ (covariance / 3.0 + 0.1 * np.eye(3)) @ matrix
         np.testing.assert_allclose(white, np.eye(3), atol=1e-6)
         np.testing.assert_array_equal(matrix, matrix.T)
+
+
+class PartWeightsTest(unittest.TestCase):
+    def test_by_hand(self):  # parts of two channels; day 0 and night 1 find each other, day 1 and night 0 too
+        day = np.array([[[5, 0], [0, 3]], [[0, 5], [3, 0]]], float).reshape(2, 1, 2, 2)
+        night = np.array([[[0, 5], [4, 3]], [[5, 0], [3, 4]]], float).reshape(2, 1, 2, 2)
+        # The first part agrees with correlation 1, cut to 0.95: 19. The second: 24 / sqrt(18 * 50) = 0.8: 4.
+        np.testing.assert_allclose(part_weights(day, night), [[19 / 11.5, 4 / 11.5]], rtol=1e-5)
+
+    def test_only_images_that_find_each_other_count(self):
+        day = np.array([[[5, 0], [0, 3]], [[0, 5], [3, 0]]], float).reshape(2, 1, 2, 2)
+        night = np.array([[[0, 5], [4, 3]], [[5, 0], [3, 4]]], float).reshape(2, 1, 2, 2)
+        alone = np.array([[4.0, 3.0], [-9.0, 9.0]]).reshape(1, 1, 2, 2)  # day 0 has a nearer one
+        found = part_weights(day, np.concatenate([night, alone]))
+        np.testing.assert_allclose(found, part_weights(day, night))
+
+    def test_all_weigh_one_where_nothing_agrees(self):
+        np.testing.assert_array_equal(part_weights(np.ones((1, 2, 2, 1)), -np.ones((1, 2, 2, 1))),
+                                      np.ones((2, 2)))
 
 
 class DomainStatisticsTest(unittest.TestCase):
@@ -42,6 +61,20 @@ class DomainStatisticsTest(unittest.TestCase):
             covariances.append(parts.T @ parts / len(parts))
         np.testing.assert_allclose(self.vae.get_layer("latent_whitening").matrix,
                                    whitening_matrix(np.mean(covariances, axis=0)), rtol=1e-2, atol=1e-3)
+
+    def test_part_weights_are_of_whitened_parts(self):
+        config = ModelConfig(image_size=16, width=1 / 32, center_latent=True, whiten_latent=True,
+                             weigh_parts=True, descriptor_grid=2)
+        vae = build_vae(config)
+        DomainStatistics(vae, 2).measure({domain: images[part] for domain, images in self.images.items()}
+                                         for part in (slice(2), slice(2, None)))
+        matrix, parts = vae.get_layer("latent_whitening").matrix.numpy(), []
+        for domain in DOMAINS:
+            latents = encode(vae, self.images[domain] / np.float32(255), domain, training=False)["latent"]
+            parts.append(LatentPooling(2).parts(latents - latents.numpy().mean(axis=0)).numpy() @ matrix)
+        found = vae.get_layer("part_weighting").part_weights.numpy()
+        np.testing.assert_allclose(found, part_weights(*parts), rtol=1e-2)
+        self.assertGreater(np.ptp(found), 0.01)
 
 
 if __name__ == "__main__":

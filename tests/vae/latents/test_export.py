@@ -99,11 +99,13 @@ class UntrainedTest(unittest.TestCase):
             np.testing.assert_allclose(latents.mean(axis=0), 0, atol=1e-4)
 
     def test_is_whitened_where_asked_and_the_model_is(self):
-        plain, photographs = self._untrained(whiten_latent=True)
-        encoder, _ = self._untrained(whitened=True, whiten_latent=True)
+        plain, photographs = self._untrained(whiten_latent=True, weigh_parts=True)
+        white, _ = self._untrained(whitened=True, whiten_latent=True)
+        weighed, _ = self._untrained(whitened=True, whiten_latent=True, weigh_parts=True)
         images = photographs.images[photographs.rows("night")]
-        latents, white = (each.encode(images, "night")["latent"] for each in (plain, encoder))
-        self.assertGreater(np.abs(white - latents).max(), 0.1 * np.abs(latents).max())
+        found = [each.encode(images, "night")["latent"] for each in (plain, white, weighed)]
+        for before, after in zip(found, found[1:]):
+            self.assertGreater(np.abs(after - before).max(), 0.1 * np.abs(before).max())
 
     def _untrained(self, whitened=False, **changes):
         config = ModelConfig(image_size=32, width=1 / 32, descriptor_grid=2, center_latent=True,

@@ -10,6 +10,7 @@ from vae.networks.layers import (
     LatentPooling,
     LatentWhitening,
     LocalContrast,
+    PartWeighting,
     instance_normalization,
     layer_normalization,
 )
@@ -47,6 +48,19 @@ class LatentWhiteningTest(unittest.TestCase):
         layer.matrix.assign([[1.0, 10.0], [0.0, 100.0]])
         np.testing.assert_array_equal(np.ravel(layer(latent)), [2, 320])
         self.assertEqual(layer.trainable_weights, [])
+
+
+class PartWeightingTest(unittest.TestCase):
+    def test_cells_are_multiplied_by_the_weight_of_their_part_one_at_first(self):
+        layer = PartWeighting(2)
+        latent = np.arange(12, dtype=np.float32).reshape(1, 4, 3, 1)
+        np.testing.assert_array_equal(layer(latent), latent)
+        layer.part_weights.assign([[0.0, 1.0], [2.0, 3.0]])
+        # the middle column's middle is that of the image: it counts to the right
+        np.testing.assert_array_equal(layer(latent)[0, ..., 0], [[0, 1, 2], [0, 4, 5], [12, 21, 24],
+                                                                 [18, 30, 33]])
+        self.assertEqual(layer.trainable_weights, [])
+        self.assertEqual(PartWeighting.from_config(layer.get_config()).grid, 2)
 
 
 class LocalContrastTest(unittest.TestCase):

@@ -56,6 +56,8 @@ class ConfigTest(unittest.TestCase):
     def test_whitening_needs_centring(self):
         self._refuses("`whiten_latent` needs `center_latent`. Received: whiten_latent=True, center_latent=F",
                       whiten_latent=True)
+        self._refuses("`weigh_parts` needs `center_latent`. Received: weigh_parts=True, center_latent=F",
+                      weigh_parts=True)
 
     def test_the_model_part(self):
         config = TrainConfig("shards", "model", image_size=64, width=0.5, center_latent=True)
