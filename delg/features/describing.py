@@ -15,6 +15,7 @@ from delg.exports.loading import ExportedModel
 from delg.features.batch_pixels import BatchPixels
 from delg.features.preparing import Photograph, PreparedImage, decode, pixels_of, prepare_image
 from delg.features.shards import ImageFeatures, LocalFeatures, no_local_features
+from delg.features.simulated_views import turned_back
 from delg.features.whitening import read_whitening
 from delg.settings.extraction import ExtractConfig
 from delg.settings.kinds import PHOTOMETRICS
@@ -125,6 +126,11 @@ class ImageDescriber:
             return prepared
         return prepared._replace(image=self._normalization.apply(prepared.image))
 
+    @property
+    def describes_views(self) -> bool:
+        """Whether simulated views are described instead of images."""
+        return self._config.simulated_views
+
     def images_at_once(self, prepared: PreparedImage) -> int:
         """How many images of this size go through the model together: fewer, the larger they are."""
         return max(1, min(self._config.batch_size, int(self._batch_pixels.most / self._num_pixels(prepared))))
@@ -205,6 +211,10 @@ def _for_model(config: ExtractConfig, model: ExportedModel, saved_model: str) ->
 
 def _local_features(outputs: dict[str, np.ndarray], prepared: PreparedImage) -> LocalFeatures:
     centres = (outputs["boxes"][:, :2] + outputs["boxes"][:, 2:]) / 2
+    kept = np.s_[:]
+    if prepared.turn is not None:
+        back, kept = turned_back(centres[:, ::-1], prepared)
+        centres = back[kept, ::-1]
     keypoints_yx = (centres + 0.5) / prepared.factors - 0.5 + prepared.corner
-    return LocalFeatures(keypoints_yx.astype(np.float32), unit_vectors(outputs["features"]),
-                         outputs["scores"][:, 0], outputs["scales"] * np.float32(prepared.limit))
+    return LocalFeatures(keypoints_yx.astype(np.float32), unit_vectors(outputs["features"][kept]),
+                         outputs["scores"][kept, 0], outputs["scales"][kept] * np.float32(prepared.limit))

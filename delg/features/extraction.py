@@ -19,6 +19,7 @@ from data_prep.records.manifest import Shard
 from data_prep.records.shard_stage import BadImageLimit, plan_shards, write_left_out
 from data_prep.stage import files, jobs
 from data_prep.stage.jobs import JobConfig
+from data_prep.stage.settings import require
 from data_prep.stage.stored_settings import defaults_of
 from delg.exports import accelerators
 from delg.features import shards as feature_shards
@@ -80,8 +81,11 @@ def extract_folder(saved_model: str, images_dir: str, output_dir: str,
         config: how features are taken.
 
     Raises:
-        as `folder_features.describe_folder`; FileNotFoundError also if the model is not there.
+        as `folder_features.describe_folder`; FileNotFoundError also if the model is not there; ValueError if
+            simulated views are asked for.
     """
+    require(not config.simulated_views, "`simulated_views` must come with `pattern`, not with a folder of "
+            "images.", simulated_views=config.simulated_views)
     find_image_files(images_dir)  # before the model is loaded
     described = describe_folder(ImageDescriber(saved_model, config), images_dir, output_dir,
                                 config.max_bad_fraction)

@@ -32,6 +32,8 @@ class PreparedImage(NamedTuple):
     corner: np.ndarray  # float64 [2]: y, x of the box in the original
     limit: float  # factor from `image` to the size that scale 1 stands for; at most 1
     image_size: tuple[int, int]  # height and width of the original
+    turn: np.ndarray | None = None  # of a simulated view: float64 [3, 3], from the pixels (x, y, 1) before it
+    unturned_size: tuple[int, int] | None = None  # height and width of these
 
     @property
     def shape_key(self) -> Hashable:

@@ -7,6 +7,7 @@ time, so that memory does not grow with the shard.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ from data_prep.images.image_headers import MAX_PIXELS
 from data_prep.records.shard_stage import BadImageLimit
 from data_prep.stage.lazy_module import LazyModule
 from data_prep.stage.streams import mapped_in_order, same_sized
+from delg.features import simulated_views
 from delg.features.preparing import BadImageError, PreparedImage
 from delg.features.shards import FeatureShardWriter, ImageFeatures
 
@@ -63,7 +65,7 @@ def extract_shard(describer: Any, images: Described, output: str, notes: Callabl
     Raises:
         ValueError: if there are too many bad images.
     """
-    left_out = []
+    left_out, last, of_views = [], None, bool(describer.settings.get("simulated_views"))
     with FeatureShardWriter(output, describer.settings, describer.global_dim, describer.local_dim,
                             describer.settings.get("local_dtype", "float16")) as writer:
         for image_id, result in images:
@@ -75,7 +77,9 @@ def extract_shard(describer: Any, images: Described, output: str, notes: Callabl
                 limit.count(left_out[-1])
             else:
                 writer.append(image_id, result.global_descriptor, result.image_size, result.local)
-            on_image()
+            if (image := simulated_views.image_of(image_id) if of_views else image_id) != last:
+                on_image()
+            last = image
         writer.notes.update(notes(), left_out=left_out)
     return left_out
 
@@ -110,7 +114,9 @@ def extract_tfrecord_shard(describer: Any, describe: Callable[[Iterable[Example]
 
 
 def describe_examples(describer: ImageDescriber, examples: Iterable[Example]) -> Described:
-    """Describes the images of examples; of those with a query box only the box."""
+    """Describes the images of examples, or their simulated views; of those with a query box only the box."""
+    if describer.describes_views:
+        return _described(describer, _views(describer, examples))
     return describe_images(describer, (
         UnreadImage(example.id, lambda encoded=example.encoded: encoded, example.query_bbox,
                     example.max_pixels)
@@ -133,6 +139,25 @@ def describe_images(describer: ImageDescriber, images: Iterable[UnreadImage]) ->
         except BadImageError as error:
             return _Item(number, image.id, error)
 
+    return _described(describer, mapped_in_order(prepare, enumerate(images)))
+
+
+def _views(describer: ImageDescriber, examples: Iterable[Example]) -> Iterator[_Item]:
+    """The simulated views of the images of examples; an image that cannot be used has one item."""
+    def prepare(example: Example) -> list[tuple[str, PreparedImage | BadImageError]]:
+        try:
+            prepared = describer.prepare(example.encoded, example.query_bbox, example.max_pixels)
+            return [(simulated_views.view_id(example.id, number), view)
+                    for number, view in enumerate(simulated_views.views_of(prepared))]
+        except BadImageError as error:
+            return [(example.id, error)]
+
+    found = itertools.chain.from_iterable(mapped_in_order(prepare, examples))
+    return (_Item(number, *item) for number, item in enumerate(found))
+
+
+def _described(describer: ImageDescriber, items: Iterable[_Item]) -> Described:
+    """Describes what has been prepared, in its order."""
     def size(item: _Item) -> tuple[Hashable, int]:
         if isinstance(item.prepared, BadImageError):
             return None, 1
@@ -143,7 +168,6 @@ def describe_images(describer: ImageDescriber, images: Iterable[UnreadImage]) ->
             return [item.prepared for item in items]
         return describer.describe_prepared([item.prepared for item in items])
 
-    items = mapped_in_order(prepare, enumerate(images))
     finished: dict[int, tuple[str, ImageFeatures | BadImageError]] = {}
     number = 0
     for batch, results in mapped_in_order(lambda batch: (batch, describe(batch)), same_sized(items, size)):

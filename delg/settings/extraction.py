@@ -45,6 +45,9 @@ class ExtractConfig:
         "(a sign bit a dimension) a sixteenth", choices=LOCAL_DTYPES)
     whitening: str = setting(
         "", help="file of delg.fit_whitening that global descriptors are whitened by; empty: none")
+    simulated_views: bool = setting(
+        False, help="describe, instead of each image, views of it from both sides and from below, as if what "
+        "it shows were a wall; of queries, for delg.search_images --query_view_features")
     batch_size: int = setting(
         8, help="images of one size that are computed together; of large images fewer", range="(0, inf)")
     batch_pixels: int = setting(

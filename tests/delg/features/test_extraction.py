@@ -99,6 +99,38 @@ class ExtractFeaturesTest(unittest.TestCase):
             np.testing.assert_array_equal(reader.local_features(0).keypoints_yx, [[49.5, 65.5]])
             np.testing.assert_array_equal(reader.image_sizes, [[96, 128]])
 
+    def test_simulated_views_are_described_instead_of_images(self):
+        image = block_image(64, 64, (0, 64), (0, 64))
+        image[20:28, 40:48] = (0, 250, 0)  # of little red
+        image[36:44, 16:24] = (250, 0, 0)
+        pattern = write_records(self.records, {"q": as_png(image), "bad": TRUNCATED}, split="query",
+                                boxes={"q": (0.0, 0.0, 64.0, 60.0)})
+        config = ExtractConfig(global_scales=(1.0,), local_scales=(1.0,), max_num_features=1,
+                               simulated_views=True, max_bad_fraction=0.5)
+        path, = self.extract(pattern, config)
+        with features_reader.FeatureReader(path) as reader:
+            self.assertEqual(reader.ids, [f"q@{number}" for number in range(5)])
+            self.assertTrue(reader.config["simulated_views"])
+            for row in range(5):  # the reddest, where it lies in the query
+                place, = reader.local_features(row).keypoints_yx
+                np.testing.assert_allclose(place, [39.5, 19.5], atol=4.5)
+        self.assertEqual([entry["image"] for entry in self.left_out("query")], ["bad"])
+
+    def test_features_beyond_the_border_of_a_view_are_left_out(self):
+        image = as_png(np.full((64, 64, 3), (200, 0, 0), np.uint8))
+        path, = self.extract(write_records(self.records, {"q": image}), ExtractConfig(
+            global_scales=(), local_scales=(1.0,), score_threshold=100.0, simulated_views=True))
+        with features_reader.FeatureReader(path) as reader:
+            for row in range(5):  # of the border's grey, 127, too, but for those
+                local = reader.local_features(row)
+                self.assertGreater(len(local), 50)
+                self.assertTrue(np.all((local.keypoints_yx >= -0.5) & (local.keypoints_yx <= 64)))
+
+    def test_views_of_a_folder_are_refused(self):
+        with self.assertRaisesRegex(ValueError, "`simulated_views` must come with `pattern`, not with a "):
+            extraction.extract_folder(self.saved_model, self.records, self.output_dir,
+                                      ExtractConfig(simulated_views=True))
+
     def test_photos_stored_turned_are_exported_as_they_lie_in_the_file(self):
         stored = block_image(96, 128, (48, 52), (64, 68))
         folder = os.path.join(self.records, "photos/class")
