@@ -14,6 +14,7 @@ features, without re-rankers or `--expand_query`.
 `--reranker_model` adds what a re-ranker of delg.train_reranker holds of the first results. All that is given
 counts, or what `--evidence=global,asmk,geometry,learnt` names of it.
 `--query_images=FOLDER --saved_model=MODEL`, instead of `--query_features`, searches for image files.
+`--query_view_features` has queries looked for as they may look from elsewhere, too.
 `--index_features` may hold more images than the index. `--rerankers=alpha_qe,diffusion` re-ranks the global
 search, in that order, before anything is verified.
 """
@@ -43,6 +44,9 @@ _LOCAL_INDEX_DIR = flags.DEFINE_string(
 _RERANKER_MODEL = flags.DEFINE_string(
     "reranker_model", "", "SavedModel of delg.train_reranker, whose probability that two images show one "
     "landmark is added for the first num_rerank results. Empty: none.")
+_QUERY_VIEW_FEATURES = flags.DEFINE_string(
+    "query_view_features", "", "Glob or folder of feature shards of views of the queries, of "
+    "delg.extract_features --simulated_views: all but verification looks at them too. Empty: none.")
 _OUTPUT = config_flags.define_output("output", "The ranking to write, ranking.h5.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that verify. 0: one per processor.", lower_bound=0)
@@ -68,7 +72,8 @@ def main(_: list[str]) -> None:
 
     if _CALIBRATION.value:
         config = calibration.apply(_CALIBRATION.value, config, _INDEX_FEATURES.value, _INDEX_DIR.value,
-                                   _LOCAL_INDEX_DIR.value, _RERANKER_MODEL.value)
+                                   _LOCAL_INDEX_DIR.value, _RERANKER_MODEL.value,
+                                   bool(_QUERY_VIEW_FEATURES.value))
     if query_images:
         from delg.features.query_files import describe_queries
 
@@ -76,7 +81,8 @@ def main(_: list[str]) -> None:
         describe_queries(_SAVED_MODEL.value, query_images, _INDEX_FEATURES.value, query_features)
     ranking = retrieval.search(query_features, _INDEX_FEATURES.value, _INDEX_DIR.value, _OUTPUT.value,
                                config, _NUM_WORKERS.value, _LOCAL_INDEX_DIR.value, _RERANKER_MODEL.value,
-                               JobConfig(_RUNNER.value, tuple(_RUNNER_OPTIONS.value)))
+                               JobConfig(_RUNNER.value, tuple(_RUNNER_OPTIONS.value)),
+                               _QUERY_VIEW_FEATURES.value)
     command_line.finish(
         f"{len(ranking.query_ids)} queries against {len(ranking.index_ids)} images, the first "
         f"{ranking.num_verified} verified with at least {ranking.config['min_inliers']} inliers, "

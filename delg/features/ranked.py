@@ -15,8 +15,8 @@ def refuse_other_images(ranking: Ranking, queries: FeatureReader, images: Featur
     """Raises ValueError if features of the ranking's ids are of other images than were searched.
 
     Compares the similarity of a result of each query with the cosine of the two descriptors. A ranking that
-    re-rankers, local features or another system have made has no such similarities, and is not checked; nor
-    are images that the features lack.
+    re-rankers, local features, views of queries or another system have made has no such similarities, and is
+    not checked; nor are images that the features lack.
 
     Args:
         ranking: made by a search.
@@ -24,8 +24,8 @@ def refuse_other_images(ranking: Ranking, queries: FeatureReader, images: Featur
         images: features of its index images, and maybe of others.
     """
     config = ranking.config
-    if "inputs" not in config or config.get("rerankers") or not ranking.ranks.shape[1] or (
-            config.get("ranked_by", GLOBAL_DESCRIPTORS) != GLOBAL_DESCRIPTORS):
+    if "inputs" not in config or config.get("rerankers") or config.get("query_view_features") or (
+            not ranking.ranks.shape[1] or config.get("ranked_by", GLOBAL_DESCRIPTORS) != GLOBAL_DESCRIPTORS):
         return
     place = np.arange(len(ranking.ranks)) % ranking.ranks.shape[1]  # another one for each query
     for query, column in enumerate(place):

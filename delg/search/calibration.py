@@ -119,7 +119,8 @@ def fit(ranking_path: str, ground_truth_path: str, query_features: str,
                            "min_inliers": ranking.config["min_inliers"], "ranking": ranking_path,
                            "ground_truth": ground_truth_path},
             "settings": {**_settings(ranking.config["requested"]), "ranked_by": by, "sums_local": has_local,
-                         "sums_learnt": ranking.learnt_similarities is not None},
+                         "sums_learnt": ranking.learnt_similarities is not None,
+                         "query_views": bool(ranking.config.get("query_view_features"))},
             "features": features}
 
 
@@ -143,7 +144,7 @@ def choose(scores: np.ndarray) -> int:
 
 
 def apply(calibration: str, config: SearchConfig, index_features: str, index_dir: str,
-          local_index_dir: str = "", reranker_model: str = "") -> SearchConfig:
+          local_index_dir: str = "", reranker_model: str = "", query_views: bool = False) -> SearchConfig:
     """The settings of a search with what a calibration file has chosen.
 
     Args:
@@ -153,6 +154,7 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
         index_dir: written by delg.build_index, to be searched.
         local_index_dir: so of the index of local features beside it; empty: there is none.
         reranker_model: SavedModel of a learnt re-ranker; empty: there is none.
+        query_views: whether views of the queries are given.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -177,9 +179,10 @@ def apply(calibration: str, config: SearchConfig, index_features: str, index_dir
     with FeatureReader(index_features) as images:
         given = {**_settings(dataclasses.asdict(config)), **images.config,
                  "ranked_by": ranked_by(read_description(index_dir)["type"]),
-                 "sums_local": bool(local_index_dir), "sums_learnt": bool(reranker_model)}
-    wanted = {"ranked_by": GLOBAL_DESCRIPTORS, "sums_local": False, "sums_learnt": False, **settings,
-              **features}
+                 "sums_local": bool(local_index_dir), "sums_learnt": bool(reranker_model),
+                 "query_views": query_views}
+    wanted = {"ranked_by": GLOBAL_DESCRIPTORS, "sums_local": False, "sums_learnt": False,
+              "query_views": False, **settings, **features}
     for name in differences(given, wanted, {**defaults_of(SearchConfig), **defaults_of(ExtractConfig)}):
         raise ValueError("`calibration` must be of the same model and settings. Received: "
                          f"{calibration!r} for {name}={wanted.get(name)!r}, {given.get(name)!r} here.")

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from delg.features.reader import FeatureReader
 from delg.index.kind import Index
 from delg.scores.ranking import summed
 from delg.search import neighbors
+from delg.search.query_views import Queries
 from delg.search.rerankers import stack
 from delg.settings.kinds import LOCAL_FEATURES
 from delg.settings.search import SearchConfig
@@ -55,12 +55,12 @@ class Found:
                 array[query] = array[query, order]
 
 
-def first_search(queries: FeatureReader, index: Index, local_index: Index | None,
+def first_search(queries: Queries, index: Index, local_index: Index | None,
                  config: SearchConfig) -> Found:
     """The results of every query before any is verified.
 
     Args:
-        queries: features.
+        queries: features of them, maybe with those of views of them.
         index: of global descriptors, or of local features.
         local_index: of the same images by local features, its similarities to be added; None: there is none.
         config: says how many results are kept, what re-ranks them and what local features weigh.
@@ -89,7 +89,7 @@ def _by_global(queries: np.ndarray, index: Index, config: SearchConfig) -> tuple
     return stack.rerank(queries, index.descriptors, config, index.search)
 
 
-def _by_both(queries: FeatureReader, index: Index, local_index: Index,
+def _by_both(queries: Queries, index: Index, local_index: Index,
              config: SearchConfig) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Ranks, similarities and local similarities of some queries after the other: all images, or the
     candidates of an approximate index and as many by local features, in the order of the sum, then the first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from delg.index.files import content_digest, read_description
 from delg.index.kind import Index
 from delg.index.store import DescriptorStore
 from delg.scores.ranking import Ranking, read_ranking
+from delg.search.query_views import QueriesWithViews
 from delg.settings.kinds import GLOBAL_DESCRIPTORS, LOCAL_FEATURES
 from delg.settings.search import SearchConfig
 
@@ -62,6 +64,22 @@ def open_local_index(local_index_dir: str, index: Index, index_dir: str, images:
                          f"{local_index.fingerprint!r}, for {len(index)} of {index.fingerprint!r}.")
     _rows_of_same_images(images, index_features, local_index, local_index_dir)
     return local_index
+
+
+def with_views(queries: FeatureReader, query_features: str, views: FeatureReader,
+               query_view_features: str) -> QueriesWithViews:
+    """Queries with views of them, described alike.
+
+    Raises:
+        ValueError: a query has no view, or views are of another model or setting.
+    """
+    for setting in differing_settings(queries.config, views.config):
+        if setting != "simulated_views":
+            ours, theirs = queries.config.get(setting), views.config.get(setting)
+            raise ValueError("`query_features` and `query_view_features` must be of one model and setting. "
+                             f"Received: {setting}={ours!r} in {query_features!r}, {theirs!r} in "
+                             f"{query_view_features!r}.")
+    return QueriesWithViews(queries, views)
 
 
 def _rows_of_same_images(images: FeatureReader, index_features: str, index: Index,
@@ -168,12 +186,12 @@ def _rows_of(index_ids: list[str], images: FeatureReader, index_features: str) -
     return np.array([images.row_of[image_id] for image_id in index_ids], np.int64)
 
 
-def digest(queries: FeatureReader, images: FeatureReader, *index_dirs: str, reranker: str = "") -> str:
+def digest(readers: Sequence[FeatureReader], *index_dirs: str, reranker: str = "") -> str:
     """SHA-256 of what a ranking is made from: indexes, the fingerprint of a re-ranker, and ids, settings and
-    global descriptors of both."""
+    global descriptors of all features."""
     indexes = "".join(map(content_digest, map(read_description, index_dirs)))
     digest = hashlib.sha256((indexes + reranker).encode())
-    for reader in (queries, images):
+    for reader in readers:
         digest.update(json.dumps([reader.ids, reader.config], sort_keys=True).encode())
         for _, descriptors in reader.descriptor_blocks():
             digest.update(np.ascontiguousarray(descriptors))

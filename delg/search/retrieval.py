@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def search(query_features: str, index_features: str, index_dir: str, output: str,
            config: SearchConfig, num_workers: int = 0, local_index_dir: str = "",
-           reranker_model: str = "", job: JobConfig | None = None) -> Ranking:
+           reranker_model: str = "", job: JobConfig | None = None, query_view_features: str = "") -> Ranking:
     """Ranks the index images for every query, re-ranks and verifies the first and writes the ranking.
 
     Every pair is verified once, whatever protocols it serves later. A finished ranking of the same inputs
@@ -48,6 +49,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         reranker_model: SavedModel of delg.train_reranker, whose probability is added; empty: none.
         job: where many queries are verified, in blocks that are kept in `output`.verified until the ranking
             is whole; None: here.
+        query_view_features: glob or folder of feature shards of views of the queries, which all but
+            verification looks at too; empty: none.
 
     Returns:
         The ranking, as written.
@@ -56,7 +59,9 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         FileNotFoundError: if an input is missing.
         ValueError: there are no queries, not all is of one model, or features lack an image of the index.
     """
-    with FeatureReader(query_features) as queries, FeatureReader(index_features) as images:
+    with contextlib.ExitStack() as stack:
+        queries, images = (stack.enter_context(FeatureReader(features))
+                           for features in (query_features, index_features))
         index, feature_rows = inputs.open_index(index_dir, queries, query_features, images, index_features)
         evidence.counted(config, evidence.Given(
             index.ranked_by, bool(local_index_dir), bool(reranker_model)))
@@ -65,7 +70,11 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
             local_index_dir, index, index_dir, images, index_features) if local_index_dir else None
         scorer = (_scorer(reranker_model, queries, images)
                   if reranker_model and config.num_rerank and config.counts("learnt") else None)
-        digest = inputs.digest(queries, images, *filter(None, (index_dir, local_index_dir)),
+        readers, asked = [queries, images], queries
+        if query_view_features:
+            readers.append(stack.enter_context(FeatureReader(query_view_features)))
+            asked = inputs.with_views(queries, query_features, readers[-1], query_view_features)
+        digest = inputs.digest(readers, *filter(None, (index_dir, local_index_dir)),
                                reranker=scorer.fingerprint if scorer else "")
         requested = dataclasses.asdict(config)
         if (kept := inputs.finished(output, requested, digest)) is not None:
@@ -74,7 +83,7 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         # None: similarity alone decides.
         verifier = VERIFIERS.get(config.verifier) if config.counts("geometry") else None
         config = _bounded(config if verifier is None else verifier.settle(config), len(queries), len(index))
-        found = first_search.first_search(queries, index, local_index, config)
+        found = first_search.first_search(asked, index, local_index, config)
         if scorer:
             found = with_learnt(found, scorer, feature_rows, config)
         ranks = found.ranks
@@ -94,7 +103,8 @@ def search(query_features: str, index_features: str, index_dir: str, output: str
         else:
             verified = none_verified(len(ranks))
     settings = {**dataclasses.asdict(config), "fingerprint": images.config.get("fingerprint", ""),
-                "query_features": query_features, "index_features": index_features,
+                "query_features": query_features, "query_view_features": query_view_features,
+                "index_features": index_features,
                 "ranked_by": ranked_by(read_description(index_dir)["type"]),
                 "min_inliers_calibrated": requested["min_inliers"] == 0 != config.min_inliers,
                 "requested": requested, "inputs": digest}

@@ -5,12 +5,14 @@
 
 Every query is compared with all images by global descriptors and by local features (binary ASMK), and the
 first of their sum are compared with one another for neighbours, and verified; features are in memory.
+With `--query_view_features` all but verification looks at views of the queries too.
 Times are medians over the queries, of processor time, which other jobs on the machine move less than the
 clock. Says what falls short: when all takes more than a second together.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -30,6 +32,7 @@ from delg.geometry import pairs
 from delg.index import building
 from delg.scores.ranking import summed
 from delg.search import neighbors
+from delg.search.query_views import Queries, QueriesWithViews
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
 
@@ -37,6 +40,8 @@ _QUERY_FEATURES = flags.DEFINE_string(
     "query_features", None, "Glob or folder of feature shards.", required=True)
 _INDEX_FEATURES = flags.DEFINE_string(
     "index_features", None, "Glob or folder of feature shards.", required=True)
+_QUERY_VIEW_FEATURES = flags.DEFINE_string(
+    "query_view_features", "", "Glob or folder of feature shards of views of the queries. Empty: none.")
 _NUM_CANDIDATES = flags.DEFINE_integer("num_candidates", 100, "Results verified.", lower_bound=1)
 _NUM_QUERIES = flags.DEFINE_integer("num_queries", 20, "Queries, at most.", lower_bound=1)
 _MAX_SECONDS = flags.DEFINE_float("max_seconds", 1.0, "Most for a query by all evidence.")
@@ -60,7 +65,8 @@ def _verify_all(query: LocalFeatures, images: list[LocalFeatures], config: Searc
     return [pairs.verify_pair(query, image, config, size) for image in images]
 
 
-def _measure(queries: FeatureReader, images: FeatureReader, folder: str) -> dict[str, tuple[float, float]]:
+def _measure(queries: FeatureReader, asked: Queries, images: FeatureReader,
+             folder: str) -> dict[str, tuple[float, float]]:
     """Milliseconds of a query and bytes of an image, by evidence."""
     index, local_index = (building.build_index(_INDEX_FEATURES.value, os.path.join(folder, index_type),
                                                IndexConfig(index_type=index_type))
@@ -71,8 +77,8 @@ def _measure(queries: FeatureReader, images: FeatureReader, folder: str) -> dict
     config, rows = SearchConfig(), []
     for query in range(min(_NUM_QUERIES.value, len(queries))):
         local = queries.local_features(query)
-        by_global, (ranks, cosines) = _timed(index.search, queries.global_descriptors[[query]], 0)
-        by_local, similarities = _timed(local_index.similarities, [local.descriptors])
+        by_global, (ranks, cosines) = _timed(index.search, asked.global_descriptors[[query]], 0)
+        by_local, similarities = _timed(local_index.similarities, [asked.local_features(query).descriptors])
         scores = summed(config, cosines[0], similarities[0, columns][ranks[0]])
         order = np.argsort(-scores)[:_NUM_CANDIDATES.value]
         by_neighbors, _ = _timed(
@@ -92,9 +98,12 @@ def _measure(queries: FeatureReader, images: FeatureReader, folder: str) -> dict
 def main(_: list[str]) -> None:
     cv2.setNumThreads(1)
     faiss.omp_set_num_threads(1)
-    with FeatureReader(_QUERY_FEATURES.value) as queries, FeatureReader(_INDEX_FEATURES.value) as images, \
-            tempfile.TemporaryDirectory() as folder:
-        costs = _measure(queries, images, folder)
+    with contextlib.ExitStack() as stack:
+        queries, images = (stack.enter_context(FeatureReader(flag.value))
+                           for flag in (_QUERY_FEATURES, _INDEX_FEATURES))
+        asked = queries if not _QUERY_VIEW_FEATURES.value else QueriesWithViews(
+            queries, stack.enter_context(FeatureReader(_QUERY_VIEW_FEATURES.value)))
+        costs = _measure(queries, asked, images, stack.enter_context(tempfile.TemporaryDirectory()))
     table = rich.table.Table(title=f"{_NUM_CANDIDATES.value} candidates")
     for name in ("evidence", "ms / query", "bytes / image"):
         table.add_column(name, justify="left" if name == "evidence" else "right")

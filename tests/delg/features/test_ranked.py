@@ -47,7 +47,8 @@ class RankedTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "must be those that `ranking` was made from. Received: "
                                                     "other images of the ids .* of similarity 0.*has 0"):
                 refuse_other_images(self.ranking, queries, images)
-            for change in ({"rerankers": "dba"}, {"ranked_by": "local features"}):
+            for change in ({"rerankers": "dba"}, {"ranked_by": "local features"},
+                           {"query_view_features": "views"}):
                 refuse_other_images(type(self.ranking)(**{**vars(self.ranking), "config": {
                     **self.ranking.config, **change}}), queries, images)
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from delg.index import building
-from delg.scores.ranking import read_ranking
+from delg.scores.ranking import read_ranking, write_ranking
 from delg.search import calibration, retrieval
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
@@ -140,6 +140,21 @@ class CalibrationTest(unittest.TestCase):
         self.assertEqual(calibration.apply(*arguments, local_index_dir).local_weight, fitted["local_weight"])
         with self.assertRaisesRegex(ValueError, "for sums_local=True, False here"):
             calibration.apply(*arguments)
+
+    def test_views_of_queries_take_a_calibration_of_their_own(self):
+        fitted = self.fit(self.positives)
+        self.assertFalse(fitted["settings"]["query_views"])
+        arguments = CONFIG, self.images, self.index_dir
+        with self.assertRaisesRegex(ValueError, "for query_views=False, True here"):
+            calibration.apply(self.written(**fitted), *arguments, query_views=True)
+        ranking = read_ranking(self.ranking)
+        path = str(self.folder / "views.h5")
+        write_ranking(path, dataclasses.replace(ranking, config={**ranking.config,
+                                                                 "query_view_features": "views"}))
+        fitted = self.fit(self.positives, ranking=path)
+        calibration.apply(self.written(**fitted), *arguments, query_views=True)
+        with self.assertRaisesRegex(ValueError, "for query_views=True, False here"):
+            calibration.apply(self.written(**fitted), *arguments)
 
     def test_other_settings_models_and_files_are_refused(self):
         for config, phrase in (
