@@ -51,6 +51,7 @@ class Experiment:
     search: SearchConfig
     title: str
     local_index: IndexConfig | None = None  # of local features, beside that of global descriptors; None: none
+    query_views: bool = False  # whether simulated views of queries are searched for too
     world: WorldConfig | None = None  # for experiments on the procedural world
     validation_fraction: float = 0.05
     heldout_class_fraction: float = 0.1
@@ -215,29 +216,35 @@ def _whiten(experiment: Experiment, untrained: str) -> dict:
         whitening = experiment.path("whitening.npz")
         fit_whitening(experiment.path("train_features"), whitening, WhiteningConfig(train_pattern=shards))
     with stage("Measuring the whitened model"):
-        rewrite_features(os.path.join(untrained, "features"), experiment.path("features"),
-                         whitening=whitening)
+        for features in ("features", "query_views")[:1 + experiment.query_views]:
+            rewrite_features(os.path.join(untrained, features), experiment.path(features),
+                             whitening=whitening)
         return _measure(experiment, experiment.output_dir, "metrics.json")
 
 
 def _describe(experiment: Experiment, output_dir: str, saved_model: str = "") -> None:
     """From a model to the features of all that is evaluated, in `output_dir`."""
-    for split in ("query", "index"):
+    described = [("query", "features", experiment.extract), ("index", "features", experiment.extract)]
+    if experiment.query_views:
+        described.append(("query", "query_views",
+                          dataclasses.replace(experiment.extract, simulated_views=True)))
+    for split, features, config in described:
         extraction.extract_features(saved_model or os.path.join(output_dir, "saved_model"),
                                     experiment.path("eval_shards", f"{split}-*"),
-                                    os.path.join(output_dir, "features"), experiment.extract)
+                                    os.path.join(output_dir, features), config)
 
 
 def _measure(experiment: Experiment, output_dir: str, metrics: str) -> dict:
     """From the features in `output_dir` to scores, which the file `metrics` keeps, and what lies between."""
-    features, index_dir, local_index_dir, ranking = (
-        os.path.join(output_dir, name) for name in ("features", "index", "local_index", "ranking.h5"))
+    features, views, index_dir, local_index_dir, ranking = (os.path.join(output_dir, name) for name in (
+        "features", "query_views", "index", "local_index", "ranking.h5"))
     index_features = os.path.join(features, "index-*")
     index_building.build_index(index_features, index_dir)
     if experiment.local_index:
         index_building.build_index(index_features, local_index_dir, experiment.local_index)
     retrieval.search(os.path.join(features, "query-*"), index_features, index_dir, ranking, experiment.search,
-                     local_index_dir=local_index_dir if experiment.local_index else "")
+                     local_index_dir=local_index_dir if experiment.local_index else "",
+                     query_view_features=views if experiment.query_views else "")
     result = evaluation.evaluate(ranking, experiment.path("eval_shards", "dataset.json"))
     files.write_json(experiment.path(metrics), result)
     return result

@@ -61,6 +61,7 @@ def real(output_dir: str, backbone_weights: str, seed: int = 0) -> Experiment:
     if backbone_weights == "package":
         return Experiment(
             **shared, model=UntrainedConfig(), extract=photo_extraction(), local_index=_LOCAL_INDEX,
+            query_views=True,
             search=SearchConfig(evidence="global,asmk,geometry,neighbors", seed=seed))
     return Experiment(
         **shared,

@@ -13,6 +13,8 @@ import numpy as np
 
 from delg.experiments import chain, presets
 from delg.features.reader import FeatureReader
+from delg.features.simulated_views import ANGLES
+from delg.scores.ranking import read_ranking
 from delg.settings.extraction import ExtractConfig
 from delg.settings.index import IndexConfig
 from delg.settings.search import SearchConfig
@@ -94,7 +96,7 @@ class PhotographsTest(unittest.TestCase):
         output = os.path.join(self.folder, "out")
         experiment = dataclasses.replace(
             _experiment(output), model=UntrainedConfig("resnet18", local_dim=8),
-            local_index=IndexConfig(index_type="binary_asmk"),
+            local_index=IndexConfig(index_type="binary_asmk"), query_views=True,
             search=SearchConfig(num_rerank=3, min_inliers=4, evidence="global,asmk,geometry,neighbors"))
         with mock.patch.object(chain.exporting, "export_untrained", lambda model, weights, folder: (
                 export_untrained(model, "none", folder, os.path.join(self.data, "jpg")))):
@@ -110,6 +112,15 @@ class PhotographsTest(unittest.TestCase):
             expected = before.global_descriptors @ whitening["projection"]
             expected /= np.linalg.norm(expected, axis=1, keepdims=True)
             np.testing.assert_allclose(whitened.global_descriptors, expected, atol=1e-5)
+        with FeatureReader(reader("query_views")) as views, FeatureReader(reader("features")) as features:
+            self.assertTrue(views.config["simulated_views"])
+            self.assertEqual(views.config["whitening"], features.config["whitening"])
+            queries = [name for name in features.ids if f"{name}@0" in views.ids]
+            self.assertEqual(len(views.ids), len(ANGLES) * len(queries))
+        for folder in ("untrained", ""):
+            ranking = read_ranking(reader(folder, "ranking.h5"))
+            self.assertEqual(sorted(ranking.query_ids), sorted(queries))
+            self.assertEqual(ranking.config["query_view_features"], reader(folder, "query_views"))
         self.assertFalse(os.path.exists(reader("model")))
 
     def test_split_keeps_the_positives_of_each_query(self):
