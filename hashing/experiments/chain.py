@@ -154,8 +154,12 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
     _encode(experiment, "untrained", keep_features=True)
     queries, index = _read_codes(experiment, "untrained")
     learnt = index.features[index.labels < num_classes]
+    fitting = [size for size in experiment.code_sizes if size <= min(learnt.shape)]
+    if len(fitting) < len(experiment.code_sizes):
+        logging.warning("No baseline codes of more than %d bits: of %d images there are no more components.",
+                        min(learnt.shape), len(learnt))
     for method in baselines.METHODS:
-        for size in experiment.code_sizes:
+        for size in fitting:
             started = time.monotonic()
             encode = baselines.fit_codes(method, learnt, size, experiment.seed)
             elapsed = time.monotonic() - started
@@ -247,7 +251,7 @@ def _summary(metrics: dict[str, Any]) -> str:
     size = str(metrics["real_valued"]["code_size"])
     parts = [f"At {size} bits the mAP is {metrics['best'][size]['mAP']:.1f} for best"]
     parts += [f"{metrics[method][size]['mAP']:.1f} for {method}"
-              for method in ("paper2019", *baselines.METHODS) if method in metrics]
+              for method in ("paper2019", *baselines.METHODS) if size in metrics.get(method, {})]
     return (f"{', '.join(parts)}; cosine retrieval by the real values of best reaches "
             f"{metrics['real_valued']['mAP']:.1f}.")
 
