@@ -67,8 +67,9 @@ class RunTest(_ChainTest):
         for part in (stored, stored["unseen"]):
             self.assertIn("mAP", part["real_valued"])
             self.assertLessEqual(part["best"]["8"]["mAP_in_all"], 100)
-            for method in ("paper2019", "best", "pca_sign", "itq"):  # there are 16 principal components
-                self.assertEqual(list(part[method]), ["8", "20"] if method in self.settings.trained else ["8"])
+            for method in ("paper2019", "best", "pca_sign", "itq"):
+                sizes = ["8", "20"] if method in self.settings.trained else ["8"]  # of 16 components
+                self.assertEqual(list(part[method]), sizes)
                 for scores in part[method].values():
                     self.assertTrue(0 < scores["mAP"] <= 100)
                     self.assertGreater(scores["seconds"], 0)
