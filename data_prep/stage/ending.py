@@ -49,6 +49,11 @@ class Heeded:
         if self.signal:
             raise self.ended()
 
+    @property
+    def broke_off(self) -> bool:
+        """Whether a signal has raised `RunAgain` at wherever the block was."""
+        return bool(self.signal) and not self._is_held
+
     def ended(self, saved: str = "") -> RunAgain:
         """What is to be raised for the signal, of which another may have heard; `saved`: what was saved."""
         return RunAgain(f"Told to end by {self.signal or 'another worker'}{saved and f', {saved}'}")
@@ -78,6 +83,10 @@ def heeded(also: str = "none") -> Iterator[Heeded]:
     _heeding.append(block)
     try:
         yield block
+    except Exception as error:  # a library that the signal broke off may say so by an error of its own
+        if block.broke_off:
+            raise block.ended() from error
+        raise
     finally:
         _heeding.remove(block)
         for number, handler in zip(numbers, before):

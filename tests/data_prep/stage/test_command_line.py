@@ -78,10 +78,13 @@ class RunTest(unittest.TestCase):
                 "        raise heeded.ended('step 3 is written')")
         late = f"heeded.hold()\n        {on}\n        time.sleep(0.5)\n        heeded.release()"
         never = f"heeded.hold()\n        {on}\n        time.sleep(60)\n        time.sleep(60)"
+        hidden = (f"try:\n            {on}\n            time.sleep(60)\n"
+                  "        except BaseException: raise ValueError('of a library')")
         for body, number, message in (
                 (f"{on}\n        time.sleep(60)", signal.SIGTERM, f"Told to end by SIGTERM; {go_on}"),
                 (asks, signal.SIGUSR1, f"Told to end by SIGUSR1, step 3 is written; {go_on}"),
                 (late, signal.SIGTERM, f"Told to end by SIGTERM; {go_on}"),
+                (hidden, signal.SIGTERM, f"Told to end by SIGTERM; {go_on}"),
                 (never, signal.SIGUSR1, "Told to end by SIGUSR1, and not done with it in time; the same "
                                         "command goes on from what was saved last.\n")):
             body = ("import time; from data_prep.stage import ending; ending._SECONDS_TO_SAVE = 1\n"
