@@ -24,6 +24,8 @@ _IMAGES_DIR = flags.DEFINE_string("images_dir", "", "Folder of image files, inst
 _OUTPUT_DIR = config_flags.define_output("output_dir", "Folder of the translations.", folder=True)
 _TRANSLATION = flags.DEFINE_string("translation", ExtractConfig.translation, "Signature of the model: "
                                    "night_to_day or day_to_night.")
+_RELIGHT = flags.DEFINE_bool("relight", ExtractConfig.relight, "Take of the translation the light alone; "
+                             "details and colours stay those of the photograph.")
 _MAX_BAD_FRACTION = flags.DEFINE_float(
     "max_bad_fraction", 0.05, "Of all images; more bad ones stop the job.", lower_bound=0.0, upper_bound=1.0)
 
@@ -33,7 +35,7 @@ def main(_: list[str]) -> None:
             pattern=_PATTERN.value, images_dir=_IMAGES_DIR.value)
     from vae.latents import translating  # after the flags: TensorFlow takes seconds to load
 
-    settings = _OUTPUT_DIR.value, _MAX_BAD_FRACTION.value
+    settings = _OUTPUT_DIR.value, _MAX_BAD_FRACTION.value, _RELIGHT.value
     if _IMAGES_DIR.value:
         left_out = translating.translate_folder(
             _SAVED_MODEL.value, _TRANSLATION.value, _IMAGES_DIR.value, *settings)

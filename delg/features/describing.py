@@ -65,7 +65,7 @@ class ImageDescriber:
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}
         for name in ("max_bad_fraction", "whitening", "batch_size", "batch_pixels", "translator",
-                     "translation"):
+                     "translation", "relight"):
             del self.settings[name]
         self._normalization = None
         if config.photometric in PHOTOMETRICS:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 describing = LazyModule("delg.features.describing")
 
 # Settings that no feature depends on, or that stand for files.
-_NOT_OF_FEATURES = ("max_bad_fraction", "whitening", "batch_size", "translator", "translation")
+_NOT_OF_FEATURES = ("max_bad_fraction", "whitening", "batch_size", "translator", "translation",
+                    "relight")
 
 
 def describer_like(saved_model: str, config: ExtractConfig,

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from delg.exports import saved_models
 from delg.photometric.normalization import Normalization
+from delg.photometric.relighting import relit
 from delg.settings.extraction import ExtractConfig
 
 
@@ -21,6 +22,7 @@ class Translator:
     Args:
         saved_model: folder of the SavedModel, as vae.export_model makes it.
         signature: its name, such as "night_to_day".
+        relight: take of what it gives the light alone: details and colours stay the image's, see `relit`.
 
     Attributes:
         settings: JSON-able; what a translation depends on.
@@ -30,9 +32,12 @@ class Translator:
         ValueError: it cannot be loaded, has no such signature, or one that takes or gives something else.
     """
 
-    def __init__(self, saved_model: str, signature: str):
+    def __init__(self, saved_model: str, signature: str, relight: bool = True):
         saved_models.check_is_there(saved_model, "translator", "vae.export_model")
         self.settings = {"translator": saved_models.fingerprint_of(saved_model), "translation": signature}
+        if relight:  # else as features have it from before there was a choice
+            self.settings["relit"] = True
+        self._relight = relight
         self._module = saved_models.load(saved_model)  # held: its variables live as long as it does
         signatures = getattr(self._module, "signatures", {})
         if signature not in signatures:
@@ -55,6 +60,10 @@ class Translator:
 
     def translate_all(self, images: np.ndarray) -> np.ndarray:
         """The translations of images of one size together, uint8 [B, h, w, 3] RGB, at that size."""
+        found = self._translated(images)
+        return np.stack(list(map(relit, images, found))) if self._relight else found
+
+    def _translated(self, images: np.ndarray) -> np.ndarray:
         height, width = images.shape[1:3]
         size = (self._size[1] or width, self._size[0] or height)
         if size != (width, height):
@@ -67,7 +76,7 @@ class Translator:
 
 def translation(config: ExtractConfig) -> Normalization:
     """The normalisation `translate`, see `Translator`, whose errors it raises."""
-    translator = Translator(config.translator, config.translation)
+    translator = Translator(config.translator, config.translation, config.relight)
     return Normalization(translator, translator.settings)
 
 

@@ -37,6 +37,9 @@ class ExtractConfig:
     translation: str = setting(
         "night_to_day", help="signature of the translator; vae.export_model writes night_to_day and "
         "day_to_night")
+    relight: bool = setting(
+        True, help="photometric=translate: take of the translation the light alone; details and colours stay "
+        "those of the image")
     max_num_features: int = setting(1000, help="local features kept per image, the best", range="(0, inf)")
     score_threshold: float | None = setting(
         None, help="least attention score of a local feature; unset: the one that the model learnt")

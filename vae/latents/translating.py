@@ -44,7 +44,7 @@ class _Photograph(NamedTuple):
 
 
 def translate_folder(saved_model: str, translation: str, images_dir: str, output_dir: str,
-                     max_bad_fraction: float = 0.05) -> dict[str, str]:
+                     max_bad_fraction: float = 0.05, relight: bool = True) -> dict[str, str]:
     """Writes the translation of every image below a folder under its path; those that are newer are kept.
 
     They are upright, and JPEG, or PNG where the photograph is of a format without loss.
@@ -55,6 +55,7 @@ def translate_folder(saved_model: str, translation: str, images_dir: str, output
         images_dir: folder of image files, in folders of any depth.
         output_dir: made where it does not exist.
         max_bad_fraction: of all images; more bad ones stop the job.
+        relight: take of what the model gives the light alone, see `delg.photometric.relighting`.
 
     Returns:
         The images left out, path to reason.
@@ -72,7 +73,7 @@ def translate_folder(saved_model: str, translation: str, images_dir: str, output
     way = os.path.relpath(os.path.realpath(output_dir), os.path.realpath(images_dir))
     require(way.split(os.sep)[0] == os.pardir, "`output_dir` must not lie in `images_dir`, whose images its "
             "own would join.", output_dir=output_dir, images_dir=images_dir)
-    translator = Translator(saved_model, translation)
+    translator = Translator(saved_model, translation, relight)
     record, left_out = os.path.join(output_dir, _FOLDER_RECORD), {}
     limit = BadImageLimit(max_bad_fraction, len(paths))
     with lock.alone_in(output_dir), progress.bar() as bar:
@@ -97,14 +98,14 @@ def translate_folder(saved_model: str, translation: str, images_dir: str, output
 
 
 def translate_shards(saved_model: str, translation: str, pattern: str, output_dir: str,
-                     max_bad_fraction: float = 0.05) -> Manifest:
+                     max_bad_fraction: float = 0.05, relight: bool = True) -> Manifest:
     """Writes TFRecord shards anew, with the photographs of one domain translated, and dataset.json.
 
     Translated are those of the domain that the signature starts with, as "night" of "night_to_day", and those
     that name none. Finished shards are kept, those of other images or another model refused.
 
     Args:
-        saved_model, translation, max_bad_fraction: see `translate_folder`.
+        saved_model, translation, max_bad_fraction, relight: see `translate_folder`.
         pattern: glob of TFRecord shards with dataset.json beside them.
         output_dir: made where it does not exist.
 
@@ -125,7 +126,7 @@ def translate_shards(saved_model: str, translation: str, pattern: str, output_di
     limit = BadImageLimit(max_bad_fraction, num_images)
     require(os.path.realpath(output_dir) != os.path.realpath(os.path.dirname(sources[0])),
             "`output_dir` must be another folder than that of the shards.", output_dir=output_dir)
-    translator, made = Translator(saved_model, translation), {}
+    translator, made = Translator(saved_model, translation, relight), {}
     with lock.alone_in(output_dir), progress.bar() as bar:
         _refuse_other_shards(output_dir, names)
         task = bar.add_task("Translating", total=num_images)
@@ -281,10 +282,12 @@ def _claim(record: str, settings: dict[str, Any]) -> None:
     """Makes a folder that of one translation."""
     if os.path.exists(record):
         found = files.read_json(record)
-        if {name: found.get(name) for name in settings} != settings:
-            raise ValueError(f"`output_dir` must hold no translations of another model or to another domain. "
-                             f"Received: {os.path.dirname(record)}, of {found.get('translation')} by "
-                             f"{str(found.get('translator'))[:12]}.")
+        found.pop("left_out", None)
+        if found != settings:
+            raise ValueError("`output_dir` must hold no translations of another model, to another domain or "
+                             f"by another `relight`. Received: {os.path.dirname(record)}, of "
+                             f"{found.get('translation')} by {str(found.get('translator'))[:12]}, relight="
+                             f"{found.get('relit', False)}.")
     else:
         files.write_json(record, settings)
 

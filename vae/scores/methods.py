@@ -78,7 +78,7 @@ def untrained(config: MethodsConfig, training: Photographs) -> dict[str, Describ
 
 
 def translated(methods: Mapping[str, Describer], translator: str) -> dict[str, Describer]:
-    """The methods that treat both domains alike, on photographs brought to one domain.
+    """The methods that treat both domains alike, on photographs brought to the light of one domain.
 
     Args:
         methods: by name; latents, which see each domain by its own encoder, are passed over.

@@ -177,7 +177,8 @@ class ImageDescriberTest(unittest.TestCase):
         tiny_translator.save(translator)
         given = {"max_image_size": 48, "score_threshold": 50.0}
         plain = self.describer(**given).describe(image)
-        for settings, score in (({"photometric": "translate", "translator": translator}, 200),
+        translate = {"photometric": "translate", "translator": translator, "relight": False}
+        for settings, score in ((translate, 200),
                                 ({"photometric": "clahe"}, None)):
             described = self.describer(**given, **settings).describe(image)
             found = described.local.scores.argmax()
@@ -193,7 +194,7 @@ class ImageDescriberTest(unittest.TestCase):
         self.assertEqual(shards.differing_settings(plain, {}), shards.differing_settings(clahe, {
             "photometric": "clahe"}))  # features from before the setting go on as those of none
         self.assertEqual(shards.differing_settings(plain, clahe), ["photometric"])
-        self.assertEqual(shards.differing_settings(clahe, translated), ["photometric", "translator"])
+        self.assertEqual(shards.differing_settings(clahe, translated), ["photometric", "relit", "translator"])
         self.assertEqual((translated["translation"], len(translated["translator"])), ("night_to_day", 64))
 
     def test_a_translator_and_its_setting_come_together(self):

@@ -5,6 +5,7 @@ import unittest
 import numpy as np
 import tensorflow as tf
 
+from delg.photometric.relighting import relit
 from delg.photometric.translation import Translator
 from tests.fixtures import tiny_translator
 
@@ -19,14 +20,16 @@ class TranslatorTest(unittest.TestCase):
 
     def test_an_image_goes_through_the_signature_at_its_own_size(self):
         tiny_translator.save(self.path)
-        np.testing.assert_array_equal(Translator(self.path, "night_to_day")(_IMAGE), _IMAGE * 2)
-        np.testing.assert_array_equal(Translator(self.path, "day_to_night")(_IMAGE), _IMAGE // 2)
+        np.testing.assert_array_equal(Translator(self.path, "night_to_day", False)(_IMAGE), _IMAGE * 2)
+        np.testing.assert_array_equal(Translator(self.path, "day_to_night", False)(_IMAGE), _IMAGE // 2)
+        np.testing.assert_array_equal(Translator(self.path, "night_to_day")(_IMAGE),
+                                      relit(_IMAGE, _IMAGE * 2))
 
     def test_a_size_that_the_signature_insists_on_is_gone_to_and_back_from(self):
         tiny_translator.save(self.path, size=(2, 2))
         image = np.full((6, 4, 3), 30, np.uint8)
         image[:, 2:] = 90
-        translated = Translator(self.path, "night_to_day")(image)
+        translated = Translator(self.path, "night_to_day", False)(image)
         # Columns 0 to 3 lie at -1/4, 1/4, 3/4 and 5/4 between the centres of the two halves, 60 and 180.
         np.testing.assert_array_equal(translated[:, :, 0], [[60, 90, 150, 180]] * 6)
 
@@ -36,6 +39,8 @@ class TranslatorTest(unittest.TestCase):
         self.assertEqual((first["translation"], other["translation"]), ("night_to_day", "day_to_night"))
         self.assertRegex(first["translator"], "^[0-9a-f]{64}$")
         self.assertEqual(first["translator"], other["translator"])
+        plain = Translator(self.path, "night_to_day", False).settings  # as features from before have them
+        self.assertEqual({**plain, "relit": True}, first)
 
     def test_refuses_what_is_no_translator(self):
         with self.assertRaisesRegex(FileNotFoundError, "`translator` .* as vae.export_model makes it. No "):

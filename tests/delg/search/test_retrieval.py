@@ -151,8 +151,8 @@ class SearchTest(unittest.TestCase):
                                  translation="night_to_day")
         with self.assertLogs(level="WARNING") as logged:
             ranking = self.search(query_features=str(folder / "query*.h5"), output="translated.h5")
-        self.assertRegex(logged.output[0], "with --photometric=translate --translation=night_to_day, index "
-                                           "images with --photometric=none: compared as they are")
+        self.assertRegex(logged.output[0], "with --photometric=translate --translation=night_to_day "
+                                           "--norelight, index images with --photometric=none: compared as")
         np.testing.assert_array_equal(ranking.ranks, self.search().ranks)
 
     def test_features_that_lack_an_indexed_image_are_refused(self):

@@ -12,6 +12,7 @@ import numpy as np
 from data_prep.images import intake
 from data_prep.records import pipeline
 from data_prep.records.manifest import load_manifest
+from delg.photometric.relighting import relit
 from tests.fixtures import tiny_day_night, tiny_translator
 from tests.fixtures.temporary_files import FilesTest
 from vae.latents import translating
@@ -38,9 +39,9 @@ class TranslateFolderTest(FilesTest):
             cv2.imwrite(self.path(f"photos/{name}"), self.pixels[..., ::-1])
         cv2.imwrite(self.path("photos/d.jpg"), self.pixels[:6, :, ::-1])
 
-    def translate(self, model=None, output="out", **others):
+    def translate(self, model=None, output="out", relight=False, **others):
         return translating.translate_folder(model or _model, "night_to_day", self.path("photos"),
-                                            self.path(output), **others)
+                                            self.path(output), relight=relight, **others)
 
     def written(self, output="out"):
         return {os.path.relpath(os.path.join(folder, name), self.path(output)): os.stat(
@@ -101,6 +102,13 @@ class TranslateFolderTest(FilesTest):
         self.translate()
         with self.assertRaisesRegex(ValueError, "no translations of another model.*of night_to_day by"):
             self.translate(model=_other)
+        with self.assertRaisesRegex(ValueError, "or by another `relight`. Received: .*, relight=False"):
+            self.translate(relight=True)
+
+    def test_takes_the_light_alone_by_itself(self):
+        self.translate(relight=True)
+        found = cv2.imread(self.path("out/a.png"))[..., ::-1]
+        np.testing.assert_array_equal(found, relit(self.pixels, 2 * self.pixels))
 
 
 class TranslateShardsTest(FilesTest):
@@ -112,7 +120,7 @@ class TranslateShardsTest(FilesTest):
 
     def translate(self, model=None, output="out", pattern=None):
         return translating.translate_shards(model or _model, "night_to_day", pattern or self.pattern,
-                                            self.path(output))
+                                            self.path(output), relight=False)
 
     def test_translates_one_domain_and_keeps_all_else(self):
         self.assertEqual(self.translate(), load_manifest(self.path("out")))
