@@ -77,10 +77,10 @@ class EvaluateTest(unittest.TestCase):
         self.assertEqual(self.result["gains"], {})
 
     def test_the_table_has_every_method_and_what_is_absent(self):
-        console = rich.console.Console(file=io.StringIO(), width=250)
+        console = rich.console.Console(file=io.StringIO(), width=80)
         console.print(evaluation.table(self.result))
         text = console.file.getvalue()
-        for words in ("place", "domain", "100.0", "absent: no SavedModel given", "3 places"):
+        for words in ("place", "domain", "100.0", "100–100", "absent: no SavedModel given", "3 places"):
             self.assertIn(words, text)
 
     def test_refuses_places_that_were_trained_on(self):
