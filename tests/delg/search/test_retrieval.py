@@ -145,15 +145,17 @@ class SearchTest(unittest.TestCase):
         self.assertFalse((self.folder / "x.h5").exists())
 
     def test_queries_whose_light_alone_was_evened_out_are_searched_and_named(self):
-        folder = self.folder / "translated"
-        folder.mkdir()
-        planar_world.write_world(folder, photometric="translate", translator="model-t",
-                                 translation="night_to_day")
-        with self.assertLogs(level="WARNING") as logged:
-            ranking = self.search(query_features=str(folder / "query*.h5"), output="translated.h5")
-        self.assertRegex(logged.output[0], "with --photometric=translate --translation=night_to_day "
-                                           "--norelight, index images with --photometric=none: compared as")
-        np.testing.assert_array_equal(ranking.ranks, self.search().ranks)
+        for name, settings, flag in (("translated", {}, " --norelight"), ("relit", {"relit": True}, "")):
+            folder = self.folder / name
+            folder.mkdir()
+            planar_world.write_world(folder, photometric="translate", translator="model-t",
+                                     translation="night_to_day", **settings)
+            with self.assertLogs(level="WARNING") as logged:
+                ranking = self.search(query_features=str(folder / "query*.h5"), output=f"{name}.h5")
+            self.assertRegex(
+                logged.output[0], f"with --photometric=translate --translation=night_to_day{flag}, index "
+                "images with --photometric=none: compared as they are")
+            np.testing.assert_array_equal(ranking.ranks, self.search().ranks)
 
     def test_features_that_lack_an_indexed_image_are_refused(self):
         folder = self.folder / "fewer"
