@@ -17,7 +17,7 @@ from delg.features.preparing import Photograph, PreparedImage, decode, pixels_of
 from delg.features.shards import ImageFeatures, LocalFeatures, no_local_features
 from delg.features.simulated_views import turned_back
 from delg.features.whitening import read_whitening
-from delg.settings.extraction import ExtractConfig
+from delg.settings.extraction import NOT_OF_FEATURES, ExtractConfig
 from delg.settings.kinds import PHOTOMETRICS
 from delg.vectors.generalized_mean import generalized_mean
 from delg.vectors.unit import unit_vectors
@@ -64,8 +64,7 @@ class ImageDescriber:
                          "global_scales": list(config.global_scales),
                          "local_scales": list(config.local_scales),
                          "fingerprint": self._model.fingerprint}
-        for name in ("max_bad_fraction", "whitening", "batch_size", "batch_pixels", "translator",
-                     "translation", "relight"):
+        for name in NOT_OF_FEATURES:
             del self.settings[name]
         self._normalization = None
         if config.photometric in PHOTOMETRICS:

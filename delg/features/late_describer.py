@@ -18,16 +18,12 @@ from delg.exports.export_config import read_export_config
 from delg.features import shards
 from delg.features.preparing import PreparedImage
 from delg.features.shards import ImageFeatures
-from delg.settings.extraction import ExtractConfig
+from delg.settings.extraction import NOT_OF_FEATURES, ExtractConfig
 
 if TYPE_CHECKING:
     from delg.features.describing import ImageDescriber
 
 describing = LazyModule("delg.features.describing")
-
-# Settings that no feature depends on, or that stand for files.
-_NOT_OF_FEATURES = ("max_bad_fraction", "whitening", "batch_size", "translator", "translation",
-                    "relight")
 
 
 def describer_like(saved_model: str, config: ExtractConfig,
@@ -60,7 +56,7 @@ def _expected(config: ExtractConfig, exported: dict[str, Any]) -> dict[str, Any]
         threshold = float(np.float32(exported["attention_threshold"] or 0.0))
     settings = {**dataclasses.asdict(config), "score_threshold": threshold,
                 "fingerprint": exported["fingerprint"]}
-    return {name: value for name, value in settings.items() if name not in _NOT_OF_FEATURES}
+    return {name: value for name, value in settings.items() if name not in NOT_OF_FEATURES}
 
 
 class LateDescriber:

@@ -11,6 +11,9 @@ from delg.settings.kinds import PHOTOMETRICS
 EXTRACT_PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _FILES = {"translate": "translator"}  # normalisations that need a file, and the setting that names it
 LOCAL_DTYPES = ("float32", "float16", "int8", "binary")  # the finest first
+# Settings that no feature depends on, or that stand for files and what is taken of them.
+NOT_OF_FEATURES = ("max_bad_fraction", "whitening", "batch_size", "batch_pixels", "translator", "translation",
+                   "relight")
 
 
 @dataclasses.dataclass(frozen=True)
