@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -25,11 +26,13 @@ from hashing.codes.code_shards import EncodedImages, concatenate, read_codes
 from hashing.data import world_folders
 from hashing.networks.model import build_hashing
 from hashing.scores import evaluation, overlap, pictures, report
-from hashing.training import loop
+from hashing.training import adaptation, loop
+from hashing.training.adapt_config import AdaptConfig
 from hashing.training.config import TrainConfig
 
 CODE_SIZES = (16, 32, 48, 64)  # bits, of the published table
 REAL_VALUED_SIZE = 32  # bits, of the codes whose cosine retrieval "real_valued" tells
+_ADAPTED = "_adapted"  # ends the names of codes that are fitted to the images of the index
 _SCORES = ("mAP", "mAP_interval", "mAP_in_all", "mAP_in_all_interval",
            *(f"mAP@{k}" for k in evaluation.CUTOFFS), "precision_within_2", "codes", "real_valued",
            "num_queries", "num_index")
@@ -43,6 +46,7 @@ class Experiment:
     title: str
     images: BuildConfig  # its output_dir is set by the experiment
     trained: dict[str, TrainConfig]  # by method; with `prefix_sizes` one training gives all code sizes
+    adaptation: AdaptConfig | None = None  # of the codes of best to the index; None: there is none
     code_sizes: tuple[int, ...] = CODE_SIZES
     world: WorldConfig | None = None  # None: `images` names photographs
     seed: int = 0
@@ -65,7 +69,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     Returns:
         The content of metrics.json: {"real_valued": {"mAP"} of `best` at 32 bits, METHOD: {"16": {"mAP",
         "seconds" of the training that gave these codes, ...}, ...}, "unseen": the same for classes never
-        trained on, "features": {"mAP"} of cosine retrieval by the features before any training, "warnings":
+        trained on; `best_adapted` and `itq_adapted` have seen the images of the index, without labels;
+        "features": {"mAP"} of cosine retrieval by the features before any training, "warnings":
         sentences to be read with the figures, "config"}; mAP in percent.
     """
     with stage("Building TFRecord shards"):
@@ -82,6 +87,10 @@ def run(experiment: Experiment) -> dict[str, Any]:
         for size in experiment.code_sizes:
             with stage(f"Training {method} at {size} bits"):
                 seconds[method, size] = _train(experiment, method, size)
+    if _adapts(experiment):
+        with stage("Adapting best to the index"):
+            for size in experiment.code_sizes:
+                seconds[f"best{_ADAPTED}", size] = seconds["best", size] + _adapt(experiment, size)
     with stage("Encoding and evaluating"):
         results = _evaluate(experiment, seconds)
     metrics = _metrics(experiment, results)
@@ -119,11 +128,38 @@ def _train(experiment: Experiment, method: str, code_size: int) -> float:
         prefix_sizes=tuple(experiment.code_sizes) if config.prefix_sizes else ())
     if os.path.exists(done):
         loop.train(config)  # refuses other settings, does nothing else
-        with open(done, encoding="utf-8") as file:
-            return float(json.load(file)["seconds"])
+        return float(files.read_json(done)["seconds"])
     shutil.rmtree(model_dir, ignore_errors=True)
+    return _timed(lambda: loop.train(config), done)
+
+
+def _adapts(experiment: Experiment) -> bool:
+    """Whether codes are adapted to the index: not where it has fewer images than the longest codes bits."""
+    splits = load_manifest(experiment.path("shards")).splits
+    num_index = sum(part.num_examples for split, part in splits.items() if split != "test")
+    return experiment.adaptation is not None and num_index >= max(experiment.code_sizes)
+
+
+def _adapt(experiment: Experiment, code_size: int) -> float:
+    """Adapts the codes of best to the index, unless that is done; returns how many seconds it took."""
+    name = _name(experiment, "best", code_size)
+    output_dir = experiment.path("models", f"{name}{_ADAPTED}")
+    done = os.path.join(output_dir, "seconds.json")
+    splits = load_manifest(experiment.path("shards")).splits
+    config = dataclasses.replace(
+        experiment.adaptation, model_dir=experiment.path("models", name), output_dir=output_dir,
+        train_pattern=experiment.pattern("train"),
+        index_pattern=tuple(experiment.pattern(split) for split in splits if split != "test"))
+    if os.path.exists(done):
+        adaptation.adapt(config)  # refuses other settings, does nothing else
+        return float(files.read_json(done)["seconds"])
+    return _timed(lambda: adaptation.adapt(config), done)
+
+
+def _timed(work: Callable[[], Any], done: str) -> float:
+    """Does some work; returns its seconds and writes them to a file."""
     started = time.monotonic()
-    loop.train(config)
+    work()
     elapsed = time.monotonic() - started
     files.write_json(done, {"seconds": elapsed})
     keras.backend.clear_session()
@@ -143,7 +179,7 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
     """Scores by method and code size; those of the untrained features stand beside the baselines'."""
     num_classes = load_manifest(experiment.path("shards")).num_classes
     results: dict[str, dict[int, Any]] = {}
-    for method in experiment.trained:
+    for method in dict.fromkeys(method for method, _ in seconds):
         for name in dict.fromkeys(_name(experiment, method, size) for size in experiment.code_sizes):
             _encode(experiment, name)
         for size in experiment.code_sizes:
@@ -158,10 +194,13 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
     if len(fitting) < len(experiment.code_sizes):
         logging.warning("No baseline codes of more than %d bits: of %d images there are no more components.",
                         min(learnt.shape), len(learnt))
-    for method in baselines.METHODS:
+    fitted_to = {method: (method, learnt) for method in baselines.METHODS}
+    if _adapts(experiment):
+        fitted_to[f"itq{_ADAPTED}"] = "itq", index.features
+    for method, (baseline, descriptors) in fitted_to.items():
         for size in fitting:
             started = time.monotonic()
-            encode = baselines.fit_codes(method, learnt, size, experiment.seed)
+            encode = baselines.fit_codes(baseline, descriptors, size, experiment.seed)
             elapsed = time.monotonic() - started
             scores = evaluation.evaluate(_with_codes(queries, encode, size), _with_codes(index, encode, size),
                                          num_classes, experiment.seed)
@@ -173,6 +212,8 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
 
 def _name(experiment: Experiment, method: str, code_size: int) -> str:
     """Name of the model that a method's codes of a size are of: one for each size, or one for all."""
+    if method.endswith(_ADAPTED):
+        return _name(experiment, method.removesuffix(_ADAPTED), code_size) + _ADAPTED
     return method if experiment.trained[method].prefix_sizes else f"{method}_{code_size}"
 
 

@@ -13,6 +13,7 @@ from data_prep.world.config import WorldConfig
 from delg.settings.kinds import BACKBONES
 from hashing.data.set_folders import find_images_dir
 from hashing.experiments.chain import CODE_SIZES, Experiment
+from hashing.training.adapt_config import AdaptConfig
 from hashing.training.config import check_asymmetric, preset
 
 _SPLITS = {"num_shards": 2, "validation_fraction": 0.15, "heldout_class_fraction": 0.25,
@@ -59,7 +60,7 @@ def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: i
         BuildConfig("folder", data_dir, "shards", seed=seed, **_SPLITS),
         {"paper2019": preset("paper2019", **shared, **_PAPER, **_NESTED),
          "best": preset("best", **shared, **best)},
-        seed=seed)
+        AdaptConfig("", ("set by the experiment",), "", seed=seed), seed=seed)
 
 
 def demo(output_dir: str, network: dict[str, Any], seed: int = 0) -> Experiment:
@@ -125,6 +126,7 @@ def of_lengths(experiment: Experiment, code_sizes: tuple[int, ...], apart: bool)
 
 def smoke(experiment: Experiment) -> Experiment:
     """The same experiment, tiny and with next to no training: does every stage run?"""
+    adaptation = experiment.adaptation and dataclasses.replace(experiment.adaptation, num_steps=2)
     tiny = {"backbone": "resnet18", "width": 0.125, "backbone_weights": "none", "image_size": 32,
             "batch_size": 4, "augmentation": "none", "steps_per_epoch": 2}
     last_layers = {"images_per_class": 2, "num_steps": 0, "warmup_steps": 0, "schedule": "cosine",
@@ -136,4 +138,5 @@ def smoke(experiment: Experiment) -> Experiment:
                                                warmup_steps=1)
     world = experiment.world and dataclasses.replace(experiment.world, num_landmarks=4, views_per_landmark=8,
                                                      image_size=48, siblings=1, num_workers=1)
-    return dataclasses.replace(experiment, trained=trained, world=world, code_sizes=(8, 16))
+    return dataclasses.replace(experiment, trained=trained, adaptation=adaptation, world=world,
+                               code_sizes=(8, 16))

@@ -28,7 +28,7 @@ def print_table(results: Results) -> None:
         if not rows:
             continue
         table = rich.table.Table(title=f"{title}: mAP, percent (95 % interval)")
-        for name in ("method", "bits", "mAP", "interval", "in all", "real", "P@2", "train s"):
+        for name in ("method", "bits", "mAP", "interval", "in all", "real", "P@2", "s"):
             table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
         for row in rows:
             table.add_row(row["method"], str(row["code_size"]), text(row["mAP"]),

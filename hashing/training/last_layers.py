@@ -80,17 +80,24 @@ def _settle(model: keras.Model, features: np.ndarray, labels: np.ndarray, config
             num_classes: int) -> None:
     start_as_itq(model, features, config.model_config().lengths, config.seed)
     head = _with_codes(model, keras.Input(features.shape[1:], name="features"))
-    # Pairs would undo ITQ, and what asks for each bit would draw unseen classes to the codes of seen ones.
-    alone = dataclasses.replace(config, mining="none", center_loss="cosine", classification_weight=0.0,
-                                asymmetric_weight=0.0)
-    _fit(head, features, labels, alone, num_classes, "settle")
+    _fit(head, features, labels, cosines_alone(config), num_classes, "settle")
 
 
-def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, ...], seed: int) -> None:
+def cosines_alone(config: TrainConfig) -> TrainConfig:
+    """The same settings with cosines with class centres as what codes learn by, from ITQ.
+
+    Pairs would undo ITQ, and what asks for each bit would draw unseen classes to the codes of seen ones.
+    """
+    return dataclasses.replace(config, mining="none", center_loss="cosine", classification_weight=0.0,
+                               asymmetric_weight=0.0)
+
+
+def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, ...], seed: int,
+                 whitening: float = _SETTLE_WHITENING) -> None:
     """Sets the code layer to ITQ of features, each bit at unit variance.
 
     The bits that a length adds to the one before are of an ITQ of as many principal components as that
-    length has bits, so that short codes keep to the first ones. Components are whitened by half, or the
+    length has bits, so that short codes keep to the first ones. Components are whitened in part, or the
     trained classes would fill all bits with what tells them apart.
 
     Args:
@@ -99,12 +106,13 @@ def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, .
         features: float, [N, D].
         lengths: ascending, the last is K.
         seed: of the first rotations of ITQ.
+        whitening: power of a component's standard deviation that it is divided by.
     """
     features = features.astype(np.float32)
     kernel, bias = model.get_layer("code_layer").get_weights()
     for start, end in zip((0, *lengths), lengths):
         size = min(end, *features.shape)
-        matrix, offset = baselines.fit_projection("itq", features, size, seed + start, _SETTLE_WHITENING)
+        matrix, offset = baselines.fit_projection("itq", features, size, seed + start, whitening)
         matrix, offset = matrix[:, :end - start], offset[:end - start]
         deviation = np.maximum((features @ matrix).std(axis=0), 1e-6)
         bits = slice(start, start + len(offset))

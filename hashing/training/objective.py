@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from delg.fitting.optimizers import build_optimizer
@@ -22,19 +23,21 @@ class CodeLoss(keras.losses.Loss):
     Args:
         config: weights and kinds.
         num_classes: C.
+        centers: float32, [C, K], codes of classes; None: those that the settings name.
 
     Call arguments:
         y_true: int, [B] or [B, 1], labels in [0, C).
         y_pred: float, [B, K], values of the code layer before tanh.
     """
 
-    def __init__(self, config: TrainConfig, num_classes: int):
+    def __init__(self, config: TrainConfig, num_classes: int, centers: np.ndarray | None = None):
         super().__init__(name="code_loss")
         self._config = config
         self._lengths = config.model_config().lengths
         self._mining = MININGS.get(config.mining)
-        self._centers = (CENTER_CODES[config.center_codes](num_classes, self._lengths, config.seed)
-                         if config.center_weight else None)
+        self._centers = centers
+        if centers is None and config.center_weight:
+            self._centers = CENTER_CODES[config.center_codes](num_classes, self._lengths, config.seed)
 
     def call(self, y_true, y_pred):
         labels = tf.reshape(tf.cast(y_true, tf.int32), [-1])
