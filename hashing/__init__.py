@@ -6,6 +6,8 @@ __getattr__ = PublicNames(__name__, {
     "TrainConfig": "hashing.training.config:TrainConfig",
     "preset": "hashing.training.config:preset",
     "train": "hashing.training.loop:train",
+    "AdaptConfig": "hashing.training.adapt_config:AdaptConfig",
+    "adapt": "hashing.training.adaptation:adapt",
     "Encoder": "hashing.codes.encoding:Encoder",
     "export": "hashing.codes.export:export",
     "encode_images": "hashing.codes.encoding:encode_images",

@@ -60,7 +60,7 @@ def photographs(output_dir: str, data_dir: str, network: dict[str, Any], seed: i
         BuildConfig("folder", data_dir, "shards", seed=seed, **_SPLITS),
         {"paper2019": preset("paper2019", **shared, **_PAPER, **_NESTED),
          "best": preset("best", **shared, **best)},
-        AdaptConfig("", ("set by the experiment",), "", seed=seed), seed=seed)
+        _adaptation(seed), seed=seed)
 
 
 def demo(output_dir: str, network: dict[str, Any], seed: int = 0) -> Experiment:
@@ -100,7 +100,12 @@ def public_set(dataset: str, output_dir: str, data_dir: str, network: dict[str, 
     build = BuildConfig(dataset, images_dir, "shards", validation_fraction=0.1, seed=seed,
                         heldout_class_fraction=heldout_class_fraction)
     return Experiment(output_dir, f"Binary codes on {dataset}", build,
-                      {name: preset(name, **shared) for name in ("paper2019", "best")}, seed=seed)
+                      {name: preset(name, **shared) for name in ("paper2019", "best")},
+                      _adaptation(seed) if heldout_class_fraction else None, seed=seed)
+
+
+def _adaptation(seed: int) -> AdaptConfig:
+    return AdaptConfig("", ("set by the experiment",), "", seed=seed)
 
 
 def with_presets(experiment: Experiment, names: Sequence[str]) -> Experiment:

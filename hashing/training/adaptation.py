@@ -73,7 +73,7 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
         for weights in ("best", "last"):
             model_files.save_weights(model, model_files.weight_path(config.output_dir, weights))
         model_files.write_config(config.output_dir, stored)
-    return stored
+        return model_files.read_config(config.output_dir)
 
 
 def fit_code_layer(model: keras.Model, index: np.ndarray, features: np.ndarray, labels: np.ndarray,

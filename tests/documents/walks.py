@@ -45,6 +45,7 @@ ADDED = {
     "delg.find_images": "--max_image_size=64 --max_num_features=40",
     "delg.group_images": "--max_image_size=64 --max_num_features=40",
     "delg.search_images": "--num_workers=1",
+    "hashing.adapt_codes": "--num_steps=2",
     "hashing.train": "--backbone=resnet18 --backbone_weights=none --width=0.125 --image_size=32 "
                      "--batch_size=4 --images_per_class=2 --head_steps=0 --warmup_steps=0 --num_steps=1 "
                      "--steps_per_epoch=1 --code_size=16",

@@ -10,6 +10,7 @@ import cv2
 import keras
 import numpy as np
 
+from delg.networks import model_files
 from delg.networks.backbones import resnet18
 from hashing.data import set_folders
 from hashing.experiments import chain, presets
@@ -67,13 +68,15 @@ class RunTest(_ChainTest):
         for part in (stored, stored["unseen"]):
             self.assertIn("mAP", part["real_valued"])
             self.assertLessEqual(part["best"]["8"]["mAP_in_all"], 100)
-            for method in ("paper2019", "best", "pca_sign", "itq"):
-                sizes = ["8", "20"] if method in self.settings.trained else ["8"]  # of 16 components
+            for method in ("paper2019", "best", "best_adapted", "pca_sign", "itq", "itq_adapted"):
+                sizes = ["8"] if method.startswith(("pca", "itq")) else ["8", "20"]  # of 16 components
                 self.assertEqual(list(part[method]), sizes)
                 for scores in part[method].values():
                     self.assertTrue(0 < scores["mAP"] <= 100)
                     self.assertGreater(scores["seconds"], 0)
-        self.assertLessEqual({"best", "paper2019"}, set(os.listdir(self.settings.path("models"))))
+        self.assertLessEqual({"best", "best_adapted", "paper2019"},
+                             set(os.listdir(self.settings.path("models"))))
+        self.assertGreater(stored["best_adapted"]["8"]["seconds"], stored["best"]["8"]["seconds"])
         self.assertEqual(stored["best"]["8"]["seconds"], stored["best"]["20"]["seconds"])
         self.assertEqual(stored["best"]["8"]["num_queries"], 9)  # 3 of 12 images of each of 3 classes
         self.assertEqual(stored["best"]["8"]["num_index"], 27)
@@ -83,6 +86,7 @@ class RunTest(_ChainTest):
 
     def test_finished_stages_are_kept(self):
         with mock.patch.object(chain.encoding.Encoder, "encode", side_effect=AssertionError), \
+                mock.patch.object(chain.adaptation, "fit_code_layer", side_effect=AssertionError), \
                 mock.patch.object(chain.loop, "train"):
             again = chain.run(self.settings)
         self.assertEqual(again["best"]["8"], self.metrics["best"]["8"])
@@ -101,6 +105,16 @@ class RunTest(_ChainTest):
             seconds = chain._train(settings, "best", 24)
             self.assertEqual(chain._train(settings, "best", 24), seconds)
         self.assertEqual(found, [(False, ()), (True, ())])
+
+
+    def test_codes_are_adapted_to_all_images_but_queries_where_these_are_enough(self):
+        adapted = model_files.read_config(self.settings.path("models", "best_adapted"))["adapted"]
+        self.assertEqual(adapted["index_pattern"], [self.settings.pattern(split) for split in (
+            "train", "validation", "heldout")])
+        for longest, does in ((36, True), (40, False)):  # 36 images of the index
+            settings = dataclasses.replace(self.settings, code_sizes=(8, longest))
+            self.assertEqual(chain._adapts(settings), does)
+        self.assertFalse(chain._adapts(dataclasses.replace(self.settings, adaptation=None)))
 
 
 class PhotographsTest(unittest.TestCase):
