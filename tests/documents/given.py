@@ -166,7 +166,7 @@ def _dogs() -> Files:
 
 def _written(write_set) -> Files:
     with tempfile.TemporaryDirectory() as folder:
-        write_set(folder, 4)
+        write_set(folder, 10)  # of two classes: more images than codes have bits
         return {str(path.relative_to(folder)): path.read_bytes()
                 for path in pathlib.Path(folder).rglob("*") if path.is_file()}
 

@@ -48,7 +48,7 @@ ADDED = {
     "hashing.adapt_codes": "--num_steps=2",
     "hashing.train": "--backbone=resnet18 --backbone_weights=none --width=0.125 --image_size=32 "
                      "--batch_size=4 --images_per_class=2 --head_steps=0 --warmup_steps=0 --num_steps=1 "
-                     "--steps_per_epoch=1 --code_size=16",
+                     "--steps_per_epoch=1 --code_size=16 --settle_steps=2",
     "vae.train": "--width=0.03125 --image_size=16 --descriptor_grid=2 --normalization=none "
                  "--up_normalization=batch --batch_size=2 --num_steps=1 --steps_per_epoch=1 --num_pictures=1",
     "vae.train_channel_weights": "--num_steps=2 --steps_per_epoch=1 --batch_size=4 --num_validation=4",
