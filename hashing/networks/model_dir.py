@@ -3,7 +3,8 @@
 `config.json` holds {"model": ModelConfig, "train": TrainConfig, "num_classes", "best": {"epoch", "step",
 "validation_map"} or null} (step counts those in which codes settle too; then there is a best without
 validation, and no score), and of a model of `hashing.adapt_codes` "adapted", its settings and the
-"fingerprint" of the model it came from; weights are `last.weights.h5` and `best.weights.h5`, in the format of Keras.
+"fingerprint" of the model it came from; weights are `last.weights.h5` and `best.weights.h5`, in the format of
+Keras.
 """
 
 from __future__ import annotations
