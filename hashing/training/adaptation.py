@@ -33,6 +33,8 @@ from hashing.training.adapt_config import AdaptConfig
 from hashing.training.config import TrainConfig
 from hashing.training.objective import CodeLoss
 
+_WHITENING = 0.25  # of principal components, before ITQ; docs/decisions/0097
+
 
 def adapt(config: AdaptConfig) -> dict[str, Any]:
     """Writes a model whose code layer is adapted to an index; a finished one of the same settings is kept.
@@ -61,7 +63,7 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
         require(len(index) >= code_size, f"The index must have at least {code_size} images, as many as a "
                 "code has bits.", index_pattern=config.index_pattern, num_images=len(index))
         lengths = ModelConfig(**stored["model"]).lengths
-        last_layers.start_as_itq(model, index, lengths, config.seed)
+        last_layers.start_as_itq(model, index, lengths, config.seed, _WHITENING)
         if config.train_pattern:
             train = _train_config(stored, config)
             labelled = last_layers.stored_outputs(features, train)

@@ -24,7 +24,7 @@ from hashing.training.config import TrainConfig
 from hashing.training.objective import compile_hashing, with_targets
 
 _MAX_BYTES = 2 * 10**9  # of stored values; chosen
-_WHITENING = 0.5  # of principal components, before ITQ; docs/decisions/0087
+_SETTLE_WHITENING = 0.5  # of principal components, before ITQ; docs/decisions/0087
 
 
 def train_last_layers(model: keras.Model, config: TrainConfig, num_classes: int) -> None:
@@ -92,11 +92,12 @@ def cosines_alone(config: TrainConfig) -> TrainConfig:
                                asymmetric_weight=0.0)
 
 
-def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, ...], seed: int) -> None:
+def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, ...], seed: int,
+                 whitening: float = _SETTLE_WHITENING) -> None:
     """Sets the code layer to ITQ of features, each bit at unit variance.
 
     The bits that a length adds to the one before are of an ITQ of as many principal components as that
-    length has bits, so that short codes keep to the first ones. Components are whitened by half, or the
+    length has bits, so that short codes keep to the first ones. Components are whitened in part, or the
     trained classes would fill all bits with what tells them apart.
 
     Args:
@@ -105,12 +106,13 @@ def start_as_itq(model: keras.Model, features: np.ndarray, lengths: tuple[int, .
         features: float, [N, D].
         lengths: ascending, the last is K.
         seed: of the first rotations of ITQ.
+        whitening: power of a component's standard deviation that it is divided by.
     """
     features = features.astype(np.float32)
     kernel, bias = model.get_layer("code_layer").get_weights()
     for start, end in zip((0, *lengths), lengths):
         size = min(end, *features.shape)
-        matrix, offset = baselines.fit_projection("itq", features, size, seed + start, _WHITENING)
+        matrix, offset = baselines.fit_projection("itq", features, size, seed + start, whitening)
         matrix, offset = matrix[:, :end - start], offset[:end - start]
         deviation = np.maximum((features @ matrix).std(axis=0), 1e-6)
         bits = slice(start, start + len(offset))

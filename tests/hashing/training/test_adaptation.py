@@ -97,7 +97,7 @@ class AdaptTest(unittest.TestCase):
                                     index_pattern=(_shards("heldout"),))
         adaptation.adapt(alone)
         values, features, _ = _encoded(model_dir.load_hashing(alone.output_dir)[0])
-        matrix, offset = baselines.fit_projection("itq", features, 8, 0, whitening=0.5)
+        matrix, offset = baselines.fit_projection("itq", features, 8, 0, whitening=0.25)
         np.testing.assert_array_equal(values[:, :8] >= 0, features @ matrix + offset >= 0)
 
 
