@@ -18,8 +18,8 @@ PUBLIC = {
              "verify_pair", "evaluate", "VoteConfig", "read_landmarks", "recognize"],
     "vae": ["TrainConfig", "preset", "train", "LatentEncoder", "export", "encode_images", "translate_folder",
             "translate_shards", "read_photographs", "MethodsConfig", "build_methods", "evaluate"],
-    "hashing": ["TrainConfig", "preset", "train", "AdaptConfig", "adapt", "Encoder", "export", "encode_images",
-                "read_codes", "CodeIndexConfig", "CodeIndex", "evaluate"],
+    "hashing": ["TrainConfig", "preset", "train", "AdaptConfig", "adapt", "Encoder", "export",
+                "encode_images", "read_codes", "CodeIndexConfig", "CodeIndex", "evaluate"],
 }
 
 IMPORT = """
