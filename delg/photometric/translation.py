@@ -7,9 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from delg.exports import saved_models
+from delg.exports.export_config import read_export_config
 from delg.photometric.normalization import Normalization
 from delg.photometric.relighting import relit
 from delg.settings.extraction import ExtractConfig
+
+DETAIL_KIND = "detail_translator"  # of an export whose translations keep the details of photographs
 
 
 class Translator:
@@ -22,7 +25,8 @@ class Translator:
     Args:
         saved_model: folder of the SavedModel, as vae.export_model makes it.
         signature: its name, such as "night_to_day".
-        relight: take of what it gives the light alone: details and colours stay the image's, see `relit`.
+        relight: take of what it gives the light alone: details and colours stay the image's, see `relit`; not
+            of a model that keeps details itself, as those of vae.train_translator.
 
     Attributes:
         settings: JSON-able; what a translation depends on.
@@ -35,9 +39,10 @@ class Translator:
     def __init__(self, saved_model: str, signature: str, relight: bool = True):
         saved_models.check_is_there(saved_model, "translator", "vae.export_model")
         self.settings = {"translator": saved_models.fingerprint_of(saved_model), "translation": signature}
-        if relight:  # else as features have it from before there was a choice
+        exported = read_export_config(saved_model) or {}
+        self._relight = relight and exported.get("kind") != DETAIL_KIND
+        if self._relight:  # else as features have it from before there was a choice
             self.settings["relit"] = True
-        self._relight = relight
         self._module = saved_models.load(saved_model)  # held: its variables live as long as it does
         signatures = getattr(self._module, "signatures", {})
         if signature not in signatures:

@@ -10,6 +10,7 @@ from delg.settings.backbones import check_stem
 from delg.settings.kinds import BACKBONES
 
 DOMAINS = ("day", "night")
+TRANSLATOR_STRIDE = 16  # pixels, of which sides are multiples in a translator that keeps details
 NORMALIZATIONS = Table("normalization", {  # functions that make a layer
     "instance": "vae.networks.layers:instance_normalization",
 })
