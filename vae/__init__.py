@@ -9,6 +9,8 @@ __getattr__ = PublicNames(__name__, {
     "LatentEncoder": "vae.latents.latents:LatentEncoder",
     "export": "vae.latents.export:export_vae",
     "encode_images": "vae.latents.encoding:encode_images",
+    "TranslatorConfig": "vae.training.translator_config:TranslatorConfig",
+    "train_translator": "vae.training.detail_translation:train_translator",
     "translate_folder": "vae.latents.translating:translate_folder",
     "translate_shards": "vae.latents.translating:translate_shards",
     "read_photographs": "vae.data.photographs:read_photographs",

@@ -51,6 +51,8 @@ ADDED = {
                      "--steps_per_epoch=1 --code_size=16 --settle_steps=2",
     "vae.train": "--width=0.03125 --image_size=16 --descriptor_grid=2 --normalization=none "
                  "--up_normalization=batch --batch_size=2 --num_steps=1 --steps_per_epoch=1 --num_pictures=1",
+    "vae.train_translator": "--backbone=resnet18 --width=0.125 --backbone_weights=none --image_size=32 "
+                            "--crop_size=16 --num_steps=1 --batch_size=2",
     "vae.train_channel_weights": "--num_steps=2 --steps_per_epoch=1 --batch_size=4 --num_validation=4",
     "vae.evaluate": "--image_size=16",
 }

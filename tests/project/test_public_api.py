@@ -16,8 +16,9 @@ PUBLIC = {
              "build_index", "update_index", "load_index", "TrainRerankerConfig", "train_reranker",
              "SearchConfig", "search_images", "read_ranking", "find_images",
              "verify_pair", "evaluate", "VoteConfig", "read_landmarks", "recognize"],
-    "vae": ["TrainConfig", "preset", "train", "LatentEncoder", "export", "encode_images", "translate_folder",
-            "translate_shards", "read_photographs", "MethodsConfig", "build_methods", "evaluate"],
+    "vae": ["TrainConfig", "preset", "train", "LatentEncoder", "export", "encode_images",
+            "TranslatorConfig", "train_translator", "translate_folder", "translate_shards",
+            "read_photographs", "MethodsConfig", "build_methods", "evaluate"],
     "hashing": ["TrainConfig", "preset", "train", "AdaptConfig", "adapt", "Encoder", "export",
                 "encode_images", "read_codes", "CodeIndexConfig", "CodeIndex", "evaluate"],
 }

@@ -56,7 +56,7 @@ def train_translator(config: TranslatorConfig) -> dict[str, Any]:
     require(len(photographs.paired_rows()) > 0, "`train_pattern` must hold pairs, two images of one view by "
             "day and by night.", train_pattern=config.train_pattern)
     keras.utils.set_random_seed(config.seed)
-    backbone = build_backbone(config.backbone, 1.0, config.backbone_weights)
+    backbone = build_backbone(config.backbone, config.width, config.backbone_weights)
     backbone.trainable = False
     networks = {}
     for domain in DOMAINS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from data_prep.stage.settings import check_fields, like, require, setting
+from delg.settings.backbones import check_width
 from delg.settings.fitting import BackboneFitConfig, FitConfig
 from delg.settings.kinds import BACKBONES
 from delg.settings.model import ModelConfig
@@ -22,6 +23,7 @@ class TranslatorConfig:
     backbone: str = like(
         ModelConfig, "backbone", "efficientnet_lite2", help="network whose maps of a translation are to be "
         "those of the true view: that of the model which is to describe translations")
+    width: float = like(ModelConfig, "width")
     backbone_weights: str = like(BackboneFitConfig, "backbone_weights", "package")
     image_size: int = setting(
         224, help="side that photographs are made, square", unit="pixels", range="[32, inf)")
@@ -40,6 +42,7 @@ class TranslatorConfig:
         require(self.crop_size % TRANSLATOR_STRIDE == 0 and self.crop_size <= self.image_size,
                 f"`crop_size` must be a multiple of {TRANSLATOR_STRIDE}, at most `image_size`.",
                 crop_size=self.crop_size, image_size=self.image_size)
+        check_width(self.width, self.backbone)
         maps = BACKBONES[self.backbone].maps
         require(maps is not None and maps.deep is not None, "`backbone` must give a local and a global map.",
                 backbone=self.backbone)
