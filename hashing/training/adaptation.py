@@ -57,6 +57,7 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
     with lock.alone_in(config.output_dir):
         if os.path.exists(os.path.join(config.output_dir, model_files.CONFIG_FILE)):
             return _finished(config.output_dir, adapted)
+        train = _train_config(stored, config) if config.train_pattern else None
         features = keras.Model(model.input, model.output["features"])
         index = _index_features(features, config)
         code_size = model.output["codes"].shape[1]
@@ -64,10 +65,8 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
                 "code has bits.", index_pattern=config.index_pattern, num_images=len(index))
         lengths = ModelConfig(**stored["model"]).lengths
         last_layers.start_as_itq(model, index, lengths, config.seed, _WHITENING)
-        if config.train_pattern:
-            train = _train_config(stored, config)
-            labelled = last_layers.stored_outputs(features, train)
-            fit_code_layer(model, index, *labelled, train, config)
+        if train:
+            fit_code_layer(model, index, *last_layers.stored_outputs(features, train), train, config)
         stored = {name: value for name, value in stored.items() if name != "sha256"}
         stored |= {"best": None, "adapted": adapted}
         for weights in ("best", "last"):
@@ -147,6 +146,7 @@ def _train_config(stored: dict[str, Any], config: AdaptConfig) -> TrainConfig:
     """Settings by which training read its labelled images, for those of `train_pattern`."""
     require(stored["train"] is not None, "`model_dir` must hold a trained model, for `train_pattern` to be "
             "read as its training read it.", model_dir=config.model_dir)
+    pipeline.count_examples(config.train_pattern)  # refuses what is not there before the index is read
     train = from_stored(TrainConfig, stored["train"], os.path.join(config.model_dir, model_files.CONFIG_FILE))
     return dataclasses.replace(train, train_pattern=config.train_pattern, seed=config.seed)
 
