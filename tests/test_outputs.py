@@ -39,6 +39,7 @@ OUTPUTS = {  # of each script that writes: the flags of paths it writes to
     "delg.train": ["model_dir"],
     "delg.train_reranker": ["model_dir"],
     "delg.update_index": ["index_dir"],
+    "hashing.adapt_codes": ["output_dir"],
     "hashing.build_index": ["index_dir"],
     "hashing.encode_images": ["output_dir"],
     "hashing.evaluate": ["output", "report_dir"],
@@ -52,6 +53,7 @@ OUTPUTS = {  # of each script that writes: the flags of paths it writes to
     "vae.run_experiment": ["output_dir"],
     "vae.train": ["model_dir"],
     "vae.train_channel_weights": ["model_dir"],
+    "vae.train_translator": ["export_dir"],
     "vae.translate_images": ["output_dir"],
     "vae.visualize": ["output_dir"],
 }
