@@ -21,6 +21,7 @@ from data_prep.stage import files
 from data_prep.stage.progress import stage
 from data_prep.world.config import WorldConfig
 from delg.networks import model_files
+from delg.scores.percent import text
 from hashing.codes import baselines, codes, encoding
 from hashing.codes.code_shards import EncodedImages, concatenate, read_codes
 from hashing.data import world_folders
@@ -293,8 +294,14 @@ def _summary(metrics: dict[str, Any]) -> str:
     parts = [f"At {size} bits the mAP is {metrics['best'][size]['mAP']:.1f} for best"]
     parts += [f"{metrics[method][size]['mAP']:.1f} for {method}"
               for method in ("paper2019", *baselines.METHODS) if size in metrics.get(method, {})]
-    return (f"{', '.join(parts)}; cosine retrieval by the real values of best reaches "
-            f"{metrics['real_valued']['mAP']:.1f}.")
+    summary = (f"{', '.join(parts)}; cosine retrieval by the real values of best reaches "
+               f"{metrics['real_valued']['mAP']:.1f}.")
+    unseen, adapted = metrics.get("unseen", {}), f"best{_ADAPTED}"
+    if adapted not in unseen:
+        return summary
+    best, fitted = (text(unseen[name][size]["mAP_in_all"]) for name in ("best", adapted))
+    return (f"{summary} Of classes never trained on, among all images: {best} for best, {fitted} for {adapted}, "
+            "whose codes are fitted to the images of the index, without their labels.")
 
 
 def _changed(config: TrainConfig) -> dict[str, Any]:

@@ -84,6 +84,12 @@ class RunTest(_ChainTest):
         self.assertEqual(stored["unseen"]["best"]["8"]["num_index"], 9)
         self.assertTrue(os.path.exists(self.settings.path("report", "index.html")))
 
+    def test_the_page_says_what_adapted_codes_are(self):
+        with open(self.settings.path("report", "index.html"), encoding="utf-8") as file:
+            page = file.read()
+        found = self.stored["unseen"]["best_adapted"]["20"]["mAP_in_all"]
+        self.assertIn(f"{found:.1f} for best_adapted, whose codes are fitted to the images of the index", page)
+
     def test_finished_stages_are_kept(self):
         with mock.patch.object(chain.encoding.Encoder, "encode", side_effect=AssertionError), \
                 mock.patch.object(chain.adaptation, "fit_code_layer", side_effect=AssertionError), \
