@@ -21,10 +21,10 @@ from data_prep.stage import files
 from data_prep.stage.progress import stage
 from data_prep.world.config import WorldConfig
 from delg.networks import model_files
-from delg.scores.percent import text
 from hashing.codes import baselines, codes, encoding
 from hashing.codes.code_shards import EncodedImages, concatenate, read_codes
 from hashing.data import world_folders
+from hashing.experiments import outcome
 from hashing.networks.model import build_hashing
 from hashing.scores import evaluation, overlap, pictures, report
 from hashing.training import adaptation, loop
@@ -33,10 +33,6 @@ from hashing.training.config import TrainConfig
 
 CODE_SIZES = (16, 32, 48, 64)  # bits, of the published table
 REAL_VALUED_SIZE = 32  # bits, of the codes whose cosine retrieval "real_valued" tells
-_ADAPTED = "_adapted"  # ends the names of codes that are fitted to the images of the index
-_SCORES = ("mAP", "mAP_interval", "mAP_in_all", "mAP_in_all_interval",
-           *(f"mAP@{k}" for k in evaluation.CUTOFFS), "precision_within_2", "codes", "real_valued",
-           "num_queries", "num_index")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +87,11 @@ def run(experiment: Experiment) -> dict[str, Any]:
     if _adapts(experiment):
         with stage("Adapting best to the index"):
             for size in experiment.code_sizes:
-                seconds[f"best{_ADAPTED}", size] = seconds["best", size] + _adapt(experiment, size)
+                seconds[f"best{outcome.ADAPTED}", size] = seconds["best", size] + _adapt(experiment, size)
     with stage("Encoding and evaluating"):
         results = _evaluate(experiment, seconds)
-    metrics = _metrics(experiment, results)
+    config = json.loads(json.dumps(dataclasses.asdict(experiment)))
+    metrics = {**outcome.metrics_of(results, _shown_size(experiment)), "config": config}
     metrics["warnings"] = _warnings(experiment)
     files.write_json(experiment.path("metrics.json"), metrics)
     report.print_table(results)
@@ -107,8 +104,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
     settings = {"data": experiment.images.dataset, "seed": experiment.seed,
                 **{f"{method}: {name}": value for method, config in experiment.trained.items()
                    for name, value in _changed(config).items()}}
-    report.make_report(results, experiment.path("report"), experiment.title, _summary(metrics), settings,
-                       drawn, f"best, {size} bits", metrics["warnings"])
+    report.make_report(results, experiment.path("report"), experiment.title, outcome.summarize(metrics),
+                       settings, drawn, f"best, {size} bits", metrics["warnings"])
     return metrics
 
 
@@ -144,7 +141,7 @@ def _adapts(experiment: Experiment) -> bool:
 def _adapt(experiment: Experiment, code_size: int) -> float:
     """Adapts the codes of best to the index, unless that is done; returns how many seconds it took."""
     name = _name(experiment, "best", code_size)
-    output_dir = experiment.path("models", f"{name}{_ADAPTED}")
+    output_dir = experiment.path("models", f"{name}{outcome.ADAPTED}")
     done = os.path.join(output_dir, "seconds.json")
     splits = load_manifest(experiment.path("shards")).splits
     config = dataclasses.replace(
@@ -197,7 +194,7 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
                         min(learnt.shape), len(learnt))
     fitted_to = {method: (method, learnt) for method in baselines.METHODS}
     if _adapts(experiment):
-        fitted_to[f"itq{_ADAPTED}"] = "itq", index.features
+        fitted_to[f"itq{outcome.ADAPTED}"] = "itq", index.features
     for method, (baseline, descriptors) in fitted_to.items():
         for size in fitting:
             started = time.monotonic()
@@ -213,8 +210,8 @@ def _evaluate(experiment: Experiment, seconds: dict[tuple[str, int], float]) -> 
 
 def _name(experiment: Experiment, method: str, code_size: int) -> str:
     """Name of the model that a method's codes of a size are of: one for each size, or one for all."""
-    if method.endswith(_ADAPTED):
-        return _name(experiment, method.removesuffix(_ADAPTED), code_size) + _ADAPTED
+    if method.endswith(outcome.ADAPTED):
+        return _name(experiment, method.removesuffix(outcome.ADAPTED), code_size) + outcome.ADAPTED
     return method if experiment.trained[method].prefix_sizes else f"{method}_{code_size}"
 
 
@@ -264,44 +261,6 @@ def _warnings(experiment: Experiment) -> list[str]:
 
 def _shown_size(experiment: Experiment) -> int:
     return REAL_VALUED_SIZE if REAL_VALUED_SIZE in experiment.code_sizes else max(experiment.code_sizes)
-
-
-def _metrics(experiment: Experiment, results: dict[str, dict[int, Any]]) -> dict[str, Any]:
-    size = _shown_size(experiment)
-
-    def part(of: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for method, by_size in results.items():
-            for code_size, whole in by_size.items():
-                scores = whole if of == "seen" else whole.get("unseen")
-                if scores is not None:
-                    found.setdefault(method, {})[str(code_size)] = {
-                        **{name: scores[name] for name in _SCORES if name in scores},
-                        "seconds": whole["seconds"]}
-                    if "features" in scores:
-                        found["features"] = scores["features"]
-                    if method == "best" and code_size == size:
-                        found["real_valued"] = {**scores["real_valued"], "code_size": size}
-        return found
-
-    unseen = part("unseen")
-    config = json.loads(json.dumps(dataclasses.asdict(experiment)))
-    return {**part("seen"), **({"unseen": unseen} if unseen else {}), "config": config}
-
-
-def _summary(metrics: dict[str, Any]) -> str:
-    size = str(metrics["real_valued"]["code_size"])
-    parts = [f"At {size} bits the mAP is {metrics['best'][size]['mAP']:.1f} for best"]
-    parts += [f"{metrics[method][size]['mAP']:.1f} for {method}"
-              for method in ("paper2019", *baselines.METHODS) if size in metrics.get(method, {})]
-    summary = (f"{', '.join(parts)}; cosine retrieval by the real values of best reaches "
-               f"{metrics['real_valued']['mAP']:.1f}.")
-    unseen, adapted = metrics.get("unseen", {}), f"best{_ADAPTED}"
-    if adapted not in unseen:
-        return summary
-    best, fitted = (text(unseen[name][size]["mAP_in_all"]) for name in ("best", adapted))
-    return (f"{summary} Of classes never trained on, among all images: {best} for best, {fitted} for {adapted}, "
-            "whose codes are fitted to the images of the index, without their labels.")
 
 
 def _changed(config: TrainConfig) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class RunTest(_ChainTest):
         with open(self.settings.path("report", "index.html"), encoding="utf-8") as file:
             page = file.read()
         found = self.stored["unseen"]["best_adapted"]["20"]["mAP_in_all"]
-        self.assertIn(f"{found:.1f} for best_adapted, whose codes are fitted to the images of the index", page)
+        self.assertIn(f"{found:.1f} for best_adapted, whose codes are fitted to the images of the", page)
 
     def test_finished_stages_are_kept(self):
         with mock.patch.object(chain.encoding.Encoder, "encode", side_effect=AssertionError), \
