@@ -70,6 +70,8 @@ class ImageDescriber:
         if config.photometric in PHOTOMETRICS:
             self._normalization = PHOTOMETRICS[config.photometric](config)
             self.settings.update(self._normalization.settings)
+            if config.photometric_beside:  # else as features have it from before there was a choice
+                self.settings["photometric_beside"] = True
         self.global_dim = self._model.global_dim if config.global_scales else 0
         self.local_dim = self._model.local_dim
         self._whitening = None
@@ -123,7 +125,8 @@ class ImageDescriber:
         prepared = prepare_image(pixels, self._config.max_image_size, max(self._scales), query_bbox)
         if self._normalization is None:
             return prepared
-        return prepared._replace(image=self._normalization.apply(prepared.image))
+        place = "beside" if self._config.photometric_beside else "image"
+        return prepared._replace(**{place: self._normalization.apply(prepared.image)})
 
     @property
     def describes_views(self) -> bool:
@@ -172,6 +175,11 @@ class ImageDescriber:
                 row.append(outputs["global_descriptors"])
         if global_only:
             found = self._outputs(images, global_only, range(len(global_only)), 0)
+            for row, outputs in zip(rows, found):
+                row.append(outputs["global_descriptors"])
+        if prepared.beside is not None:
+            beside = [image._replace(image=image.beside) for image in images]
+            found = self._outputs(beside, config.global_scales, range(len(config.global_scales)), 0)
             for row, outputs in zip(rows, found):
                 row.append(outputs["global_descriptors"])
         return [ImageFeatures(self._global_descriptor(row), features, image.image_size)

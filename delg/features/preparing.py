@@ -34,6 +34,7 @@ class PreparedImage(NamedTuple):
     image_size: tuple[int, int]  # height and width of the original
     turn: np.ndarray | None = None  # of a simulated view: float64 [3, 3], from the pixels (x, y, 1) before it
     unturned_size: tuple[int, int] | None = None  # height and width of these
+    beside: np.ndarray | None = None  # uint8 [h, w, 3], what global descriptors are of too
 
     @property
     def shape_key(self) -> Hashable:

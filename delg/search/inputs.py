@@ -25,7 +25,8 @@ from delg.settings.search import SearchConfig
 _LARGEST_DISTANCE = 0.02  # of unit descriptors that differ by rounding; chosen: ten times that of float16
 _ASKED_IMAGES = 16  # of an index of local features, or of descriptors that lie elsewhere; chosen
 _OWN_SIMILARITY = 0.8  # that an image has to itself at least, 1 but for rounding; chosen
-_LIGHT_SETTINGS = ("photometric", "translator", "translation", "relit")  # that queries alone may have
+_LIGHT_SETTINGS = (  # that queries alone may have
+    "photometric", "translator", "translation", "relit", "photometric_beside")
 _SHARED_SETTINGS = ("fingerprint", "max_image_size", "global_scales", "scale_power", "whitening")
 
 
@@ -120,7 +121,9 @@ def _light_of(reader: FeatureReader) -> str:
     """How light and darkness were evened out, as the flags that said so."""
     name, translation = reader.config.get("photometric", "none"), reader.config.get("translation")
     relight = "" if reader.config.get("relit") else " --norelight"
-    return f"--photometric={name}" + (f" --translation={translation}{relight}" if translation else "")
+    translated = f" --translation={translation}{relight}" if translation else ""
+    beside = " --photometric_beside" if reader.config.get("photometric_beside") else ""
+    return f"--photometric={name}{translated}{beside}"
 
 
 def _check_content(images: FeatureReader, feature_rows: np.ndarray, index_features: str, index: Index,

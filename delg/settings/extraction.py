@@ -13,7 +13,7 @@ _FILES = {"translate": "translator"}  # normalisations that need a file, and the
 LOCAL_DTYPES = ("float32", "float16", "int8", "binary")  # the finest first
 # Settings that no feature depends on, or that stand for files and what is taken of them.
 NOT_OF_FEATURES = ("max_bad_fraction", "whitening", "batch_size", "batch_pixels", "translator", "translation",
-                   "relight")
+                   "relight", "photometric_beside")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,9 @@ class ExtractConfig:
     relight: bool = setting(
         True, help="photometric=translate: take of the translation the light alone; details and colours stay "
         "those of the image")
+    photometric_beside: bool = setting(
+        False, help="keep the image as it is too: local features are its own, and its global descriptor is "
+        "the mean of its own and that of the image evened out")
     max_num_features: int = setting(1000, help="local features kept per image, the best", range="(0, inf)")
     score_threshold: float | None = setting(
         None, help="least attention score of a local feature; unset: the one that the model learnt")
@@ -70,6 +73,10 @@ class ExtractConfig:
 
     def __post_init__(self):
         check_fields(self)
+        require(not self.photometric_beside or self.photometric != "none" and bool(self.global_scales)
+                and not self.simulated_views, "`photometric_beside` needs `photometric` and `global_scales`, "
+                "and no `simulated_views`.", photometric=self.photometric, global_scales=self.global_scales,
+                simulated_views=self.simulated_views)
         require(len(self.global_scales) + len(self.local_scales) > 0,
                 "`global_scales` and `local_scales` must not both be empty.",
                 global_scales=self.global_scales, local_scales=self.local_scales)

@@ -186,6 +186,26 @@ class ImageDescriberTest(unittest.TestCase):
             self.assertEqual(described.local.scores[found], score or described.local.scores[found])
             self.assertGreater(described.local.scores[found], plain.local.scores[0])
 
+    def test_the_image_may_be_described_beside_itself_evened_out(self):
+        image = as_png(block_image(80, 96, (24, 32), (40, 48), (100, 40, 0)))
+        given = {"max_image_size": 48, "score_threshold": 50.0, "global_scales": (0.5, 1.0)}
+        plain, evened, both = (self.describer(**given, **settings).describe(image) for settings in (
+            {}, {"photometric": "clahe"}, {"photometric": "clahe", "photometric_beside": True}))
+        np.testing.assert_array_equal(both.local.descriptors, plain.local.descriptors)
+        np.testing.assert_array_equal(both.local.scores, plain.local.scores)
+        self.assertFalse(np.allclose(evened.global_descriptor, plain.global_descriptor, atol=1e-3))
+        middle = plain.global_descriptor + evened.global_descriptor
+        np.testing.assert_allclose(both.global_descriptor, middle / np.linalg.norm(middle), atol=2e-2)
+        for beside in (False, True):
+            settings = self.describer(photometric="clahe", photometric_beside=beside).settings
+            self.assertEqual("photometric_beside" in settings, beside)
+
+    def test_beside_what_there_must_be_something(self):
+        for settings in ({}, {"photometric": "clahe", "global_scales": ()},
+                         {"photometric": "clahe", "simulated_views": True}):
+            with self.assertRaisesRegex(ValueError, "`photometric_beside` needs `photometric` and `gl"):
+                ExtractConfig(photometric_beside=True, **settings)
+
     def test_settings_say_how_light_was_evened_out(self):
         translator = os.path.join(self.folder, "named_translator")
         tiny_translator.save(translator)

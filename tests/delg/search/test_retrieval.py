@@ -145,7 +145,8 @@ class SearchTest(unittest.TestCase):
         self.assertFalse((self.folder / "x.h5").exists())
 
     def test_queries_whose_light_alone_was_evened_out_are_searched_and_named(self):
-        for name, settings, flag in (("translated", {}, " --norelight"), ("relit", {"relit": True}, "")):
+        for name, settings, flag in (("translated", {}, " --norelight"), ("relit", {"relit": True}, ""), (
+                "both", {"relit": True, "photometric_beside": True}, " --photometric_beside")):
             folder = self.folder / name
             folder.mkdir()
             planar_world.write_world(folder, photometric="translate", translator="model-t",
