@@ -73,7 +73,7 @@ class ExtractConfig:
 
     def __post_init__(self):
         check_fields(self)
-        require(not self.photometric_beside or self.photometric != "none" and bool(self.global_scales)
+        require(not self.photometric_beside or self.photometric in PHOTOMETRICS and bool(self.global_scales)
                 and not self.simulated_views, "`photometric_beside` needs `photometric` and `global_scales`, "
                 "and no `simulated_views`.", photometric=self.photometric, global_scales=self.global_scales,
                 simulated_views=self.simulated_views)
