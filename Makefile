@@ -10,7 +10,8 @@ WEIGHTS ?= package
 CHAINS := tests/documents/test_walks.py tests/test_trials.py tests/test_conformance.py tests/fuzz \
   tests/delg/experiments tests/hashing/experiments tests/vae/experiments tests/vae/networks/test_stems.py \
   tests/delg/serving tests/delg/reranking/test_loop.py tests/delg/pictures/test_pages_in_a_browser.py \
-  tests/delg/fitting/test_preemption.py
+  tests/delg/fitting/test_preemption.py tests/vae/training/test_detail_translation.py \
+  tests/hashing/training/test_adaptation.py
 # Minutes of whole clusters, apart from what every commit must pass: `make conformance`.
 CLUSTERS := tests/delg/fitting/test_lost_workers.py
 
