@@ -173,13 +173,11 @@ class ImageDescriber:
             local = [_local_features(outputs, image) for outputs, image in zip(found, images)]
             for row, outputs in zip(rows, found):
                 row.append(outputs["global_descriptors"])
-        if global_only:
-            found = self._outputs(images, global_only, range(len(global_only)), 0)
-            for row, outputs in zip(rows, found):
-                row.append(outputs["global_descriptors"])
+        passes = [(images, global_only)] if global_only else []
         if prepared.beside is not None:
-            beside = [image._replace(image=image.beside) for image in images]
-            found = self._outputs(beside, config.global_scales, range(len(config.global_scales)), 0)
+            passes.append(([image._replace(image=image.beside) for image in images], config.global_scales))
+        for pictures, scales in passes:
+            found = self._outputs(pictures, scales, range(len(scales)), 0)
             for row, outputs in zip(rows, found):
                 row.append(outputs["global_descriptors"])
         return [ImageFeatures(self._global_descriptor(row), features, image.image_size)

@@ -16,7 +16,7 @@ from absl import logging
 
 from data_prep.building import building
 from data_prep.building.config import BuildConfig
-from data_prep.records.manifest import load_manifest
+from data_prep.records.manifest import Split, load_manifest
 from data_prep.stage import files
 from data_prep.stage.progress import stage
 from data_prep.world.config import WorldConfig
@@ -124,40 +124,43 @@ def _train(experiment: Experiment, method: str, code_size: int) -> float:
         validation_pattern=experiment.pattern("validation") if "validation" in splits else "",
         code_size=code_size,
         prefix_sizes=tuple(experiment.code_sizes) if config.prefix_sizes else ())
-    if os.path.exists(done):
-        loop.train(config)  # refuses other settings, does nothing else
-        return float(files.read_json(done)["seconds"])
-    shutil.rmtree(model_dir, ignore_errors=True)
+    if not os.path.exists(done):
+        shutil.rmtree(model_dir, ignore_errors=True)
     return _timed(lambda: loop.train(config), done)
 
 
 def _adapts(experiment: Experiment) -> bool:
     """Whether codes are adapted to the index: not where it has fewer images than the longest codes bits."""
-    splits = load_manifest(experiment.path("shards")).splits
-    num_index = sum(part.num_examples for split, part in splits.items() if split != "test")
+    num_index = sum(part.num_examples for part in _index_splits(experiment).values())
     return experiment.adaptation is not None and num_index >= max(experiment.code_sizes)
+
+
+def _index_splits(experiment: Experiment) -> dict[str, Split]:
+    """The parts that are searched: all but the queries."""
+    splits = load_manifest(experiment.path("shards")).splits
+    return {name: part for name, part in splits.items() if name != "test"}
 
 
 def _adapt(experiment: Experiment, code_size: int) -> float:
     """Adapts the codes of best to the index, unless that is done; returns how many seconds it took."""
     name = _name(experiment, "best", code_size)
     output_dir = experiment.path("models", f"{name}{outcome.ADAPTED}")
-    done = os.path.join(output_dir, "seconds.json")
-    splits = load_manifest(experiment.path("shards")).splits
     config = dataclasses.replace(
         experiment.adaptation, model_dir=experiment.path("models", name), output_dir=output_dir,
         train_pattern=experiment.pattern("train"),
-        index_pattern=tuple(experiment.pattern(split) for split in splits if split != "test"))
-    if os.path.exists(done):
-        adaptation.adapt(config)  # refuses other settings, does nothing else
-        return float(files.read_json(done)["seconds"])
-    return _timed(lambda: adaptation.adapt(config), done)
+        index_pattern=tuple(map(experiment.pattern, _index_splits(experiment))))
+    return _timed(lambda: adaptation.adapt(config), os.path.join(output_dir, "seconds.json"))
 
 
 def _timed(work: Callable[[], Any], done: str) -> float:
-    """Does some work; returns its seconds and writes them to a file."""
+    """Does some work and writes its seconds to a file; returns them.
+
+    Where that is done the work refuses other settings, does nothing else and leaves the seconds as they are.
+    """
     started = time.monotonic()
     work()
+    if os.path.exists(done):
+        return float(files.read_json(done)["seconds"])
     elapsed = time.monotonic() - started
     files.write_json(done, {"seconds": elapsed})
     keras.backend.clear_session()
@@ -233,8 +236,7 @@ def _codes_of(experiment: Experiment, method: str, code_size: int) -> tuple[Enco
 def _read_codes(experiment: Experiment, name: str) -> tuple[EncodedImages, EncodedImages]:
     """Codes of the queries and of the index, as they are stored."""
     folder = experiment.path("codes", name)
-    index = [read_codes(os.path.join(folder, f"{split}-*"))
-             for split in load_manifest(experiment.path("shards")).splits if split != "test"]
+    index = [read_codes(os.path.join(folder, f"{split}-*")) for split in _index_splits(experiment)]
     return read_codes(os.path.join(folder, "test-*")), concatenate(index)
 
 

@@ -20,7 +20,7 @@ from absl import logging
 from data_prep.records import pipeline
 from data_prep.stage import lock
 from data_prep.stage.settings import require
-from data_prep.stage.stored_settings import from_stored
+from data_prep.stage.stored_settings import differences, from_stored
 from delg.fitting import heldout
 from delg.fitting.optimizers import build_optimizer
 from delg.networks import model_files
@@ -67,11 +67,9 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
         last_layers.start_as_itq(model, index, lengths, config.seed, _WHITENING)
         if train:
             fit_code_layer(model, index, *last_layers.stored_outputs(features, train), train, config)
-        stored = {name: value for name, value in stored.items() if name != "sha256"}
-        stored |= {"best": None, "adapted": adapted}
         for weights in ("best", "last"):
             model_files.save_weights(model, model_files.weight_path(config.output_dir, weights))
-        model_files.write_config(config.output_dir, stored)
+        model_files.write_config(config.output_dir, {**stored, "best": None, "adapted": adapted})
         return model_files.read_config(config.output_dir)
 
 
@@ -154,8 +152,7 @@ def _train_config(stored: dict[str, Any], config: AdaptConfig) -> TrainConfig:
 def _finished(output_dir: str, adapted: dict[str, Any]) -> dict[str, Any]:
     """Contents of `config.json` of a model that is there already, if it is the one that is asked for."""
     stored = model_files.read_config(output_dir)
-    found = stored.get("adapted") or {}
-    different = sorted(name for name in adapted if found.get(name) != adapted[name])
+    different = differences(stored.get("adapted") or {}, adapted, {})
     require(not different, "`output_dir` must be empty or hold the model that these settings give; of the "
             f"one there differ: {', '.join(different)}.", output_dir=output_dir)
     return stored

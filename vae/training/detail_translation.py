@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.stage.settings import require
+from data_prep.stage.stored_settings import differences
 from delg.exports import saving
 from delg.exports.export_config import read_export_config
 from delg.fitting.optimizers import build_optimizer
@@ -152,8 +153,7 @@ def _batches(photographs: Photographs, domain: str, config: TranslatorConfig) ->
 def _finished(export_dir: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What a SavedModel that is there says of itself, if it is the one that is asked for."""
     found = read_export_config(export_dir) or {}
-    trained = found.get("train") or {}
-    different = sorted(name for name in settings if trained.get(name) != settings[name])
+    different = differences(found.get("train") or {}, settings, {})
     require(found.get("kind") == DETAIL_KIND and not different, "`export_dir` must be empty or hold the "
             f"model that these settings give; of the one there differ: {', '.join(different)}.",
             export_dir=export_dir)
