@@ -10,6 +10,7 @@ Signatures, all from `images`, uint8 [B, H, W, 3] RGB of any size:
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -67,16 +68,10 @@ class DayNightModule(tf.Module):
 
     def save(self, path: str) -> None:
         """Writes the SavedModel."""
-        images = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
-        signatures = {}
-        for domain in DOMAINS:
+        save_functions_of_images(self, {
+            name: functools.partial(function, domain) for domain in DOMAINS
             for name, function in ((f"encode_{domain}", self._encode),
-                                   (f"{domain}_to_{other_domain(domain)}", self._translate)):
-                # The function is held by the module, or its variables would not be saved.
-                of_images = functools.partial(function, domain)
-                setattr(self, name, tf.function(of_images, input_signature=[images]))
-                signatures[name] = getattr(self, name)
-        tf.saved_model.save(self, path, signatures=signatures)
+                                   (f"{domain}_to_{other_domain(domain)}", self._translate))}, path)
 
     def _encode(self, domain, images):
         resized = tf.image.resize(images, self._size, antialias=True)
@@ -85,8 +80,31 @@ class DayNightModule(tf.Module):
                 "descriptor": self._functions[f"describe_{domain}"](resized)}
 
     def _translate(self, domain, images):
-        shape = tf.shape(images)
-        right, below = -shape[2] % self._stride, -shape[1] % self._stride
-        padded = tf.pad(images, [[0, 0], [0, below], [0, right], [0, 0]], mode="SYMMETRIC")
-        translated = self._functions[f"translate_{domain}"](padded)
-        return {"images": translated[:, :shape[1], :shape[2]]}
+        return {"images": at_any_size(self._functions[f"translate_{domain}"], images, self._stride)}
+
+
+def save_functions_of_images(module: tf.Module, functions: Mapping[str, Callable], path: str) -> None:
+    """Writes a SavedModel of signatures that take `images`, uint8 [B, H, W, 3].
+
+    Args:
+        module: holds the variables of the functions.
+        functions: by the name of their signature; from such a tensor to a dict of tensors.
+        path: of the folder.
+    """
+    images, signatures = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images"), {}
+    for name, function in functions.items():
+        # The function is held by the module, or its variables would not be saved.
+        setattr(module, name, tf.function(function, input_signature=[images]))
+        signatures[name] = getattr(module, name)
+    tf.saved_model.save(module, path, signatures=signatures)
+
+
+def at_any_size(translate: Callable, images: tf.Tensor, stride: int) -> tf.Tensor:
+    """What a function that wants sides that are multiples of a stride gives for images of any: [B, H, W, 3].
+
+    They are continued by their mirror image, and what comes of that is cut off.
+    """
+    shape = tf.shape(images)
+    right, below = -shape[2] % stride, -shape[1] % stride
+    padded = tf.pad(images, [[0, 0], [0, below], [0, right], [0, 0]], mode="SYMMETRIC")
+    return translate(padded)[:, :shape[1], :shape[2]]

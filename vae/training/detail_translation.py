@@ -22,6 +22,7 @@ from delg.networks.backbone import build_backbone
 from delg.photometric.translation import DETAIL_KIND
 from delg.settings.kinds import SCHEDULES
 from vae.data.photographs import Photographs, read_photographs
+from vae.latents import export
 from vae.networks.config import DOMAINS, TRANSLATOR_STRIDE
 from vae.networks.detail_translator import build_detail_translator
 from vae.networks.model import other_domain
@@ -84,22 +85,16 @@ class DetailModule(tf.Module):
 
     def save(self, path: str) -> None:
         """Writes the SavedModel."""
-        images, signatures = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images"), {}
-        for domain in self._networks:
-            name = f"{domain}_to_{other_domain(domain)}"
-            # The function is held by the module, or its variables would not be saved.
-            of_images = functools.partial(self._translate, domain)
-            setattr(self, name, tf.function(of_images, input_signature=[images]))
-            signatures[name] = getattr(self, name)
-        tf.saved_model.save(self, path, signatures=signatures)
+        export.save_functions_of_images(self, {
+            f"{domain}_to_{other_domain(domain)}": functools.partial(self._translate, network)
+            for domain, network in self._networks.items()}, path)
 
-    def _translate(self, domain, images):
-        shape = tf.shape(images)
-        below, right = -shape[1] % TRANSLATOR_STRIDE, -shape[2] % TRANSLATOR_STRIDE
-        padded = tf.pad(images, [[0, 0], [0, below], [0, right], [0, 0]], mode="SYMMETRIC")
-        translated = self._networks[domain](tf.cast(padded, tf.float32) / 255, training=False)
-        in_bytes = tf.cast(tf.clip_by_value(tf.round(255 * translated), 0, 255), tf.uint8)
-        return {"images": in_bytes[:, :shape[1], :shape[2]]}
+    def _translate(self, network, images):
+        def in_bytes(padded):
+            translated = network(tf.cast(padded, tf.float32) / 255, training=False)
+            return tf.cast(tf.clip_by_value(tf.round(255 * translated), 0, 255), tf.uint8)
+
+        return {"images": export.at_any_size(in_bytes, images, TRANSLATOR_STRIDE)}
 
 
 def map_distances(found: tf.Tensor, aim: tf.Tensor) -> tf.Tensor:
